@@ -1,0 +1,127 @@
+"""Label-preserving distortions of digits: one random resampling per image, a whole batch at a time.
+
+Every distortion is a map from output pixels to places in the input, so that rotation, zoom, shear, shift, flips and
+the elastic field add up to a single bilinear resampling. It runs in NumPy and OpenCV, hence is the same on every
+Keras backend, and a given generator draws the same distortions everywhere.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from mnist_cnn.datasets.dataset import IMAGE_SIZE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnist_cnn.config import AugmentationConfig
+
+_MARGIN = 1  # empty pixels around every image in the stack, so that resampling never sees a neighbour
+_TILE = IMAGE_SIZE + 2 * _MARGIN
+_STACK = 32_000 // _TILE  # images resampled in one call: OpenCV's remap addresses at most 32,767 rows
+
+
+def augment(
+    images: NDArray[np.uint8], config: AugmentationConfig, random: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Distort every image by its own random draw.
+
+    Args:
+        images: uint8 [n, 28, 28], background 0.
+        config: Strengths; each parameter is uniform within ± its strength.
+        random: Source of the draws.
+
+    Returns:
+        uint8 [n, 28, 28]; `images` itself where no distortion is switched on.
+    """
+    if not config.is_active:
+        return images
+    chunks = [images[start : start + _STACK] for start in range(0, len(images), _STACK)]
+    return np.concatenate([_resample(chunk, sampling_map(len(chunk), config, random)) for chunk in chunks])
+
+
+def sampling_map(count: int, config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.float32]:
+    """Draw, for every output pixel of every image, the place in the input that it shows.
+
+    Returns:
+        float32 [2, count, 28, 28], x and y in input pixels; outside 0 … 27 lies background.
+    """
+    centre = (IMAGE_SIZE - 1) / 2
+    y, x = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE].reshape(2, -1) - centre  # origin in the middle
+    pixels = np.stack([x, y, np.ones_like(x)]).astype(np.float32)  # (3, 784), homogeneous coordinates
+    shift = random.uniform(-1, 1, (count, 2, 1)) * config.shift * IMAGE_SIZE
+    affine = np.concatenate([_linear_parts(count, config, random), centre - shift], axis=2)  # (n, 2, 3)
+    places = affine.transpose(1, 0, 2).astype(np.float32) @ pixels  # (2, n, 784)
+    places = places.reshape(2, count, IMAGE_SIZE, IMAGE_SIZE)
+    if config.elastic:
+        places += _elastic_field(count, config, random)
+    return places
+
+
+def _linear_parts(count: int, config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.float64]:
+    """Compose flip, zoom, shear and rotation: float64 [n, 2, 2], from output offsets to input offsets."""
+    angle = np.deg2rad(random.uniform(-config.rotation, config.rotation, count))
+    shear = np.tan(np.deg2rad(random.uniform(-config.shear, config.shear, count)))
+    zoom = random.uniform(1 - config.zoom, 1 + config.zoom, (count, 2))  # for x and y apart
+    mirror = np.where(random.random((count, 2)) < 0.5, -1.0, 1.0)
+    mirror[:, [not config.flip_horizontal, not config.flip_vertical]] = 1.0
+    zeros, ones = np.zeros(count), np.ones(count)
+    rotate = _matrices(np.cos(angle), np.sin(angle), -np.sin(angle), np.cos(angle))
+    skew = _matrices(ones, shear, zeros, ones)
+    scale = _matrices(mirror[:, 0] / zoom[:, 0], zeros, zeros, mirror[:, 1] / zoom[:, 1])
+    product: NDArray[np.float64] = scale @ skew @ rotate
+    return product
+
+
+def _matrices(
+    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return np.stack([a, b, c, d], axis=-1).reshape(-1, 2, 2)
+
+
+def _elastic_field(count: int, config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.float32]:
+    """Draw smooth displacements (Simard, Steinkraus & Platt 2003): float32 [2, n, 28, 28], pixels.
+
+    White noise smoothed by a Gaussian along both axes, scaled so that its root mean square is `config.elastic`.
+    """
+    basis = _smooth_basis(config.elastic_smoothness)  # (28, r)
+    rank = basis.shape[1]
+    noise = random.standard_normal((2, count, rank, rank), dtype=np.float32)
+    field: NDArray[np.float32] = basis @ noise @ basis.T * np.float32(config.elastic)
+    return field
+
+
+@functools.cache
+def _smooth_basis(sigma: float) -> NDArray[np.float32]:
+    """Give B, float32 [28, r], such that B times white noise is Gaussian-smoothed white noise of variance 1.
+
+    White noise stays white when it is rotated, so of the smoothing matrix only its left singular vectors, scaled,
+    matter. Those that carry less than a millionth of the variance are dropped: for sigma = 4, 9 of 28 are left,
+    and a field needs a tenth of the random numbers.
+    """
+    places = np.arange(IMAGE_SIZE)
+    kernel = np.exp(-0.5 * ((places[:, None] - places[None, :]) / sigma) ** 2)
+    kernel /= np.sqrt((kernel**2).sum(axis=1, keepdims=True))
+    vectors, scales, _ = np.linalg.svd(kernel)
+    kept = scales**2 > 1e-6 * (scales**2).sum()
+    return (vectors[:, kept] * scales[kept]).astype(np.float32)
+
+
+def _resample(images: NDArray[np.uint8], places: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Look up every place by bilinear interpolation: uint8 [n, 28, 28], with n at most `_STACK`.
+
+    All images stand in one tall picture, so that one call into OpenCV serves the whole stack: a call per image
+    would cost more than the resampling itself.
+    """
+    count = len(images)
+    tall = np.pad(images, ((0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN))).reshape(count * _TILE, _TILE)
+    # A place outside an image shows that image's own empty margin.
+    x, y = np.clip(places + np.float32(_MARGIN), 0, _TILE - 1)
+    y += (np.arange(count, dtype=np.float32) * _TILE)[:, None, None]
+    rows = (count * IMAGE_SIZE, IMAGE_SIZE)
+    resampled = cv2.remap(tall, x.reshape(rows), y.reshape(rows), cv2.INTER_LINEAR)
+    return resampled.reshape(count, IMAGE_SIZE, IMAGE_SIZE).astype(np.uint8, copy=False)

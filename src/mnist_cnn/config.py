@@ -1,0 +1,257 @@
+"""What a training run is told: frozen dataclasses, read from small TOML files and checked once.
+
+A recipe is a `Config` in a file: those that ship lie in `recipes/`, and the `config.toml` that every run leaves
+has the same form, so that `train --recipe runs/NAME-001/config.toml` repeats it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from mnist_cnn.errors import InputError, suggest
+from mnist_cnn.files import write_text
+
+DEFAULT_RECIPE = "quick"
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DataConfig:
+    """Which digits, and how many of them are held out to make choices on."""
+
+    dataset: str = "auto"  # a known name, or a path to IDX files, an .npz or a folder of images
+    validation: Fraction = 0.2  # share of the training images held out, stratified by class
+    per_class: CountOrZero = 0  # use only so many training images of each class, drawn by the seed; 0 = all
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ModelConfig:
+    """Which architecture, with which arguments of its function in `models`."""
+
+    architecture: str = "batchnorm"
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    init_from: str = ""  # a run or a .keras file whose network and weights to start from, instead of the above
+    freeze: Literal["nothing", "features"] = "nothing"  # features: all layers before the flattening stay as they are
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AugmentationConfig:
+    """Label-preserving distortions; each is drawn uniformly within ± its strength, per image and epoch."""
+
+    rotation: NotNegative = 0.0  # degrees
+    shift: Fraction = 0.0  # share of the image's width
+    zoom: Fraction = 0.0  # share of the digit's size: 0.1 gives 0.9 … 1.1, for height and width apart
+    shear: NotNegative = 0.0  # degrees
+    elastic: NotNegative = 0.0  # pixels: root mean square displacement of the elastic field
+    elastic_smoothness: Positive = 4.0  # pixels: standard deviation of the Gaussian that smooths the field
+    flip_horizontal: bool = False  # off unless asked for: a mirrored 2 is no 2
+    flip_vertical: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """Whether any distortion is switched on."""
+        strengths = (self.rotation, self.shift, self.zoom, self.shear, self.elastic)
+        return any(strengths) or self.flip_horizontal or self.flip_vertical
+
+
+@dataclass(frozen=True, config=_STRICT)
+class OptimizerConfig:
+    """The optimizer and the path of its learning rate."""
+
+    name: Literal["adam", "adamw", "nadam", "rmsprop", "sgd"] = "adam"
+    learning_rate: Positive = 1e-3  # the highest of the schedule
+    schedule: Literal["constant", "cosine", "one-cycle"] = "constant"
+    warmup: Fraction = 0.0  # share of all steps in which a cosine or one-cycle rate rises
+    final_learning_rate: NotNegative = 0.0  # where a cosine or one-cycle rate ends
+    weight_decay: NotNegative = 0.0  # decoupled (Loshchilov & Hutter 2019); only for adamw and sgd
+    momentum: Fraction = 0.9  # sgd only
+    ema: Fraction = 0.0  # momentum of the exponential moving average of the weights; 0 = none
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainingConfig:
+    """How long, in what portions, and when to stop."""
+
+    epochs: Count = 20
+    batch_size: Count = 64
+    loss: Literal["sparse", "one-hot"] = "sparse"  # the same cross-entropy on two forms of the label
+    label_smoothing: Fraction = 0.0
+    precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"  # auto: bfloat16 where the processor has it
+    monitor: Literal["loss", "accuracy"] = "loss"  # the validation result that decides which epoch is best
+    keep: Literal["best", "last"] = "best"  # which epoch's weights become the model
+    early_stopping: CountOrZero = 0  # stop after so many epochs without a better validation result; 0 = never
+    reduce_on_plateau: CountOrZero = 0  # lower the rate after so many epochs without a better one; 0 = never
+    reduce_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    seed: CountOrZero = 0
+    deterministic: bool = False  # bit-equal repetition on the same machine, at some cost in speed
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Config:
+    """One training run, whole."""
+
+    title: str = ""  # one phrase for people
+    source: str = ""  # where the network or the settings come from
+    expected_accuracy: str = ""  # on MNIST's test set, with where the figure comes from
+    expected_time: str = ""  # with the hardware it was measured on
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    def __post_init__(self) -> None:
+        if self.optimizer.schedule != "constant" and self.training.reduce_on_plateau:
+            raise InputError(
+                f"schedule {self.optimizer.schedule!r} sets the learning rate of every step, so reduce_on_plateau "
+                "cannot change it. Use schedule = 'constant' or reduce_on_plateau = 0."
+            )
+        if self.training.label_smoothing and self.training.loss != "one-hot":
+            raise InputError(
+                f"label_smoothing = {self.training.label_smoothing} needs one-hot labels. Use loss = 'one-hot'."
+            )
+        if self.model.freeze != "nothing" and not self.model.init_from:
+            raise InputError("freeze = 'features' needs a trained model to freeze. Name one with init_from.")
+        if self.optimizer.weight_decay and self.optimizer.name not in ("adamw", "sgd"):
+            raise InputError(
+                f"weight_decay works with adamw and sgd, not with {self.optimizer.name!r}. Use name = 'adamw'."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give nested plain dictionaries, as in the TOML file."""
+        return dataclasses.asdict(self)
+
+
+_ADAPTER = TypeAdapter(Config)
+
+
+def parse_config(values: Mapping[str, Any], origin: str) -> Config:
+    """Check nested dictionaries and build the configuration.
+
+    Args:
+        values: As read from TOML.
+        origin: What to call it in an error message, such as the file's path.
+
+    Raises:
+        InputError: An unknown key, a wrong type or a value out of range.
+    """
+    _refuse_unknown_keys(values, Config, origin, prefix="")
+    try:
+        # In strict mode only JSON input may give a dataclass as an object.
+        return _ADAPTER.validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        problem = first["msg"][0].lower() + first["msg"][1:]
+        raise InputError(f"{origin}: {key} = {first['input']!r} is not valid: {problem}.") from None
+
+
+def override(config: Config, settings: Mapping[str, Any]) -> Config:
+    """Give a copy with dotted settings replaced, such as `{"training.epochs": 3}`.
+
+    Raises:
+        InputError: An unknown setting or an invalid value.
+    """
+    values = config.to_dict()
+    for dotted, value in settings.items():
+        *sections, key = dotted.split(".")
+        target = values
+        for section in sections:
+            target = target.get(section, {}) if isinstance(target.get(section, {}), dict) else {}
+        if key not in target and "arguments" not in sections:
+            raise InputError(f"there is no setting {dotted!r}. {suggest(dotted, setting_names())}")
+        target[key] = value
+    return parse_config(values, "settings")
+
+
+def setting_names() -> list[str]:
+    """Give the dotted name of every setting, such as `training.epochs`."""
+    return [name for name, _ in flatten(Config().to_dict())]
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every leaf of nested dictionaries with its dotted name."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read `KEY=VALUE` as the command line takes it; the value is written as in TOML, bare words are strings.
+
+    Raises:
+        InputError: There is no `=`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text!r} has no '='. Write it as KEY=VALUE, such as training.epochs=3.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def recipe_names() -> list[str]:
+    """Give the names of the recipes that ship with the package, the default first."""
+    folder = resources.files("mnist_cnn") / "recipes"
+    names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return sorted(names, key=lambda name: name != DEFAULT_RECIPE)
+
+
+def load_recipe(name: str) -> Config:
+    """Read a recipe by its name, or by the path of a TOML file.
+
+    Raises:
+        InputError: There is no such recipe, or the file is no valid recipe.
+    """
+    if name in recipe_names():
+        return _parse_toml((resources.files("mnist_cnn") / "recipes" / f"{name}.toml").read_text("utf-8"), name)
+    path = Path(name)
+    if path.suffix != ".toml":
+        raise InputError(f"there is no recipe {name!r}. {suggest(name, recipe_names())}")
+    try:
+        return _parse_toml(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the recipe file {path} cannot be read: {error}.") from None
+
+
+def save_config(path: Path, config: Config) -> None:
+    """Write `config` as a recipe file that `load_recipe` reads back to an equal one."""
+    write_text(path, tomli_w.dumps(config.to_dict()))
+
+
+def _parse_toml(text: str, origin: str) -> Config:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{origin} is not valid TOML: {error}.") from None
+    return parse_config(values, origin)
+
+
+def _refuse_unknown_keys(values: Mapping[str, Any], kind: Any, origin: str, prefix: str) -> None:
+    # pydantic would refuse them too, but without saying which key was probably meant.
+    fields = {field.name: getattr(Config(), field.name) for field in dataclasses.fields(kind)} if not prefix else kind
+    for key, value in values.items():
+        if key not in fields:
+            raise InputError(f"{origin}: there is no setting {prefix + key!r}. {suggest(prefix + key, setting_names())}")
+        if dataclasses.is_dataclass(fields[key]) and isinstance(value, Mapping):
+            _refuse_unknown_keys(value, vars(fields[key]), origin, f"{prefix}{key}.")

@@ -1,0 +1,19 @@
+"""Data sets: MNIST and its kin by name, the user's own by path, all as one `Dataset` of 28×28 grey images."""
+
+from __future__ import annotations
+
+from mnist_cnn.datasets.catalog import ResolvedDataset, list_datasets, load_dataset, resolve_dataset
+from mnist_cnn.datasets.dataset import DIGIT_NAMES, IMAGE_SIZE, Dataset
+from mnist_cnn.datasets.split import split_validation, take_per_class
+
+__all__ = [
+    "DIGIT_NAMES",
+    "IMAGE_SIZE",
+    "Dataset",
+    "ResolvedDataset",
+    "list_datasets",
+    "load_dataset",
+    "resolve_dataset",
+    "split_validation",
+    "take_per_class",
+]

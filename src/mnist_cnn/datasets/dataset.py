@@ -1,0 +1,62 @@
+"""What every source of digits gives: one set of small grey images with their labels."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mnist_cnn.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+IMAGE_SIZE = 28  # pixels: height and width of every image in the package
+DIGIT_NAMES = tuple("0123456789")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """One set of labelled images, whole in memory.
+
+    Raises:
+        DataError: Shapes, dtypes or labels do not fit together.
+    """
+
+    name: str  # as the user asked for it: "mnist", "digits", "my-folder"
+    split: str  # "train", "validation", "test", or "all" where it is not split
+    images: NDArray[np.uint8]  # [n, 28, 28], 0 is background, 255 full ink
+    labels: NDArray[np.int64]  # [n], 0 … len(class_names) - 1
+    class_names: tuple[str, ...]
+    source: str  # where it was found, for people: a path or an address
+    notice: str = ""  # something the user must be told loudly, such as a fallback
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 3 or self.images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE):
+            raise DataError(f"{self.source}: images have shape {self.images.shape}, expected (n, 28, 28).")
+        if len(self.images) != len(self.labels):
+            raise DataError(
+                f"{self.source}: {len(self.images)} images but {len(self.labels)} labels; expected as many."
+            )
+        if len(self.labels) == 0:
+            raise DataError(f"{self.source}: no images; at least one is needed.")
+        low, high = int(self.labels.min()), int(self.labels.max())
+        if low < 0 or high >= len(self.class_names):
+            raise DataError(
+                f"{self.source}: label {low if low < 0 else high} is out of range; "
+                f"valid are 0 to {len(self.class_names) - 1}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: NDArray[np.int64]) -> Dataset:
+        """Give the images at `indices` (int [m]) as a data set of their own."""
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    def checksum(self) -> str:
+        """Give the SHA-256 (hexadecimal) over the image bytes followed by the label bytes (as uint8)."""
+        digest = hashlib.sha256(self.images.tobytes())
+        digest.update(self.labels.astype("uint8").tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,146 @@
+"""NumPy's `.npz` files, as Keras keeps MNIST: several named arrays in one zip archive."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnist_cnn.datasets.dataset import IMAGE_SIZE
+from mnist_cnn.datasets.idx import MAX_BYTES
+from mnist_cnn.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_UNSPLIT = (("x", "y"), ("images", "labels"))
+
+
+def npz_has_split(path: Path) -> bool:
+    """Whether the file has a test set of its own (`x_train`, `y_train`, `x_test`, `y_test`).
+
+    Raises:
+        DataError: No `.npz` file, or none of the namings known here.
+    """
+    keys = _keys(path)
+    if {"x_train", "y_train", "x_test", "y_test"} <= keys:
+        return True
+    if any(set(pair) <= keys for pair in _UNSPLIT):
+        return False
+    raise DataError(
+        f"{path} holds {', '.join(sorted(keys)) or 'no arrays'}; expected x_train, y_train, x_test and "
+        "y_test, or x and y, or images and labels."
+    )
+
+
+def read_npz(path: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Read one split's images and labels; the other split's arrays stay unread, and nothing is unpickled.
+
+    Args:
+        path: The file.
+        split: "train" or "test"; without meaning where the file holds one unsplit set.
+
+    Returns:
+        Images, uint8 [n, 28, 28], and labels, int64 [n].
+
+    Raises:
+        DataError: No `.npz` file, arrays missing, or their values are no grey images with integer labels.
+    """
+    if npz_has_split(path):
+        images, labels = f"x_{split}", f"y_{split}"
+    else:
+        images, labels = next(pair for pair in _UNSPLIT if set(pair) <= _keys(path))
+    return (
+        as_images(read_array(path, images), f"{path}, {images}"),
+        as_labels(read_array(path, labels), f"{path}, {labels}"),
+    )
+
+
+def read_array(path: Path, key: str) -> NDArray[Any]:
+    """Read one array of an `.npz` file.
+
+    Raises:
+        DataError: Damaged, larger than `idx.MAX_BYTES`, or of Python objects (which only pickle could load).
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
+            _check_size(member, archive.getinfo(f"{key}.npy").file_size)
+            member.seek(0)
+            return np.lib.format.read_array(member, allow_pickle=False)
+    except Exception as error:
+        # A hostile file reaches zipfile, zlib, lzma, ast and tokenize; whatever they raise means the same.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{path}: {key} cannot be read ({reason}). Save it again with numpy.savez."
+        ) from error
+
+
+def as_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
+    """Bring [n, 28, 28], [n, 28, 28, 1] or [n, 784] numbers from 0 to 255 to uint8 [n, 28, 28].
+
+    Raises:
+        DataError: Another shape, or values that 0 … 255 in whole steps cannot hold.
+    """
+    pixels = IMAGE_SIZE * IMAGE_SIZE
+    if array.ndim < 2 or array.shape[1:] not in {
+        (IMAGE_SIZE, IMAGE_SIZE),
+        (IMAGE_SIZE, IMAGE_SIZE, 1),
+        (pixels,),
+    }:
+        raise DataError(f"{where}: images have shape {array.shape}, expected (n, 28, 28).")
+    return (
+        _whole_numbers(array, 0, 255, f"{where}: pixels").astype(np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
+    )
+
+
+def as_labels(array: NDArray[Any], where: str) -> NDArray[np.int64]:
+    """Bring [n] or [n, 1] whole numbers from 0 to be int64 [n].
+
+    Raises:
+        DataError: Another shape (such as one-hot), or values that are no class numbers.
+    """
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(f"{where}: labels have shape {array.shape}, expected (n,) class numbers.")
+    return _whole_numbers(array, 0, 65535, f"{where}: labels").astype(np.int64)
+
+
+def _whole_numbers(array: NDArray[Any], low: int, high: int, what: str) -> NDArray[Any]:
+    if array.dtype.kind not in "uif":
+        raise DataError(f"{what} are of type {array.dtype}, expected whole numbers from {low} to {high}.")
+    if array.size and not (array.min() >= low and array.max() <= high):  # not <, so that NaN is refused
+        raise DataError(f"{what} range from {array.min()} to {array.max()}, expected {low} to {high}.")
+    if array.dtype.kind == "f" and not np.array_equal(array, np.rint(array)):
+        raise DataError(
+            f"{what} are fractions, expected whole numbers from {low} to {high}; multiply by {high}?"
+        )
+    return array
+
+
+def _keys(path: Path) -> set[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except Exception as error:  # zipfile lets struct, Unicode and index errors of hostile files through
+        raise DataError(f"{path} is no .npz file ({error}). Save it again with numpy.savez.") from error
+
+
+def _check_size(member: IO[bytes], size: int) -> None:
+    # read_array allocates what the header claims before it reads, so the claim is checked first.
+    version = np.lib.format.read_magic(member)
+    read_header = (
+        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read_header(member)
+    declared = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are never loaded")
+    if declared > MAX_BYTES or declared != size - member.tell():
+        raise ValueError(f"its header declares {declared:,} bytes, the file {size - member.tell():,}")

@@ -1,0 +1,108 @@
+"""Parts of a data set: validation, a test set held out where there is none, a few images per class."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnist_cnn.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnist_cnn.datasets.dataset import Dataset
+
+HELD_OUT = 0.2  # of a source that has no test set of its own
+_HELD_OUT_SEED = 0  # the same for every run, so that no run trains on another's test images
+
+
+def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset | None]:
+    """Hold out a validation set, stratified by class; the same for the same seed.
+
+    Args:
+        dataset: What to split; both parts keep its order.
+        fraction: Of the images, from 0 to below 1; the validation set has `round(n × fraction)` of them.
+        seed: Chooses which.
+
+    Returns:
+        What is left for training, and the validation set, which is None for a fraction of 0.
+
+    Raises:
+        InputError: The fraction is out of range, or a class is too small to be in both parts.
+    """
+    if not 0 <= fraction < 1:
+        raise InputError(
+            f"the validation fraction is {fraction}; valid are 0 (none) to below 1, such as 0.2."
+        )
+    if fraction == 0:
+        return dataset, None
+    kept, held_out = _stratified(dataset, fraction, seed)
+    return dataset.subset(kept), replace(dataset.subset(held_out), split="validation")
+
+
+def hold_out_test(dataset: Dataset, split: str) -> Dataset:
+    """Give the "train" or "test" part of an unsplit set: a fixed, stratified 20 % of it is the test set.
+
+    Raises:
+        InputError: A class is too small to be in both parts.
+    """
+    kept, held_out = _stratified(dataset, HELD_OUT, _HELD_OUT_SEED)
+    return replace(dataset.subset(held_out if split == "test" else kept), split=split)
+
+
+def take_per_class(dataset: Dataset, count: int, seed: int) -> Dataset:
+    """Draw `count` images of each class, for experiments with little data.
+
+    Args:
+        dataset: What to draw from; the result keeps its order.
+        count: Images per class, 1 or more.
+        seed: Chooses which.
+
+    Raises:
+        InputError: A class has fewer than `count` images.
+    """
+    sizes = np.bincount(dataset.labels, minlength=len(dataset.class_names))
+    smallest = int(sizes.argmin())
+    if not 1 <= count <= sizes[smallest]:
+        raise InputError(
+            f"{count} images per class cannot be taken: valid are 1 to {sizes[smallest]}, "
+            f"the size of class {dataset.class_names[smallest]!r} in {dataset.source}."
+        )
+    generator = np.random.default_rng(seed)
+    classes = range(len(dataset.class_names))
+    drawn = [
+        generator.choice(np.flatnonzero(dataset.labels == label), count, replace=False) for label in classes
+    ]
+    return dataset.subset(np.sort(np.concatenate(drawn)))
+
+
+def _stratified(dataset: Dataset, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    try:
+        from sklearn.model_selection import train_test_split  # slow to import
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "train") from error
+    held_out = _checked_size(dataset, fraction)
+    parts = train_test_split(
+        np.arange(len(dataset)), test_size=held_out, stratify=dataset.labels, random_state=seed
+    )
+    kept, taken = (np.sort(part) for part in parts)
+    return kept, taken
+
+
+def _checked_size(dataset: Dataset, fraction: float) -> int:
+    sizes = np.bincount(dataset.labels, minlength=len(dataset.class_names))
+    for name, size in zip(dataset.class_names, sizes, strict=True):
+        if size == 1:
+            raise InputError(
+                f"class {name!r} of {dataset.source} has 1 image; at least 2 are needed to hold one out. "
+                "Add images, or take no part out."
+            )
+    held_out, classes = round(len(dataset) * fraction), int((sizes > 0).sum())
+    if not classes <= held_out <= len(dataset) - classes:
+        raise InputError(
+            f"{fraction:.3g} of the {len(dataset)} images of {dataset.source} is {held_out}; "
+            f"each part needs at least {classes}, one per class. Choose another fraction, or add images."
+        )
+    return held_out

@@ -1,0 +1,70 @@
+"""What a run depends on besides its configuration: versions, hardware, and what the seed cannot fix."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_PACKAGES = ("mnist-cnn", "keras", "tensorflow", "jax", "torch", "numpy", "opencv-python-headless", "scikit-learn")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Give Python's and the packages' versions and the machine's size, as JSON-able values."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "platform": platform.platform(),
+        "processor": processor_name(),
+        "cores": usable_cores(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "bfloat16": has_bfloat16(),
+    }
+
+
+def usable_cores() -> int:
+    """Count the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """Give the processor's marketing name where the system tells it."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def has_bfloat16() -> bool:
+    """Say whether this processor multiplies bfloat16 matrices in hardware, without which it is slower than float32."""
+    flags = _cpuinfo("flags").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def peak_memory_gib() -> float:
+    """Give the most memory that this process ever held, GiB (0 where the system does not tell)."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _cpuinfo(key: str) -> str:
+    path = Path("/proc/cpuinfo")  # Linux only; elsewhere nothing is claimed
+    if not path.exists():
+        return ""
+    lines = (line.partition(":") for line in path.read_text().splitlines())
+    return next((value.strip() for name, _, value in lines if name.strip() == key), "")

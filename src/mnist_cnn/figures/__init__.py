@@ -1,0 +1,36 @@
+"""Arrays in, pictures out: every function gives a `matplotlib.figure.Figure` in the same style."""
+
+from mnist_cnn.figures.architecture import architecture, layer_rows
+from mnist_cnn.figures.calibration import reliability
+from mnist_cnn.figures.classes import class_distribution, class_quality
+from mnist_cnn.figures.confusion import confusion_matrix
+from mnist_cnn.figures.digits import (
+    mean_images,
+    misclassified,
+    sample_grid,
+    sample_predictions,
+    saliency_overlays,
+)
+from mnist_cnn.figures.filters import first_filters, first_kernel
+from mnist_cnn.figures.learning import best_epoch, learning_curves
+from mnist_cnn.figures.style import DOTS_PER_INCH, save
+
+__all__ = [
+    "DOTS_PER_INCH",
+    "architecture",
+    "best_epoch",
+    "class_distribution",
+    "class_quality",
+    "confusion_matrix",
+    "first_filters",
+    "first_kernel",
+    "layer_rows",
+    "learning_curves",
+    "mean_images",
+    "misclassified",
+    "reliability",
+    "saliency_overlays",
+    "sample_grid",
+    "sample_predictions",
+    "save",
+]

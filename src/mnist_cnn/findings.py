@@ -1,0 +1,92 @@
+"""What is known about one model on one data set: the facts behind the report and the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mnist_cnn import evaluation
+from mnist_cnn.config import Config, load_recipe
+from mnist_cnn.evaluation import LabelErrorAccuracy, Predictions
+from mnist_cnn.figures import best_epoch, layer_rows
+from mnist_cnn.figures.architecture import LayerRow
+from mnist_cnn.metrics import Metrics
+from mnist_cnn.runs import RunFolder
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Everything that the report and the model card tell about one model on one data set."""
+
+    name: str
+    predictions: Predictions
+    metrics: Metrics
+    label_errors: LabelErrorAccuracy | None
+    layers: Sequence[LayerRow]
+    training: Mapping[str, Any]  # seconds, epochs, parameters, and what else the caller measured
+    config: Config | None  # None for a model without a run
+    history: Sequence[Mapping[str, Any]]  # empty for a model without a run
+    environment: Mapping[str, Any]  # empty for a model without a run
+    command: str
+
+    @property
+    def monitor(self) -> str:
+        """The validation result by which the best epoch is chosen: "loss" or "accuracy"."""
+        return self.config.training.monitor if self.config else "loss"
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the best validation result, 1-based; 0 without a history."""
+        return best_epoch(self.history, self.monitor) if self.history else 0
+
+
+def gather(
+    run: RunFolder, model: keras.Model, predictions: Predictions, training: Mapping[str, Any], command: str
+) -> Findings:
+    """Measure the predictions and read what the run folder knows.
+
+    Raises:
+        InputError: The predictions are no probabilities, or a file of the run is damaged.
+    """
+    history = run.read_json(run.history_json) if run.history_json.exists() else []
+    layers = layer_rows(model)
+    known: dict[str, Any] = {"parameters": sum(layer.parameters for layer in layers)}
+    if history:
+        known |= {"epochs": len(history), "seconds": sum(row.get("seconds", 0) for row in history)}
+    return Findings(
+        name=run.name,
+        predictions=predictions,
+        metrics=evaluation.evaluate(predictions),
+        label_errors=evaluation.without_label_errors(predictions),
+        layers=layers,
+        training={**known, **training},
+        config=load_recipe(str(run.config)) if run.config.exists() else None,
+        history=history,
+        environment=run.read_json(run.environment) if run.environment.exists() else {},
+        command=command or _command(run, predictions),
+    )
+
+
+def _command(run: RunFolder, predictions: Predictions) -> str:
+    if run.config.exists():
+        return f"mnist-cnn train --recipe {run.config}"
+    return f"mnist-cnn evaluate MODEL --dataset {predictions.dataset.name}"
+
+
+def metrics_record(findings: Findings) -> dict[str, Any]:
+    """Give the content of `metrics.json`: which data, what was measured, and what training cost."""
+    dataset = findings.predictions.dataset
+    without = findings.label_errors
+    return {
+        "dataset": dataset.name,
+        "split": dataset.split,
+        "source": dataset.source,
+        "sha256": dataset.checksum(),
+        **findings.metrics.as_dict(),
+        "without_label_errors": without.as_dict() if without else None,
+        "training": dict(findings.training),
+    }

@@ -1,0 +1,163 @@
+"""Numbers and settings in, sentences out: what the report and the model card say in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mnist_cnn.config import AugmentationConfig, Config, OptimizerConfig, TrainingConfig
+from mnist_cnn.datasets.dataset import Dataset
+from mnist_cnn.metrics import Metrics
+
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "nadam": "Nadam", "rmsprop": "RMSprop", "sgd": "SGD"}
+
+
+def verdict(measured: Metrics, dataset: Dataset) -> str:
+    """Say in one or two sentences how well the model reads, and what it gets wrong most often."""
+    images = f"{measured.n:,} {dataset.split} image{'s' if measured.n != 1 else ''} of {dataset.name}"
+    if not measured.errors:
+        return f"The model reads all {images} right."
+    right = measured.n - measured.errors
+    worst = measured.most_confused[0]
+    times = "once" if worst.count == 1 else f"{worst.count:,} times"
+    sentence = f"The model reads {right:,} of {images} right."
+    if worst.count == 1:
+        return f"{sentence} No confusion happens more than once."
+    return f"{sentence} Most often it takes {worst.label} for {worst.predicted} ({times})."
+
+
+def recipe(config: Config, epochs: int, best: int) -> str:
+    """Say in a paragraph how the model was trained.
+
+    Args:
+        config: The run's settings.
+        epochs: How many were finished.
+        best: The epoch with the best validation result, 1-based.
+    """
+    return " ".join(
+        [
+            _data(config),
+            _optimizer(config.optimizer, config.training),
+            _augmentation(config.augmentation),
+            _length(config, epochs, best),
+        ]
+    )
+
+
+def limits(measured: Metrics, dataset: Dataset, trained_here: bool) -> list[str]:
+    """List what the numbers do not show."""
+    return [*_statistical_limits(measured, trained_here), *_data_limits(measured, dataset)]
+
+
+def _data(config: Config) -> str:
+    images = (
+        f"{config.data.per_class:,} training images per class"
+        if config.data.per_class
+        else "the training images"
+    )
+    held_out = f"{100 * config.data.validation:g} % of them held out for validation, stratified by class"
+    rest = held_out if config.data.validation else "none of them held out for validation"
+    return f"{_network(config)} was trained on {images}, {rest}."
+
+
+def _network(config: Config) -> str:
+    if not config.model.init_from:
+        return f"The network {config.model.architecture}"
+    frozen = " (its features frozen)" if config.model.freeze == "features" else ""
+    return f"The network, started from the weights of {config.model.init_from}{frozen},"
+
+
+def _optimizer(optimizer: OptimizerConfig, training: TrainingConfig) -> str:
+    rate = f"learning rate {optimizer.learning_rate:g}"
+    if optimizer.schedule != "constant":
+        rate = f"a {optimizer.schedule} learning rate of at most {optimizer.learning_rate:g}"
+    words = [f"{OPTIMIZERS[optimizer.name]} with {rate}", f"batches of {training.batch_size}"]
+    words += [f"the cross-entropy loss ({training.loss} labels)"]
+    if optimizer.weight_decay:
+        words.append(f"weight decay {optimizer.weight_decay:g}")
+    if optimizer.ema:
+        words.append(f"an average over the weights ({optimizer.ema:g})")
+    if training.label_smoothing:
+        words.append(f"label smoothing {training.label_smoothing:g}")
+    return f"It used {_join(words)}."
+
+
+def _augmentation(augmentation: AugmentationConfig) -> str:
+    if not augmentation.is_active:
+        return "The images were not distorted."
+    return f"Each image was distorted anew in every epoch: {_join(list(_distortions(augmentation)))}."
+
+
+def _distortions(augmentation: AugmentationConfig) -> Iterator[str]:
+    if augmentation.rotation:
+        yield f"rotated by up to ±{augmentation.rotation:g}°"
+    if augmentation.shift:
+        yield f"shifted by up to ±{100 * augmentation.shift:g} %"
+    if augmentation.zoom:
+        yield f"scaled by up to ±{100 * augmentation.zoom:g} %"
+    if augmentation.shear:
+        yield f"sheared by up to ±{augmentation.shear:g}°"
+    if augmentation.elastic:
+        yield f"warped elastically by {augmentation.elastic:g} pixels"
+    if augmentation.flip_horizontal or augmentation.flip_vertical:
+        yield "mirrored at random"
+
+
+def _length(config: Config, epochs: int, best: int) -> str:
+    planned = f"{epochs} of at most {config.training.epochs} epochs"
+    ran = f"Training ran for {planned if epochs < config.training.epochs else _count(epochs, 'epoch')}"
+    if config.training.keep == "last" or not config.data.validation:
+        return f"{ran}, and the weights after the last one became the model."
+    quality = f"best validation {config.training.monitor}"
+    return f"{ran}; the weights after epoch {best}, which had the {quality}, became the model."
+
+
+def _statistical_limits(measured: Metrics, trained_here: bool) -> Iterator[str]:
+    width = 50 * (measured.accuracy.high - measured.accuracy.low)
+    yield (
+        f"With {measured.n:,} images, chance alone moves the accuracy by about ±{width:.2g} percentage points "
+        "(the 95 % interval above). Differences smaller than that need a paired test: mnist-cnn compare."
+    )
+    if trained_here:
+        yield (
+            "This is one training run. Another seed gives a slightly different model; the interval does not "
+            "contain that spread."
+        )
+    else:
+        yield "How this model was trained is not recorded here, so it may have seen these very images before."
+
+
+def _data_limits(measured: Metrics, dataset: Dataset) -> Iterator[str]:
+    yield (
+        f"The figures hold for images prepared like those of {dataset.name}: one item each, upright, centred, "
+        "light on dark in 28×28 pixels. Photographs, other pens and other margins are harder."
+    )
+    yield (
+        f"The model always answers with one of its {len(dataset.class_names)} classes, also for a blank image "
+        "or a picture of something else; its confidence was not tested on such images."
+    )
+    missing = len(dataset.class_names) - sum(each.support > 0 for each in measured.classes)
+    if missing:
+        yield f"{_count(missing, 'class', 'classes')} of the model never occur in these images."
+
+
+def settings(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Write flattened settings for a table, the names of what is empty left out."""
+    return [(name, plain(value)) for name, value in config.items() if value not in ("", {}, [])]
+
+
+def plain(value: Any) -> str:
+    """Write a setting's or a fact's value for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(each) for each in value)
+    return f"{value:,.10g}" if isinstance(value, float) else str(value)
+
+
+def _join(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+
+
+def _count(number: int, singular: str, plural: str = "") -> str:
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"

@@ -1,0 +1,178 @@
+"""What evaluation leaves in a folder: numbers, predictions, pictures, a model card and one page that shows them all."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from mnist_cnn import evaluation, figures, narrative, saliency
+from mnist_cnn.config import flatten
+from mnist_cnn.evaluation import Predictions
+from mnist_cnn.files import write_json, write_text
+from mnist_cnn.findings import Findings, gather, metrics_record
+from mnist_cnn.metrics import confusion_rates
+from mnist_cnn.model_card import model_card
+from mnist_cnn.runs import RunFolder
+from mnist_cnn.templates import render
+
+if TYPE_CHECKING:
+    import keras
+
+PAGE_DOTS_PER_INCH = 100  # a figure's 9 point text then has about the size of a caption
+MISREAD_SHOWN = 40
+SALIENCY_RIGHT, SALIENCY_WRONG = 6, 2
+SAMPLES_RIGHT, SAMPLES_WRONG = 16, 8
+TABLE_ROWS = 10  # most confused pairs listed
+
+
+def write_report(
+    run: RunFolder,
+    model: keras.Model,
+    predictions: Predictions,
+    training: Mapping[str, Any] | None = None,
+    command: str = "",
+) -> Path:
+    """Write metrics, predictions, pictures, the model card and the report into the run's folder.
+
+    The folder may also be a bare one, without a configuration or a history: those parts are left out then.
+
+    Args:
+        run: Where to write; its config, history and environment are read where they exist.
+        model: The evaluated model, for its architecture, filters and saliency.
+        predictions: What it said about the data set.
+        training: What training measured, such as `{"seconds": 171.2}`, for `metrics.json` and the headline.
+        command: The exact command that repeats this result; made up from the folder where it is empty.
+
+    Returns:
+        The report's path. It is written last: where it exists, everything else does.
+
+    Raises:
+        InputError: The predictions are no probabilities, or a file of the run is damaged.
+        MnistCnnError: The folder cannot be written or the disk is full.
+    """
+    findings = gather(run, model, predictions, training or {}, command)
+    evaluation.write_predictions(run.predictions, predictions)
+    write_json(run.metrics, metrics_record(findings))
+    pictures = _save_figures(run.figures, draw(findings, model))
+    write_text(run.model_card, model_card(findings))
+    write_text(run.report, render_page(findings, pictures))
+    return run.report
+
+
+def write_evaluation(folder: Path, model: keras.Model, predictions: Predictions, command: str = "") -> Path:
+    """Write the same for a model file without a run, into any folder.
+
+    Raises:
+        InputError: The predictions are no probabilities.
+        MnistCnnError: The folder cannot be written or the disk is full.
+    """
+    return write_report(RunFolder(folder), model, predictions, command=command)
+
+
+def draw(findings: Findings, model: keras.Model) -> Iterator[tuple[str, Figure]]:
+    """Draw every picture that these findings allow, as (name, figure), one at a time to save memory."""
+    measured, said = findings.metrics, findings.predictions
+    names = said.dataset.class_names
+    counts = np.array(measured.confusion)
+    if findings.history:
+        yield "learning-curves", figures.learning_curves(findings.history, findings.monitor)
+    yield "confusion-counts", figures.confusion_matrix(counts, names)
+    yield "confusion-shares", figures.confusion_matrix(confusion_rates(counts), names)
+    yield "class-quality", figures.class_quality(measured.classes)
+    yield "reliability", figures.reliability(measured.calibration, measured.expected_calibration_error)
+    yield "sample-predictions", _draw_samples(said)
+    if measured.errors:
+        yield "misclassified", _draw_misclassified(said)
+    yield "saliency", _draw_saliency(said, model)
+    yield "architecture", figures.architecture(findings.layers)
+    kernel = figures.first_kernel(model)
+    if kernel is not None:
+        yield "first-filters", figures.first_filters(kernel)
+
+
+def _draw_samples(said: Predictions) -> Figure:
+    right = np.flatnonzero(~said.is_wrong)[:SAMPLES_RIGHT]
+    wrong = np.flatnonzero(said.is_wrong)[:SAMPLES_WRONG]
+    chosen = np.concatenate([right, wrong])
+    return figures.sample_predictions(*_pick(said, chosen), said.dataset.class_names)
+
+
+def _draw_misclassified(said: Predictions) -> Figure:
+    chosen = said.worst_errors[:MISREAD_SHOWN]
+    return figures.misclassified(*_pick(said, chosen), said.confidence[chosen], said.dataset.class_names)
+
+
+def _draw_saliency(said: Predictions, model: keras.Model) -> Figure:
+    _, first_of_class = np.unique(said.predicted[~said.is_wrong], return_index=True)
+    right = np.flatnonzero(~said.is_wrong)[first_of_class][:SALIENCY_RIGHT]
+    chosen = np.concatenate([right, said.worst_errors[:SALIENCY_WRONG]])
+    images, labels, predicted = _pick(said, chosen)
+    maps = saliency.occlusion_maps(lambda batch: evaluation.predict_images(model, batch), images)
+    return figures.saliency_overlays(images, maps, labels, predicted, said.dataset.class_names)
+
+
+def _pick(said: Predictions, chosen: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    return said.dataset.images[chosen], said.labels[chosen], said.predicted[chosen]
+
+
+def _save_figures(folder: Path, drawn: Iterator[tuple[str, Figure]]) -> dict[str, Path]:
+    saved = {}
+    for name, figure in drawn:
+        saved[name] = folder / f"{name}.png"
+        figures.save(figure, saved[name])
+    return saved
+
+
+def render_page(findings: Findings, pictures: Mapping[str, Path]) -> str:
+    """Write the page as HTML that holds everything it shows and asks no host for anything.
+
+    Args:
+        findings: What the page tells.
+        pictures: PNG files by name, as `draw` names them.
+    """
+    dataset, config = findings.predictions.dataset, findings.config
+    return render(
+        "report.html",
+        findings=findings,
+        metrics=findings.metrics,
+        dataset=dataset,
+        verdict=narrative.verdict(findings.metrics, dataset),
+        recipe=narrative.recipe(config, len(findings.history), findings.best_epoch) if config else "",
+        limits=narrative.limits(findings.metrics, dataset, trained_here=config is not None),
+        settings=narrative.settings(dict(flatten(config.to_dict()))) if config else [],
+        environment=narrative.settings(dict(flatten(findings.environment))),
+        pictures=_embed(pictures),
+        guess_loss=math.log(len(dataset.class_names)),
+        misread_shown=MISREAD_SHOWN,
+        table_rows=TABLE_ROWS,
+    )
+
+
+@dataclass(frozen=True)
+class EmbeddedPicture:
+    """A picture that the page carries inside itself."""
+
+    uri: str
+    size: tuple[int, int]  # width and height in the page's pixels; the file has more, for dense screens
+
+
+def _embed(pictures: Mapping[str, Path]) -> dict[str, EmbeddedPicture]:
+    return {name: _embed_one(path) for name, path in pictures.items()}
+
+
+def _embed_one(path: Path) -> EmbeddedPicture:
+    content = path.read_bytes()
+    width, height = Image.open(io.BytesIO(content)).size
+    scale = PAGE_DOTS_PER_INCH / figures.DOTS_PER_INCH
+    uri = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+    return EmbeddedPicture(uri, (round(width * scale), round(height * scale)))

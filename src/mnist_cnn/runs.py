@@ -1,0 +1,173 @@
+"""The run folder: what a training run leaves, and the only door from training to evaluation.
+
+The layout of `runs/NAME-001/` is written down here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_cnn.errors import InputError, MnistCnnError, suggest
+
+_NUMBERED = re.compile(r"^(?P<name>.+)-(?P<number>\d{3,})$")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside one run folder, and its small files read back."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name, such as `batchnorm-001`."""
+        return self.root.name
+
+    @property
+    def config(self) -> Path:
+        """The configuration that repeats this run: `mnist-cnn train --recipe config.toml`."""
+        return self.root / "config.toml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, hardware, data checksum, and what the seed cannot fix."""
+        return self.root / "environment.json"
+
+    @property
+    def history_csv(self) -> Path:
+        """One row per finished epoch."""
+        return self.root / "history.csv"
+
+    @property
+    def history_json(self) -> Path:
+        """The same rows as a JSON list of objects."""
+        return self.root / "history.json"
+
+    @property
+    def model(self) -> Path:
+        """The finished model in Keras' own format."""
+        return self.root / "model.keras"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The model after the epoch with the best validation result."""
+        return self.root / "best.keras"
+
+    @property
+    def weights(self) -> Path:
+        """The finished model's weights alone."""
+        return self.root / "model.weights.h5"
+
+    @property
+    def legacy_h5(self) -> Path:
+        """The finished model in the old HDF5 format (on request)."""
+        return self.root / "model.h5"
+
+    @property
+    def metrics(self) -> Path:
+        """What evaluation measured."""
+        return self.root / "metrics.json"
+
+    @property
+    def predictions(self) -> Path:
+        """One row per test image: index, label, predicted, confidence, loss, one probability per class."""
+        return self.root / "predictions.csv"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of pictures."""
+        return self.root / "figures"
+
+    @property
+    def log(self) -> Path:
+        """What happened, line by line, with times."""
+        return self.root / "log.txt"
+
+    @property
+    def model_card(self) -> Path:
+        """The model card in the Hugging Face form."""
+        return self.root / "README.md"
+
+    @property
+    def report(self) -> Path:
+        """The self-contained page."""
+        return self.root / "report.html"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files (on request)."""
+        return self.root / "tensorboard"
+
+    @property
+    def state(self) -> Path:
+        """What resuming needs; gone once the run is finished."""
+        return self.root / "state"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end and left a model."""
+        return self.model.exists() and not self.state.exists()
+
+    def read_json(self, path: Path) -> Any:
+        """Read one of this run's JSON files.
+
+        Raises:
+            InputError: It is missing or is no JSON.
+        """
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(
+                f"{path} is missing: the run {self.name} is not finished. "
+                f"Continue it with: mnist-cnn train --resume {self.root}"
+            ) from None
+        except ValueError as error:
+            raise InputError(f"{path} is not valid JSON ({error}).") from error
+
+
+def create_run(parent: Path, name: str) -> RunFolder:
+    """Make the next free folder `parent/NAME-001`, `NAME-002`, …; two processes at once get different ones.
+
+    Raises:
+        MnistCnnError: `parent` cannot be written.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        number = _last_number(parent, name)
+        while True:
+            number += 1
+            root = parent / f"{name}-{number:03d}"
+            try:
+                root.mkdir()  # fails where another process was faster, so no run is ever overwritten
+            except FileExistsError:
+                continue
+            return RunFolder(root)
+    except OSError as error:
+        raise MnistCnnError(
+            f"{parent} cannot hold runs: {error.strerror}. Choose another folder with --runs-dir."
+        ) from error
+
+
+def open_run(path: Path) -> RunFolder:
+    """Open an existing run folder.
+
+    Raises:
+        InputError: `path` is no run folder.
+    """
+    run = RunFolder(path)
+    if run.config.exists():
+        return run
+    if not path.exists():
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = suggest(path.name, siblings) if siblings else "Train one with: mnist-cnn train"
+        raise InputError(f"there is no run {path}. {hint}")
+    raise InputError(f"{path} is no run folder: it holds no config.toml. Give the folder that `train` printed.")
+
+
+def _last_number(parent: Path, name: str) -> int:
+    matches = (_NUMBERED.match(entry.name) for entry in parent.iterdir())
+    return max((int(match["number"]) for match in matches if match and match["name"] == name), default=0)

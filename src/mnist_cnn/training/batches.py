@@ -1,0 +1,73 @@
+"""The endless stream of shuffled, distorted batches that training is fed from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_cnn.augmentation import augment
+from mnist_cnn.config import AugmentationConfig
+
+_AHEAD = 4096  # images distorted in one go, while earlier batches train
+_PREFETCH = 8  # batches kept ready
+
+Batch = tuple[NDArray[np.uint8], NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Training images in the order and the shape in which they are learnt.
+
+    Order and distortions of an epoch depend on the seed and the epoch's number alone: an interrupted run that goes
+    on with epoch 7 sees what it would have seen.
+    """
+
+    images: NDArray[np.uint8]  # [n, 28, 28]
+    targets: NDArray[Any]  # [n] labels or [n, classes] one-hot
+    batch_size: int
+    augmentation: AugmentationConfig
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch; the last one may be smaller."""
+        return -(-len(self.images) // self.batch_size)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Give the batches of one epoch (0-based): images uint8 [b, 28, 28, 1] and their targets."""
+        random = np.random.default_rng([self.seed, number])
+        order = random.permutation(len(self.images))
+        portion = max(1, _AHEAD // self.batch_size) * self.batch_size
+        for start in range(0, len(order), portion):
+            chosen = order[start : start + portion]
+            images = augment(self.images[chosen], self.augmentation, random)[..., np.newaxis]
+            targets = self.targets[chosen]
+            for first in range(0, len(chosen), self.batch_size):
+                rows = slice(first, first + self.batch_size)
+                yield images[rows], targets[rows]
+
+    def stream(self, first_epoch: int) -> Iterator[Batch]:
+        """Give one epoch after the other, without end."""
+        number = first_epoch
+        while True:
+            yield from self.epoch(number)
+            number += 1
+
+    def feed(self, first_epoch: int) -> Any:
+        """Give what `Model.fit` takes on this backend: a prefetching `tf.data.Dataset`, or a plain generator."""
+        if keras.backend.backend() != "tensorflow":
+            return self.stream(first_epoch)
+        import tensorflow as tf
+
+        size = self.batch_size if len(self.images) % self.batch_size == 0 else None
+        signature = (
+            tf.TensorSpec((size, *self.images.shape[1:], 1), tf.uint8),
+            tf.TensorSpec((size, *self.targets.shape[1:]), self.targets.dtype),
+        )
+        stream = tf.data.Dataset.from_generator(lambda: self.stream(first_epoch), output_signature=signature)
+        return stream.prefetch(_PREFETCH)

@@ -1,0 +1,23 @@
+"""The loss and the form of the labels it takes: integers or one-hot rows, the same cross-entropy on both."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_cnn.config import Config
+
+
+def encode_labels(labels: NDArray[np.int64], classes: int, form: Literal["sparse", "one-hot"]) -> NDArray[Any]:
+    """Give labels int64 [n] as they are, or as one-hot rows float32 [n, classes]."""
+    return np.eye(classes, dtype=np.float32)[labels] if form == "one-hot" else labels
+
+
+def build_loss(config: Config) -> keras.losses.Loss:
+    """Give the cross-entropy (natural logarithm) that fits the form of the labels."""
+    if config.training.loss == "sparse":
+        return keras.losses.SparseCategoricalCrossentropy()
+    return keras.losses.CategoricalCrossentropy(label_smoothing=config.training.label_smoothing)

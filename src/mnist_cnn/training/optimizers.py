@@ -1,0 +1,81 @@
+"""From the optimizer's settings to a Keras optimizer: epochs and shares become steps here, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from mnist_cnn.config import OptimizerConfig
+
+_ONE_CYCLE_START = 1 / 25  # of the highest rate, as in fastai and PyTorch
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras is untyped
+    """Straight up to the highest rate, then straight down (Smith & Topin 2018, "super-convergence")."""
+
+    def __init__(self, highest: float, final: float, warmup_steps: int, steps: int) -> None:
+        super().__init__()
+        self.highest = highest
+        self.final = final
+        self.warmup_steps = warmup_steps
+        self.steps = steps
+
+    def __call__(self, step: Any) -> Any:
+        """Give the rate at `step`, a scalar tensor."""
+        step = ops.cast(step, "float32")
+        start = self.highest * _ONE_CYCLE_START
+        rising = start + (self.highest - start) * step / max(1, self.warmup_steps)
+        left = (self.steps - step) / max(1, self.steps - self.warmup_steps)
+        falling = self.final + (self.highest - self.final) * ops.maximum(left, 0.0)
+        return ops.where(step < self.warmup_steps, rising, falling)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {
+            "highest": self.highest,
+            "final": self.final,
+            "warmup_steps": self.warmup_steps,
+            "steps": self.steps,
+        }
+
+
+def build_optimizer(config: OptimizerConfig, steps: int) -> keras.optimizers.Optimizer:
+    """Build the optimizer for a training of `steps` steps in all."""
+    arguments: dict[str, Any] = {"learning_rate": build_schedule(config, steps)}
+    if config.weight_decay:
+        arguments["weight_decay"] = config.weight_decay
+    if config.ema:
+        arguments |= {"use_ema": True, "ema_momentum": config.ema}
+    if config.name == "sgd":
+        arguments |= {"momentum": config.momentum, "nesterov": True}
+    kinds = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "nadam": keras.optimizers.Nadam,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": keras.optimizers.SGD,
+    }
+    return kinds[config.name](**arguments)
+
+
+def build_schedule(config: OptimizerConfig, steps: int) -> Any:
+    """Give the learning rate as a number, or as a schedule over `steps` steps."""
+    warmup_steps = round(config.warmup * steps)
+    if config.schedule == "constant":
+        return config.learning_rate
+    if config.schedule == "one-cycle":
+        return OneCycle(config.learning_rate, config.final_learning_rate, warmup_steps, steps)
+    rising = {"warmup_target": config.learning_rate, "warmup_steps": warmup_steps} if warmup_steps else {}
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup_steps else config.learning_rate,
+        decay_steps=max(1, steps - warmup_steps),
+        alpha=config.final_learning_rate / config.learning_rate,
+        **rising,
+    )
+
+
+def current_rate(optimizer: keras.optimizers.Optimizer) -> float:
+    """Give the learning rate of the next step."""
+    return float(ops.convert_to_numpy(optimizer.learning_rate))

@@ -1,0 +1,214 @@
+"""Training, from a configuration to a run folder, read top to bottom."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mnist_cnn.config import Config
+from mnist_cnn.datasets.dataset import Dataset
+from mnist_cnn.datasets.split import split_validation, take_per_class
+from mnist_cnn.environment import has_bfloat16
+from mnist_cnn.model_files import open_model, save_model, save_weights
+from mnist_cnn.models import build_model
+from mnist_cnn.runs import RunFolder
+from mnist_cnn.training.batches import Batches
+from mnist_cnn.training.callbacks import (
+    DivergedError,
+    History,
+    InterruptedTraining,
+    Keeper,
+    Watch,
+    catch_interrupts,
+    patience_callbacks,
+    tensorboard_callback,
+)
+from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
+from mnist_cnn.training.listener import Listener
+from mnist_cnn.training.objective import build_loss, encode_labels
+from mnist_cnn.training.optimizers import build_optimizer
+from mnist_cnn.training.records import epoch_writer, record_end, record_start
+from mnist_cnn.training.state import TrainingState, Weights, restore_variables
+from mnist_cnn.training.transfer import adapt_model
+
+_STEPS_PER_EXECUTION = 16  # at most: batches between two looks at progress and Ctrl-C
+_VALIDATION_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What came out; the model itself lies in the run folder."""
+
+    model: keras.Model  # float32, not compiled
+    epochs: int  # finished
+    best_epoch: int  # 1-based; whose weights `model` has, unless the configuration keeps the last
+    seconds: float  # in training and validation, over all sessions of the run
+    interrupted: bool  # by Ctrl-C; the run can be resumed
+
+
+def train(
+    config: Config,
+    dataset: Dataset,
+    run: RunFolder,
+    *,
+    listener: Listener | None = None,
+    tensorboard: bool = False,
+    legacy_h5: bool = False,
+) -> TrainingResult:
+    """Train one network and leave it in `run`; where `run` holds a state, go on from its last finished epoch.
+
+    Args:
+        config: Everything that decides the result.
+        dataset: The training split; validation is held out of it here.
+        run: An empty run folder, or an unfinished one of the same configuration and data.
+        listener: Hears of every step and epoch.
+        tensorboard: Write event files into the run folder.
+        legacy_h5: Also leave the model in Keras' old HDF5 format.
+
+    Raises:
+        InputError: The configuration and the data do not fit, or the run was made with other data.
+        DivergedError: The loss became no number; the model of the best epoch before that is saved.
+        MnistCnnError: The run folder cannot be written.
+    """
+    listener = listener or Listener()
+    classes = len(dataset.class_names)
+    record_start(config, dataset, run)
+    if config.training.deterministic:
+        fix_operation_order()
+
+    if config.data.per_class:
+        dataset = take_per_class(dataset, config.data.per_class, config.training.seed)
+    training, validation = split_validation(dataset, config.data.validation, config.training.seed)
+    targets = functools.partial(encode_labels, classes=classes, form=config.training.loss)
+    batches = Batches(
+        training.images,
+        targets(training.labels),
+        config.training.batch_size,
+        config.augmentation,
+        config.training.seed,
+    )
+
+    state = TrainingState.load(run.state)
+    model = new_model(config, classes, precision=training_precision(config))
+    model.compile(
+        optimizer=build_optimizer(config.optimizer, batches.steps * config.training.epochs),
+        loss=build_loss(config),
+        metrics=["accuracy"],
+        steps_per_execution=largest_divisor(batches.steps, _STEPS_PER_EXECUTION),
+        jit_compile="auto",
+    )
+    model.optimizer.build(model.trainable_variables)
+    fuse_batchnorm(model)
+    if state.epochs_done:
+        restore_variables(model, state.variables)
+
+    # Without validation, the training result is all there is to judge an epoch by.
+    monitor = ("val_" if validation else "") + config.training.monitor
+    averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if config.optimizer.ema else None
+    patient = patience_callbacks(config, monitor)
+    finished_model = functools.partial(new_model, config, classes, precision="float32")
+    on_saved = epoch_writer(run, finished_model, listener)
+    callbacks = [
+        *([averaging] if averaging else []),
+        Watch(listener),
+        History(state, monitor),
+        *([tensorboard_callback(run.tensorboard)] if tensorboard else []),
+        *patient,
+        Keeper(run, state, patient, averaging, on_saved),
+    ]
+    held_out = validation and (validation.images[..., np.newaxis], targets(validation.labels))
+    listener.on_start(state.epochs_done, config.training.epochs, batches.steps)
+    interrupted, diverged = False, None
+    if not state.is_complete:
+        try:
+            with catch_interrupts():
+                model.fit(
+                    batches.feed(state.epochs_done),
+                    epochs=config.training.epochs,
+                    initial_epoch=state.epochs_done,
+                    steps_per_epoch=batches.steps,
+                    validation_data=held_out,
+                    validation_batch_size=_VALIDATION_BATCH,
+                    shuffle=False,  # the stream is shuffled already
+                    callbacks=callbacks,
+                    verbose=0,
+                )
+        except InterruptedTraining:
+            interrupted = True
+        except DivergedError as error:
+            diverged = error
+
+    finished = finished_model()
+    finished.set_weights(final_weights(config, state, model))
+    if diverged:
+        raise explain_divergence(diverged, state, run)
+    save_model(finished, run.model)
+    save_weights(finished, run.weights)
+    if legacy_h5:
+        save_model(finished, run.legacy_h5)
+    record_end(run, state, interrupted)
+    return TrainingResult(
+        model=finished,
+        epochs=state.epochs_done,
+        best_epoch=state.best_epoch,
+        seconds=sum(row["seconds"] for row in state.history),
+        interrupted=interrupted,
+    )
+
+
+def new_model(config: Config, classes: int, precision: str) -> keras.Model:
+    """Build the configured network, or adapt the trained one that it starts from."""
+    if config.model.init_from:
+        source = open_model(Path(config.model.init_from))
+        return adapt_model(source, classes, config.model, config.training.seed)
+    return build_model(
+        config.model.architecture,
+        config.model.arguments,
+        classes,
+        seed=config.training.seed,
+        precision=precision,
+    )
+
+
+def final_weights(config: Config, state: TrainingState, model: keras.Model) -> Weights:
+    """Give the weights that become the model: the best epoch's or the last one's.
+
+    Where no epoch was finished they are what training had reached.
+    """
+    if not state.epochs_done:
+        weights: Weights = model.get_weights()
+        return weights
+    return state.best_weights if config.training.keep == "best" else state.last_weights
+
+
+def training_precision(config: Config) -> str:
+    """Give the dtype policy to train with; `auto` is bfloat16 where the hardware multiplies it."""
+    if config.training.precision != "auto":
+        return config.training.precision
+    return "mixed_bfloat16" if has_bfloat16() or keras.distribution.list_devices("gpu") else "float32"
+
+
+def fix_operation_order() -> None:
+    """Make operations bit-equal from run to run on the same machine (TensorFlow; the other backends are on CPUs)."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def largest_divisor(number: int, at_most: int) -> int:
+    """Give the largest divisor of `number` up to `at_most`: executions must not cross the end of an epoch."""
+    return next(divisor for divisor in range(min(number, at_most), 0, -1) if number % divisor == 0)
+
+
+def explain_divergence(error: DivergedError, state: TrainingState, run: RunFolder) -> DivergedError:
+    """Say what is left of a training that ended in a loss that is no number."""
+    kept = f"the best finished epoch ({state.best_epoch}) is kept in {run.best_checkpoint}"
+    return DivergedError(
+        f"{error}; {kept if state.epochs_done else 'no epoch was finished'}. "
+        "Lower the learning rate (--learning-rate), or train in float32 (--set training.precision=float32)."
+    )

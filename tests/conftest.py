@@ -1,0 +1,42 @@
+"""Fixtures for all tests: the real MNIST, and a machine that holds no data and has no network."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from mnist_cnn.datasets.sources import SOURCES
+
+_DATA = os.environ.get("MNIST_CNN_DATA")  # read before any test changes the environment
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The folder with the four real MNIST files."""
+    if not _DATA:
+        pytest.skip(
+            "REAL MNIST NOT TESTED: set MNIST_CNN_DATA to the folder that holds MNIST's four IDX files"
+        )
+    for folder in (Path(_DATA).absolute(), Path(_DATA).absolute() / "mnist"):
+        if any(folder.glob("t10k-images*")):
+            return folder
+    pytest.skip(f"REAL MNIST NOT TESTED: MNIST_CNN_DATA={_DATA} holds no t10k-images-idx3-ubyte.gz")
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine whose home, cache and working folder are empty and that knows no mirrors; gives its root."""
+    for variable in ("MNIST_CNN_DATA", "KERAS_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(variable)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MNIST_CNN_CACHE", str(tmp_path / "cache"))
+    for name, source in SOURCES.items():
+        monkeypatch.setitem(SOURCES, name, dataclasses.replace(source, mirrors=()))
+    return tmp_path

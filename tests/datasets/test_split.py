@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mnist_cnn.datasets import DIGIT_NAMES, Dataset, split_validation, take_per_class
+from mnist_cnn.datasets.split import hold_out_test
+from mnist_cnn.errors import InputError
+
+
+def dataset_of(labels: np.ndarray, notice: str = "") -> Dataset:
+    images = np.zeros((len(labels), 28, 28), np.uint8)
+    images[:, 0, :2] = np.stack(np.divmod(np.arange(len(labels)), 256), axis=1)  # each tells its own index
+    return Dataset("d", "train", images, labels.astype(np.int64), DIGIT_NAMES, "memory", notice)
+
+
+def indices(dataset: Dataset) -> list[int]:
+    return [int(high) * 256 + int(low) for high, low in dataset.images[:, 0, :2]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(per_class=st.integers(5, 40), fraction=st.floats(0.2, 0.8), seed=st.integers(0, 2**32 - 1))
+def test_parts_are_exact_disjoint_stratified_and_repeatable(
+    per_class: int, fraction: float, seed: int
+) -> None:
+    whole = dataset_of(np.arange(10 * per_class) % 10)
+    train, validation = split_validation(whole, fraction, seed)
+    assert validation is not None
+    assert len(validation) == round(10 * per_class * fraction)
+    assert sorted(indices(train) + indices(validation)) == list(range(10 * per_class))
+    counts = np.bincount(validation.labels, minlength=10)
+    assert np.ptp(counts) <= 1
+    again = split_validation(whole, fraction, seed)[1]
+    assert again is not None
+    assert indices(again) == indices(validation) == sorted(indices(validation))
+
+
+def test_sixty_thousand_give_twelve_thousand() -> None:
+    train, validation = split_validation(dataset_of(np.arange(60_000) % 10, "loud"), 0.2, 1)
+    assert validation is not None
+    assert (len(train), len(validation)) == (48_000, 12_000)
+    assert (train.split, validation.split, train.notice) == ("train", "validation", "loud")
+
+
+def test_another_seed_gives_another_split() -> None:
+    whole = dataset_of(np.arange(100) % 10)
+    first, second = (split_validation(whole, 0.2, seed)[1] for seed in (1, 2))
+    assert first is not None
+    assert second is not None
+    assert indices(first) != indices(second)
+
+
+def test_no_fraction_gives_no_validation() -> None:
+    whole = dataset_of(np.arange(20) % 10)
+    assert split_validation(whole, 0, 1) == (whole, None)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, 20, float("nan")])
+def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
+    with pytest.raises(InputError, match="validation fraction is"):
+        split_validation(dataset_of(np.arange(20) % 10), fraction, 1)
+
+
+def test_classes_too_small_are_refused() -> None:
+    with pytest.raises(InputError, match="class '1' of memory has 1 image"):
+        split_validation(dataset_of(np.array([0, 0, 0, 1])), 0.5, 1)
+    with pytest.raises(
+        InputError, match=r"0.05 of the 20 images of memory is 1; each part needs at least 10"
+    ):
+        split_validation(dataset_of(np.arange(20) % 10), 0.05, 1)
+
+
+def test_the_held_out_test_set_is_the_rest_of_train() -> None:
+    whole = dataset_of(np.arange(100) % 10)
+    train, test = (hold_out_test(whole, split) for split in ("train", "test"))
+    assert (train.split, test.split) == ("train", "test")
+    assert len(test) == 20
+    assert sorted(indices(train) + indices(test)) == list(range(100))
+
+
+def test_as_many_are_taken_of_each_class() -> None:
+    whole = dataset_of(np.arange(200) % 10)
+    few = take_per_class(whole, 7, 3)
+    assert np.bincount(few.labels).tolist() == [7] * 10
+    assert indices(few) == indices(take_per_class(whole, 7, 3)) == sorted(set(indices(few)))
+    assert indices(few) != indices(take_per_class(whole, 7, 4))
+
+
+@pytest.mark.parametrize("count", [0, 21])
+def test_a_count_that_a_class_cannot_give_is_refused(count: int) -> None:
+    with pytest.raises(InputError, match="valid are 1 to 20, the size of class '0' in memory"):
+        take_per_class(dataset_of(np.arange(200) % 10), count, 1)
