@@ -6,9 +6,14 @@ import dataclasses
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from mnist_cnn.datasets.sources import SOURCES
+
+# No deadline, since a busy machine is no bug; the same examples each time, so that a failure can be repeated.
+hypothesis.settings.register_profile("mnist-cnn", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("mnist-cnn")
 
 _DATA = os.environ.get("MNIST_CNN_DATA")  # read before any test changes the environment
 
@@ -17,9 +22,7 @@ _DATA = os.environ.get("MNIST_CNN_DATA")  # read before any test changes the env
 def mnist_dir() -> Path:
     """The folder with the four real MNIST files."""
     if not _DATA:
-        pytest.skip(
-            "REAL MNIST NOT TESTED: set MNIST_CNN_DATA to the folder that holds MNIST's four IDX files"
-        )
+        pytest.skip("REAL MNIST NOT TESTED: set MNIST_CNN_DATA to the folder that holds MNIST's four IDX files")
     for folder in (Path(_DATA).absolute(), Path(_DATA).absolute() / "mnist"):
         if any(folder.glob("t10k-images*")):
             return folder

@@ -1,0 +1,73 @@
+"""Recognise handwritten digits with convolutional networks: data, training, evaluation, report.
+
+Importing this package is cheap: what needs Keras, Matplotlib or SciPy is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mnist_cnn.augmentation import augment
+    from mnist_cnn.config import Config, load_recipe, override, recipe_names
+    from mnist_cnn.datasets import Dataset, list_datasets, load_dataset, split_validation
+    from mnist_cnn.errors import InputError, MnistCnnError
+    from mnist_cnn.evaluation import Predictions, evaluate, predict
+    from mnist_cnn.model_files import open_model
+    from mnist_cnn.models import build_model
+    from mnist_cnn.report import write_report
+    from mnist_cnn.runs import RunFolder, create_run, open_run
+    from mnist_cnn.training.listener import Listener
+    from mnist_cnn.training.train import TrainingResult, train
+
+_HOMES = {
+    "augmentation": ["augment"],
+    "config": ["Config", "load_recipe", "override", "recipe_names"],
+    "datasets": ["Dataset", "list_datasets", "load_dataset", "split_validation"],
+    "errors": ["InputError", "MnistCnnError"],
+    "evaluation": ["Predictions", "evaluate", "predict"],
+    "model_files": ["open_model"],
+    "models": ["build_model"],
+    "report": ["write_report"],
+    "runs": ["RunFolder", "create_run", "open_run"],
+    "training.listener": ["Listener"],
+    "training.train": ["TrainingResult", "train"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Config",
+    "Dataset",
+    "InputError",
+    "Listener",
+    "MnistCnnError",
+    "Predictions",
+    "RunFolder",
+    "TrainingResult",
+    "augment",
+    "build_model",
+    "create_run",
+    "evaluate",
+    "list_datasets",
+    "load_dataset",
+    "load_recipe",
+    "open_model",
+    "open_run",
+    "override",
+    "predict",
+    "recipe_names",
+    "split_validation",
+    "train",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'mnist_cnn' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"mnist_cnn.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

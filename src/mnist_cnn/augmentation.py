@@ -83,7 +83,9 @@ def _matrices(
     return np.stack([a, b, c, d], axis=-1).reshape(-1, 2, 2)
 
 
-def _elastic_field(count: int, config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.float32]:
+def _elastic_field(
+    count: int, config: AugmentationConfig, random: np.random.Generator
+) -> NDArray[np.float32]:
     """Draw smooth displacements (Simard, Steinkraus & Platt 2003): float32 [2, n, 28, 28], pixels.
 
     White noise smoothed by a Gaussian along both axes, scaled so that its root mean square is `config.elastic`.

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnist_cnn import narrative
 from mnist_cnn.config import flatten, load_recipe
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation import read_predictions
 from mnist_cnn.metrics import PairedTest, paired_test
-from mnist_cnn.runs import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mnist_cnn.runs import RunFolder
 
 # What is shown, in this order, by its dotted name in metrics.json.
 METRICS = (
@@ -31,6 +35,7 @@ class PairedComparison:
     run: str
     test: PairedTest | None
     reason: str  # why there is no test; empty where there is one
+    summary: str  # the result, or the reason, as a sentence
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,7 @@ def compare(runs: Sequence[RunFolder]) -> Comparison:
         runs=tuple(run.name for run in runs),
         settings=_differing(configs),
         metrics={name: tuple(each.get(name) for each in measured) for name in METRICS},
-        tests=tuple(
-            _test(runs[0], run, records[0], record) for run, record in zip(runs[1:], records[1:], strict=True)
-        ),
+        tests=tuple(_test(runs[0], run, records[0], record) for run, record in zip(runs[1:], records[1:], strict=True)),
     )
 
 
@@ -77,17 +80,22 @@ def _differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...
 def _test(
     first: RunFolder, other: RunFolder, first_record: Mapping[str, Any], record: Mapping[str, Any]
 ) -> PairedComparison:
-    if first_record.get("sha256") != record.get("sha256"):
-        reason = (
-            f"{first.name} was tested on {first_record.get('dataset')} ({first_record.get('n')} images) and "
-            f"{other.name} on {record.get('dataset')} ({record.get('n')} images); "
-            "a paired test needs the same images"
-        )
-        return PairedComparison(other.name, None, reason)
+    reason = _why_not(first, other, first_record, record)
+    if reason:
+        return PairedComparison(other.name, None, reason, f"{first.name} and {other.name} are not tested: {reason}.")
     labels, probabilities = read_predictions(first.predictions)
-    other_labels, other_probabilities = read_predictions(other.predictions)
-    if not np.array_equal(labels, other_labels):
-        return PairedComparison(other.name, None, "their predictions.csv hold different labels")
-    return PairedComparison(
-        other.name, paired_test(labels, probabilities.argmax(axis=1), other_probabilities.argmax(axis=1)), ""
-    )
+    _, other_probabilities = read_predictions(other.predictions)
+    test = paired_test(labels, probabilities.argmax(axis=1), other_probabilities.argmax(axis=1))
+    return PairedComparison(other.name, test, "", narrative.paired(first.name, other.name, test))
+
+
+def _why_not(first: RunFolder, other: RunFolder, first_record: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    if first_record.get("sha256") != record.get("sha256"):
+        return (
+            f"{first.name} was measured on {first_record.get('dataset')} ({first_record.get('n')} images), "
+            f"{other.name} on {record.get('dataset')} ({record.get('n')} images), "
+            "and a paired test needs the same images"
+        )
+    if not np.array_equal(read_predictions(first.predictions)[0], read_predictions(other.predictions)[0]):
+        return "their predictions.csv hold different labels"
+    return ""

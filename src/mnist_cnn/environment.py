@@ -11,7 +11,16 @@ from typing import Any
 
 import psutil
 
-_PACKAGES = ("mnist-cnn", "keras", "tensorflow", "jax", "torch", "numpy", "opencv-python-headless", "scikit-learn")
+_PACKAGES = (
+    "mnist-cnn",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "numpy",
+    "opencv-python-headless",
+    "scikit-learn",
+)
 
 
 def describe_environment() -> dict[str, Any]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnist_cnn import metrics
 from mnist_cnn.datasets.dataset import IMAGE_SIZE, Dataset
@@ -18,12 +16,16 @@ from mnist_cnn.files import write_whole
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import keras
+    from numpy.typing import NDArray
 
 INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
 MODEL_SUFFIXES = (".keras", ".h5")
 
-MNIST_TEST_CHECKSUM = "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b"  # Dataset.checksum() of MNIST's 10,000 test images
+# Dataset.checksum() of MNIST's 10,000 test images.
+MNIST_TEST_CHECKSUM = "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b"
 # Images of MNIST's test set whose given label fewer than 3 of 5 human raters chose.
 # Source: https://github.com/cleanlab/label-errors (Northcutt, Athalye & Mueller 2021).
 MNIST_TEST_LABEL_ERRORS = (
@@ -92,8 +94,8 @@ def open_model(path: Path) -> keras.Model:
     """Open a run folder's model or a `.keras` or `.h5` file, running no code that the file may carry.
 
     Raises:
-        InputError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom classes),
-            or one that does not take [n, 28, 28, 1] and give [n, k].
+        InputError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
+            classes), or one that does not take [n, 28, 28, 1] and give [n, k].
     """
     import keras
 
@@ -129,9 +131,7 @@ def predict(model: keras.Model, dataset: Dataset, batch_size: int = 1000) -> Pre
     return Predictions(dataset, probabilities)
 
 
-def predict_images(
-    model: keras.Model, images: NDArray[np.uint8], batch_size: int = 1000
-) -> NDArray[np.float32]:
+def predict_images(model: keras.Model, images: NDArray[np.uint8], batch_size: int = 1000) -> NDArray[np.float32]:
     """Give the model's probabilities, float32 [n, k], for raw images, uint8 [n, 28, 28]."""
     outputs = model.predict(images[..., np.newaxis], batch_size=batch_size, verbose=0)
     return np.asarray(outputs, dtype=np.float32)
@@ -178,17 +178,15 @@ def read_predictions(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]
         InputError: The file is missing or is no such table.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            header = file.readline().strip().split(",")
-            rows = np.loadtxt(file, delimiter=",", ndmin=2)  # [n, 5 + k]
+        header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+        rows = np.loadtxt(lines or ["nan"], delimiter=",", ndmin=2)  # [n, 5 + k]
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path} cannot be read as predictions ({_first_line(error)}). Run: mnist-cnn evaluate"
         ) from error
-    if header != _header(len(header) - 5) or rows.shape[1:] != (len(header),):
-        raise InputError(
-            f"{path} is no table of predictions: its columns are not index, label, predicted, …."
-        )
+    columns = header.split(",")
+    if columns != _header(len(columns) - 5) or rows.shape[1] != len(columns):
+        raise InputError(f"{path} is no table of predictions: its columns are not index, label, predicted, ….")
     return rows[:, 1].astype(np.int64), rows[:, 5:].astype(np.float32)
 
 
@@ -213,9 +211,7 @@ def _check_shapes(model: Any, file: Path) -> None:
     if given != INPUT_SHAPE:
         raise InputError(f"{file} takes {given}, expected {INPUT_SHAPE}: raw grey images of 28×28 pixels.")
     if not (isinstance(outputs, tuple) and len(outputs) == 2 and (outputs[1] or 0) >= 2):
-        raise InputError(
-            f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes."
-        )
+        raise InputError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")
 
 
 def _first_line(error: BaseException) -> str:

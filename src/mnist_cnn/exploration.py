@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnist_cnn.datasets.dataset import IMAGE_SIZE, Dataset
 from mnist_cnn.files import write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SAMPLES_PER_CLASS = 12  # columns of the sample grid
@@ -44,22 +47,9 @@ class Duplicates:
     """Groups of images that are equal in every pixel."""
 
     groups: tuple[tuple[tuple[str, int], ...], ...]  # each member as (split, index)
+    within: dict[str, int]  # superfluous copies inside each split: members beyond the first
+    across: int  # groups with members in several splits: test images that were trained on
     conflicting: int  # groups whose members carry different labels
-
-    @property
-    def within(self) -> dict[str, int]:
-        """Superfluous copies inside each split: members beyond the first, by split."""
-        copies: dict[str, int] = defaultdict(int)
-        for group in self.groups:
-            splits = [split for split, _ in group]
-            for split in set(splits):
-                copies[split] += splits.count(split) - 1
-        return dict(copies)
-
-    @property
-    def across(self) -> int:
-        """Groups with members in both splits: test images that were trained on."""
-        return sum(len({split for split, _ in group}) > 1 for group in self.groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,16 +65,12 @@ class Exploration:
     mean_images: NDArray[np.float32]  # [k, 28, 28] of the training split, 0 … 255; 0 for an absent class
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain dictionaries, lists and numbers, ready for JSON; the mean images are left to the picture."""
+        """Give plain dictionaries, lists and numbers, ready for JSON, without the mean images."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del plain["mean_images"]
         plain["pixels"] = {split: dataclasses.asdict(each) for split, each in self.pixels.items()}
         plain["ink"] = {split: dataclasses.asdict(each) for split, each in self.ink.items()}
-        plain["duplicates"] = {
-            "within": self.duplicates.within,
-            "across": self.duplicates.across,
-            **dataclasses.asdict(self.duplicates),
-        }
+        plain["duplicates"] = dataclasses.asdict(self.duplicates)
         return plain
 
 
@@ -123,20 +109,20 @@ def ink_extent(images: NDArray[np.uint8]) -> InkExtent:
     inked = images.any(axis=(1, 2))
     if not inked.any():
         return InkExtent(0.0, 0.0, 0.0, 0.0, len(images))
-    columns, rows = images[inked].any(axis=1), images[inked].any(axis=2)  # [m, 28] each
     offsets = _mass_offsets(images[inked])
     return InkExtent(
-        width=float(np.median(_extent(columns))),
-        height=float(np.median(_extent(rows))),
+        width=float(np.median(_extents(images[inked], across=1))),
+        height=float(np.median(_extents(images[inked], across=2))),
         offset=float(np.median(offsets)),
         offset_95=float(np.quantile(offsets, 0.95)),
         blank=int((~inked).sum()),
     )
 
 
-def _extent(inked: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Give the length from the first True to the last in each row of bool [m, 28], int64 [m]."""
-    return np.asarray(IMAGE_SIZE - inked[:, ::-1].argmax(axis=1) - inked.argmax(axis=1))
+def _extents(images: NDArray[np.uint8], across: int) -> NDArray[np.float64]:
+    """Give the length from the first inked line to the last, [m]: columns for `across` 1, rows for 2."""
+    inked = np.asarray(images.any(axis=across))  # [m, 28]
+    return np.asarray(IMAGE_SIZE - inked[:, ::-1].argmax(axis=1) - inked.argmax(axis=1), dtype=np.float64)
 
 
 def _mass_offsets(images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -162,8 +148,13 @@ def find_duplicates(splits: dict[str, Dataset]) -> Duplicates:
         for index, image in enumerate(dataset.images):
             found[image.tobytes()].append((split, index))
     groups = tuple(tuple(members) for members in found.values() if len(members) > 1)
-    conflicting = sum(len({int(splits[split].labels[i]) for split, i in group}) > 1 for group in groups)
-    return Duplicates(groups, conflicting)
+    held = [Counter(split for split, _ in group) for group in groups]
+    return Duplicates(
+        groups=groups,
+        within={split: sum(max(count[split] - 1, 0) for count in held) for split in splits},
+        across=sum(len(count) > 1 for count in held),
+        conflicting=sum(len({int(splits[split].labels[i]) for split, i in group}) > 1 for group in groups),
+    )
 
 
 def write_exploration(folder: Path, train: Dataset, test: Dataset) -> Exploration:
@@ -183,13 +174,9 @@ def write_exploration(folder: Path, train: Dataset, test: Dataset) -> Exploratio
     return found
 
 
-def sample_rows(
-    dataset: Dataset, per_class: int = SAMPLES_PER_CLASS
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Take the first `per_class` images of each class: uint8 [m, 28, 28] and their labels [m], sorted by class."""
-    chosen = [
-        np.flatnonzero(dataset.labels == label)[:per_class] for label in range(len(dataset.class_names))
-    ]
+def sample_rows(dataset: Dataset, per_class: int = SAMPLES_PER_CLASS) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Take each class' first `per_class` images: uint8 [m, 28, 28], and their labels [m], by class."""
+    chosen = [np.flatnonzero(dataset.labels == label)[:per_class] for label in range(len(dataset.class_names))]
     indices = np.concatenate(chosen)
     return dataset.images[indices], dataset.labels[indices]
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mnist_cnn import evaluation
 from mnist_cnn.config import Config, load_recipe
-from mnist_cnn.evaluation import LabelErrorAccuracy, Predictions
 from mnist_cnn.figures import best_epoch, layer_rows
-from mnist_cnn.figures.architecture import LayerRow
-from mnist_cnn.metrics import Metrics
-from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import keras
+
+    from mnist_cnn.evaluation import LabelErrorAccuracy, Predictions
+    from mnist_cnn.figures.architecture import LayerRow
+    from mnist_cnn.metrics import Metrics
+    from mnist_cnn.runs import RunFolder
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,16 +55,15 @@ def gather(
         InputError: The predictions are no probabilities, or a file of the run is damaged.
     """
     history = run.read_json(run.history_json) if run.history_json.exists() else []
-    layers = layer_rows(model)
-    known: dict[str, Any] = {"parameters": sum(layer.parameters for layer in layers)}
+    known: dict[str, Any] = {"parameters": model.count_params()}
     if history:
         known |= {"epochs": len(history), "seconds": sum(row.get("seconds", 0) for row in history)}
     return Findings(
-        name=run.name,
+        name=run.root.resolve().name,  # a name even where the path is "."
         predictions=predictions,
         metrics=evaluation.evaluate(predictions),
         label_errors=evaluation.without_label_errors(predictions),
-        layers=layers,
+        layers=layer_rows(model),
         training={**known, **training},
         config=load_recipe(str(run.config)) if run.config.exists() else None,
         history=history,
@@ -73,7 +74,7 @@ def gather(
 
 def _command(run: RunFolder, predictions: Predictions) -> str:
     if run.config.exists():
-        return f"mnist-cnn train --recipe {run.config}"
+        return f"mnist-cnn train --recipe {run.config.name}  # in this run's folder"
     return f"mnist-cnn evaluate MODEL --dataset {predictions.dataset.name}"
 
 

@@ -1,15 +1,14 @@
 """Arrays in, numbers out: what is measured on labels and predicted probabilities.
 
-Throughout, `labels` is int64 [n] with values 0 … k - 1, and `probabilities` is float32 or float64 [n, k], each row
-summing to 1. Ratios are 0 … 1, losses are in nats.
+Throughout, `labels` is int64 [n] with values 0 … k - 1, and `probabilities` is float32 or float64 [n, k], each
+row summing to 1. Ratios are 0 … 1, losses are in nats.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sklearn.metrics
@@ -18,13 +17,14 @@ from scipy import stats
 
 from mnist_cnn.errors import InputError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.floating[Any]]
 
 CALIBRATION_BINS = 15  # as in Guo et al. 2017
-SMALLEST_PROBABILITY = (
-    2.0**-23
-)  # float32's resolution; a softmax that underflowed to 0 must not cost infinity
+SMALLEST_PROBABILITY = 2.0**-23  # float32's resolution; a softmax that underflowed to 0 must not cost infinity
 SUM_TOLERANCE = 0.01  # bfloat16 softmax rows miss 1 by up to 0.4 %; logits miss it by far more
 
 
@@ -154,8 +154,8 @@ def check(labels: Labels, probabilities: Probabilities, class_names: Sequence[st
     expected = (len(labels), len(class_names))
     if probabilities.shape != expected or len(labels) == 0:
         raise InputError(
-            f"predictions have shape {probabilities.shape}, expected {expected}: one row per image and one column "
-            "per class, at least one image. Predict the same data set that is evaluated."
+            f"predictions have shape {probabilities.shape}, expected {expected}: one row per image and one "
+            "column per class, at least one image. Predict the same data set that is evaluated."
         )
     if labels.min() < 0 or labels.max() >= len(class_names):
         raise InputError(
@@ -169,14 +169,14 @@ def _check_rows(probabilities: Probabilities) -> None:
     broken = int((~np.isfinite(probabilities)).any(axis=1).sum())
     if broken:
         raise InputError(
-            f"the model gives NaN or infinity for {broken} of {len(probabilities)} images: its training diverged. "
-            "Train it again with a lower learning rate."
+            f"the model gives NaN or infinity for {broken} of {len(probabilities)} images: its training "
+            "diverged. Train it again with a lower learning rate."
         )
     off = np.abs(probabilities.sum(axis=1, dtype=np.float64) - 1).max()
     if off > SUM_TOLERANCE or probabilities.min() < 0:
         raise InputError(
-            f"the model's outputs are no probabilities: a row misses the sum 1 by {off:.3g} or holds a negative "
-            "number. Its last layer must be a softmax."
+            f"the model's outputs are no probabilities: a row misses the sum 1 by {off:.3g} or holds a "
+            "negative number. Its last layer must be a softmax."
         )
 
 
@@ -197,12 +197,10 @@ def class_scores(labels: Labels, predicted: Labels, class_names: Sequence[str]) 
 
 
 def averages(labels: Labels, predicted: Labels) -> tuple[Averages, Averages]:
-    """Average precision, recall and F1 over the classes: plainly (macro), and by number of images (weighted)."""
+    """Average precision, recall and F1 over the classes: plainly (macro), and by images (weighted)."""
 
     def average(kind: str) -> Averages:
-        scores = sklearn.metrics.precision_recall_fscore_support(
-            labels, predicted, average=kind, zero_division=0
-        )
+        scores = sklearn.metrics.precision_recall_fscore_support(labels, predicted, average=kind, zero_division=0)
         return Averages(*(float(score) for score in scores[:3]))
 
     return average("macro"), average("weighted")
@@ -276,13 +274,12 @@ def confusion_counts(labels: Labels, predicted: Labels, class_count: int) -> NDA
 
 
 def confusion_rates(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Divide each row of a confusion matrix by its sum, float64 [k, k]; the row of an absent class stays 0."""
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    """Divide each row of a confusion matrix by its sum, float64 [k, k]; an absent class' row stays 0."""
+    rates: NDArray[np.float64] = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return rates
 
 
-def most_confused(
-    counts: NDArray[np.int64], class_names: Sequence[str], limit: int = 10
-) -> tuple[ConfusedPair, ...]:
+def most_confused(counts: NDArray[np.int64], class_names: Sequence[str], limit: int = 10) -> tuple[ConfusedPair, ...]:
     """List the most frequent confusions (label, prediction), the most frequent first, at most `limit`."""
     errors = counts.copy()
     np.fill_diagonal(errors, 0)
@@ -298,8 +295,8 @@ def most_confused(
 def paired_test(labels: Labels, first: Labels, second: Labels) -> PairedTest:
     """Compare two models' predictions (int64 [n] each) for the same images.
 
-    The p-value is McNemar's in its exact form: among the images that only one model reads right, a coin's chance
-    of a split this uneven. It is 1 where no image tells the models apart.
+    The p-value is McNemar's in its exact form: among the images that only one model reads right, a coin's
+    chance of a split this uneven. It is 1 where no image tells the models apart.
     """
     first_right, second_right = first == labels, second == labels
     only_first = int((first_right & ~second_right).sum())

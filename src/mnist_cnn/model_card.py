@@ -5,11 +5,13 @@ Source of the form: https://huggingface.co/docs/hub/model-cards and, for the res
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnist_cnn import narrative
-from mnist_cnn.findings import Findings
 from mnist_cnn.templates import render
+
+if TYPE_CHECKING:
+    from mnist_cnn.findings import Findings
 
 HUB_DATASETS = {"mnist": "ylecun/mnist", "fashion-mnist": "zalando-datasets/fashion_mnist"}
 

@@ -19,10 +19,16 @@ from mnist_cnn.errors import InputError, suggest
 Tensor = Any  # a KerasTensor; Keras ships no type information
 
 GREY_LEVELS = 255.0
+_MOMENTUM = 0.9  # of batch statistics; Keras' 0.99 needs 500 steps to forget where it began, more than small data give
 
 
 def conv3(
-    classes: int, *, filters: Sequence[int] = (32, 64, 64), kernel: int = 3, dense: int = 64, dropout: float = 0.5
+    classes: int,
+    *,
+    filters: Sequence[int] = (32, 64, 64),
+    kernel: int = 3,
+    dense: int = 64,
+    dropout: float = 0.5,
 ) -> keras.Model:
     """Three convolutions with max-pooling between them, one hidden dense layer: the notebooks' first CNN.
 
@@ -45,7 +51,12 @@ def conv3(
 
 
 def batchnorm(
-    classes: int, *, filters: Sequence[int] = (32, 64, 64), kernel: int = 3, dense: int = 128, dropout: float = 0.5
+    classes: int,
+    *,
+    filters: Sequence[int] = (32, 64, 64),
+    kernel: int = 3,
+    dense: int = 128,
+    dropout: float = 0.5,
 ) -> keras.Model:
     """Convolution, batch normalisation, pooling; twice, then once without pooling; 459,210 parameters at 10 classes.
 
@@ -101,21 +112,24 @@ def vgg(
 
 
 def resnet(
-    classes: int, *, filters: Sequence[int] = (16, 32, 64), blocks: int = 2, dropout: float = 0.2
+    classes: int, *, stem: int = 32, filters: Sequence[int] = (32, 64, 128), blocks: int = 2, dropout: float = 0.3
 ) -> keras.Model:
     """A residual network (He et al. 2016) for 28×28: stages of two-convolution blocks with identity shortcuts.
 
+    As in the paper, a convolution and a pooling come first, so that the blocks work on 14×14 and smaller pictures.
+
     Args:
         classes: Number of outputs.
+        stem: Channels of the first convolution.
         filters: Channels of each stage; every stage but the first halves the picture.
         blocks: Residual blocks per stage.
         dropout: Share of features dropped before the output while training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
-    x = _convolution(x, filters[0])
+    x = layers.MaxPooling2D(2)(_convolution(x, stem))  # (B, 14, 14, stem)
     for stage, channels in enumerate(filters):
         for block in range(blocks):
-            x = _residual_block(x, channels, stride=2 if stage and not block else 1)
+            x = _residual_block(x, channels, stride=2 if stage and not block else 1)  # (B, 14 | 7 | 4, ·)
     x = layers.GlobalAveragePooling2D()(x)  # (B, filters[-1])
     x = layers.Dropout(dropout)(x)
     return keras.Model(image, _probabilities(x, classes), name="resnet")
@@ -158,7 +172,9 @@ def build_model(
         return function(classes, **arguments)
     except (TypeError, ValueError, ZeroDivisionError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"architecture {architecture!r} cannot be built with {dict(arguments)}: {reason}") from error
+        raise InputError(
+            f"architecture {architecture!r} cannot be built with {dict(arguments)}: {reason}"
+        ) from error
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -170,7 +186,9 @@ def _find_architecture(architecture: str, arguments: Mapping[str, Any]) -> Calla
     valid = [name for name in inspect.signature(function).parameters if name != "classes"]
     for name in arguments:
         if name not in valid:
-            raise InputError(f"architecture {architecture!r} takes no argument {name!r}. {suggest(name, valid)}")
+            raise InputError(
+                f"architecture {architecture!r} takes no argument {name!r}. {suggest(name, valid)}"
+            )
     return function
 
 
@@ -187,7 +205,7 @@ def _probabilities(x: Tensor, classes: int) -> Tensor:
 def _convolution(x: Tensor, channels: int, stride: int = 1) -> Tensor:
     # Normalisation has a shift of its own, so the convolution needs no bias (Ioffe & Szegedy 2015, section 3.2).
     x = layers.Conv2D(channels, 3, strides=stride, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
     return layers.ReLU()(x)
 
 
@@ -195,8 +213,8 @@ def _residual_block(x: Tensor, channels: int, stride: int) -> Tensor:
     shortcut = x
     if stride > 1 or x.shape[-1] != channels:
         shortcut = layers.Conv2D(channels, 1, strides=stride, use_bias=False)(x)
-        shortcut = layers.BatchNormalization()(shortcut)
+        shortcut = layers.BatchNormalization(momentum=_MOMENTUM)(shortcut)
     x = _convolution(x, channels, stride)
     x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
     return layers.ReLU()(layers.Add()([x, shortcut]))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mnist_cnn.config import AugmentationConfig, Config, OptimizerConfig, TrainingConfig
-from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.metrics import Metrics
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from mnist_cnn.config import AugmentationConfig, Config, OptimizerConfig, TrainingConfig
+    from mnist_cnn.datasets.dataset import Dataset
+    from mnist_cnn.metrics import Metrics, PairedTest
+
+SIGNIFICANT = 0.05  # p-values below are called more than chance
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "nadam": "Nadam", "rmsprop": "RMSprop", "sgd": "SGD"}
 
 
@@ -44,17 +47,23 @@ def recipe(config: Config, epochs: int, best: int) -> str:
     )
 
 
+def paired(first: str, other: str, test: PairedTest) -> str:
+    """Say in a sentence whether the run `other` differs from the run `first` by more than chance."""
+    low, high = 100 * test.difference.low, 100 * test.difference.high
+    facts = f"difference {100 * test.difference.value:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}"
+    facts = f"{facts}, exact McNemar p = {test.p_value:.2g}, {test.n:,} images"
+    if test.p_value >= SIGNIFICANT:
+        return f"{other} and {first} do not differ by more than chance explains ({facts})."
+    return f"{other} reads {'better' if test.difference.value > 0 else 'worse'} than {first} ({facts})."
+
+
 def limits(measured: Metrics, dataset: Dataset, trained_here: bool) -> list[str]:
     """List what the numbers do not show."""
     return [*_statistical_limits(measured, trained_here), *_data_limits(measured, dataset)]
 
 
 def _data(config: Config) -> str:
-    images = (
-        f"{config.data.per_class:,} training images per class"
-        if config.data.per_class
-        else "the training images"
-    )
+    images = f"{config.data.per_class:,} training images per class" if config.data.per_class else "the training images"
     held_out = f"{100 * config.data.validation:g} % of them held out for validation, stratified by class"
     rest = held_out if config.data.validation else "none of them held out for validation"
     return f"{_network(config)} was trained on {images}, {rest}."
@@ -76,7 +85,7 @@ def _optimizer(optimizer: OptimizerConfig, training: TrainingConfig) -> str:
     if optimizer.weight_decay:
         words.append(f"weight decay {optimizer.weight_decay:g}")
     if optimizer.ema:
-        words.append(f"an average over the weights ({optimizer.ema:g})")
+        words.append(f"a moving average of the weights over {100 * optimizer.ema:g} % of the steps")
     if training.label_smoothing:
         words.append(f"label smoothing {training.label_smoothing:g}")
     return f"It used {_join(words)}."
@@ -115,8 +124,8 @@ def _length(config: Config, epochs: int, best: int) -> str:
 def _statistical_limits(measured: Metrics, trained_here: bool) -> Iterator[str]:
     width = 50 * (measured.accuracy.high - measured.accuracy.low)
     yield (
-        f"With {measured.n:,} images, chance alone moves the accuracy by about ±{width:.2g} percentage points "
-        "(the 95 % interval above). Differences smaller than that need a paired test: mnist-cnn compare."
+        f"With {measured.n:,} images, chance alone moves the accuracy by about ±{width:.2g} percentage "
+        "points (the 95 % interval above). Differences smaller than that need a paired test: mnist-cnn compare."
     )
     if trained_here:
         yield (
@@ -129,12 +138,12 @@ def _statistical_limits(measured: Metrics, trained_here: bool) -> Iterator[str]:
 
 def _data_limits(measured: Metrics, dataset: Dataset) -> Iterator[str]:
     yield (
-        f"The figures hold for images prepared like those of {dataset.name}: one item each, upright, centred, "
-        "light on dark in 28×28 pixels. Photographs, other pens and other margins are harder."
+        f"The figures hold for images prepared like those of {dataset.name}: one item each, upright, "
+        "centred, light on dark in 28×28 pixels. Photographs, other pens and other margins are harder."
     )
     yield (
-        f"The model always answers with one of its {len(dataset.class_names)} classes, also for a blank image "
-        "or a picture of something else; its confidence was not tested on such images."
+        f"The model always answers with one of its {len(dataset.class_names)} classes, also for a blank "
+        "image or a picture of something else; its confidence was not tested on such images."
     )
     missing = len(dataset.class_names) - sum(each.support > 0 for each in measured.classes)
     if missing:

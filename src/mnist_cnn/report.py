@@ -1,23 +1,18 @@
-"""What evaluation leaves in a folder: numbers, predictions, pictures, a model card and one page that shows them all."""
+"""What evaluation leaves in a folder: numbers, predictions, pictures, a model card, and a page with them all."""
 
 from __future__ import annotations
 
 import base64
 import io
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from PIL import Image
 
 from mnist_cnn import evaluation, figures, narrative, saliency
 from mnist_cnn.config import flatten
-from mnist_cnn.evaluation import Predictions
 from mnist_cnn.files import write_json, write_text
 from mnist_cnn.findings import Findings, gather, metrics_record
 from mnist_cnn.metrics import confusion_rates
@@ -26,7 +21,14 @@ from mnist_cnn.runs import RunFolder
 from mnist_cnn.templates import render
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
     import keras
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from mnist_cnn.evaluation import Predictions
 
 PAGE_DOTS_PER_INCH = 100  # a figure's 9 point text then has about the size of a caption
 MISREAD_SHOWN = 40
@@ -153,6 +155,7 @@ def render_page(findings: Findings, pictures: Mapping[str, Path]) -> str:
         environment=narrative.settings(dict(flatten(findings.environment))),
         pictures=_embed(pictures),
         guess_loss=math.log(len(dataset.class_names)),
+        patch=saliency.PATCH,
         misread_shown=MISREAD_SHOWN,
         table_rows=TABLE_ROWS,
     )

@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
 
+PATCH = 7  # pixels: hides a stroke and its surroundings, but not a whole digit
+
 Reader = Callable[[NDArray[np.uint8]], NDArray[np.floating]]  # images [m, 28, 28] → probabilities [m, k]
 
 
 def occlusion_maps(
-    read: Reader, images: NDArray[np.uint8], patch: int = 7, background: int = 0
+    read: Reader, images: NDArray[np.uint8], patch: int = PATCH, background: int = 0
 ) -> NDArray[np.float32]:
     """Measure how much hiding each spot lowers the probability of the predicted class.
 
-    Occlusion sensitivity (Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks", section
-    4.2). It needs predictions only and no gradients, so it works on every Keras backend and on any model.
+    Occlusion sensitivity (Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks",
+    section 4.2). It needs predictions only and no gradients, so it works on every Keras backend and on any model.
 
     Args:
         read: Gives probabilities, [m, k], for images, uint8 [m, 28, 28].
@@ -27,8 +29,8 @@ def occlusion_maps(
         background: The grey value, 0 … 255, that hides.
 
     Returns:
-        float32 [n, 28, 28]: at (y, x) the drop when the square centred there is hidden, -1 … 1; negative where
-        hiding makes the model surer.
+        float32 [n, 28, 28]: at (y, x) the drop when the square centred there is hidden, -1 … 1; negative
+        where hiding makes the model surer.
     """
     hidden = _patches(patch)  # [784, 28, 28]
     predicted = read(images).argmax(axis=1)
@@ -44,6 +46,5 @@ def _patches(size: int) -> NDArray[np.bool_]:
     """Give one mask per centre, bool [784, 28, 28], True in the size × size square around it."""
     line = np.arange(IMAGE_SIZE)
     near = np.abs(line[:, np.newaxis] - line) <= size // 2  # [centre, position]
-    return (near[:, np.newaxis, :, np.newaxis] & near[np.newaxis, :, np.newaxis, :]).reshape(
-        -1, IMAGE_SIZE, IMAGE_SIZE
-    )
+    squares = near[:, np.newaxis, :, np.newaxis] & near[np.newaxis, :, np.newaxis, :]  # [28, 28, 28, 28]
+    return np.asarray(squares.reshape(-1, IMAGE_SIZE, IMAGE_SIZE))

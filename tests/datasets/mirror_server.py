@@ -66,7 +66,7 @@ def drip(request: BaseHTTPRequestHandler, content: bytes) -> None:
     with contextlib.suppress(OSError):
         for position in range(len(content)):
             request.wfile.write(content[position : position + 1])
-            time.sleep(0.05)
+            time.sleep(0.1)
 
 
 def status(code: int) -> Behaviour:
@@ -125,9 +125,7 @@ def tiny_mnist(folder: Path, **changes: object) -> tuple[Source, dict[str, bytes
             array = (np.arange(count) % 10).astype(np.uint8)
         write_idx(folder / file.name, array)
         size = (folder / file.name).stat().st_size
-        files[split, kind] = dataclasses.replace(
-            file, size=size, shape=array.shape, content_sha256=idx_checksum(array)
-        )
+        files[split, kind] = dataclasses.replace(file, size=size, shape=array.shape, content_sha256=idx_checksum(array))
     source = dataclasses.replace(SOURCES["mnist"], files=files, mirrors=())
     contents = {file.name: (folder / file.name).read_bytes() for file in files.values()}
     return dataclasses.replace(source, **changes), contents  # type: ignore[arg-type]

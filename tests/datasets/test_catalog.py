@@ -4,6 +4,8 @@ import dataclasses
 import gzip
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -37,10 +39,15 @@ def as_mnist(monkeypatch: pytest.MonkeyPatch, **changes: object) -> Source:
 def keras_npz(original: Path, path: Path) -> Path:
     names = {"x_train": TRAIN_IMAGES, "y_train": TRAIN_LABELS, "x_test": TEST_IMAGES, "y_test": TEST_LABELS}
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        path, allow_pickle=False, **{key: read_idx(original / name) for key, name in names.items()}
-    )
+    np.savez_compressed(path, allow_pickle=False, **{key: read_idx(original / name) for key, name in names.items()})
     return path
+
+
+def test_heavy_libraries_wait_until_they_are_needed() -> None:
+    heavy = "{'cv2', 'sklearn', 'scipy', 'PIL', 'httpx', 'keras', 'tensorflow'}"
+    code = f"import mnist_cnn.datasets, sys; sys.exit(str({heavy} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stderr.strip() == "set()"
 
 
 def test_the_public_names_are_all_there() -> None:
@@ -49,9 +56,7 @@ def test_the_public_names_are_all_there() -> None:
 
 def test_every_listed_name_is_known_and_others_are_refused(bare_machine: Path) -> None:
     assert {"auto", "digits", *SOURCES} == set(list_datasets())
-    with pytest.raises(
-        InputError, match=r"no data set and no file or folder 'fashon-mnist'\. Did you mean 'fash"
-    ):
+    with pytest.raises(InputError, match=r"no data set and no file or folder 'fashon-mnist'\. Did you mean 'fash"):
         load_dataset("fashon-mnist")
     with pytest.raises(InputError, match="no data set"):
         resolve_dataset("fashon-mnist")
@@ -146,9 +151,7 @@ def test_a_download_fills_the_cache_and_is_not_repeated(
         assert len(requests) == count
 
 
-def test_what_is_nowhere_lists_every_place_and_mirror(
-    original: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_nowhere_lists_every_place_and_mirror(original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (original / TRAIN_LABELS).unlink()
     with mirrors({TRAIN_LABELS: b"<html>"}, hotel=serve) as (addresses, _):
         as_mnist(monkeypatch, mirrors=(addresses["hotel"], "http://127.0.0.1:1/{file}"))
@@ -203,9 +206,7 @@ def test_mnists_files_do_not_pass_for_another_set(
     original: Path, bare_machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes = {key: file.shape for key, file in SOURCES["mnist"].files.items()}
-    files = {
-        key: dataclasses.replace(file, shape=shapes[key]) for key, file in SOURCES["kmnist"].files.items()
-    }
+    files = {key: dataclasses.replace(file, shape=shapes[key]) for key, file in SOURCES["kmnist"].files.items()}
     monkeypatch.setitem(SOURCES, "kmnist", dataclasses.replace(SOURCES["kmnist"], files=files))
     with pytest.raises(DatasetUnavailableError, match="these are the files of mnist"):
         load_dataset("kmnist", data_dir=original, offline=True)
@@ -216,7 +217,7 @@ def test_mnists_files_do_not_pass_for_another_set(
     write_idx(bare_machine / "kmnist" / TRAIN_IMAGES, np.full((40, 28, 28), 9, np.uint8))
     write_idx(bare_machine / "kmnist" / TRAIN_LABELS, np.full(40, 9, np.uint8))
     monkeypatch.setenv("MNIST_CNN_DATA", str(bare_machine))
-    assert load_dataset("kmnist", offline=True).class_names[9] == "を wo"
+    assert load_dataset("kmnist", offline=True).class_names[9] == "wo"
 
 
 def small_source(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, labels: np.ndarray) -> np.ndarray:

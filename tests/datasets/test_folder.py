@@ -125,9 +125,7 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
 
 
 def test_a_postscript_file_is_not_run(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
-    )
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
     with pytest.raises(DataError, match="no image that can be read"):
         read_image(tmp_path / "a.png")
 

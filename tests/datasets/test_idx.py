@@ -36,9 +36,7 @@ def test_what_is_written_is_read_back(folder: Path, array: np.ndarray, suffix: s
 
 
 @given(array=ARRAYS, suffix=SUFFIXES, data=st.data())
-def test_a_truncated_file_is_refused(
-    folder: Path, array: np.ndarray, suffix: str, data: st.DataObject
-) -> None:
+def test_a_truncated_file_is_refused(folder: Path, array: np.ndarray, suffix: str, data: st.DataObject) -> None:
     path = folder / f"short{suffix}"
     write_idx(path, array)
     whole = path.read_bytes()
@@ -61,9 +59,7 @@ def test_garbage_raises_nothing_but_data_error(folder: Path, head: bytes, tail: 
 
 
 @given(position=st.integers(0, 200), value=st.integers(0, 255))
-def test_a_flipped_byte_in_a_gzip_raises_nothing_but_data_error(
-    folder: Path, position: int, value: int
-) -> None:
+def test_a_flipped_byte_in_a_gzip_raises_nothing_but_data_error(folder: Path, position: int, value: int) -> None:
     content = bytearray(gzip.compress(b"\0\0\x08\x01\0\0\x01\0" + bytes(range(256)), mtime=0))
     content[position] = value
     path = folder / "flipped.gz"

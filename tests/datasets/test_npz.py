@@ -4,6 +4,7 @@ import contextlib
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("names", [("x", "y"), ("images", "labels")])
 def test_both_unsplit_namings_are_read(tmp_path: Path, names: tuple[str, str]) -> None:
-    np.savez(tmp_path / "a.npz", allow_pickle=False, **{names[0]: IMAGES, names[1]: LABELS})
+    arrays: dict[str, Any] = {names[0]: IMAGES, names[1]: LABELS}
+    np.savez(tmp_path / "a.npz", allow_pickle=False, **arrays)
     images, labels = read_npz(tmp_path / "a.npz", "train")
     np.testing.assert_array_equal(images, IMAGES)
     np.testing.assert_array_equal(labels, LABELS)

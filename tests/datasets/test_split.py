@@ -20,11 +20,9 @@ def indices(dataset: Dataset) -> list[int]:
     return [int(high) * 256 + int(low) for high, low in dataset.images[:, 0, :2]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(per_class=st.integers(5, 40), fraction=st.floats(0.2, 0.8), seed=st.integers(0, 2**32 - 1))
-def test_parts_are_exact_disjoint_stratified_and_repeatable(
-    per_class: int, fraction: float, seed: int
-) -> None:
+def test_parts_are_exact_disjoint_stratified_and_repeatable(per_class: int, fraction: float, seed: int) -> None:
     whole = dataset_of(np.arange(10 * per_class) % 10)
     train, validation = split_validation(whole, fraction, seed)
     assert validation is not None
@@ -66,9 +64,7 @@ def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
 def test_classes_too_small_are_refused() -> None:
     with pytest.raises(InputError, match="class '1' of memory has 1 image"):
         split_validation(dataset_of(np.array([0, 0, 0, 1])), 0.5, 1)
-    with pytest.raises(
-        InputError, match=r"0.05 of the 20 images of memory is 1; each part needs at least 10"
-    ):
+    with pytest.raises(InputError, match=r"0.05 of the 20 images of memory is 1; each part needs at least 10"):
         split_validation(dataset_of(np.arange(20) % 10), 0.05, 1)
 
 

@@ -37,9 +37,7 @@ class ResolvedDataset:
 
     def load(self, split: str, *, progress: Progress | None = None, offline: bool = False) -> Dataset:
         """Load one split, as `load_dataset` does."""
-        dataset = load_dataset(
-            self.name, split=split, data_dir=self.data_dir, progress=progress, offline=offline
-        )
+        dataset = load_dataset(self.name, split=split, data_dir=self.data_dir, progress=progress, offline=offline)
         return replace(dataset, notice=self.notice or dataset.notice)
 
 
@@ -161,7 +159,7 @@ def _load_digits(_split: str) -> Dataset:
 def _path_reader(name: str | Path) -> Callable[[str], Dataset]:
     from mnist_cnn.datasets.local import read_path  # so is Pillow
 
-    path = Path(name).expanduser()
+    path = Path(name).expanduser().absolute()
     if not path.exists():
         raise InputError(
             f"there is no data set and no file or folder {str(name)!r}. {suggest(str(name), list_datasets())}"
@@ -171,9 +169,7 @@ def _path_reader(name: str | Path) -> Callable[[str], Dataset]:
 
 def _check_folder(data_dir: Path | None) -> None:
     if data_dir is not None and not data_dir.is_dir():
-        raise InputError(
-            f"--data-dir {data_dir} is no folder. Give the folder that holds the data, or leave it out."
-        )
+        raise InputError(f"--data-dir {data_dir} is no folder. Give the folder that holds the data, or leave it out.")
 
 
 def _load_known(
@@ -216,9 +212,7 @@ def _ensure(source: Source, data_dir: Path | None, progress: Progress | None, *,
         _download(source, missing, tried, progress, offline=offline)
 
 
-def _download(
-    source: Source, splits: list[str], tried: list[str], progress: Progress | None, *, offline: bool
-) -> None:
+def _download(source: Source, splits: list[str], tried: list[str], progress: Progress | None, *, offline: bool) -> None:
     if offline:
         raise _unavailable(source, tried, ["no mirror was asked, since the network is not to be used"])
     try:

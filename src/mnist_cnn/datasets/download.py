@@ -57,9 +57,7 @@ class _TooSlowError(Exception):
     pass
 
 
-def download(
-    source: Source, keys: Iterable[tuple[str, str]], folder: Path, progress: Progress | None = None
-) -> None:
+def download(source: Source, keys: Iterable[tuple[str, str]], folder: Path, progress: Progress | None = None) -> None:
     """Fetch some files of a data set into `folder`, those that are not there yet.
 
     Safe with several processes at once: one downloads, the others wait and find the files.
@@ -113,7 +111,7 @@ def _ask(address: str) -> str:
     try:
         with _client() as client, client.stream("GET", address):
             return ""
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except Exception as error:  # besides its own: proxy settings that httpx cannot use
         return _reason(error)
 
 
@@ -182,9 +180,7 @@ def _receive(address: str, partial: Path, file: RemoteFile, progress: Progress |
             if done > limit:
                 raise DataError(f"it sends more than {limit:,} bytes where about {file.size:,} are expected")
             if time.monotonic() > deadline:
-                raise _TooSlowError(
-                    f"too slow: {done:,} bytes after {GRACE_SECONDS + file.size / SLOWEST:.0f} s"
-                )
+                raise _TooSlowError(f"too slow: {done:,} bytes after {GRACE_SECONDS + file.size / SLOWEST:.0f} s")
             if progress:
                 progress(file.name, done, max(total, done))
 

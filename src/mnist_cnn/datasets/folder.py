@@ -125,17 +125,13 @@ def _class_names(root: Path) -> tuple[str, ...]:
 def _refuse_unknown_classes(root: Path, class_names: tuple[str, ...]) -> None:
     unknown = [entry.name for entry in _entries(root) if entry.is_dir() and entry.name not in class_names]
     if unknown:
-        raise DataError(
-            f"{root / sorted(unknown)[0]} is no class of {root.parent / 'train'}. Rename or remove it."
-        )
+        raise DataError(f"{root / sorted(unknown)[0]} is no class of {root.parent / 'train'}. Rename or remove it.")
 
 
 def _image_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []  # a class that this split does not hold
-    files = sorted(
-        entry for entry in _entries(folder) if entry.is_file() and entry.suffix.lower() in _suffixes()
-    )
+    files = sorted(entry for entry in _entries(folder) if entry.is_file() and entry.suffix.lower() in _suffixes())
     if not files:
         raise DataError(f"{folder} holds no images. Add some, or remove the folder.")
     return files

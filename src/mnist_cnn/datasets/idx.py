@@ -89,19 +89,14 @@ def _read_array(stream: IO[bytes], path: Path) -> NDArray[Any]:
     dtype, shape = _read_header(stream, path)
     size = dtype.itemsize * math.prod(shape)
     if size > MAX_BYTES:
-        raise DataError(
-            f"{path} declares {size:,} bytes of data; at most {MAX_BYTES:,} are read. Is it damaged?"
-        )
+        raise DataError(f"{path} declares {size:,} bytes of data; at most {MAX_BYTES:,} are read. Is it damaged?")
     content = _read_at_most(stream, size + 1)  # one byte more, to notice what follows
     if len(content) < size:
         raise DataError(
-            f"{path} is truncated: {len(content):,} bytes of data where its header says {size:,}. "
-            "Fetch it again."
+            f"{path} is truncated: {len(content):,} bytes of data where its header says {size:,}. Fetch it again."
         )
     if len(content) > size:
-        raise DataError(
-            f"{path} holds more than the {size:,} bytes of data that its header says. Fetch it again."
-        )
+        raise DataError(f"{path} holds more than the {size:,} bytes of data that its header says. Fetch it again.")
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 

@@ -43,11 +43,7 @@ def read_path(path: Path, split: str) -> Dataset:
 def _read_npz(path: Path, split: str) -> Dataset:
     images, labels = read_npz(path, split)
     has_split = npz_has_split(path)
-    known = (
-        as_labels(read_array(path, "y_train"), f"{path}, y_train")
-        if has_split and split == "test"
-        else labels
-    )
+    known = as_labels(read_array(path, "y_train"), f"{path}, y_train") if has_split and split == "test" else labels
     return Dataset(path.stem, split if has_split else "all", images, labels, _class_names(known), str(path))
 
 
@@ -96,9 +92,7 @@ def _labels_beside(images: Path) -> Path:
 
 def _idx_images(folder: Path) -> dict[str, Path]:
     """Find the IDX images files of a folder, by the name of their set ("train", "t10k", "")."""
-    matches = [
-        (match["set"], file) for file in sorted(folder.iterdir()) if (match := _IMAGES.match(file.name))
-    ]
+    matches = [(match["set"], file) for file in sorted(folder.iterdir()) if (match := _IMAGES.match(file.name))]
     return dict(reversed(matches))  # of a plain and a .gz file the plain one counts
 
 

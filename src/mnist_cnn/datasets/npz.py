@@ -74,9 +74,7 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
     except Exception as error:
         # A hostile file reaches zipfile, zlib, lzma, ast and tokenize; whatever they raise means the same.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"{path}: {key} cannot be read ({reason}). Save it again with numpy.savez."
-        ) from error
+        raise DataError(f"{path}: {key} cannot be read ({reason}). Save it again with numpy.savez.") from error
 
 
 def as_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
@@ -92,9 +90,7 @@ def as_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
         (pixels,),
     }:
         raise DataError(f"{where}: images have shape {array.shape}, expected (n, 28, 28).")
-    return (
-        _whole_numbers(array, 0, 255, f"{where}: pixels").astype(np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
-    )
+    return _whole_numbers(array, 0, 255, f"{where}: pixels").astype(np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
 
 
 def as_labels(array: NDArray[Any], where: str) -> NDArray[np.int64]:
@@ -116,9 +112,7 @@ def _whole_numbers(array: NDArray[Any], low: int, high: int, what: str) -> NDArr
     if array.size and not (array.min() >= low and array.max() <= high):  # not <, so that NaN is refused
         raise DataError(f"{what} range from {array.min()} to {array.max()}, expected {low} to {high}.")
     if array.dtype.kind == "f" and not np.array_equal(array, np.rint(array)):
-        raise DataError(
-            f"{what} are fractions, expected whole numbers from {low} to {high}; multiply by {high}?"
-        )
+        raise DataError(f"{what} are fractions, expected whole numbers from {low} to {high}; multiply by {high}?")
     return array
 
 
@@ -135,9 +129,7 @@ def _keys(path: Path) -> set[str]:
 def _check_size(member: IO[bytes], size: int) -> None:
     # read_array allocates what the header claims before it reads, so the claim is checked first.
     version = np.lib.format.read_magic(member)
-    read_header = (
-        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    )
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(member)
     declared = math.prod(shape) * dtype.itemsize
     if dtype.hasobject:

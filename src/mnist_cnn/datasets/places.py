@@ -107,9 +107,7 @@ def verify(array: NDArray[Any], file: RemoteFile, where: str, source: Source) ->
     """
     expected = np.dtype(np.uint8 if len(file.shape) != 2 else np.int32)
     if array.shape != file.shape or array.dtype != expected:
-        raise DataError(
-            f"{where}: {array.dtype} {array.shape}, expected {expected} {file.shape}. Fetch it again."
-        )
+        raise DataError(f"{where}: {array.dtype} {array.shape}, expected {expected} {file.shape}. Fetch it again.")
     checksum = idx_checksum(array)
     if file.content_sha256 and checksum != file.content_sha256:
         raise DataError(f"{where}: wrong checksum (SHA-256 {checksum[:12]}…). Remove it, or fetch it again.")

@@ -130,7 +130,8 @@ _FASHION = Source(
 _KMNIST = Source(
     name="kmnist",
     description="KMNIST: 70,000 cursive Japanese characters of ten kinds in MNIST's format (CODH)",
-    class_names=("お o", "き ki", "す su", "つ tsu", "な na", "は ha", "ま ma", "や ya", "れ re", "を wo"),
+    # The hiragana お き す つ な は ま や れ を in Latin letters: most plotting fonts lack the characters.
+    class_names=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
     mirrors=(
         "https://codh.rois.ac.jp/kmnist/dataset/kmnist/{file}",
         "http://codh.rois.ac.jp/kmnist/dataset/kmnist/{file}",

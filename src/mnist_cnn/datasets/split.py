@@ -33,9 +33,7 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Data
         InputError: The fraction is out of range, or a class is too small to be in both parts.
     """
     if not 0 <= fraction < 1:
-        raise InputError(
-            f"the validation fraction is {fraction}; valid are 0 (none) to below 1, such as 0.2."
-        )
+        raise InputError(f"the validation fraction is {fraction}; valid are 0 (none) to below 1, such as 0.2.")
     if fraction == 0:
         return dataset, None
     kept, held_out = _stratified(dataset, fraction, seed)
@@ -72,9 +70,7 @@ def take_per_class(dataset: Dataset, count: int, seed: int) -> Dataset:
         )
     generator = np.random.default_rng(seed)
     classes = range(len(dataset.class_names))
-    drawn = [
-        generator.choice(np.flatnonzero(dataset.labels == label), count, replace=False) for label in classes
-    ]
+    drawn = [generator.choice(np.flatnonzero(dataset.labels == label), count, replace=False) for label in classes]
     return dataset.subset(np.sort(np.concatenate(drawn)))
 
 
@@ -84,9 +80,7 @@ def _stratified(dataset: Dataset, fraction: float, seed: int) -> tuple[NDArray[n
     except ImportError as error:
         raise MissingExtraError("scikit-learn", "train") from error
     held_out = _checked_size(dataset, fraction)
-    parts = train_test_split(
-        np.arange(len(dataset)), test_size=held_out, stratify=dataset.labels, random_state=seed
-    )
+    parts = train_test_split(np.arange(len(dataset)), test_size=held_out, stratify=dataset.labels, random_state=seed)
     kept, taken = (np.sort(part) for part in parts)
     return kept, taken
 
@@ -97,7 +91,7 @@ def _checked_size(dataset: Dataset, fraction: float) -> int:
         if size == 1:
             raise InputError(
                 f"class {name!r} of {dataset.source} has 1 image; at least 2 are needed to hold one out. "
-                "Add images, or take no part out."
+                "Add images, or take none out."
             )
     held_out, classes = round(len(dataset) * fraction), int((sizes > 0).sum())
     if not classes <= held_out <= len(dataset) - classes:

@@ -7,9 +7,9 @@ from mnist_cnn.figures.confusion import confusion_matrix
 from mnist_cnn.figures.digits import (
     mean_images,
     misclassified,
+    saliency_overlays,
     sample_grid,
     sample_predictions,
-    saliency_overlays,
 )
 from mnist_cnn.figures.filters import first_filters, first_kernel
 from mnist_cnn.figures.learning import best_epoch, learning_curves

@@ -1,19 +1,21 @@
-"""A network drawn as a table from top to bottom, with brackets where layers are skipped; needs no Graphviz."""
+"""A network drawn as a table from top to bottom, with brackets where layers are skipped; no Graphviz."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from mnist_cnn.figures.style import MUTED, RIGHT, TEXT, WASH, WRONG, bare, shorten, styled, thousands
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import keras
+    from matplotlib.axes import Axes
 
 ROW = 0.25  # inches
 WIDTH = 6.4  # inches
@@ -92,11 +94,12 @@ def _detail(layer: Any) -> str:
 
 @styled
 def architecture(rows: Sequence[LayerRow]) -> Figure:
-    """Draw the layers from top to bottom: name, kind, output shape, parameters; brackets show skipped layers."""
+    """Draw the layers from top to bottom, with shapes and parameters; brackets show skipped layers."""
     skips = _lanes(_skips(rows))
     left = LANE * (max((lane for *_, lane in skips), default=-1) + 1) + (0.1 if skips else 0)
     height = ROW * (len(rows) + 2.2)
-    figure = Figure(figsize=(WIDTH - 0.6 + left, height), layout="none")
+    figure = Figure(figsize=(WIDTH - 0.6 + left, height))
+    figure.set_layout_engine("none")  # everything is placed in inches
     axes = figure.add_axes((0, 0, 1, 1))
     bare(axes)
     axes.set_xlim(-left - 0.05, WIDTH - 0.65)
@@ -151,7 +154,7 @@ def _draw_header(axes: Axes) -> None:
 def _draw_row(axes: Axes, row: LayerRow, y: float) -> None:
     axes.add_patch(_box(0, y, BOX_WIDTH, WASH))
     axes.add_patch(_box(0, y, 0.07, _colour(row.kind)))
-    text = {"va": "center", "fontsize": 8.5}
+    text: dict[str, Any] = {"va": "center", "fontsize": 8.5}
     axes.text(NAME_AT, y, shorten(row.name, 26), fontweight="bold", **text)
     axes.text(DETAIL_AT, y, f"{row.kind} {row.detail}".strip(), **text)
     axes.text(SHAPE_AT, y, row.shape, ha="right", **text)
@@ -173,7 +176,7 @@ def _colour(kind: str) -> str:
 
 
 def _draw_links(axes: Axes, rows: Sequence[LayerRow]) -> None:
-    for index, (above, below) in enumerate(zip(rows, rows[1:], strict=False)):
+    for index, (above, below) in enumerate(itertools.pairwise(rows)):
         if above.name in below.inputs:
             axes.plot([0.035] * 2, [_middle(index), _middle(index + 1)], color=MUTED, linewidth=1, zorder=0)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mnist_cnn.figures.style import MUTED, RIGHT, RULE, TEXT, WRONG, styled, thousands
-from mnist_cnn.metrics import CalibrationBin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from mnist_cnn.metrics import CalibrationBin
 
 
 @styled
@@ -41,7 +46,7 @@ def _draw_accuracy(axes: Axes, bins: Sequence[CalibrationBin]) -> None:
         zorder=3, label="observed (larger: more images)",
     )  # fmt: skip
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05), ylabel="share that is right")
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axes.grid(color=RULE)
     axes.legend(loc="upper left")
 
@@ -55,9 +60,7 @@ def _draw_histogram(axes: Axes, bins: Sequence[CalibrationBin]) -> None:
     axes.set_yticks([])
     axes.minorticks_off()
     axes.set(xlabel="confidence", ylabel="images (log)")
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     for centre, count in zip(centres, counts, strict=True):
         if count:
-            axes.text(
-                centre, count * 1.25, thousands(count), ha="center", va="bottom", fontsize=6, color=TEXT
-            )
+            axes.text(centre, count * 1.25, thousands(count), ha="center", va="bottom", fontsize=6, color=TEXT)

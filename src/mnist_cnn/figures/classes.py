@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -20,7 +19,13 @@ from mnist_cnn.figures.style import (
     styled,
     thousands,
 )
-from mnist_cnn.metrics import ClassScores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+    from mnist_cnn.metrics import ClassScores
 
 
 @styled
@@ -62,9 +67,7 @@ def class_quality(scores: Sequence[ClassScores]) -> Figure:
     rows = np.arange(len(scores))
     precision = [100 * each.precision for each in scores]
     recall = [100 * each.recall for each in scores]
-    axes.hlines(
-        rows, np.minimum(precision, recall), np.maximum(precision, recall), color=MUTED, linewidth=1.2
-    )
+    axes.hlines(rows, np.minimum(precision, recall), np.maximum(precision, recall), color=MUTED, linewidth=1.2)
     axes.plot(precision, rows, "o", color=RIGHT, markersize=7, label="precision")
     axes.plot(recall, rows, "D", color=WRONG, markersize=6, fillstyle="none", mew=1.6, label="recall")
     _label_quality(axes, scores, min([*precision, *recall]))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from mnist_cnn.figures.style import (
     ERRORS,
@@ -23,6 +20,12 @@ from mnist_cnn.figures.style import (
     thousands,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
 DIAGONAL = "#DCEBF5"
 
 
@@ -30,8 +33,9 @@ DIAGONAL = "#DCEBF5"
 def confusion_matrix(cells: NDArray[Any], class_names: Sequence[str]) -> Figure:
     """Draw a confusion matrix, [k, k], as counts (integers) or as shares of each row (floats, 0 … 1).
 
-    The diagonal has a colour of its own and stays out of the scale: it is a hundred times larger than the errors
-    and would drown them. The scale is a square root, so that a single error can still be seen beside many.
+    The diagonal has a colour of its own and stays out of the scale: it is a hundred times larger than the
+    errors and would drown them. The scale is a square root, so that a single error can still be seen beside
+    many.
     """
     side = 1.3 + 0.38 * len(class_names)
     figure = Figure(figsize=(side, side - 0.1))
@@ -74,9 +78,9 @@ def _write_cell(axes: Axes, cells: NDArray[Any], row: int, column: int) -> None:
 
 def _cell_text(value: Any) -> str:
     if isinstance(value, np.integer | int):
-        return thousands(value)
+        return thousands(int(value))
     percent = 100 * float(value)
-    return f"{percent:.1f}" if percent >= 0.05 else "<0.1"
+    return "<0.1" if 0 < percent < 0.05 else f"{percent:.1f}"
 
 
 def _label(axes: Axes, class_names: Sequence[str]) -> None:

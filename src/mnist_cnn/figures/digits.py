@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -22,14 +21,15 @@ from mnist_cnn.figures.style import (
     styled,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 Images = NDArray[np.uint8]  # [n, 28, 28]
 Classes = NDArray[np.int64]  # [n]
 
 
 @styled
-def sample_predictions(
-    images: Images, labels: Classes, predicted: Classes, class_names: Sequence[str]
-) -> Figure:
+def sample_predictions(images: Images, labels: Classes, predicted: Classes, class_names: Sequence[str]) -> Figure:
     """Show images with their true and predicted label; a wrong one stands out by colour, frame and sign."""
     figure, tiles = image_grid(len(images), columns=8, tile=1.0, caption=0.34)
     for axes, image, label, guess in zip(tiles, images, labels, predicted, strict=True):
@@ -37,7 +37,8 @@ def sample_predictions(
         right = label == guess
         _frame(axes, RIGHT if right else WRONG)
         axes.set_title(
-            f"{'✓' if right else '✗'} {shorten(class_names[guess], 11)}\ntrue: {shorten(class_names[label], 9)}",
+            f"{'✓' if right else '✗'} {shorten(class_names[guess], 11)}\n"
+            f"true: {shorten(class_names[label], 11)}",
             fontsize=7.5, color=RIGHT if right else WRONG, loc="center", pad=3, fontweight="normal",
         )  # fmt: skip
     return figure
@@ -116,9 +117,7 @@ def saliency_overlays(
         top, bottom = grid[:, column]
         show_digit(top, image)
         colour = RIGHT if label == guess else WRONG
-        top.set_title(
-            f"read as {shorten(class_names[guess], 9)}", fontsize=8, color=colour, loc="center", pad=3
-        )
+        top.set_title(f"read as {shorten(class_names[guess], 9)}", fontsize=8, color=colour, loc="center", pad=3)
         _overlay(bottom, image, drop)
         bottom.set_xlabel(f"up to −{100 * max(float(drop.max()), 0):.0f} pts", fontsize=7.5, labelpad=2)
     grid[0, 0].set_ylabel("image", color=MUTED)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from mnist_cnn.figures.style import RULE, SIGNED, image_grid, styled
 
 if TYPE_CHECKING:
     import keras
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 MOST = 64  # filters drawn
 
@@ -28,7 +28,8 @@ def first_kernel(model: keras.Model) -> NDArray[np.float32] | None:
 def first_filters(kernel: NDArray[Any]) -> Figure:
     """Draw the filters of a kernel, [h, w, inputs, filters], each on a scale of its own around 0.
 
-    Several input channels are averaged. Vermilion is positive: ink there speaks for the feature; blue against it.
+    Several input channels are averaged. Vermilion is positive: ink there speaks for the feature; blue
+    against it.
     """
     filters = np.moveaxis(kernel.mean(axis=2), -1, 0)[:MOST]  # [filters, h, w]
     figure, tiles = image_grid(len(filters), columns=16 if len(filters) > 24 else 8, tile=0.62, caption=0)

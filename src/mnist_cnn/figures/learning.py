@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from numpy.typing import NDArray
 
 from mnist_cnn.figures.style import MUTED, RIGHT, WRONG, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 ACCURACY_TICKS = (20, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98)  # percent
 SMALLEST_ERROR = 0.02  # percent; where 100 % is drawn on the logarithmic scale
@@ -24,8 +26,8 @@ def learning_curves(history: Sequence[Epoch], monitor: str = "loss") -> Figure:
     """Draw loss, accuracy and learning rate over the epochs, and mark the best one.
 
     Args:
-        history: One mapping per epoch with `epoch` (1-based), `loss` and `accuracy`; `val_loss`, `val_accuracy` and
-            `learning_rate` where there are any.
+        history: One mapping per epoch with `epoch` (1-based), `loss` and `accuracy`; `val_loss`,
+            `val_accuracy` and `learning_rate` where there are any.
         monitor: "loss" or "accuracy": the validation result that decides which epoch is best.
     """
     best = best_epoch(history, monitor)
@@ -89,9 +91,7 @@ def _draw_rate(axes: Axes, history: Sequence[Epoch]) -> None:
 
 def _scale_loss(axes: Axes) -> None:
     low, high = axes.dataLim.y0, axes.dataLim.y1
-    if (
-        low > 0 and high / low > 8
-    ):  # a loss falls by orders of magnitude; linear, its end would be a flat line
+    if low > 0 and high / low > 8:  # a loss falls by orders of magnitude; linear, its end would be a flat line
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

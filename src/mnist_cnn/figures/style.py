@@ -6,23 +6,26 @@ Nothing global is changed: the settings hold while a function decorated with `st
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from mnist_cnn.files import write_whole
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
 P = ParamSpec("P")
 
-# Blue and vermilion of Okabe & Ito's palette, which people with any colour blindness can tell apart; blue is what
-# went right or is expected, vermilion what went wrong.
+# Blue and vermilion of Okabe & Ito's palette, which people with any colour blindness can tell apart; blue is
+# what went right or is expected, vermilion what went wrong.
 RIGHT = "#0072B2"
 WRONG = "#D55E00"
 TEXT = "#1B2733"
@@ -37,7 +40,7 @@ INK = "gray_r"  # digits as on paper: dark ink on white
 
 DOTS_PER_INCH = 160  # about twice what a page shows, for sharp text on dense screens
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {  # Matplotlib's stubs want a dictionary with its own literal keys
     "font.family": "DejaVu Sans",  # ships with Matplotlib, so pictures are the same everywhere
     "font.size": 9,
     "text.color": TEXT,

@@ -9,7 +9,7 @@ import jinja2
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in one of the templates in this folder; in HTML every value is escaped, and a missing one is an error."""
+    """Fill in one of the templates in this folder; a missing value is an error, and HTML is escaped."""
     return _environment().get_template(template).render(**values)
 
 
@@ -17,9 +17,7 @@ def render(template: str, **values: Any) -> str:
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mnist_cnn", "templates"),
-        autoescape=jinja2.select_autoescape(
-            ["html"]
-        ),  # Markdown is escaped by `cell` and `tojson` where needed
+        autoescape=jinja2.select_autoescape(["html"]),  # Markdown is escaped by `cell` and `tojson` where needed
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,9 +1,4 @@
-"""Training: configuration and data in, run folder out."""
+"""Training: configuration and data in, run folder out. Begin at `train.py`.
 
-from __future__ import annotations
-
-from mnist_cnn.training.callbacks import DivergedError
-from mnist_cnn.training.listener import Listener
-from mnist_cnn.training.train import TrainingResult, train
-
-__all__ = ["DivergedError", "Listener", "TrainingResult", "train"]
+Nothing is imported here, so that `listener` can be had without Keras.
+"""

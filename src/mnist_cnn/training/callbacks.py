@@ -20,9 +20,9 @@ import keras
 from mnist_cnn.config import Config
 from mnist_cnn.errors import MissingExtraError, MnistCnnError
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.training.listener import Listener
+from mnist_cnn.training.listener import Listener, Row
 from mnist_cnn.training.optimizers import current_rate
-from mnist_cnn.training.state import Row, TrainingState, capture_variables
+from mnist_cnn.training.state import TrainingState, capture_variables
 
 _COUNTERS = ("wait", "best", "best_epoch", "cooldown_counter")  # what Keras' patience callbacks remember
 _INTERRUPTED = threading.Event()
@@ -182,4 +182,8 @@ def catch_interrupts() -> Iterator[None]:
 
 
 def _counters(callback: keras.callbacks.Callback) -> dict[str, float]:
-    return {name: float(getattr(callback, name)) for name in _COUNTERS if getattr(callback, name, None) is not None}
+    return {
+        name: float(getattr(callback, name))
+        for name in _COUNTERS
+        if getattr(callback, name, None) is not None
+    }

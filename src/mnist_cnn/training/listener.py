@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mnist_cnn.training.state import Row
+Row = dict[str, float | int]  # one epoch of the history
 
 
 class Listener:

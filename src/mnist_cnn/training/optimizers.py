@@ -47,7 +47,7 @@ def build_optimizer(config: OptimizerConfig, steps: int) -> keras.optimizers.Opt
     if config.weight_decay:
         arguments["weight_decay"] = config.weight_decay
     if config.ema:
-        arguments |= {"use_ema": True, "ema_momentum": config.ema}
+        arguments |= {"use_ema": True, "ema_momentum": 1 - 1 / max(2.0, config.ema * steps)}
     if config.name == "sgd":
         arguments |= {"momentum": config.momentum, "nesterov": True}
     kinds = {

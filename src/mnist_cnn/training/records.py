@@ -20,8 +20,8 @@ from mnist_cnn.errors import InputError
 from mnist_cnn.files import write_json, write_text
 from mnist_cnn.model_files import save_model
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.training.listener import Listener
-from mnist_cnn.training.state import Row, TrainingState
+from mnist_cnn.training.listener import Listener, Row
+from mnist_cnn.training.state import TrainingState
 
 
 def record_start(config: Config, dataset: Dataset, run: RunFolder) -> None:
@@ -60,7 +60,9 @@ def epoch_writer(
             best = build()
             best.set_weights(state.best_weights)
             save_model(best, run.best_checkpoint)
-        append_log(run, ", ".join(f"{key} {value:.6g}" for key, value in row.items()) + (", best" if is_best else ""))
+        append_log(
+            run, ", ".join(f"{key} {value:.6g}" for key, value in row.items()) + (", best" if is_best else "")
+        )
         listener.on_epoch(row, is_best)
 
     return write

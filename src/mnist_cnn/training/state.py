@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from mnist_cnn.errors import InputError
 from mnist_cnn.files import write_whole
+from mnist_cnn.training.listener import Row
 
 FILE_NAME = "state.npz"
 
-Row = dict[str, float | int]
 Weights = list[NDArray[Any]]
 
 
@@ -32,7 +32,9 @@ class TrainingState:
     best_epoch: int = 0  # 1-based; 0 before the first
     best_weights: Weights = field(default_factory=list)  # as `Model.get_weights` gives them
     last_weights: Weights = field(default_factory=list)  # the last epoch's, averaged where averaging is on
-    variables: Weights = field(default_factory=list)  # the model's, dropout's generators included, then the optimizer's
+    variables: Weights = field(
+        default_factory=list
+    )  # the model's, dropout's generators included, then the optimizer's
     is_complete: bool = False  # the last epoch, or early stopping, has been reached
     patience: dict[str, dict[str, float]] = field(default_factory=dict)  # counters of the Keras callbacks
 
@@ -43,7 +45,11 @@ class TrainingState:
 
     def save(self, folder: Path) -> None:
         """Write the state whole or not at all."""
-        words: dict[str, Any] = {"history": self.history, "best_epoch": self.best_epoch, "is_complete": self.is_complete}
+        words: dict[str, Any] = {
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "is_complete": self.is_complete,
+        }
         words["patience"] = self.patience
         arrays = {f"variable_{i}": value for i, value in enumerate(self.variables)}
         arrays |= {f"best_{i}": value for i, value in enumerate(self.best_weights)}
@@ -71,7 +77,9 @@ class TrainingState:
                     **words,
                 )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged ({error}); the run cannot be resumed. Train a new one.") from error
+            raise InputError(
+                f"{path} is damaged ({error}); the run cannot be resumed. Train a new one."
+            ) from error
 
 
 def capture_variables(model: keras.Model) -> Weights:
@@ -87,7 +95,9 @@ def restore_variables(model: keras.Model, values: Sequence[NDArray[Any]]) -> Non
     """
     variables = _variables(model)
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
-        raise InputError("the saved state belongs to another network or optimizer; the run cannot be resumed with it.")
+        raise InputError(
+            "the saved state belongs to another network or optimizer; the run cannot be resumed with it."
+        )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

@@ -12,7 +12,7 @@ import numpy as np
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.split import split_validation, take_per_class
-from mnist_cnn.environment import has_bfloat16
+from mnist_cnn.environment import has_bfloat16, peak_memory_gib
 from mnist_cnn.model_files import open_model, save_model, save_weights
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder
@@ -48,6 +48,7 @@ class TrainingResult:
     best_epoch: int  # 1-based; whose weights `model` has, unless the configuration keeps the last
     seconds: float  # in training and validation, over all sessions of the run
     interrupted: bool  # by Ctrl-C; the run can be resumed
+    peak_memory_gib: float  # of this process
 
 
 def train(
@@ -157,6 +158,7 @@ def train(
         best_epoch=state.best_epoch,
         seconds=sum(row["seconds"] for row in state.history),
         interrupted=interrupted,
+        peak_memory_gib=peak_memory_gib(),
     )
 
 

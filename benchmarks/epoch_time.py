@@ -1,0 +1,153 @@
+"""How long an epoch of the `batchnorm` network takes: stock `model.fit` on NumPy arrays against this package.
+
+Each measurement is a process of its own, and the variants take turns on the same cores, so that a machine whose
+speed drifts slows all of them. Prints medians over the rounds and ratios to stock.
+
+    python benchmarks/epoch_time.py --data-dir DIR [--rounds 5] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+EPOCHS = 3  # the first one, which includes building the graph, is not counted
+EQUAL = {"training.batch_size": 64, "training.precision": "float32"}
+AUGMENTED = {"augmentation.rotation": 10.0, "augmentation.zoom": 0.1, "augmentation.shift": 0.1}
+OURS: dict[str, dict[str, Any]] = {
+    "package, equal settings": EQUAL,
+    "package, its own default": {},
+    "package, default, augmented": AUGMENTED,
+    "package, default, augmented and elastic": {**AUGMENTED, "augmentation.elastic": 0.6},
+}
+STOCK = "stock fit"
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse_options()
+    if options.variant:
+        print(json.dumps(measure(options.variant, options.data_dir)))
+        return
+    variants = [STOCK, *OURS]
+    measured: dict[str, list[dict[str, float]]] = {variant: [] for variant in variants}
+    for number in range(options.rounds):
+        for variant in variants:
+            print(f"round {number + 1}/{options.rounds}: {variant}", file=sys.stderr)
+            measured[variant].append(in_own_process(variant, options.data_dir))
+    rows = [summarise(variant, measured) for variant in variants]
+    if options.json:
+        print(json.dumps({"rounds": options.rounds, "variants": rows}))
+        return
+    for row in rows:
+        print(
+            f"{row['variant']:40}  {row['seconds']:6.2f} s an epoch  {row['speedup']:5.2f} × stock  "
+            f"{row['peak_memory_gib']:.2f} GiB"
+        )
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not at hand elsewhere")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--variant", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def in_own_process(variant: str, data_dir: Path | None) -> dict[str, float]:
+    """Run one variant in a new process and read what it measured."""
+    command = [sys.executable, __file__, "--variant", variant, *(["--data-dir", str(data_dir)] if data_dir else [])]
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    finished = subprocess.run(command, env=quiet, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    result: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
+    return result
+
+
+def summarise(variant: str, measured: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
+    """Give the median seconds of a variant, and the median over the rounds of its speed against stock."""
+    pairs = zip(measured[STOCK], measured[variant], strict=True)
+    return {
+        "variant": variant,
+        "seconds": statistics.median(each["seconds"] for each in measured[variant]),
+        "cpu_seconds": statistics.median(each["cpu_seconds"] for each in measured[variant]),
+        "speedup": statistics.median(stock["seconds"] / own["seconds"] for stock, own in pairs),
+        "peak_memory_gib": max(each["peak_memory_gib"] for each in measured[variant]),
+    }
+
+
+def measure(variant: str, data_dir: Path | None) -> dict[str, float]:
+    """Train a few epochs, each followed by its validation, and give the median epoch's time."""
+    from mnist_cnn.environment import peak_memory_gib
+
+    ticks = stock_ticks(data_dir) if variant == STOCK else package_ticks(OURS[variant], data_dir)
+    walls = [after[0] - before[0] for before, after in zip(ticks, ticks[1:], strict=False)]
+    cpus = [after[1] - before[1] for before, after in zip(ticks, ticks[1:], strict=False)]
+    return {
+        "seconds": statistics.median(walls),
+        "cpu_seconds": statistics.median(cpus),
+        "peak_memory_gib": peak_memory_gib(),
+    }
+
+
+def stock_ticks(data_dir: Path | None) -> list[tuple[float, float]]:
+    """Train as a notebook does: float arrays scaled to 0 … 1, one-hot labels, `fit`."""
+    import keras
+    import numpy as np
+
+    from mnist_cnn.datasets import load_dataset, split_validation
+    from mnist_cnn.models import build_model
+
+    training, validation = split_validation(load_dataset("mnist", data_dir=data_dir), 0.2, seed=0)
+    assert validation is not None  # noqa: S101 - 0.2 holds some out
+    network = build_model("batchnorm", {}, 10)
+    inner = keras.Sequential([keras.Input((28, 28, 1)), *network.layers[2:]])  # scaled already: no such layer
+    inner.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    ticks: list[tuple[float, float]] = []
+
+    class Clock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            ticks.append(now())
+
+    def pair(part: Any) -> tuple[Any, Any]:
+        return part.images[..., None].astype("float32") / 255, np.eye(10, dtype="float32")[part.labels]
+
+    x, y = pair(training)
+    inner.fit(
+        x, y, batch_size=64, epochs=EPOCHS, validation_data=pair(validation), callbacks=[Clock()], verbose=0
+    )
+    return ticks
+
+
+def package_ticks(settings: dict[str, Any], data_dir: Path | None) -> list[tuple[float, float]]:
+    """Train through this package: state, history and checkpoint are saved after each epoch, as always."""
+    from mnist_cnn import Config, Listener, create_run, load_dataset, override, train
+
+    config = override(Config(), {**settings, "training.loss": "one-hot", "training.epochs": EPOCHS})
+    ticks: list[tuple[float, float]] = []
+
+    class Clock(Listener):
+        def on_epoch(self, row: Any, is_best: bool) -> None:
+            ticks.append(now())
+
+    with tempfile.TemporaryDirectory() as folder:
+        train(config, load_dataset("mnist", data_dir=data_dir), create_run(Path(folder), "run"), listener=Clock())
+    return ticks
+
+
+def now() -> tuple[float, float]:
+    """Give the wall clock and this process' processor time, seconds."""
+    return time.perf_counter(), time.process_time()
+
+
+if __name__ == "__main__":
+    main()

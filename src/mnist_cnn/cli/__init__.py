@@ -1,0 +1,7 @@
+"""The command line: one short function per verb, and the only place that prints."""
+
+from __future__ import annotations
+
+from mnist_cnn.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,34 @@
+"""`mnist-cnn compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.runs import open_run
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; each is tested against the first.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Put runs side by side: settings that differ, metrics, and a paired test of the difference."""
+    from mnist_cnn.comparison import compare as compare_runs
+
+    terminal = Terminal(as_json)
+    comparison = compare_runs([open_run(path) for path in runs])
+    if comparison.settings:
+        terminal.table(
+            ["setting", *comparison.runs], _rows(comparison.settings), title="Settings that differ"
+        )
+    terminal.table(["metric", *comparison.runs], _rows(comparison.metrics), title="Metrics")
+    for other in comparison.tests:
+        terminal.say(f"{comparison.runs[0]} against {other.run}: {other.test or other.reason}")
+    terminal.finish(comparison.as_dict())
+
+
+def _rows(values: dict[str, tuple[object, ...]]) -> list[list[object]]:
+    return [[name, *row] for name, row in values.items()]

@@ -1,0 +1,39 @@
+"""`mnist-cnn datasets`, and the options by which every verb names its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.datasets import ResolvedDataset, list_datasets, resolve_dataset
+
+DatasetOption = Annotated[
+    str, typer.Option("--dataset", help="A known name (see: mnist-cnn datasets), or a path to images.")
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Look for the data set's files here first.", show_default=False),
+]
+
+
+def datasets(as_json: JsonFlag = False) -> None:
+    """List the data sets that are known by name."""
+    terminal = Terminal(as_json)
+    known = list_datasets()
+    terminal.table(["name", "what it is"], known.items())
+    terminal.say(
+        "Also: a folder with one sub-folder of images per class, IDX files, or an .npz file, by its path."
+    )
+    terminal.finish({"datasets": known})
+
+
+def resolve(name: str, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset:
+    """Find the data set, downloading it if need be, and say loudly where it is not the one that was meant."""
+    with terminal.download_bar() as progress:
+        resolved = resolve_dataset(name, data_dir=data_dir, progress=progress)
+    if resolved.notice:
+        terminal.warn(resolved.notice)
+    return resolved

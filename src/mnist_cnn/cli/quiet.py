@@ -1,0 +1,45 @@
+"""TensorFlow without the pages of native log lines with which it starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def start_keras() -> None:
+    """Import Keras, and its TensorFlow backend where that is in use, with their start-up messages held back.
+
+    TensorFlow's native code writes to file descriptor 2 before any setting can silence it. What it wrote is shown
+    where the import fails; set TF_CPP_MIN_LOG_LEVEL=0 to see it always.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
+        import keras
+
+        return
+    with _native_messages_held_back():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.constant(0)  # the first operation sets up the devices, and says so
+
+
+@contextmanager
+def _native_messages_held_back() -> Iterator[None]:
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            messages.seek(0)
+            os.write(kept, messages.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

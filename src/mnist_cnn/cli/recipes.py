@@ -1,0 +1,23 @@
+"""`mnist-cnn recipes`."""
+
+from __future__ import annotations
+
+from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, recipe_names
+
+
+def recipes(as_json: JsonFlag = False) -> None:
+    """List the named recipes: source, parameters, expected accuracy and time."""
+    terminal = Terminal(as_json)
+    known = {name: load_recipe(name) for name in recipe_names()}
+    for name, recipe in known.items():
+        terminal.say(f"{name}{'  (the default)' if name == DEFAULT_RECIPE else ''}", style="bold")
+        terminal.say(f"  {recipe.title}")
+        terminal.say(f"  source      {recipe.source}")
+        terminal.say(f"  parameters  {recipe.parameters:,}")
+        terminal.say(f"  expected    {recipe.expected_accuracy}")
+        terminal.say(f"  time        {recipe.expected_time}")
+        terminal.say(f"  train it    mnist-cnn train --recipe {name}\n")
+    terminal.finish(
+        {"default": DEFAULT_RECIPE, "recipes": {name: each.to_dict() for name, each in known.items()}}
+    )

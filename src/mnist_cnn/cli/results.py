@@ -1,0 +1,53 @@
+"""How a measured result is shown: the headline table, and where the files are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.runs import RunFolder
+
+if TYPE_CHECKING:
+    import keras
+
+    from mnist_cnn.evaluation import Predictions
+
+
+def report_result(
+    run: RunFolder,
+    model: keras.Model,
+    predictions: Predictions,
+    training: Mapping[str, Any],
+    terminal: Terminal,
+) -> None:
+    """Write the report into `run` and show its headline."""
+    from mnist_cnn.report import write_report
+
+    report = write_report(run, model, predictions, training)
+    record = run.read_json(run.metrics)
+    show_metrics(record, terminal)
+    if predictions.dataset.notice:
+        terminal.warn(predictions.dataset.notice)
+    terminal.say(f"Report: {report}")
+    terminal.finish({"run": str(run.root), "report": str(report), "model": str(run.model), **record})
+
+
+def show_metrics(record: Mapping[str, Any], terminal: Terminal) -> None:
+    """Show what `metrics.json` holds, in a few lines."""
+    wrong, total = record["errors"], record["n"]
+    low, high = record["accuracy_interval"]
+    rows = [
+        (
+            "accuracy",
+            f"{record['accuracy']:.2%}  (95 % interval {low:.2%} … {high:.2%}; {wrong} of {total:,} wrong)",
+        ),
+        ("log loss", f"{record['log_loss']:.4f}"),
+        ("macro F1", f"{record['macro']['f1']:.4f}"),
+        ("top-2 accuracy", f"{record['top2_accuracy']:.2%}"),
+        ("calibration error", f"{record['expected_calibration_error']:.4f}"),
+    ]
+    training = record.get("training", {})
+    if "seconds" in training:
+        rows.append(("training", f"{training['seconds']:.0f} s, {training['epochs']} epochs"))
+    terminal.table(["measure", f"{record['dataset']} {record['split']} set"], rows)

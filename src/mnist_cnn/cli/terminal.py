@@ -1,0 +1,91 @@
+"""What all verbs share: where to print, one JSON object instead of prose, and progress bars."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+]
+
+
+def error_console() -> Console:
+    """Give the console on standard error."""
+    return Console(stderr=True)
+
+
+class Terminal:
+    """Prints for people on standard output; under `--json`, on standard error, and the result as one object."""
+
+    def __init__(self, json_only: bool) -> None:
+        self._json_only = json_only
+        self.console = Console(stderr=json_only)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line."""
+        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Print what must not be overlooked."""
+        self.say(f"NOTE: {text}", style="bold yellow")
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
+        """Print a table; columns of numbers are set to the right."""
+        table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        lines = [[_cell(value) for value in row] for row in rows]
+        for index, column in enumerate(columns):
+            numbers = bool(lines) and all(_is_number(line[index]) for line in lines)
+            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        for line in lines:
+            table.add_row(*line)
+        self.console.print(table, markup=False)
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Print the result as the one JSON object, where that was asked for."""
+        if self._json_only:
+            typer.echo(json.dumps(result, ensure_ascii=False, default=str))
+
+    @contextmanager
+    def download_bar(self) -> Iterator[Any]:
+        """Give a callback (file, bytes done, bytes in all) that draws one bar per file."""
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True) as progress:
+            tasks: dict[str, Any] = {}
+
+            def update(file: str, done: int, total: int) -> None:
+                if file not in tasks:
+                    tasks[file] = progress.add_task(f"Downloading {file}")
+                progress.update(tasks[file], completed=done, total=total or None)
+
+            yield update
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _is_number(text: str) -> bool:
+    return (
+        text == "–"
+        or text.replace(",", "").replace(".", "").replace("%", "").replace("-", "").strip().isdigit()
+    )

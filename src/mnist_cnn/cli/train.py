@@ -1,0 +1,156 @@
+"""`mnist-cnn train`: the main job, from data to report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from mnist_cnn.cli.data import DataDirOption, resolve
+from mnist_cnn.cli.progress import TerminalListener
+from mnist_cnn.cli.quiet import start_keras
+from mnist_cnn.cli.results import report_result
+from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
+from mnist_cnn.datasets import ResolvedDataset
+from mnist_cnn.datasets.catalog import DIGITS
+from mnist_cnn.errors import InputError
+from mnist_cnn.runs import RunFolder, create_run, open_run
+
+_INTERRUPTED = 130
+
+
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Option(help=f"A named recipe or a TOML file (default: {DEFAULT_RECIPE}).", show_default=False),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="A known data set or a path (default: auto).", show_default=False)
+    ] = None,
+    data_dir: DataDirOption = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes through the training images.", show_default=False)
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.", show_default=False)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The highest one.", show_default=False)] = None,
+    validation: Annotated[
+        float | None,
+        typer.Option(help="Share of the training images held out; 0 for none.", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Fixes everything that can be fixed.", show_default=False)
+    ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Repeat bit for bit, slower.")
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, such as optimizer.ema=0."),
+    ] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Start from this run's or .keras file's weights.", show_default=False)
+    ] = None,
+    freeze: Annotated[
+        Literal["nothing", "features"] | None, typer.Option(help="What --init-from leaves as it is.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The run's name (default: the recipe's).", show_default=False)
+    ] = None,
+    runs_dir: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with an unfinished run.", show_default=False)
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard's files.")
+    ] = False,
+    legacy_h5: Annotated[bool, typer.Option("--legacy-h5", help="Also leave a model.h5.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a network, evaluate it once on the test set, and write a report."""
+    terminal = Terminal(as_json)
+    flags: dict[str, Any] = {
+        "data.dataset": dataset,
+        "data.validation": validation,
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+        "training.seed": seed,
+        "training.deterministic": deterministic or None,
+        "optimizer.learning_rate": learning_rate,
+        "model.init_from": str(init_from.resolve()) if init_from else None,
+        "model.freeze": freeze,
+    }
+    changes = {key: value for key, value in flags.items() if value is not None}
+    changes |= dict(parse_setting(text) for text in settings or [])
+    if resume:
+        run, config, data = _resumed(resume, recipe, changes, data_dir, terminal)
+        if run.finished and run.report.exists():
+            terminal.say(f"{run.root} is finished already: see {run.report}")
+            terminal.finish({"run": str(run.root), "report": str(run.report), **run.read_json(run.metrics)})
+            return
+    else:
+        data = resolve(_wanted_dataset(recipe, changes), data_dir, terminal)
+        recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
+        config = override(load_recipe(recipe), {**changes, "data.dataset": data.name})
+        run = create_run(runs_dir, name or _default_name(recipe, data))
+    terminal.say(f"Training {run.root}: {config.title or config.model.architecture}, on {data.name}")
+    _train_and_report(config, data, run, terminal, {"tensorboard": tensorboard, "legacy_h5": legacy_h5})
+
+
+def _train_and_report(
+    config: Config, data: ResolvedDataset, run: RunFolder, terminal: Terminal, extras: dict[str, bool]
+) -> None:
+    began = time.perf_counter()
+    digits = data.load("train")
+    start_keras()  # takes seconds; what can fail before has failed
+    from mnist_cnn.evaluation import predict
+    from mnist_cnn.training.train import train as train_network
+
+    with TerminalListener(terminal) as listener:
+        result = train_network(config, digits, run, listener=listener, **extras)
+    if result.interrupted:
+        _say_interrupted(result.epochs, run, terminal)
+        raise typer.Exit(_INTERRUPTED)
+    terminal.say("Training is over; reading the test set, once.")
+    predictions = predict(result.model, data.load("test"))
+    training = {
+        "seconds": result.seconds,
+        "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
+        "peak_memory_gib": result.peak_memory_gib,
+        "total_seconds": time.perf_counter() - began,
+    }
+    report_result(run, result.model, predictions, training, terminal)
+
+
+def _say_interrupted(epochs: int, run: RunFolder, terminal: Terminal) -> None:
+    terminal.warn(f"Interrupted after {epochs} finished epochs; what was reached is saved in {run.root}.")
+    terminal.say(f"  evaluate it:  mnist-cnn evaluate {run.root}")
+    terminal.say(f"  go on:        mnist-cnn train --resume {run.root}")
+    terminal.finish({"run": str(run.root), "interrupted": True, "epochs": epochs})
+
+
+def _resumed(
+    path: Path, recipe: str | None, changes: dict[str, Any], data_dir: Path | None, terminal: Terminal
+) -> tuple[RunFolder, Config, ResolvedDataset]:
+    given = [*(["recipe"] if recipe else []), *changes]
+    if given:
+        raise InputError(
+            f"--resume goes on with the run's own settings, so {given[0]} cannot be changed. "
+            "Leave it out, or train a new run."
+        )
+    run = open_run(path)
+    config = load_recipe(str(run.config))
+    return run, config, resolve(config.data.dataset, data_dir, terminal)
+
+
+def _wanted_dataset(recipe: str | None, changes: dict[str, Any]) -> str:
+    # Also finds a wrong setting before a download begins.
+    return override(load_recipe(recipe or DEFAULT_RECIPE), changes).data.dataset
+
+
+def _default_name(recipe: str, data: ResolvedDataset) -> str:
+    stem = Path(recipe).stem if recipe.endswith(".toml") else recipe
+    return stem if data.name == "mnist" else f"{stem}-{Path(data.name).name}"

@@ -1,0 +1,36 @@
+"""What the network sees while it trains: digits beside their distorted copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from mnist_cnn.figures.style import MUTED, RULE, show_digit, styled
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_TILE = 0.62  # inches
+
+
+@styled
+def contact_sheet(originals: NDArray[np.uint8], distorted: NDArray[np.uint8], caption: str) -> Figure:
+    """Show each original, uint8 [n, 28, 28], at the head of a row of its copies, uint8 [n, m, 28, 28]."""
+    rows, copies = distorted.shape[:2]
+    figure = Figure(figsize=((copies + 1.4) * _TILE, rows * _TILE + 0.6))
+    widths = [1.0, 0.15, *[1.0] * copies]  # a gap sets the originals apart
+    grid = figure.subplots(rows, copies + 2, squeeze=False, width_ratios=widths)
+    for row in range(rows):
+        grid[row, 1].set_axis_off()
+        for axes, image in zip(grid[row, [0, *range(2, copies + 2)]], [originals[row], *distorted[row]], strict=True):
+            show_digit(axes, image)
+            axes.spines[:].set_color(RULE)
+        grid[row, 0].spines[:].set_color(MUTED)
+    grid[0, 0].set_title("as it is", loc="center", fontsize=8)
+    # The title may run over the next tiles; it must not push them away.
+    grid[0, 2].set_title("as the network sees it", fontsize=8).set_in_layout(False)
+    figure.text(0.01, 0.0, caption, fontsize=7.5, color=MUTED, va="bottom")
+    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))  # type: ignore[union-attr]  # styled sets an engine
+    return figure

@@ -1,0 +1,65 @@
+"""A small data set and a small network, so that every test here takes a moment."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from small_network import HISTORY, build_network
+
+from mnist_cnn.config import parse_config, save_config
+from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
+from mnist_cnn.runs import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+    from numpy.typing import NDArray
+
+
+def enlarge(small: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Bring scikit-learn's digits, [n, 8, 8] in 0 … 16, to [n, 28, 28] in 0 … 255."""
+    large = np.kron(small * (255 / 16), np.ones((1, 3, 3)))
+    return np.pad(large, ((0, 0), (2, 2), (2, 2))).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    source = load_digits()
+    return Dataset(
+        "digits",
+        "test",
+        enlarge(source.images[:200]),
+        source.target[:200].astype(np.int64),
+        DIGIT_NAMES,
+        "scikit-learn",
+    )
+
+
+@pytest.fixture(scope="session")
+def network(digits: Dataset) -> keras.Model:
+    """Trained for a moment, so that it gets some digits right and some wrong."""
+    model = build_network()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(digits.images[:100, ..., np.newaxis], digits.labels[:100], epochs=4, batch_size=20, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory: pytest.TempPathFactory, network: keras.Model) -> Callable[..., RunFolder]:
+    """Give a function that makes a finished run folder with some settings."""
+
+    def make(name: str = "tiny-001", **training: object) -> RunFolder:
+        run = RunFolder(tmp_path_factory.mktemp("runs") / name)
+        run.root.mkdir()
+        save_config(run.config, parse_config({"title": "A tiny one", "training": {"epochs": 5, **training}}, name))
+        run.history_json.write_text(json.dumps(HISTORY))
+        run.environment.write_text(json.dumps({"python": "3.12", "versions": {"keras": "3"}}))
+        network.save(run.model)
+        return run
+
+    return make

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from mnist_cnn import comparison, evaluation
+from mnist_cnn.errors import InputError
+from mnist_cnn.evaluation import Predictions
+from mnist_cnn.files import write_json
+from mnist_cnn.findings import gather, metrics_record
+from mnist_cnn.metrics import paired_test
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+
+    from mnist_cnn.datasets.dataset import Dataset
+    from mnist_cnn.runs import RunFolder
+
+
+def evaluated(run: RunFolder, network: keras.Model, said: Predictions) -> RunFolder:
+    """Leave what comparing needs, without the pictures."""
+    evaluation.write_predictions(run.predictions, said)
+    write_json(run.metrics, metrics_record(gather(run, network, said, {}, "")))
+    return run
+
+
+def test_runs_stand_side_by_side(make_run: Callable[..., RunFolder], network: keras.Model, digits: Dataset) -> None:
+    said = evaluation.predict(network, digits)
+    sure = Predictions(digits, np.eye(10, dtype=np.float32)[digits.labels])
+    first = evaluated(make_run("first-001"), network, said)
+    second = evaluated(make_run("second-001", batch_size=32), network, sure)
+    found = comparison.compare([first, second])
+    assert found.runs == ("first-001", "second-001")
+    assert found.settings == {"training.batch_size": (64, 32)}
+    assert found.metrics["errors"] == (int(said.is_wrong.sum()), 0)
+    assert found.metrics["training.seconds"] == (4.5, 4.5)
+    (pair,) = found.tests
+    assert pair.test == paired_test(digits.labels, said.predicted, digits.labels)
+    assert pair.summary.startswith("second-001 reads better than first-001 (difference +")
+    json.dumps(found.as_dict())
+
+
+def test_runs_on_different_images_are_not_tested_and_say_why(
+    make_run: Callable[..., RunFolder], network: keras.Model, digits: Dataset
+) -> None:
+    first = evaluated(make_run("first-001"), network, evaluation.predict(network, digits))
+    half = digits.subset(np.arange(100))
+    second = evaluated(make_run("second-001"), network, evaluation.predict(network, half))
+    (pair,) = comparison.compare([first, second]).tests
+    assert pair.test is None
+    assert "digits (200 images)" in pair.reason
+    assert "digits (100 images)" in pair.reason
+    assert pair.reason in pair.summary
+
+
+def test_what_cannot_be_compared_is_refused(make_run: Callable[..., RunFolder]) -> None:
+    run = make_run()
+    with pytest.raises(InputError, match="at least 2 runs"):
+        comparison.compare([run])
+    with pytest.raises(InputError, match="not finished"):
+        comparison.compare([run, run])

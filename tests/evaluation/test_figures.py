@@ -1,0 +1,160 @@
+"""The pictures can be drawn, are deterministic and say what they should. Their looks are judged by eye."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import keras
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from small_network import HISTORY, build_network
+
+from mnist_cnn import figures, metrics
+from mnist_cnn.figures.architecture import _lanes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+LONG_NAMES = ("T-shirt/top", "Ankle boot, worn for years", "$x$ & <b>")
+
+
+def drawn(figure: Figure) -> Image.Image:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=60)
+    return Image.open(buffer)
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(
+    "keys", [("loss", "accuracy"), ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")]
+)
+def test_learning_curves_of_any_length(count: int, keys: tuple[str, ...]) -> None:
+    history = [{key: row[key] for key in ("epoch", *keys)} for row in HISTORY[:count]]
+    assert drawn(figures.learning_curves(history)).width > 100
+
+
+def test_learning_curves_bear_perfect_and_lost_numbers() -> None:
+    history: list[dict[str, Any]] = [
+        {
+            "epoch": 1,
+            "loss": 3.0,
+            "accuracy": 0.5,
+            "val_loss": float("nan"),
+            "val_accuracy": 0.4,
+            "learning_rate": 0.0,
+        },
+        {
+            "epoch": 2,
+            "loss": 0.0,
+            "accuracy": 1.0,
+            "val_loss": None,
+            "val_accuracy": 1.0,
+            "learning_rate": 0.0,
+        },
+    ]
+    assert drawn(figures.learning_curves(history)).width > 100
+    assert figures.best_epoch(history) == 2
+
+
+def test_the_best_epoch_is_the_first_with_the_best_monitored_result() -> None:
+    history = [
+        {"epoch": epoch, "val_loss": loss, "val_accuracy": accuracy}
+        for epoch, (loss, accuracy) in enumerate([(3, 0.8), (1, 0.9), (1, 0.9), (2, 0.95)], start=1)
+    ]
+    assert figures.best_epoch(history) == 2
+    assert figures.best_epoch(history, "accuracy") == 4
+    assert figures.best_epoch([{"epoch": 7}]) == 7
+
+
+def test_confusion_matrix_prints_every_count() -> None:
+    figure = figures.confusion_matrix(np.array([[1234, 0, 2], [0, 7, 0], [1, 0, 9]]), LONG_NAMES)
+    assert texts(figure) == ["1,234", "·", "2", "·", "7", "·", "1", "·", "9"]
+    drawn(figure)
+
+
+def test_confusion_matrix_without_errors_and_with_small_shares() -> None:
+    drawn(figures.confusion_matrix(np.eye(2, dtype=np.int64) * 5, ("a", "b")))
+    figure = figures.confusion_matrix(np.array([[0.9999, 0.0001], [1.0, 0.0]]), ("a", "b"))
+    assert texts(figure) == ["100.0", "<0.1", "100.0", "0.0"]
+
+
+def test_pictures_of_numbers_bear_long_names_and_few_classes() -> None:
+    labels = np.array([0, 1, 2, 2])
+    measured = metrics.measure(labels, np.eye(3)[[0, 1, 2, 1]], LONG_NAMES)
+    drawn(figures.class_quality(measured.classes))
+    drawn(figures.class_distribution({"train": [1, 1, 2], "test": [0, 0, 9]}, LONG_NAMES))
+    drawn(figures.reliability(measured.calibration, measured.expected_calibration_error))
+
+
+def test_pictures_of_digits_bear_long_names_and_few_images() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    labels, predicted = np.array([0, 1, 2]), np.array([0, 2, 1])
+    maps = np.zeros((3, 28, 28), dtype=np.float32)
+    drawn(figures.sample_predictions(images, labels, predicted, LONG_NAMES))
+    drawn(figures.misclassified(images, labels, predicted, np.array([0.5, 0.7, 1.0]), LONG_NAMES))
+    drawn(figures.saliency_overlays(images, maps, labels, predicted, LONG_NAMES))
+    drawn(figures.sample_grid(images, labels, LONG_NAMES))
+    drawn(figures.mean_images(images.astype(np.float32), LONG_NAMES))
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 1, 4), (1, 1, 3, 1), (5, 7, 2, 100)])
+def test_first_filters_of_any_size(shape: tuple[int, ...]) -> None:
+    kernel = np.random.default_rng(0).normal(size=shape)
+    assert len(figures.first_filters(kernel).axes) >= min(shape[-1], 64)
+
+
+def test_the_first_kernel_is_found_or_not(network: keras.Model) -> None:
+    kernel = figures.first_kernel(network)
+    assert kernel is not None
+    np.testing.assert_array_equal(kernel, network.get_layer("first").get_weights()[0])
+    dense = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    assert figures.first_kernel(dense) is None
+
+
+def test_layer_rows_know_branches_shapes_and_parameters() -> None:
+    model = build_network()
+    rows = {row.name: row for row in figures.layer_rows(model)}
+    assert set(rows["merged"].inputs) == {"first", "branch"}
+    assert rows["first"].shape == "12×12×4"
+    assert rows["first"].detail == "5×5 relu"
+    assert sum(row.parameters for row in rows.values()) == model.count_params()
+    figure = figures.architecture(list(rows.values()))
+    assert f"{model.count_params():,} parameters in {len(model.layers)} layers" in texts(figure)
+    drawn(figure)
+
+
+def test_layer_rows_of_a_sequential_model_follow_each_other() -> None:
+    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(name="flat"), keras.layers.Dense(2)])
+    first, second = figures.layer_rows(model)
+    assert (first.inputs, second.inputs) == ((), ("flat",))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(2, 30)), max_size=20))
+def test_brackets_in_one_lane_never_overlap(raw: list[tuple[int, int]]) -> None:
+    spans = [(start, start + length) for start, length in raw]
+    placed = _lanes(spans)
+    assert sorted((start, end) for start, end, _ in placed) == sorted(spans)
+    for number, (start, end, lane) in enumerate(placed):
+        for other_start, other_end, other_lane in placed[:number]:
+            assert lane != other_lane or end <= other_start or start >= other_end
+
+
+def test_saving_is_deterministic_and_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    make: Callable[[], Figure] = lambda: figures.learning_curves(HISTORY)  # noqa: E731
+    figures.save(make(), tmp_path / "a.png")
+    figures.save(make(), tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert dict(mpl.rcParams) == before

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import yaml
+
+from mnist_cnn import evaluation, report
+from mnist_cnn.errors import InputError
+from mnist_cnn.evaluation import Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import keras
+
+    from mnist_cnn.datasets.dataset import Dataset
+    from mnist_cnn.runs import RunFolder
+
+
+class Page(HTMLParser):
+    """Collects what a browser would fetch, the text, and whether every tag is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+        given = dict(attrs)
+        address = given.get("src") or (given.get("href") if tag == "link" else None)
+        if address:
+            self.fetched.append(address)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def said(network: keras.Model, digits: Dataset) -> Predictions:
+    return evaluation.predict(network, digits)
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    _, yaml_text, _ = card.split("---\n", 2)
+    parsed = yaml.safe_load(yaml_text)
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def reported(make_run: Callable[..., RunFolder], network: keras.Model, said: Predictions) -> RunFolder:
+    run = make_run()
+    path = report.write_report(run, network, said, {"seconds": 60.0}, command="mnist-cnn train --seed 1")
+    assert path == run.report
+    return run
+
+
+def test_the_page_is_whole_and_fetches_nothing(reported: RunFolder) -> None:
+    page = Page(reported.report.read_text())
+    assert not page.open
+    assert {address.split(",")[0] for address in page.fetched} <= {"data:image/png;base64", "data:"}
+    assert "script" not in page.tags
+    assert "mnist-cnn train --seed 1" in page.text
+    assert "Training ran for 3 of at most 5 epochs" in page.text
+    assert page.tags.count("img") == len(list(reported.figures.iterdir())) == 10
+    assert reported.report.stat().st_size < 3_000_000
+    assert not list(reported.root.rglob(".*")), "no temporary file may stay"
+
+
+def test_metrics_json_holds_data_measures_and_training(
+    reported: RunFolder, network: keras.Model, said: Predictions
+) -> None:
+    record = json.loads(reported.metrics.read_text())
+    assert (record["dataset"], record["split"], record["n"]) == ("digits", "test", 200)
+    assert record["accuracy"] == pytest.approx(np.mean(~said.is_wrong))
+    assert record["training"] == {"parameters": network.count_params(), "epochs": 3, "seconds": 60.0}
+    assert record["without_label_errors"] is None
+
+
+def test_a_bare_model_is_reported_without_training(tmp_path: Path, network: keras.Model, said: Predictions) -> None:
+    path = report.write_evaluation(tmp_path / "bare", network, said)
+    page = Page(path.read_text())
+    assert "How it was trained" not in page.text
+    assert "not recorded here" in page.text
+    assert not (tmp_path / "bare" / "figures" / "learning-curves.png").exists()
+    assert front_matter((tmp_path / "bare" / "README.md").read_text())["library_name"] == "keras"
+
+
+def test_the_model_card_can_be_read_by_machines(reported: RunFolder, said: Predictions) -> None:
+    card = front_matter(reported.model_card.read_text())
+    (index,) = card["model-index"]
+    (result,) = index["results"]
+    values = {each["type"]: each["value"] for each in result["metrics"]}
+    assert values["accuracy"] == pytest.approx(np.mean(~said.is_wrong))
+    assert result["dataset"] == {"name": "digits", "type": "digits", "split": "test"}
+
+
+def test_hostile_names_stay_text(tmp_path: Path, network: keras.Model, said: Predictions) -> None:
+    evil = '<script>alert("1")</script>'
+    names = (evil, "a|b", 'quote": "x', "line\nbreak", *"456789")
+    dataset = dataclasses.replace(said.dataset, name=f"{evil}: [x", class_names=names, notice=evil)
+    path = report.write_evaluation(tmp_path / "evil", network, Predictions(dataset, said.probabilities), command=evil)
+    page = Page(path.read_text())
+    assert "script" not in page.tags
+    assert page.text.count(evil) > 3
+    card = (tmp_path / "evil" / "README.md").read_text()
+    (index,) = front_matter(card)["model-index"]
+    assert index["results"][0]["dataset"]["name"] == f"{evil}: [x"
+    assert "<script>" not in card.split("```sh")[0].split("---\n", 2)[2]
+
+
+def test_a_notice_stands_at_the_head(tmp_path: Path, network: keras.Model, said: Predictions) -> None:
+    dataset = dataclasses.replace(said.dataset, notice="These are not MNIST.")
+    path = report.write_evaluation(tmp_path, network, Predictions(dataset, said.probabilities))
+    text = Page(path.read_text()).text
+    assert text.index("These are not MNIST.") < text.index("accuracy")
+    assert "These are not MNIST." in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_all_right_and_all_wrong_can_be_reported(
+    tmp_path: Path, network: keras.Model, digits: Dataset, shift: int
+) -> None:
+    few = digits.subset(np.arange(3))
+    sure = np.eye(10, dtype=np.float32)[(few.labels + shift) % 10]
+    path = report.write_evaluation(tmp_path, network, Predictions(few, sure))
+    text = Page(path.read_text()).text
+    assert ("reads all 3 test images of digits right" in text) == (shift == 0)
+    assert (tmp_path / "figures" / "misclassified.png").exists() == (shift == 1)
+
+
+def test_a_damaged_history_is_named(
+    make_run: Callable[..., RunFolder], network: keras.Model, said: Predictions
+) -> None:
+    run = make_run()
+    run.history_json.write_text("{")
+    with pytest.raises(InputError, match=r"history\.json is not valid JSON"):
+        report.write_report(run, network, said)
+    assert not run.report.exists()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnist_cnn.saliency import occlusion_maps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def read_brightness(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """A stand-in for a model: the brighter the weighted image, the surer of class 1."""
+    weights = np.linspace(0, 1, 784).reshape(28, 28)
+    ones = (images * weights).sum(axis=(1, 2)) / (255 * weights.sum())
+    return np.stack([1 - ones, ones], axis=1)
+
+
+def slow_map(image: NDArray[np.uint8], patch: int, background: int) -> NDArray[Any]:
+    before = read_brightness(image[np.newaxis])[0]
+    drops = np.zeros((28, 28))
+    for y in range(28):
+        for x in range(28):
+            hidden = image.copy()
+            hidden[max(y - patch // 2, 0) : y + patch // 2 + 1, max(x - patch // 2, 0) : x + patch // 2 + 1] = (
+                background
+            )
+            drops[y, x] = before.max() - read_brightness(hidden[np.newaxis])[0, before.argmax()]
+    return drops
+
+
+def test_maps_agree_with_hiding_every_square_in_turn() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    images[2] = 255  # class 1 at full strength
+    maps = occlusion_maps(read_brightness, images, patch=5, background=7)
+    assert maps.dtype == np.float32
+    for image, found in zip(images, maps, strict=True):
+        np.testing.assert_allclose(found, slow_map(image, 5, 7), atol=1e-6)
+
+
+def test_the_image_is_left_as_it_was() -> None:
+    images = np.full((1, 28, 28), 200, dtype=np.uint8)
+    occlusion_maps(read_brightness, images)
+    assert (images == 200).all()
