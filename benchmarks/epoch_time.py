@@ -9,6 +9,7 @@ speed drifts slows all of them. Prints medians over the rounds and ratios to sto
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -90,8 +91,8 @@ def measure(variant: str, data_dir: Path | None) -> dict[str, float]:
     from mnist_cnn.environment import peak_memory_gib
 
     ticks = stock_ticks(data_dir) if variant == STOCK else package_ticks(OURS[variant], data_dir)
-    walls = [after[0] - before[0] for before, after in zip(ticks, ticks[1:], strict=False)]
-    cpus = [after[1] - before[1] for before, after in zip(ticks, ticks[1:], strict=False)]
+    walls = [after[0] - before[0] for before, after in itertools.pairwise(ticks)]
+    cpus = [after[1] - before[1] for before, after in itertools.pairwise(ticks)]
     return {
         "seconds": statistics.median(walls),
         "cpu_seconds": statistics.median(cpus),
@@ -122,9 +123,7 @@ def stock_ticks(data_dir: Path | None) -> list[tuple[float, float]]:
         return part.images[..., None].astype("float32") / 255, np.eye(10, dtype="float32")[part.labels]
 
     x, y = pair(training)
-    inner.fit(
-        x, y, batch_size=64, epochs=EPOCHS, validation_data=pair(validation), callbacks=[Clock()], verbose=0
-    )
+    inner.fit(x, y, batch_size=64, epochs=EPOCHS, validation_data=pair(validation), callbacks=[Clock()], verbose=0)
     return ticks
 
 

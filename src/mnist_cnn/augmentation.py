@@ -25,9 +25,7 @@ _TILE = IMAGE_SIZE + 2 * _MARGIN
 _STACK = 32_000 // _TILE  # images resampled in one call: OpenCV's remap addresses at most 32,767 rows
 
 
-def augment(
-    images: NDArray[np.uint8], config: AugmentationConfig, random: np.random.Generator
-) -> NDArray[np.uint8]:
+def augment(images: NDArray[np.uint8], config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.uint8]:
     """Distort every image by its own random draw.
 
     Args:
@@ -83,9 +81,7 @@ def _matrices(
     return np.stack([a, b, c, d], axis=-1).reshape(-1, 2, 2)
 
 
-def _elastic_field(
-    count: int, config: AugmentationConfig, random: np.random.Generator
-) -> NDArray[np.float32]:
+def _elastic_field(count: int, config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.float32]:
     """Draw smooth displacements (Simard, Steinkraus & Platt 2003): float32 [2, n, 28, 28], pixels.
 
     White noise smoothed by a Gaussian along both axes, scaled so that its root mean square is `config.elastic`.
@@ -93,8 +89,7 @@ def _elastic_field(
     basis = _smooth_basis(config.elastic_smoothness)  # (28, r)
     rank = basis.shape[1]
     noise = random.standard_normal((2, count, rank, rank), dtype=np.float32)
-    field: NDArray[np.float32] = basis @ noise @ basis.T * np.float32(config.elastic)
-    return field
+    return np.asarray(basis @ noise @ basis.T * np.float32(config.elastic), dtype=np.float32)
 
 
 @functools.cache
@@ -110,7 +105,7 @@ def _smooth_basis(sigma: float) -> NDArray[np.float32]:
     kernel /= np.sqrt((kernel**2).sum(axis=1, keepdims=True))
     vectors, scales, _ = np.linalg.svd(kernel)
     kept = scales**2 > 1e-6 * (scales**2).sum()
-    return (vectors[:, kept] * scales[kept]).astype(np.float32)
+    return np.asarray(vectors[:, kept] * scales[kept], dtype=np.float32)
 
 
 def _resample(images: NDArray[np.uint8], places: NDArray[np.float32]) -> NDArray[np.uint8]:

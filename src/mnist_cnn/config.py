@@ -24,7 +24,7 @@ from mnist_cnn.files import write_text
 DEFAULT_RECIPE = "quick"
 DEFAULT_SMALL_RECIPE = "small"  # where the data are the bundled digits, for which quick makes too few steps
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -177,7 +177,7 @@ def override(config: Config, settings: Mapping[str, Any]) -> Config:
         target = values
         for section in sections:
             target = target.get(section, {}) if isinstance(target.get(section, {}), dict) else {}
-        if key not in target and "arguments" not in sections:
+        if key not in target and sections != ["model", "arguments"]:
             raise InputError(f"there is no setting {dotted!r}. {suggest(dotted, setting_names())}")
         target[key] = value
     return parse_config(values, "settings")
@@ -254,8 +254,7 @@ def _refuse_unknown_keys(values: Mapping[str, Any], kind: Any, origin: str, pref
     fields = {field.name: getattr(Config(), field.name) for field in dataclasses.fields(kind)} if not prefix else kind
     for key, value in values.items():
         if key not in fields:
-            raise InputError(
-                f"{origin}: there is no setting {prefix + key!r}. {suggest(prefix + key, setting_names())}"
-            )
+            valid = setting_names() if prefix else [*setting_names(), *fields]
+            raise InputError(f"{origin}: there is no setting {prefix + key!r}. {suggest(prefix + key, valid)}")
         if dataclasses.is_dataclass(fields[key]) and isinstance(value, Mapping):
             _refuse_unknown_keys(value, vars(fields[key]), origin, f"{prefix}{key}.")

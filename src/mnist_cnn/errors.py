@@ -57,3 +57,9 @@ def suggest(value: str, valid: Iterable[str]) -> str:
         return f"Did you mean {close[0]!r}?"
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return f"{hint}Valid: {', '.join(names)}."
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of another library's message, cut to a length that fits a sentence."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200].rstrip(".") if lines else type(error).__name__

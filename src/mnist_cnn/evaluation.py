@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnist_cnn import metrics
-from mnist_cnn.datasets.dataset import IMAGE_SIZE, Dataset
-from mnist_cnn.errors import InputError
+from mnist_cnn.datasets.dataset import Dataset
+from mnist_cnn.errors import InputError, first_line
 from mnist_cnn.files import write_whole
-from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import keras
     from numpy.typing import NDArray
-
-INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
-MODEL_SUFFIXES = (".keras", ".h5")
 
 # Dataset.checksum() of MNIST's 10,000 test images.
 MNIST_TEST_CHECKSUM = "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b"
@@ -88,30 +84,6 @@ class LabelErrorAccuracy:
     def as_dict(self) -> dict[str, Any]:
         """Give plain numbers, ready for JSON."""
         return {**vars(self), "accuracy": self.accuracy.value}
-
-
-def open_model(path: Path) -> keras.Model:
-    """Open a run folder's model or a `.keras` or `.h5` file, running no code that the file may carry.
-
-    Raises:
-        InputError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
-            classes), or one that does not take [n, 28, 28, 1] and give [n, k].
-    """
-    import keras
-
-    file = _model_file(path)
-    try:
-        # Not compiled: prediction needs no optimizer or loss, and what is not read cannot do harm.
-        model = keras.saving.load_model(file, compile=False, safe_mode=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # a broken or hostile file can fail in any of Keras', h5py's or zipfile's ways
-        raise InputError(
-            f"{file} cannot be opened as a Keras model ({_first_line(error)}). "
-            "Give a run folder or a .keras file that this package saved."
-        ) from error
-    _check_shapes(model, file)
-    return model
 
 
 def predict(model: keras.Model, dataset: Dataset, batch_size: int = 1000) -> Predictions:
@@ -182,7 +154,7 @@ def read_predictions(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]
         rows = np.loadtxt(lines or ["nan"], delimiter=",", ndmin=2)  # [n, 5 + k]
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} cannot be read as predictions ({_first_line(error)}). Run: mnist-cnn evaluate"
+            f"{path} cannot be read as predictions ({first_line(error)}). Run: mnist-cnn evaluate"
         ) from error
     columns = header.split(",")
     if columns != _header(len(columns) - 5) or rows.shape[1] != len(columns):
@@ -194,26 +166,3 @@ def _header(class_count: int) -> list[str]:
     return [
         "index", "label", "predicted", "confidence", "loss", *(f"p{number}" for number in range(class_count)),
     ]  # fmt: skip
-
-
-def _model_file(path: Path) -> Path:
-    file = RunFolder(path).model if path.is_dir() else path
-    if not file.is_file():
-        raise InputError(f"there is no model {file}. Train one with: mnist-cnn train")
-    if file.suffix not in MODEL_SUFFIXES:
-        raise InputError(f"{file} is no model file: its name must end in {' or '.join(MODEL_SUFFIXES)}.")
-    return file
-
-
-def _check_shapes(model: Any, file: Path) -> None:
-    given = getattr(model, "input_shape", None)
-    outputs = getattr(model, "output_shape", None)
-    if given != INPUT_SHAPE:
-        raise InputError(f"{file} takes {given}, expected {INPUT_SHAPE}: raw grey images of 28×28 pixels.")
-    if not (isinstance(outputs, tuple) and len(outputs) == 2 and (outputs[1] or 0) >= 2):
-        raise InputError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200].rstrip(".") if lines else type(error).__name__

@@ -27,16 +27,12 @@ def write_whole(path: Path) -> Iterator[Path]:
     partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem[:40]}-", suffix="".join(path.suffixes)
-        )
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix="".join(path.suffixes))
         os.close(handle)
         partial = Path(name)
         yield partial
         _flush_to_disk(partial)
-        partial.chmod(
-            0o666 & ~_umask()
-        )  # mkstemp makes private files; a result is meant to be read by others
+        partial.chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is meant to be read by others
         partial.replace(path)
     except OSError as error:
         raise MnistCnnError(_explain(path, error)) from error

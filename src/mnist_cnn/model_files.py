@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from mnist_cnn.evaluation import open_model
+from mnist_cnn.datasets.dataset import IMAGE_SIZE
+from mnist_cnn.errors import InputError, first_line
 from mnist_cnn.files import write_whole
+from mnist_cnn.runs import RunFolder
 
-__all__ = ["open_model", "save_model", "save_weights"]
+INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
+MODEL_SUFFIXES = (".keras", ".h5")
+
+
+def open_model(path: Path) -> keras.Model:
+    """Open a run folder's model or a `.keras` or `.h5` file, running no code that the file may carry.
+
+    Raises:
+        InputError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
+            classes), or one that does not take [n, 28, 28, 1] and give [n, k].
+    """
+    file = _model_file(path)
+    try:
+        # Not compiled: prediction needs no optimizer or loss, and what is not read cannot do harm.
+        model = keras.saving.load_model(file, compile=False, safe_mode=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a broken or hostile file can fail in any of Keras', h5py's or zipfile's ways
+        raise InputError(
+            f"{file} cannot be opened as a Keras model ({first_line(error)}). "
+            "Give a run folder or a .keras file that this package saved."
+        ) from error
+    _check_shapes(model, file)
+    return model
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -22,3 +48,21 @@ def save_weights(model: keras.Model, path: Path) -> None:
     """Write the weights alone; the path ends in `.weights.h5`."""
     with write_whole(path) as partial:
         model.save_weights(partial)
+
+
+def _model_file(path: Path) -> Path:
+    file = RunFolder(path).model if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"there is no model {file}. Train one with: mnist-cnn train")
+    if file.suffix not in MODEL_SUFFIXES:
+        raise InputError(f"{file} is no model file: its name must end in {' or '.join(MODEL_SUFFIXES)}.")
+    return file
+
+
+def _check_shapes(model: Any, file: Path) -> None:
+    given = getattr(model, "input_shape", None)
+    outputs = getattr(model, "output_shape", None)
+    if given != INPUT_SHAPE:
+        raise InputError(f"{file} takes {given}, expected {INPUT_SHAPE}: raw grey images of 28×28 pixels.")
+    if not (isinstance(outputs, tuple) and len(outputs) == 2 and (outputs[1] or 0) >= 2):
+        raise InputError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")

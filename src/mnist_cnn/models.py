@@ -7,6 +7,7 @@ plain Keras, in safe mode, on every backend.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -161,9 +162,11 @@ def build_model(
         precision: Keras' dtype policy, `float32` or `mixed_bfloat16`; probabilities are always float32.
 
     Raises:
-        InputError: An unknown architecture or argument, or an argument that makes no network.
+        InputError: An unknown architecture or argument, an argument that makes no network, or fewer than 2 classes.
     """
     function = _find_architecture(architecture, arguments)
+    if classes < 2:
+        raise InputError(f"a network for {classes} classes has nothing to tell apart. Give data of 2 classes or more.")
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)
     policy = keras.config.dtype_policy()
@@ -171,9 +174,8 @@ def build_model(
     try:
         return function(classes, **arguments)
     except (TypeError, ValueError, ZeroDivisionError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"architecture {architecture!r} cannot be built with {dict(arguments)}: {reason}"
+            f"architecture {architecture!r} cannot be built with {dict(arguments)}: {_reason(error)}"
         ) from error
     finally:
         keras.config.set_dtype_policy(policy)
@@ -186,10 +188,14 @@ def _find_architecture(architecture: str, arguments: Mapping[str, Any]) -> Calla
     valid = [name for name in inspect.signature(function).parameters if name != "classes"]
     for name in arguments:
         if name not in valid:
-            raise InputError(
-                f"architecture {architecture!r} takes no argument {name!r}. {suggest(name, valid)}"
-            )
+            raise InputError(f"architecture {architecture!r} takes no argument {name!r}. {suggest(name, valid)}")
     return function
+
+
+def _reason(error: Exception) -> str:
+    """Give the line of Keras' message that says what is wrong: not the one that only names the layer."""
+    lines = re.sub(r"\x1b\[\d+m", "", str(error)).strip().splitlines()
+    return next((line for line in lines if line and not line.startswith("Exception encountered")), lines[0])
 
 
 def _scaled_image() -> tuple[Tensor, Tensor]:

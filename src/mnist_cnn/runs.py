@@ -165,9 +165,7 @@ def open_run(path: Path) -> RunFolder:
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = suggest(path.name, siblings) if siblings else "Train one with: mnist-cnn train"
         raise InputError(f"there is no run {path}. {hint}")
-    raise InputError(
-        f"{path} is no run folder: it holds no config.toml. Give the folder that `train` printed."
-    )
+    raise InputError(f"{path} is no run folder: it holds no config.toml. Give the folder that `train` printed.")
 
 
 def _last_number(parent: Path, name: str) -> int:

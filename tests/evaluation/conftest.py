@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
-from small_network import HISTORY, build_network
 
+from evaluation.small_network import HISTORY, build_network
 from mnist_cnn.config import parse_config, save_config
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.runs import RunFolder
@@ -56,7 +56,10 @@ def make_run(tmp_path_factory: pytest.TempPathFactory, network: keras.Model) -> 
     def make(name: str = "tiny-001", **training: object) -> RunFolder:
         run = RunFolder(tmp_path_factory.mktemp("runs") / name)
         run.root.mkdir()
-        save_config(run.config, parse_config({"title": "A tiny one", "training": {"epochs": 5, **training}}, name))
+        save_config(
+            run.config,
+            parse_config({"title": "A tiny one", "training": {"epochs": 5, "keep": "best", **training}}, name),
+        )
         run.history_json.write_text(json.dumps(HISTORY))
         run.environment.write_text(json.dumps({"python": "3.12", "versions": {"keras": "3"}}))
         network.save(run.model)

@@ -32,7 +32,7 @@ def evaluated(run: RunFolder, network: keras.Model, said: Predictions) -> RunFol
 def test_runs_stand_side_by_side(make_run: Callable[..., RunFolder], network: keras.Model, digits: Dataset) -> None:
     said = evaluation.predict(network, digits)
     sure = Predictions(digits, np.eye(10, dtype=np.float32)[digits.labels])
-    first = evaluated(make_run("first-001"), network, said)
+    first = evaluated(make_run("first-001", batch_size=64), network, said)
     second = evaluated(make_run("second-001", batch_size=32), network, sure)
     found = comparison.compare([first, second])
     assert found.runs == ("first-001", "second-001")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 import pytest
-from small_network import build_network
 
+from evaluation.small_network import build_network
 from mnist_cnn import evaluation
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation import Predictions
+from mnist_cnn.model_files import open_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def refused(path: Path, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        evaluation.open_model(path)
+        open_model(path)
     assert "\n" not in str(caught.value)
 
 
@@ -33,13 +34,13 @@ def test_a_run_folder_and_its_file_open_as_the_same_model(
     run = make_run()
     expected = evaluation.predict_images(network, digits.images)
     for path in (run.root, run.model):
-        model = evaluation.open_model(path)
+        model = open_model(path)
         np.testing.assert_allclose(evaluation.predict_images(model, digits.images), expected, atol=1e-6)
 
 
 def test_a_legacy_file_opens(tmp_path: Path, network: keras.Model) -> None:
     network.save(tmp_path / "model.h5")
-    assert evaluation.open_model(tmp_path / "model.h5").output_shape == (None, 10)
+    assert open_model(tmp_path / "model.h5").output_shape == (None, 10)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from small_network import HISTORY, build_network
 
+from evaluation.small_network import HISTORY, build_network
 from mnist_cnn import figures, metrics
 from mnist_cnn.figures.architecture import _lanes
 

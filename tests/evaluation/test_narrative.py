@@ -9,6 +9,11 @@ from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.templates import duration
 
 NAMES = ("a", "b", "c")
+PLAIN = {
+    "data": {"validation": 0.2},
+    "augmentation": {"rotation": 0.0},
+    "training": {"epochs": 20, "keep": "best", "monitor": "loss"},
+}
 
 
 def judged(labels: list[int], predicted: list[int]) -> tuple[metrics.Metrics, Dataset]:
@@ -39,7 +44,7 @@ def test_limits_name_classes_that_never_occur() -> None:
 
 
 def test_recipe_says_what_is_special_and_nothing_else() -> None:
-    plain = narrative.recipe(parse_config({}, "test"), epochs=20, best=17)
+    plain = narrative.recipe(parse_config(PLAIN, "test"), epochs=20, best=17)
     assert "not distorted" in plain
     assert "Training ran for 20 epochs; the weights after epoch 17" in plain
     assert "weight decay" not in plain

@@ -74,9 +74,7 @@ def _show(error: Exception, words: Sequence[str]) -> None:
     message = _message(error)
     if "--json" in words:
         typer.echo(json.dumps({"error": message, "exit_code": _exit_code(error)}, ensure_ascii=False))
-    error_console().print(
-        f"Error: {message}", style="bold red", markup=False, highlight=False, soft_wrap=True
-    )
+    error_console().print(f"Error: {message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _message(error: Exception) -> str:

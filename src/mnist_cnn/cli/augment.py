@@ -18,9 +18,7 @@ def augment(
     data_dir: DataDirOption = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a distortion, such as augmentation.rotation=30."
-        ),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a distortion, such as augmentation.rotation=30."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Chooses digits and distortions.")] = 0,
     output: Annotated[Path, typer.Option(help="The picture.")] = Path("augmentation.png"),

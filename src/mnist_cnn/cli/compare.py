@@ -21,12 +21,10 @@ def compare(
     terminal = Terminal(as_json)
     comparison = compare_runs([open_run(path) for path in runs])
     if comparison.settings:
-        terminal.table(
-            ["setting", *comparison.runs], _rows(comparison.settings), title="Settings that differ"
-        )
+        terminal.table(["setting", *comparison.runs], _rows(comparison.settings), title="Settings that differ")
     terminal.table(["metric", *comparison.runs], _rows(comparison.metrics), title="Metrics")
     for other in comparison.tests:
-        terminal.say(f"{comparison.runs[0]} against {other.run}: {other.test or other.reason}")
+        terminal.say(f"{other.summary}")
     terminal.finish(comparison.as_dict())
 
 

@@ -22,9 +22,7 @@ def evaluate(
         typer.Option(help="A known data set or a path (default: the run's own).", show_default=False),
     ] = None,
     data_dir: DataDirOption = None,
-    split: Annotated[
-        Literal["train", "test", "all"], typer.Option(help="Which part of the data set.")
-    ] = "test",
+    split: Annotated[Literal["train", "test", "all"], typer.Option(help="Which part of the data set.")] = "test",
     output: Annotated[
         Path | None, typer.Option(help="Write report, pictures and predictions here.", show_default=False)
     ] = None,

@@ -14,9 +14,7 @@ from mnist_cnn.cli.terminal import JsonFlag, Terminal
 def explore(
     dataset: DatasetOption = "auto",
     data_dir: DataDirOption = None,
-    output: Annotated[Path, typer.Option(help="Folder for the pictures and exploration.json.")] = Path(
-        "exploration"
-    ),
+    output: Annotated[Path, typer.Option(help="Folder for the pictures and exploration.json.")] = Path("exploration"),
     as_json: JsonFlag = False,
 ) -> None:
     """Look at a data set: class distribution, pixels, mean images, samples, duplicates."""
@@ -28,17 +26,12 @@ def explore(
     counts = found["class_counts"]
     terminal.table(
         ["class", *counts],
-        [
-            [name, *(counts[split][index] for split in counts)]
-            for index, name in enumerate(found["class_names"])
-        ],
+        [[name, *(counts[split][index] for split in counts)] for index, name in enumerate(found["class_names"])],
         title=f"Images per class of {found['dataset']}",
     )
     for title, values in (("Pixels (0 … 255)", found["pixels"]), ("Ink (pixels)", found["ink"])):
         names = list(next(iter(values.values())))
-        terminal.table(
-            ["", *values], [[name, *(str(values[s][name]) for s in values)] for name in names], title=title
-        )
+        terminal.table(["", *values], [[name, *(str(values[s][name]) for s in values)] for name in names], title=title)
     duplicates = found["duplicates"]
     within = ", ".join(f"{count} within {split}" for split, count in duplicates["within"].items())
     terminal.say(f"Groups of equal images: {within}; {duplicates['across']} shared by train and test.")

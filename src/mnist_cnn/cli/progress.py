@@ -21,9 +21,7 @@ class TerminalListener(Listener):
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
-            TextColumn(
-                "{task.percentage:3.0f} %  loss {task.fields[loss]}  accuracy {task.fields[accuracy]}"
-            ),
+            TextColumn("{task.percentage:3.0f} %  loss {task.fields[loss]}  accuracy {task.fields[accuracy]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -43,10 +41,8 @@ class TerminalListener(Listener):
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         """Begin the bar, or go on with it."""
         self._epochs, self._steps = epochs, steps
-        fields = {"epoch": f"{first_epoch + 1}/{epochs}", "loss": "–", "accuracy": "–"}
-        self._task = self._bar.add_task(
-            "training", total=epochs * steps, completed=first_epoch * steps, **fields
-        )
+        fields: dict[str, Any] = {"epoch": f"{first_epoch + 1}/{epochs}", "loss": "–", "accuracy": "–"}
+        self._task = self._bar.add_task("training", total=epochs * steps, completed=first_epoch * steps, **fields)
         self._bar.start()
         if first_epoch:
             self._terminal.say(f"Going on after epoch {first_epoch} of {epochs}.")

@@ -18,6 +18,4 @@ def recipes(as_json: JsonFlag = False) -> None:
         terminal.say(f"  expected    {recipe.expected_accuracy}")
         terminal.say(f"  time        {recipe.expected_time}")
         terminal.say(f"  train it    mnist-cnn train --recipe {name}\n")
-    terminal.finish(
-        {"default": DEFAULT_RECIPE, "recipes": {name: each.to_dict() for name, each in known.items()}}
-    )
+    terminal.finish({"default": DEFAULT_RECIPE, "recipes": {name: each.to_dict() for name, each in known.items()}})

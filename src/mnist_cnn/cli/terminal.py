@@ -20,9 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-JsonFlag = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
-]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 
 
 def error_console() -> Console:
@@ -85,7 +83,4 @@ def _cell(value: Any) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return (
-        text == "–"
-        or text.replace(",", "").replace(".", "").replace("%", "").replace("-", "").strip().isdigit()
-    )
+    return text == "–" or text.replace(",", "").replace(".", "").replace("%", "").replace("-", "").strip().isdigit()

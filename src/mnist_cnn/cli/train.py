@@ -31,21 +31,15 @@ def train(
         str | None, typer.Option(help="A known data set or a path (default: auto).", show_default=False)
     ] = None,
     data_dir: DataDirOption = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes through the training images.", show_default=False)
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes through the training images.", show_default=False)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per step.", show_default=False)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest one.", show_default=False)] = None,
     validation: Annotated[
         float | None,
         typer.Option(help="Share of the training images held out; 0 for none.", show_default=False),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Fixes everything that can be fixed.", show_default=False)
-    ] = None,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Repeat bit for bit, slower.")
-    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Fixes everything that can be fixed.", show_default=False)] = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Repeat bit for bit, slower.")] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, such as optimizer.ema=0."),
@@ -63,9 +57,7 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with an unfinished run.", show_default=False)
     ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write TensorBoard's files.")
-    ] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard's files.")] = False,
     legacy_h5: Annotated[bool, typer.Option("--legacy-h5", help="Also leave a model.h5.")] = False,
     as_json: JsonFlag = False,
 ) -> None:

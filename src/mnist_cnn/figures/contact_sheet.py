@@ -31,6 +31,5 @@ def contact_sheet(originals: NDArray[np.uint8], distorted: NDArray[np.uint8], ca
     grid[0, 0].set_title("as it is", loc="center", fontsize=8)
     # The title may run over the next tiles; it must not push them away.
     grid[0, 2].set_title("as the network sees it", fontsize=8).set_in_layout(False)
-    figure.text(0.01, 0.0, caption, fontsize=7.5, color=MUTED, va="bottom")
-    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))  # type: ignore[union-attr]  # styled sets an engine
+    figure.supxlabel(caption, fontsize=7.5, color=MUTED, x=0.01, ha="left")
     return figure

@@ -7,6 +7,7 @@ order: averaged weights are swapped in before anyone looks at the epoch's end, a
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import math
 import signal
 import threading
@@ -16,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from mnist_cnn.config import Config
 from mnist_cnn.errors import MissingExtraError, MnistCnnError
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.training.listener import Listener, Row
 from mnist_cnn.training.optimizers import current_rate
-from mnist_cnn.training.state import TrainingState, capture_variables
+from mnist_cnn.training.state import TrainingState, Weights, capture_variables, find_best
 
 _COUNTERS = ("wait", "best", "best_epoch", "cooldown_counter")  # what Keras' patience callbacks remember
 _INTERRUPTED = threading.Event()
@@ -74,23 +76,25 @@ class History(keras.callbacks.Callback):  # type: ignore[misc]
         self._rate = current_rate(self.model.optimizer)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Append the row; a better monitored value makes this epoch's weights the best."""
+        """Append the row; a better monitored value makes this epoch's weights the best.
+
+        Raises:
+            DivergedError: The validation result or a weight is infinite or no number.
+        """
         values = logs or {}
         row: Row = {"epoch": epoch + 1}
         for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
             if key in values:
                 row[key] = float(values[key])
         row |= {"learning_rate": self._rate, "seconds": time.perf_counter() - self._began}
+        weights: Weights = self.model.get_weights()
+        _check_finite(row, weights)
         state = self._state
-        state.last_weights = self.model.get_weights()
-        if state.best_epoch == 0 or self._is_better(row, state.history[state.best_epoch - 1]):
-            state.best_epoch = epoch + 1
-            state.best_weights = state.last_weights
         state.history.append(row)
-
-    def _is_better(self, row: Row, best: Row) -> bool:
-        ahead = row[self._monitor] - best[self._monitor]
-        return ahead > 0 if self._monitor.endswith("accuracy") else ahead < 0
+        state.last_weights = weights
+        state.best_epoch = find_best(state.history, self._monitor)
+        if state.best_epoch == state.epochs_done:
+            state.best_weights = weights
 
 
 class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
@@ -151,10 +155,8 @@ def tensorboard_callback(folder: Path) -> keras.callbacks.Callback:
     Raises:
         MissingExtraError: TensorBoard is not installed.
     """
-    try:
-        import tensorboard  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("tensorboard", "tensorboard") from None
+    if importlib.util.find_spec("tensorboard") is None:
+        raise MissingExtraError("tensorboard", "tensorboard")
     return keras.callbacks.TensorBoard(log_dir=str(folder))
 
 
@@ -181,9 +183,14 @@ def catch_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
+def _check_finite(row: Row, weights: Weights) -> None:
+    # A step's loss is measured before it changes the weights, so an epoch's last step can ruin them unnoticed.
+    for key, value in row.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"{key} became {value} in epoch {row['epoch']}")
+    if not all(np.isfinite(values).all() for values in weights):
+        raise DivergedError(f"weights became infinite or no number in epoch {row['epoch']}")
+
+
 def _counters(callback: keras.callbacks.Callback) -> dict[str, float]:
-    return {
-        name: float(getattr(callback, name))
-        for name in _COUNTERS
-        if getattr(callback, name, None) is not None
-    }
+    return {name: float(getattr(callback, name)) for name in _COUNTERS if getattr(callback, name, None) is not None}

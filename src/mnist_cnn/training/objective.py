@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from mnist_cnn.config import Config
 
 
-def encode_labels(
-    labels: NDArray[np.int64], classes: int, form: Literal["sparse", "one-hot"]
-) -> NDArray[Any]:
+def encode_labels(labels: NDArray[np.int64], classes: int, form: Literal["sparse", "one-hot"]) -> NDArray[Any]:
     """Give labels int64 [n] as they are, or as one-hot rows float32 [n, classes]."""
     return np.eye(classes, dtype=np.float32)[labels] if form == "one-hot" else labels
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import datetime
+import datetime as dt
 import hashlib
 import io
 import shutil
@@ -16,7 +16,7 @@ import keras
 from mnist_cnn.config import Config, save_config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.environment import describe_environment
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.files import write_json, write_text
 from mnist_cnn.model_files import save_model
 from mnist_cnn.runs import RunFolder
@@ -57,20 +57,35 @@ def epoch_writer(
         is_best = state.best_epoch == state.epochs_done
         write_history(run, state.history)
         if is_best:
-            best = build()
-            best.set_weights(state.best_weights)
-            save_model(best, run.best_checkpoint)
-        append_log(
-            run, ", ".join(f"{key} {value:.6g}" for key, value in row.items()) + (", best" if is_best else "")
-        )
+            save_best(run, build, state)
+        append_log(run, ", ".join(f"{key} {value:.6g}" for key, value in row.items()) + (", best" if is_best else ""))
         listener.on_epoch(row, is_best)
 
     return write
 
 
-def record_end(run: RunFolder, state: TrainingState, interrupted: bool) -> None:
-    """Write down how training ended; a run that came to its end needs no state any more."""
+def save_best(run: RunFolder, build: Callable[[], keras.Model], state: TrainingState) -> None:
+    """Write the checkpoint of the best epoch so far."""
+    best = build()
+    best.set_weights(state.best_weights)
+    save_model(best, run.best_checkpoint)
+
+
+def catch_up(run: RunFolder, build: Callable[[], keras.Model], state: TrainingState) -> None:
+    """Write again what a process that died right after it saved the state could not write."""
     write_history(run, state.history)
+    save_best(run, build, state)
+
+
+def record_end(run: RunFolder, state: TrainingState, interrupted: bool) -> None:
+    """Write down how training ended.
+
+    A run that came to its end needs no state any more; an interrupted one is known by its state, even where no
+    epoch was finished.
+    """
+    write_history(run, state.history)
+    if interrupted:
+        state.save(run.state)
     append_log(run, "interrupted" if interrupted else f"finished after {state.epochs_done} epochs")
     if not interrupted:
         shutil.rmtree(run.state, ignore_errors=True)
@@ -89,10 +104,19 @@ def write_history(run: RunFolder, history: list[Row]) -> None:
 
 
 def append_log(run: RunFolder, text: str) -> None:
-    """Add a line with the time (UTC) to the run's log."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    with run.log.open("a", encoding="utf-8") as log:
-        log.write(f"{now} {text}\n")
+    """Add a line with the time (UTC) to the run's log.
+
+    Raises:
+        MnistCnnError: The log cannot be written.
+    """
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    try:
+        with run.log.open("a", encoding="utf-8") as log:
+            log.write(f"{now} {text}\n")
+    except OSError as error:
+        raise MnistCnnError(
+            f"{run.log} cannot be written ({error.strerror}). Free some space, or choose another folder."
+        ) from error
 
 
 def _describe_inputs(config: Config, dataset: Dataset, checksum: str) -> dict[str, Any]:

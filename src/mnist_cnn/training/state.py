@@ -6,6 +6,7 @@ One file, renamed into place, is either the state after epoch n or that after ep
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,9 +33,7 @@ class TrainingState:
     best_epoch: int = 0  # 1-based; 0 before the first
     best_weights: Weights = field(default_factory=list)  # as `Model.get_weights` gives them
     last_weights: Weights = field(default_factory=list)  # the last epoch's, averaged where averaging is on
-    variables: Weights = field(
-        default_factory=list
-    )  # the model's, dropout's generators included, then the optimizer's
+    variables: Weights = field(default_factory=list)  # the model's, dropout's generators included, then the optimizer's
     is_complete: bool = False  # the last epoch, or early stopping, has been reached
     patience: dict[str, dict[str, float]] = field(default_factory=dict)  # counters of the Keras callbacks
 
@@ -51,7 +50,7 @@ class TrainingState:
             "is_complete": self.is_complete,
         }
         words["patience"] = self.patience
-        arrays = {f"variable_{i}": value for i, value in enumerate(self.variables)}
+        arrays: dict[str, Any] = {f"variable_{i}": value for i, value in enumerate(self.variables)}
         arrays |= {f"best_{i}": value for i, value in enumerate(self.best_weights)}
         arrays |= {f"last_{i}": value for i, value in enumerate(self.last_weights)}
         with write_whole(folder / FILE_NAME) as partial:
@@ -76,10 +75,14 @@ class TrainingState:
                     last_weights=_numbered(file, "last"),
                     **words,
                 )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{path} is damaged ({error}); the run cannot be resumed. Train a new one."
-            ) from error
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} is damaged ({error}); the run cannot be resumed. Train a new one.") from error
+
+
+def find_best(history: Sequence[Row], monitor: str) -> int:
+    """Give the epoch (1-based) with the best monitored value, the earliest of equals: highest accuracy, lowest loss."""
+    sign = -1 if monitor.endswith("accuracy") else 1
+    return 1 + min(range(len(history)), key=lambda index: sign * history[index][monitor])
 
 
 def capture_variables(model: keras.Model) -> Weights:
@@ -95,9 +98,7 @@ def restore_variables(model: keras.Model, values: Sequence[NDArray[Any]]) -> Non
     """
     variables = _variables(model)
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
-        raise InputError(
-            "the saved state belongs to another network or optimizer; the run cannot be resumed with it."
-        )
+        raise InputError("the saved state belongs to another network or optimizer; the run cannot be resumed with it.")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,8 +32,8 @@ from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.objective import build_loss, encode_labels
 from mnist_cnn.training.optimizers import build_optimizer
-from mnist_cnn.training.records import epoch_writer, record_end, record_start
-from mnist_cnn.training.state import TrainingState, Weights, restore_variables
+from mnist_cnn.training.records import catch_up, epoch_writer, record_end, record_start
+from mnist_cnn.training.state import TrainingState, Weights, find_best, restore_variables
 from mnist_cnn.training.transfer import adapt_model
 
 _STEPS_PER_EXECUTION = 16  # at most: batches between two looks at progress and Ctrl-C
@@ -60,7 +61,10 @@ def train(
     tensorboard: bool = False,
     legacy_h5: bool = False,
 ) -> TrainingResult:
-    """Train one network and leave it in `run`; where `run` holds a state, go on from its last finished epoch.
+    """Train one network and leave it in `run`.
+
+    Where `run` holds a state, training goes on from its last finished epoch; where `run` is finished, its result is
+    given as it is.
 
     Args:
         config: Everything that decides the result.
@@ -78,6 +82,8 @@ def train(
     listener = listener or Listener()
     classes = len(dataset.class_names)
     record_start(config, dataset, run)
+    if run.finished:
+        return read_result(config, run)
     if config.training.deterministic:
         fix_operation_order()
 
@@ -104,14 +110,15 @@ def train(
     )
     model.optimizer.build(model.trainable_variables)
     fuse_batchnorm(model)
+    finished_model = functools.partial(new_model, config, classes, precision="float32")
     if state.epochs_done:
         restore_variables(model, state.variables)
+        catch_up(run, finished_model, state)
 
     # Without validation, the training result is all there is to judge an epoch by.
     monitor = ("val_" if validation else "") + config.training.monitor
     averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if config.optimizer.ema else None
     patient = patience_callbacks(config, monitor)
-    finished_model = functools.partial(new_model, config, classes, precision="float32")
     on_saved = epoch_writer(run, finished_model, listener)
     callbacks = [
         *([averaging] if averaging else []),
@@ -123,41 +130,64 @@ def train(
     ]
     held_out = validation and (validation.images[..., np.newaxis], targets(validation.labels))
     listener.on_start(state.epochs_done, config.training.epochs, batches.steps)
-    interrupted, diverged = False, None
-    if not state.is_complete:
-        try:
-            with catch_interrupts():
-                model.fit(
-                    batches.feed(state.epochs_done),
-                    epochs=config.training.epochs,
-                    initial_epoch=state.epochs_done,
-                    steps_per_epoch=batches.steps,
-                    validation_data=held_out,
-                    validation_batch_size=_VALIDATION_BATCH,
-                    shuffle=False,  # the stream is shuffled already
-                    callbacks=callbacks,
-                    verbose=0,
-                )
-        except InterruptedTraining:
-            interrupted = True
-        except DivergedError as error:
-            diverged = error
+    epochs = range(state.epochs_done, state.epochs_done if state.is_complete else config.training.epochs)
+    ending = run_epochs(model, batches, held_out, epochs, callbacks) if epochs else None
+    if isinstance(ending, DivergedError):
+        raise explain_divergence(ending, state, run)
 
     finished = finished_model()
     finished.set_weights(final_weights(config, state, model))
-    if diverged:
-        raise explain_divergence(diverged, state, run)
     save_model(finished, run.model)
     save_weights(finished, run.weights)
     if legacy_h5:
         save_model(finished, run.legacy_h5)
-    record_end(run, state, interrupted)
+    record_end(run, state, interrupted=ending is not None)
     return TrainingResult(
         model=finished,
         epochs=state.epochs_done,
         best_epoch=state.best_epoch,
         seconds=sum(row["seconds"] for row in state.history),
-        interrupted=interrupted,
+        interrupted=ending is not None,
+        peak_memory_gib=peak_memory_gib(),
+    )
+
+
+def run_epochs(
+    model: keras.Model,
+    batches: Batches,
+    validation_data: Any,  # images [n, 28, 28, 1] and targets, or None
+    epochs: range,
+    callbacks: list[keras.callbacks.Callback],
+) -> InterruptedTraining | DivergedError | None:
+    """Train through `epochs` (0-based), and give what ended training before its time."""
+    try:
+        with catch_interrupts():
+            model.fit(
+                batches.feed(epochs.start),
+                initial_epoch=epochs.start,
+                epochs=epochs.stop,
+                steps_per_epoch=batches.steps,
+                validation_data=validation_data,
+                validation_batch_size=_VALIDATION_BATCH,
+                shuffle=False,  # the stream is shuffled already
+                callbacks=callbacks,
+                verbose=0,
+            )
+    except (InterruptedTraining, DivergedError) as ending:
+        return ending
+    return None
+
+
+def read_result(config: Config, run: RunFolder) -> TrainingResult:
+    """Give again what a finished run came to, for a process that died between training and report."""
+    history = run.read_json(run.history_json)
+    monitor = config.training.monitor
+    return TrainingResult(
+        model=open_model(run.model),
+        epochs=len(history),
+        best_epoch=find_best(history, f"val_{monitor}" if f"val_{monitor}" in history[0] else monitor),
+        seconds=sum(row["seconds"] for row in history),
+        interrupted=False,
         peak_memory_gib=peak_memory_gib(),
     )
 
@@ -165,6 +195,7 @@ def train(
 def new_model(config: Config, classes: int, precision: str) -> keras.Model:
     """Build the configured network, or adapt the trained one that it starts from."""
     if config.model.init_from:
+        keras.utils.set_random_seed(config.training.seed)  # also for the dropout layers that are about to be read
         source = open_model(Path(config.model.init_from))
         return adapt_model(source, classes, config.model, config.training.seed)
     return build_model(

@@ -1,0 +1,89 @@
+"""Train named recipes on MNIST with several seeds and print the README's table: mean ± standard deviation.
+
+Finished runs in --runs-dir are counted, not repeated, and an unfinished one is resumed, so the benchmark can be
+interrupted. Choices were made on validation data before; each run reads the test set once.
+
+    python benchmarks/recipes.py --data-dir DIR [--recipes quick vgg] [--seeds 3] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mnist_cnn.config import recipe_names
+from mnist_cnn.runs import RunFolder
+
+NOT_FOR_MNIST = {"small"}
+
+
+def main() -> None:
+    """Train what is missing and print the table."""
+    options = parse_options()
+    rows = []
+    for recipe in options.recipes:
+        records = [train_once(recipe, seed, options) for seed in range(options.seeds)]
+        rows.append(summarise(recipe, records))
+    if options.json:
+        print(json.dumps({"seeds": options.seeds, "recipes": rows}))
+        return
+    print("| recipe | parameters | accuracy, % | log loss | training, s | whole command, s | seeds |")
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| `{row['recipe']}` | {row['parameters']:,} | {row['accuracy']:.3f} ± {row['accuracy_sd']:.3f} | "
+            f"{row['log_loss']:.4f} | {row['seconds']:.0f} | {row['total_seconds']:.0f} | {options.seeds} |"
+        )
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line."""
+    recipes = [name for name in recipe_names() if name not in NOT_FOR_MNIST]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipes", nargs="+", default=recipes, choices=recipes)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--data-dir", help="folder with MNIST's files, if they are not at hand elsewhere")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs/recipes"))
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def train_once(recipe: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Give the metrics of one run, training it where it is not there yet."""
+    run = RunFolder(options.runs_dir / f"{recipe}-seed{seed}-001")
+    begin = ["--recipe", recipe, "--seed", str(seed), "--dataset", "mnist", "--name", f"{recipe}-seed{seed}"]
+    words = ["--resume", str(run.root)] if run.config.exists() else [*begin, "--runs-dir", str(options.runs_dir)]
+    if options.data_dir:
+        words += ["--data-dir", options.data_dir]
+    print(f"{recipe}, seed {seed}", file=sys.stderr)
+    command = [sys.executable, "-m", "mnist_cnn", "train", *words, "--json"]
+    finished = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    record: dict[str, Any] = json.loads(finished.stdout)
+    return record
+
+
+def summarise(recipe: str, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give means over the seeds; accuracies in percent, times in seconds (medians)."""
+    accuracies = [100 * record["accuracy"] for record in records]
+    training = [record["training"] for record in records]
+    return {
+        "recipe": recipe,
+        "parameters": training[0]["parameters"],
+        "accuracy": statistics.mean(accuracies),
+        "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
+        "accuracies": accuracies,
+        "log_loss": statistics.mean(record["log_loss"] for record in records),
+        "epochs": statistics.median(each["epochs"] for each in training),
+        "seconds": statistics.median(each["seconds"] for each in training),
+        "total_seconds": statistics.median(each["total_seconds"] for each in training),
+        "peak_memory_gib": max(each["peak_memory_gib"] for each in training),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Does starting from MNIST's weights pay off on little data? 20 images per class of scikit-learn's digits.
+
+Compares training from scratch with starting from a trained model, all of it or its classifier alone, on the same
+images, over several seeds; accuracies are those on the bundled digits' own test set.
+
+    python benchmarks/transfer.py --source RUN [--per-class 20] [--seeds 5] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mnist_cnn import create_run, evaluate, load_dataset, load_recipe, override, predict, train
+
+
+def main() -> None:
+    """Train every variant with every seed and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", type=Path, required=True, help="a run or .keras file trained on MNIST")
+    parser.add_argument("--per-class", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    source = str(options.source.resolve())
+    variants: dict[str, dict[str, Any]] = {
+        "from scratch": {},
+        "from MNIST's weights": {"model.init_from": source, "optimizer.learning_rate": 5e-4},
+        "from MNIST's weights, features frozen": {"model.init_from": source, "model.freeze": "features"},
+    }
+    rows = []
+    for name, settings in variants.items():
+        values = [accuracy(settings, options.per_class, seed) for seed in range(options.seeds)]
+        rows.append({"start": name, "mean": statistics.mean(values), "sd": spread(values), "accuracies": values})
+        print(f"{name}: {values}", file=sys.stderr)
+    if options.json:
+        print(json.dumps({"per_class": options.per_class, "seeds": options.seeds, "variants": rows}))
+        return
+    for row in rows:
+        print(f"{row['start']:38} {row['mean']:.2%} ± {row['sd']:.2%}")
+
+
+def accuracy(settings: dict[str, Any], per_class: int, seed: int) -> float:
+    """Train on a few bundled digits, give the accuracy on their test set."""
+    few = {"data.dataset": "digits", "data.per_class": per_class, "data.validation": 0.0, "training.seed": seed}
+    config = override(load_recipe("small"), {**few, **settings})
+    with tempfile.TemporaryDirectory() as folder:
+        result = train(config, load_dataset("digits"), create_run(Path(folder), "transfer"))
+    return evaluate(predict(result.model, load_dataset("digits", split="test"))).accuracy.value
+
+
+def spread(values: list[float]) -> float:
+    """Give the standard deviation over the seeds."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.files import write_json, write_text, write_whole
+
+
+class Interrupted(BaseException):
+    """What Ctrl-C raises in the middle of a block."""
+
+
+def fail(number: int) -> Any:
+    def raise_error(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return raise_error
+
+
+def test_a_file_appears_whole_with_its_folders_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "text.txt"
+    write_text(path, "ümläut\n")
+    assert path.read_bytes() == "ümläut\n".encode()
+    assert [entry.name for entry in path.parent.iterdir()] == ["text.txt"]
+
+
+def test_the_target_is_the_old_one_until_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("old")
+    with write_whole(path) as partial:
+        partial.write_text("new")
+        assert path.read_text() == "old"
+        assert partial.parent == path.parent, "a rename is only atomic within one file system"
+    assert path.read_text() == "new"
+
+
+def test_the_temporary_name_keeps_all_suffixes(tmp_path: Path) -> None:
+    with write_whole(tmp_path / "model.weights.h5") as partial:
+        assert partial.name.endswith(".weights.h5")
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, Interrupted])
+def test_a_failed_block_leaves_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("old")
+    with pytest.raises(error), write_whole(path) as partial:  # noqa: PT012
+        partial.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, "the disk is full: .*text.txt was not written, and what was there before is untouched"),
+        (errno.EACCES, "cannot be written .*Choose another folder"),
+        (errno.EROFS, "cannot be written .*Choose another folder"),
+        (errno.EIO, "text.txt was not written: "),
+    ],
+)
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failing_disk_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str, step: str
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("old")
+    monkeypatch.setattr(os, step, fail(number))
+    with pytest.raises(MnistCnnError, match=message) as caught:
+        write_text(path, "new")
+    assert "\n" not in str(caught.value)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(MnistCnnError, match="taken"):
+        write_text(tmp_path / "taken" / "text.txt", "new")
+
+
+def test_a_result_is_as_readable_as_the_umask_allows(tmp_path: Path) -> None:
+    previous = os.umask(0o027)
+    try:
+        write_text(tmp_path / "text.txt", "")
+        assert os.umask(0o027) == 0o027, "the umask must be left as it was"
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE((tmp_path / "text.txt").stat().st_mode) == 0o640
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=3))
+def test_json_comes_back(tmp_path_factory: pytest.TempPathFactory, value: dict[str, Any]) -> None:
+    path = tmp_path_factory.getbasetemp() / "value.json"
+    write_json(path, value)
+    assert json.loads(path.read_text("utf-8")) == value
+
+
+def test_json_that_other_programs_cannot_read_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "value.json", {"loss": float("nan")})
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from mnist_cnn.errors import InputError, MnistCnnError
+from mnist_cnn.runs import RunFolder, create_run, open_run
+
+
+def test_runs_are_numbered_by_name_and_never_reuse_a_number(tmp_path: Path) -> None:
+    assert [create_run(tmp_path, "a").name for _ in range(3)] == ["a-001", "a-002", "a-003"]
+    assert create_run(tmp_path, "a-b").name == "a-b-001"
+    (tmp_path / "a-002").rmdir()
+    assert create_run(tmp_path, "a").name == "a-004"
+    (tmp_path / "a-999").mkdir()
+    assert create_run(tmp_path, "a").name == "a-1000"
+    assert create_run(tmp_path, "a").name == "a-1001"
+
+
+def test_other_entries_do_not_count(tmp_path: Path) -> None:
+    for name in ("a-7", "a-x", "xa-005", "a-001-old", "a"):
+        (tmp_path / name).mkdir()
+    assert create_run(tmp_path, "a").name == "a-001"
+
+
+def test_runs_made_at_once_get_different_folders(tmp_path: Path) -> None:
+    roots: list[Path] = []
+    start = threading.Barrier(8)
+
+    def make() -> None:
+        start.wait()
+        roots.extend(create_run(tmp_path / "runs", "a").root for _ in range(5))
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(roots)) == len(roots) == 40
+
+
+def test_a_place_that_cannot_hold_runs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MnistCnnError, match=r"file cannot hold runs: .*--runs-dir"):
+        create_run(tmp_path / "file", "a")
+
+
+def test_a_run_opens_by_its_folder(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "a")
+    run.config.write_text("")
+    assert open_run(run.root) == run
+
+
+def test_what_is_no_run_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    create_run(tmp_path, "batchnorm").config.write_text("")
+    with pytest.raises(InputError, match=r"there is no run .*batchnorm-002\. Did you mean 'batchnorm-001'\?"):
+        open_run(tmp_path / "batchnorm-002")
+    with pytest.raises(InputError, match="Train one with: mnist-cnn train"):
+        open_run(tmp_path / "nowhere" / "batchnorm-001")
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file"):
+        with pytest.raises(InputError, match=r"is no run folder: it holds no config\.toml"):
+            open_run(path)
+
+
+def test_a_run_is_finished_when_the_model_is_there_and_nothing_is_left_to_resume(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "a")
+    assert not run.finished
+    run.state.mkdir()
+    run.model.write_bytes(b"")
+    assert not run.finished
+    run.state.rmdir()
+    assert run.finished
+
+
+def test_a_missing_or_broken_file_of_a_run_is_named(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    with pytest.raises(InputError, match=r"metrics\.json is missing: .*--resume"):
+        run.read_json(run.metrics)
+    for content in (b"{", b"\xff"):
+        run.metrics.write_bytes(content)
+        with pytest.raises(InputError, match=r"metrics\.json is not valid JSON"):
+            run.read_json(run.metrics)
+    run.metrics.write_text('{"accuracy": 1}')
+    assert run.read_json(run.metrics) == {"accuracy": 1}
+
+
+def test_no_two_files_of_a_run_share_a_place(tmp_path: Path) -> None:
+    names = [name for name, value in vars(RunFolder).items() if isinstance(value, property)]
+    paths = [value for name in names if isinstance(value := getattr(RunFolder(tmp_path), name), Path)]
+    assert len(set(paths)) == len(paths) >= 15
+    assert all(path.parent == tmp_path for path in paths)
