@@ -5,6 +5,7 @@ The layout of `runs/NAME-001/` is written down here and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -152,6 +153,12 @@ def create_run(parent: Path, name: str) -> RunFolder:
         ) from error
 
 
+def discard_run(run: RunFolder) -> None:
+    """Remove a run folder into which nothing was written; any other stays."""
+    with contextlib.suppress(OSError):
+        run.root.rmdir()
+
+
 def open_run(path: Path) -> RunFolder:
     """Open an existing run folder.
 
@@ -162,7 +169,7 @@ def open_run(path: Path) -> RunFolder:
     if run.config.exists():
         return run
     if not path.exists():
-        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        siblings = [config.parent.name for config in path.parent.glob("*/config.toml")]
         hint = suggest(path.name, siblings) if siblings else "Train one with: mnist-cnn train"
         raise InputError(f"there is no run {path}. {hint}")
     raise InputError(f"{path} is no run folder: it holds no config.toml. Give the folder that `train` printed.")

@@ -22,7 +22,7 @@ _TRAINING_MODULES = {"keras", "tensorflow", "sklearn", "scipy", "matplotlib", "j
 app = typer.Typer(
     name="mnist-cnn",
     help="Recognise handwritten digits with convolutional networks.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -42,12 +42,15 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Recognise handwritten digits with convolutional networks."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(words, prog_name="mnist-cnn", standalone_mode=False)
+        # --debug is taken before and after the verb.
+        code = app([word for word in words if word != "--debug"], prog_name="mnist-cnn", standalone_mode=False)
     except Exception as error:
         _show(error, words)
         code = _exit_code(error)
@@ -80,7 +84,7 @@ def _show(error: Exception, words: Sequence[str]) -> None:
 def _message(error: Exception) -> str:
     match error:
         case TyperException():
-            return f"{error.format_message()} See: mnist-cnn --help"
+            return f"{error.format_message().rstrip('.')}. See: mnist-cnn --help"
         case MnistCnnError():
             return str(error)
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _TRAINING_MODULES:
@@ -90,7 +94,7 @@ def _message(error: Exception) -> str:
         case OSError():
             return f"{error}. Check the path, its permissions and the free space."
     first_line = (str(error).strip() or "no message").splitlines()[0]
-    return f"unexpected {type(error).__name__}: {first_line}. Run again with --debug before the verb, and report it."
+    return f"unexpected {type(error).__name__}: {first_line}. Run again with --debug, and report it."
 
 
 def _exit_code(error: Exception) -> int:

@@ -20,7 +20,7 @@ def augment(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a distortion, such as augmentation.rotation=30."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Chooses digits and distortions.")] = 0,
+    seed: Annotated[int, typer.Option(help="Chooses digits and distortions.")] = 1,
     output: Annotated[Path, typer.Option(help="The picture.")] = Path("augmentation.png"),
     as_json: JsonFlag = False,
 ) -> None:

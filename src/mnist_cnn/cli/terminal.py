@@ -63,15 +63,20 @@ class Terminal:
     def download_bar(self) -> Iterator[Any]:
         """Give a callback (file, bytes done, bytes in all) that draws one bar per file."""
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True) as progress:
-            tasks: dict[str, Any] = {}
+        progress = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
+        tasks: dict[str, Any] = {}
 
-            def update(file: str, done: int, total: int) -> None:
-                if file not in tasks:
-                    tasks[file] = progress.add_task(f"Downloading {file}")
-                progress.update(tasks[file], completed=done, total=total or None)
+        def update(file: str, done: int, total: int) -> None:
+            if file not in tasks:
+                progress.start()  # not before, since most often there is nothing to download
+                tasks[file] = progress.add_task(f"Downloading {file}")
+            progress.update(tasks[file], completed=done, total=total or None)
 
+        try:
             yield update
+        finally:
+            if tasks:
+                progress.stop()
 
 
 def _cell(value: Any) -> str:

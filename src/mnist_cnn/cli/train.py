@@ -17,7 +17,7 @@ from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_
 from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import InputError
-from mnist_cnn.runs import RunFolder, create_run, open_run
+from mnist_cnn.runs import RunFolder, create_run, discard_run, open_run
 
 _INTERRUPTED = 130
 
@@ -87,8 +87,11 @@ def train(
         recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
         config = override(load_recipe(recipe), {**changes, "data.dataset": data.name})
         run = create_run(runs_dir, name or _default_name(recipe, data))
-    terminal.say(f"Training {run.root}: {config.title or config.model.architecture}, on {data.name}")
-    _train_and_report(config, data, run, terminal, {"tensorboard": tensorboard, "legacy_h5": legacy_h5})
+    try:
+        _train_and_report(config, data, run, terminal, {"tensorboard": tensorboard, "legacy_h5": legacy_h5})
+    except InputError:
+        discard_run(run)
+        raise
 
 
 def _train_and_report(
@@ -96,6 +99,7 @@ def _train_and_report(
 ) -> None:
     began = time.perf_counter()
     digits = data.load("train")
+    terminal.say(f"Training {run.root}: {config.title or config.model.architecture}, on {data.name}")
     start_keras()  # takes seconds; what can fail before has failed
     from mnist_cnn.evaluation import predict
     from mnist_cnn.training.train import train as train_network

@@ -1,0 +1,59 @@
+"""A small data set and a small network, so that a whole training takes a second or two."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnist_cnn.config import Config, override, parse_config
+from mnist_cnn.datasets import Dataset, load_dataset
+from mnist_cnn.training.listener import Listener
+
+if TYPE_CHECKING:
+    from mnist_cnn.training.listener import Row
+
+TINY = parse_config(
+    {
+        "title": "A tiny one",
+        "data": {"dataset": "digits"},
+        "model": {"architecture": "conv3", "arguments": {"filters": [4, 8, 8], "dense": 16, "dropout": 0.2}},
+        "optimizer": {"learning_rate": 3e-3},
+        "training": {"epochs": 3, "batch_size": 32, "keep": "best", "precision": "float32"},
+    },
+    "tiny",
+)
+
+
+def tiny_config(settings: dict[str, Any] | None = None) -> Config:
+    """Give the tiny configuration with dotted settings replaced."""
+    return override(TINY, settings or {})
+
+
+@functools.cache
+def digits(count: int = 300) -> Dataset:
+    """Give the first of the bundled digits."""
+    return load_dataset("digits").subset(np.arange(count))
+
+
+class Recorder(Listener):
+    """Remembers all it was told."""
+
+    def __init__(self) -> None:
+        self.starts: list[tuple[int, int, int]] = []
+        self.steps: list[tuple[int, int]] = []
+        self.rows: list[Row] = []
+        self.best: list[bool] = []
+
+    def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
+        self.starts.append((first_epoch, epochs, steps))
+
+    def on_step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
+        assert loss > 0
+        assert 0 <= accuracy <= 1
+        self.steps.append((epoch, step))
+
+    def on_epoch(self, row: Row, is_best: bool) -> None:
+        self.rows.append(dict(row))
+        self.best.append(is_best)
