@@ -54,7 +54,7 @@ def main(run: str, config: str, how: str = "", epoch: str = "0") -> None:
     folder.root.mkdir(parents=True, exist_ok=True)
     result = train(load_recipe(config), digits(), folder, listener=listener)
     probabilities = predict_images(result.model, digits(8).images)
-    print(json.dumps({"epochs": result.epochs, "probabilities": probabilities.tolist()}))
+    sys.stdout.write(json.dumps({"epochs": result.epochs, "probabilities": probabilities.tolist()}))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ import pytest
 from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import split_validation
 from mnist_cnn.errors import InputError, MissingExtraError, MnistCnnError
-from mnist_cnn.evaluation import open_model, predict_images
+from mnist_cnn.evaluation import predict_images
+from mnist_cnn.model_files import open_model
 from mnist_cnn.runs import RunFolder, create_run
-from mnist_cnn.training import callbacks, train as train_module
+from mnist_cnn.training import callbacks
+from mnist_cnn.training import train as train_module
 from mnist_cnn.training.callbacks import DivergedError
 from mnist_cnn.training.state import TrainingState
 from mnist_cnn.training.train import TrainingResult, train
@@ -27,6 +29,8 @@ from training.tiny import Recorder, digits, tiny_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from mnist_cnn.config import Config
     from mnist_cnn.training.listener import Row
@@ -51,7 +55,7 @@ def train_tiny(folder: Path, settings: dict[str, Any] | None = None, **extras: b
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    return train_tiny(tmp_path_factory.mktemp("runs"), {"training.epochs": 4}, legacy_h5=True)
+    return train_tiny(tmp_path_factory.mktemp("runs"), legacy_h5=True)
 
 
 def column(rows: list[Row], key: str) -> list[float]:
@@ -70,7 +74,7 @@ def evaluate(model: keras.Model, count: int = 300) -> tuple[float, float]:
 def test_a_network_learns(trained: Trained) -> None:
     losses = column(trained.history, "val_loss")
     assert losses[-1] < 0.75 * losses[0]
-    assert trained.history[-1]["val_accuracy"] > 0.4
+    assert trained.history[-1]["val_accuracy"] > 0.5
 
 
 def test_the_run_folder_holds_everything_and_nothing_half_written(trained: Trained) -> None:
@@ -97,18 +101,18 @@ def test_both_histories_and_the_listener_tell_the_same(trained: Trained) -> None
     with trained.run.history_csv.open(newline="") as table:
         from_csv = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(table)]
     assert from_csv == trained.history == trained.heard.rows
-    assert column(trained.history, "epoch") == [1, 2, 3, 4]
+    assert column(trained.history, "epoch") == [1, 2, 3]
     assert list(trained.history[0]) == [
         "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds",
     ]  # fmt: skip
-    assert column(trained.history, "learning_rate") == pytest.approx([3e-3] * 4)
+    assert column(trained.history, "learning_rate") == pytest.approx([1e-2] * 3)
     assert trained.result.seconds == pytest.approx(sum(column(trained.history, "seconds")))
 
 
 def test_the_listener_hears_of_every_step(trained: Trained) -> None:
     steps = math.ceil(300 * 0.8 / 32)
-    assert trained.heard.starts == [(0, 4, steps)]
-    assert {(epoch, steps) for epoch in range(4)} <= set(trained.heard.steps), "the end of each epoch must be told"
+    assert trained.heard.starts == [(0, 3, steps)]
+    assert {(epoch, steps) for epoch in range(3)} <= set(trained.heard.steps), "the end of each epoch must be told"
     assert trained.heard.steps == sorted(set(trained.heard.steps))
 
 
@@ -148,11 +152,6 @@ def test_a_finished_run_is_not_trained_again(trained: Trained) -> None:
     assert again.seconds == pytest.approx(trained.result.seconds)
     assert not again.interrupted
     np.testing.assert_array_equal(again.model.get_weights()[0], trained.result.model.get_weights()[0])
-
-
-def rising_loss() -> dict[str, Any]:
-    # A rate so high that validation soon gets worse, but not infinite.
-    return {"optimizer.learning_rate": 0.03, "training.epochs": 5, "training.seed": 3}
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
@@ -209,20 +208,42 @@ def test_without_validation_the_training_result_decides(tmp_path: Path) -> None:
     assert again.best_epoch == done.result.best_epoch
 
 
-def test_averaged_weights_are_validated_and_kept_and_training_goes_on_from_the_raw_ones(tmp_path: Path) -> None:
-    plain = train_tiny(tmp_path, {"training.keep": "last", "training.deterministic": False})
-    averaged = train_tiny(tmp_path, {"training.keep": "last", "optimizer.ema": 0.5})
-    # The path of the raw weights is the same, so are the training losses; what is looked at differs.
-    assert column(averaged.history, "loss") == pytest.approx(column(plain.history, "loss"), rel=2e-3)
-    assert column(averaged.history, "val_loss")[0] > 1.01 * column(plain.history, "val_loss")[0], "averages lag behind"
-    loss, _ = evaluate(averaged.result.model)
-    assert loss == pytest.approx(averaged.history[-1]["val_loss"], rel=1e-3)
+def test_averaged_weights_are_validated_and_kept_while_training_goes_on_from_the_raw_ones(
+    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = record_weights(monkeypatch)
+    done = train_tiny(tmp_path, {"training.keep": "last", "optimizer.ema": 0.5})
+    for key in ("loss", "accuracy"):
+        assert column(done.history, key) == pytest.approx(column(trained.history, key), rel=5e-3), key
+    momentum = 1 - 1 / (0.5 * len(raw))
+    averages = raw[0]
+    for weights in raw[1:]:
+        averages = [momentum * a + (1 - momentum) * w for a, w in zip(averages, weights, strict=True)]
+    for kept, average, last in zip(done.result.model.get_weights(), averages, raw[-1], strict=True):
+        np.testing.assert_allclose(kept, average, atol=1e-5)
+        assert np.abs(average - last).max() > 1e-3, "the test must see a difference"
+    loss, _ = evaluate(done.result.model)
+    assert loss == pytest.approx(done.history[-1]["val_loss"], rel=1e-3)
 
 
-def test_sparse_and_one_hot_losses_agree(tmp_path: Path) -> None:
-    sparse, one_hot = (train_tiny(tmp_path, {"training.loss": form}).history for form in ("sparse", "one-hot"))
+def record_weights(monkeypatch: pytest.MonkeyPatch) -> list[list[NDArray[np.float32]]]:
+    """Note the raw weights after every single step."""
+    noted: list[list[NDArray[np.float32]]] = []
+    end = callbacks.Watch.on_train_batch_end
+
+    def note(watch: callbacks.Watch, batch: int, logs: dict[str, Any] | None = None) -> None:
+        noted.append([keras.ops.convert_to_numpy(variable) for variable in watch.model.trainable_variables])
+        end(watch, batch, logs)
+
+    monkeypatch.setattr(callbacks.Watch, "on_train_batch_end", note)
+    monkeypatch.setattr(train_module, "steps_per_execution", lambda _: 1)
+    return noted
+
+
+def test_sparse_and_one_hot_losses_agree(tmp_path: Path, trained: Trained) -> None:
+    one_hot = train_tiny(tmp_path, {"training.loss": "one-hot"}).history
     for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
-        assert column(one_hot, key) == pytest.approx(column(sparse, key), rel=2e-3), key
+        assert column(one_hot, key) == pytest.approx(column(trained.history, key), rel=5e-3), key
 
 
 def test_label_smoothing_raises_the_loss_as_its_formula_says(tmp_path: Path) -> None:
@@ -240,27 +261,30 @@ def test_few_images_per_class(tmp_path: Path) -> None:
     assert done.heard.starts == [(0, 1, math.ceil(80 * 0.8 / 5))]
 
 
-def test_a_loss_that_is_no_number_ends_training_and_the_best_model_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [(-2, "the loss became nan"), (0, "weights became infinite or no number")],  # ReLU hides the NaN of the first layer
+)
+def test_a_number_that_is_none_ends_training_and_the_best_model_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer: int, message: str
 ) -> None:
     run = create_run(tmp_path, "tiny")
-    good = tiny_config({"training.epochs": 5})
-    poison_weights(monkeypatch, before_epoch=2)
-    with pytest.raises(DivergedError, match=r"loss became nan in epoch 3; the best finished epoch \(2\) .*best\.keras"):
-        train(good, digits(), run)
-    assert len(run.read_json(run.history_json)) == 2
+    poison_weights(monkeypatch, layer, before_epoch=1)
+    with pytest.raises(DivergedError, match=rf"{message} in epoch 2; the best finished epoch \(1\) .*best\.keras"):
+        train(tiny_config(), digits(), run)
+    assert len(run.read_json(run.history_json)) == 1
     assert not run.model.exists()
     assert np.isfinite(predict_images(open_model(run.best_checkpoint), digits().images)).all()
 
 
-def poison_weights(monkeypatch: pytest.MonkeyPatch, before_epoch: int) -> None:
+def poison_weights(monkeypatch: pytest.MonkeyPatch, layer: int, before_epoch: int) -> None:
     """Put a NaN into the network at the beginning of the epoch (0-based), as a step too long would."""
     begin = callbacks.Watch.on_epoch_begin
 
     def poisoned(watch: callbacks.Watch, epoch: int, logs: dict[str, Any] | None = None) -> None:
         begin(watch, epoch, logs)
         if epoch == before_epoch:
-            kernel = watch.model.trainable_variables[0]
+            kernel = watch.model.trainable_variables[layer]
             kernel.assign(np.full(kernel.shape, np.nan))
 
     monkeypatch.setattr(callbacks.Watch, "on_epoch_begin", poisoned)
@@ -269,36 +293,29 @@ def poison_weights(monkeypatch: pytest.MonkeyPatch, before_epoch: int) -> None:
 def test_an_absurd_rate_diverges_with_a_way_out(tmp_path: Path) -> None:
     run = create_run(tmp_path, "tiny")
     absurd = tiny_config({"optimizer.name": "sgd", "optimizer.learning_rate": 1e30})
-    with pytest.raises(DivergedError, match="no epoch was finished. Lower the learning rate") as caught:
+    with pytest.raises(DivergedError, match=r"no epoch was finished\. Lower the learning rate") as caught:
         train(absurd, digits(), run)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 1
     assert not run.model.exists()
 
 
-@pytest.mark.parametrize("validation", [0.2, 0.0])
-def test_weights_ruined_by_the_last_step_of_an_epoch_are_noticed(tmp_path: Path, validation: float) -> None:
+def test_a_last_step_that_ruins_validation_is_noticed(tmp_path: Path) -> None:
     run = create_run(tmp_path, "tiny")
     # One batch per epoch: its loss is measured before the step that ruins the weights.
     settings = {"optimizer.name": "sgd", "optimizer.learning_rate": 1e38, "training.batch_size": 300}
-    with pytest.raises(DivergedError, match="epoch 1; no epoch was finished"):
-        train(tiny_config({**settings, "data.validation": validation}), digits(), run)
+    with pytest.raises(DivergedError, match="val_loss became nan in epoch 1; no epoch was finished"):
+        train(tiny_config(settings), digits(), run)
     assert not run.best_checkpoint.exists()
 
 
-def test_other_data_are_refused_on_resuming(tmp_path: Path) -> None:
+def test_other_data_and_another_network_are_refused_on_resuming(tmp_path: Path) -> None:
     run = create_run(tmp_path, "tiny")
     interrupt_in_epoch(2, run, tiny_config())
-    with pytest.raises(InputError, match="was begun with other training data"):
-        train(tiny_config(), digits(299), run)
     swapped = dataclasses.replace(digits(), labels=digits().labels[::-1].copy())
-    with pytest.raises(InputError, match="was begun with other training data"):
-        train(tiny_config(), swapped, run)
-
-
-def test_another_network_is_refused_on_resuming(tmp_path: Path) -> None:
-    run = create_run(tmp_path, "tiny")
-    interrupt_in_epoch(2, run, tiny_config())
+    for other in (digits(299), swapped):
+        with pytest.raises(InputError, match="was begun with other training data"):
+            train(tiny_config(), other, run)
     with pytest.raises(InputError, match="belongs to another network"):
         train(tiny_config({"model.arguments.dense": 17}), digits(), run)
 
@@ -413,14 +430,20 @@ def test_a_missing_tensorboard_is_named_with_its_extra(monkeypatch: pytest.Monke
         callbacks.tensorboard_callback(tmp_path)
 
 
-@pytest.mark.parametrize("architecture", ["batchnorm", "vgg", "resnet"])
-def test_every_architecture_trains_in_mixed_precision(tmp_path: Path, architecture: str) -> None:
-    arguments = {"filters": [4, 4], "dense": 16} if architecture == "batchnorm" else {"filters": [4, 4]}
-    if architecture == "resnet":
-        arguments["stem"] = 4
+@pytest.mark.parametrize(
+    ("architecture", "arguments"),
+    [
+        ("batchnorm", {"filters": [4, 4], "dense": 16}),
+        ("vgg", {"filters": [4, 4], "depth": 1}),
+        ("resnet", {"stem": 4, "filters": [4, 8], "blocks": 1}),
+    ],
+)
+def test_every_architecture_trains_in_mixed_precision(
+    tmp_path: Path, architecture: str, arguments: dict[str, Any]
+) -> None:
     settings = {"model.architecture": architecture, "model.arguments": arguments, "training.epochs": 2}
     done = train_tiny(tmp_path, {**settings, "training.precision": "mixed_bfloat16", "training.keep": "last"})
-    assert {weights.dtype for weights in done.result.model.get_weights()} <= {np.dtype("float32"), np.dtype("uint32")}
+    assert {weights.dtype for weights in done.result.model.get_weights()} == {np.dtype("float32")}
     loss, _ = evaluate(done.result.model)  # in float32
     assert loss == pytest.approx(done.history[-1]["val_loss"], rel=0.03)
 
@@ -433,15 +456,13 @@ def test_automatic_precision_follows_the_processor(monkeypatch: pytest.MonkeyPat
     assert train_module.training_precision(tiny_config({"training.precision": "mixed_bfloat16"})) == "mixed_bfloat16"
 
 
-@pytest.mark.parametrize(
-    ("number", "at_most", "divisor"), [(8, 16, 8), (375, 16, 15), (751, 16, 1), (48, 16, 16), (1, 16, 1), (34, 16, 2)]
-)
-def test_executions_never_cross_the_end_of_an_epoch(number: int, at_most: int, divisor: int) -> None:
-    assert train_module.largest_divisor(number, at_most) == divisor
+@pytest.mark.parametrize(("steps", "together"), [(8, 8), (375, 15), (751, 1), (48, 16), (1, 1), (34, 2)])
+def test_executions_never_cross_the_end_of_an_epoch(steps: int, together: int) -> None:
+    assert train_module.steps_per_execution(steps) == together
 
 
 def test_the_log_tells_the_story(trained: Trained) -> None:
     lines = trained.run.log.read_text().splitlines()
     assert "began tiny-001: 300 images of digits" in lines[0]
-    assert [line.split(" ", 1)[1].startswith("epoch ") for line in lines[1:5]] == [True] * 4
-    assert json.dumps(lines).count("finished after 4 epochs") == 1
+    assert [line.split(" ", 1)[1].startswith("epoch ") for line in lines[1:4]] == [True] * 3
+    assert json.dumps(lines).count("finished after 3 epochs") == 1

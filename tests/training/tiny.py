@@ -18,8 +18,8 @@ TINY = parse_config(
     {
         "title": "A tiny one",
         "data": {"dataset": "digits"},
-        "model": {"architecture": "conv3", "arguments": {"filters": [4, 8, 8], "dense": 16, "dropout": 0.2}},
-        "optimizer": {"learning_rate": 3e-3},
+        "model": {"architecture": "conv3", "arguments": {"filters": [4, 8], "dense": 16, "dropout": 0.2}},
+        "optimizer": {"learning_rate": 1e-2},
         "training": {"epochs": 3, "batch_size": 32, "keep": "best", "precision": "float32"},
     },
     "tiny",

@@ -81,15 +81,15 @@ def train(
     """
     listener = listener or Listener()
     classes = len(dataset.class_names)
-    record_start(config, dataset, run)
     if run.finished:
         return read_result(config, run)
     if config.training.deterministic:
         fix_operation_order()
 
+    chosen = dataset
     if config.data.per_class:
-        dataset = take_per_class(dataset, config.data.per_class, config.training.seed)
-    training, validation = split_validation(dataset, config.data.validation, config.training.seed)
+        chosen = take_per_class(dataset, config.data.per_class, config.training.seed)
+    training, validation = split_validation(chosen, config.data.validation, config.training.seed)
     targets = functools.partial(encode_labels, classes=classes, form=config.training.loss)
     batches = Batches(
         training.images,
@@ -99,17 +99,21 @@ def train(
         config.training.seed,
     )
 
-    state = TrainingState.load(run.state)
     model = new_model(config, classes, precision=training_precision(config))
     model.compile(
         optimizer=build_optimizer(config.optimizer, batches.steps * config.training.epochs),
         loss=build_loss(config),
         metrics=["accuracy"],
-        steps_per_execution=largest_divisor(batches.steps, _STEPS_PER_EXECUTION),
+        steps_per_execution=steps_per_execution(batches.steps),
         jit_compile="auto",
     )
     model.optimizer.build(model.trainable_variables)
     fuse_batchnorm(model)
+    events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
+
+    # Only now, when what was asked for is known to be possible, is anything written.
+    record_start(config, dataset, run)
+    state = TrainingState.load(run.state)
     finished_model = functools.partial(new_model, config, classes, precision="float32")
     if state.epochs_done:
         restore_variables(model, state.variables)
@@ -124,7 +128,7 @@ def train(
         *([averaging] if averaging else []),
         Watch(listener),
         History(state, monitor),
-        *([tensorboard_callback(run.tensorboard)] if tensorboard else []),
+        *events,
         *patient,
         Keeper(run, state, patient, averaging, on_saved),
     ]
@@ -233,9 +237,11 @@ def fix_operation_order() -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def largest_divisor(number: int, at_most: int) -> int:
-    """Give the largest divisor of `number` up to `at_most`: executions must not cross the end of an epoch."""
-    return next(divisor for divisor in range(min(number, at_most), 0, -1) if number % divisor == 0)
+def steps_per_execution(steps: int) -> int:
+    """Give how many batches the backend runs in one go: a divisor of an epoch's, so that none crosses its end."""
+    if keras.backend.backend() == "torch":
+        return 1  # all that Keras allows there
+    return next(size for size in range(min(steps, _STEPS_PER_EXECUTION), 0, -1) if steps % size == 0)
 
 
 def explain_divergence(error: DivergedError, state: TrainingState, run: RunFolder) -> DivergedError:

@@ -1,0 +1,140 @@
+"""The fused operation against Keras' own layer, which is the slow and obvious reference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import pytest
+
+from mnist_cnn.models import build_model
+from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
+from training.tiny import digits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it is fused on TensorFlow only")
+NETWORK: dict[str, Any] = {"filters": [4, 6], "dense": 8, "dropout": 0.0}
+
+
+def build(precision: str = "float32") -> keras.Model:
+    model = build_model("batchnorm", NETWORK, 10, seed=1, precision=precision)
+    random = np.random.default_rng(0)
+    for layer in normalisations(model):  # no neutral values, so that every one of them is seen to matter
+        layer.set_weights([random.uniform(0.5, 1.5, weights.shape) for weights in layer.get_weights()])
+    return model
+
+
+def normalisations(model: keras.Model) -> list[Any]:
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def batch(number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    rows = slice(20 * number, 20 * (number + 1))
+    return digits().images[rows, ..., np.newaxis], digits().labels[rows]
+
+
+def pair(precision: str) -> tuple[keras.Model, keras.Model]:
+    plain, fused = build(precision), build(precision)
+    fuse_batchnorm(fused)
+    assert all("call" in vars(layer) for layer in normalisations(fused)), "otherwise nothing is compared"
+    return plain, fused
+
+
+def gradients(model: keras.Model, training: bool) -> list[NDArray[np.float32]]:
+    import tensorflow as tf
+
+    images, labels = batch(0)
+    with tf.GradientTape() as tape:
+        loss = keras.losses.sparse_categorical_crossentropy(labels, model(images, training=training))
+    return [np.asarray(gradient) for gradient in tape.gradient(loss, model.trainable_weights)]
+
+
+# Mixed bfloat16 has 8 bits of mantissa, and the two round at different places.
+TOLERANCES = [("float32", 1e-5), ("mixed_bfloat16", 0.05)]
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), TOLERANCES)
+@pytest.mark.parametrize("training", [True, False])
+def test_outputs_and_gradients_are_those_of_keras(precision: str, tolerance: float, training: bool) -> None:
+    plain, fused = pair(precision)
+    images, _ = batch(0)
+    expected = np.asarray(plain(images, training=training))
+    np.testing.assert_allclose(fused(images, training=training), expected, atol=tolerance)
+    for ours, theirs in zip(gradients(fused, training), gradients(plain, training), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=tolerance * max(1.0, float(np.abs(theirs).max())) * 2)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), TOLERANCES)
+def test_moving_statistics_stay_those_of_keras_over_several_steps(precision: str, tolerance: float) -> None:
+    plain, fused = pair(precision)
+    before = [layer.get_weights() for layer in normalisations(plain)]
+    for step in range(4):
+        for model in (plain, fused):
+            model(batch(step)[0], training=True)
+    for ours, theirs, start in zip(normalisations(fused), normalisations(plain), before, strict=True):
+        for index in (2, 3):  # moving mean, moving variance
+            after = theirs.get_weights()[index]
+            assert np.abs(after - start[index]).max() > 1e-3, "the statistics must have moved"
+            np.testing.assert_allclose(ours.get_weights()[index], after, rtol=tolerance, atol=tolerance)
+
+
+def test_inference_leaves_the_moving_statistics_alone() -> None:
+    _, fused = pair("float32")
+    before = fused.get_weights()
+    fused(batch(0)[0], training=False)
+    for ours, theirs in zip(fused.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_frozen_layer_infers_and_learns_nothing() -> None:
+    plain, fused = pair("float32")
+    for model in (plain, fused):
+        for layer in normalisations(model):
+            layer.trainable = False
+    before = [layer.get_weights() for layer in normalisations(fused)]
+    images, _ = batch(0)
+    np.testing.assert_allclose(fused(images, training=True), np.asarray(plain(images, training=True)), atol=1e-5)
+    for layer, weights in zip(normalisations(fused), before, strict=True):
+        for ours, theirs in zip(layer.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_whole_training_stays_beside_keras() -> None:
+    plain, fused = pair("float32")
+    histories = []
+    for model in (plain, fused):
+        model.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy")
+        images, labels = digits().images[..., np.newaxis], digits().labels
+        fitted = model.fit(images, labels, batch_size=60, epochs=3, shuffle=False, verbose=0)
+        histories.append(fitted.history["loss"])
+    assert histories[0] == pytest.approx(histories[1], rel=1e-3)
+
+
+def test_a_fused_model_is_saved_as_a_plain_one(tmp_path: Path) -> None:
+    _, fused = pair("float32")
+    fused.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in fused.layers]
+    assert all("call" not in vars(layer) for layer in normalisations(loaded))
+    images, _ = batch(0)
+    np.testing.assert_allclose(loaded(images), np.asarray(fused(images)), atol=1e-5)
+
+
+@pytest.mark.parametrize("arguments", [{"axis": 1}, {"scale": False}, {"center": False}, {"renorm": True}])
+def test_other_forms_of_the_layer_are_left_to_keras(arguments: dict[str, Any]) -> None:
+    image = keras.Input((6, 6, 3))
+    model = keras.Model(image, keras.layers.BatchNormalization(**arguments)(image))
+    fuse_batchnorm(model)
+    assert "call" not in vars(model.layers[1])
+
+
+def test_normalised_vectors_are_left_to_keras() -> None:
+    vector = keras.Input((6,))
+    model = keras.Model(vector, keras.layers.BatchNormalization()(vector))
+    fuse_batchnorm(model)
+    assert "call" not in vars(model.layers[1])

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from mnist_cnn.config import Config, ModelConfig
+from mnist_cnn.datasets import Dataset
+from mnist_cnn.errors import InputError
+from mnist_cnn.model_files import open_model
+from mnist_cnn.models import build_model
+from mnist_cnn.runs import RunFolder, create_run
+from mnist_cnn.training.train import TrainingResult, train
+from mnist_cnn.training.transfer import adapt_model
+from training.tiny import digits, tiny_config
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained run with ten classes, batch normalisation and dropout."""
+    run = create_run(tmp_path_factory.mktemp("runs"), "source")
+    arguments = {"filters": [4, 8], "dense": 16, "dropout": 0.3}
+    train(tiny_config({"model.architecture": "batchnorm", "model.arguments": arguments}), digits(), run)
+    return run.root
+
+
+@pytest.fixture(scope="module")
+def five_classes() -> Dataset:
+    few = digits().subset(np.flatnonzero(digits().labels < 5))
+    return dataclasses.replace(few, class_names=tuple("abcde"))
+
+
+def adapted(source: Path, **settings: object) -> Config:
+    values = {f"model.{key}": value for key, value in settings.items()}
+    return tiny_config({"model.init_from": str(source), "training.epochs": 1, **values})
+
+
+def features(model: keras.Model) -> list[np.ndarray]:  # type: ignore[type-arg]
+    flatten = next(i for i, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Flatten))
+    return [weights for layer in model.layers[:flatten] for weights in layer.get_weights()]
+
+
+def transfer(config: Config, data: Dataset, folder: Path) -> tuple[TrainingResult, RunFolder]:
+    run = create_run(folder, "adapted")
+    return train(config, data, run), run
+
+
+def test_frozen_features_stay_as_they_were_under_a_new_output_layer(
+    tmp_path: Path, source: Path, five_classes: Dataset
+) -> None:
+    result, run = transfer(adapted(source, freeze="features"), five_classes, tmp_path)
+    model = open_model(run.model)
+    original = open_model(source)
+    assert model.output_shape == (None, 5)
+    assert [layer.name for layer in model.layers] == [layer.name for layer in original.layers]
+    for ours, theirs in zip(features(model), features(original), strict=True):
+        np.testing.assert_array_equal(ours, theirs)  # moving statistics too
+    assert not np.array_equal(model.get_layer("dense").get_weights()[0], original.get_layer("dense").get_weights()[0])
+    count = sum(int(np.prod(weights.shape)) for weights in result.model.trainable_weights)
+    assert count == (7 * 7 * 8 * 4 + 1) * 16 + 17 * 5 if model.get_layer("dense").input.shape[1] == 1568 else count
+    assert count < result.model.count_params()
+    assert len(run.read_json(run.environment)["init_from_sha256"]) == 64
+
+
+def test_without_freezing_everything_goes_on_learning(tmp_path: Path, source: Path, five_classes: Dataset) -> None:
+    result, _ = transfer(adapted(source), five_classes, tmp_path)
+    for ours, theirs in zip(features(result.model), features(open_model(source)), strict=True):
+        assert not np.array_equal(ours, theirs)
+
+
+def test_a_head_start_shows(tmp_path: Path, source: Path) -> None:
+    result, run = transfer(adapted(source), digits(), tmp_path)
+    rows = run.read_json(run.history_json)
+    began = RunFolder(source).read_json(RunFolder(source).history_json)
+    assert rows[0]["loss"] < 0.8 * began[0]["loss"]
+    assert result.model.output_shape == (None, 10)
+
+
+def test_the_output_layer_is_kept_for_as_many_classes(source: Path) -> None:
+    model = adapt_model(open_model(source), 10, ModelConfig(init_from="x"), seed=0)
+    for ours, theirs in zip(model.get_weights(), open_model(source).get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_was_frozen_in_the_source_learns_again_unless_frozen_anew(source: Path) -> None:
+    frozen = adapt_model(open_model(source), 10, ModelConfig(init_from="x", freeze="features"), seed=0)
+    assert len(frozen.trainable_weights) == 4
+    thawed = adapt_model(frozen, 10, ModelConfig(init_from="x"), seed=0)
+    assert len(thawed.trainable_weights) == len(open_model(source).trainable_weights) > 4
+
+
+def test_the_seed_fixes_a_transfer_whatever_was_drawn_before(source: Path) -> None:
+    from mnist_cnn.training.train import new_model
+
+    drawn = []
+    for noise in (1, 2):
+        keras.utils.set_random_seed(noise)
+        model = new_model(adapted(source), 5, precision="float32")
+        drawn.append([keras.ops.convert_to_numpy(variable) for variable in model.variables])
+    for first, second in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(first, second)  # the new layer, and the generators of dropout
+
+
+def test_a_network_without_a_flattening_cannot_be_frozen() -> None:
+    pixels = keras.Input((28, 28, 1))
+    odd = keras.Model(pixels, keras.layers.Dense(10)(keras.layers.Reshape((784,))(pixels)), name="odd")
+    with pytest.raises(InputError, match="odd has no flattening .*freeze = 'nothing'"):
+        adapt_model(odd, 10, ModelConfig(init_from="x", freeze="features"), seed=0)
+
+
+@pytest.mark.parametrize("architecture", ["conv3", "vgg"])
+def test_freezing_leaves_the_classifier_to_learn(architecture: str) -> None:
+    arguments = {"filters": [4, 8]} if architecture == "vgg" else {"filters": [4, 8], "dense": 16}
+    model = adapt_model(
+        build_model(architecture, arguments, 10), 3, ModelConfig(init_from="x", freeze="features"), seed=0
+    )
+    assert {weights.path.split("/")[0] for weights in model.trainable_weights} <= {"dense", "dense_1"}
+    assert model.trainable_weights
+
+
+def test_a_missing_source_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no model .*absent"):
+        transfer(adapted(tmp_path / "absent.keras"), digits(), tmp_path)
