@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,11 +30,23 @@ def explore(
         [[name, *(counts[split][index] for split in counts)] for index, name in enumerate(found["class_names"])],
         title=f"Images per class of {found['dataset']}",
     )
-    for title, values in (("Pixels (0 … 255)", found["pixels"]), ("Ink (pixels)", found["ink"])):
-        names = list(next(iter(values.values())))
-        terminal.table(["", *values], [[name, *(str(values[s][name]) for s in values)] for name in names], title=title)
+    terminal.table(["", *counts], _pixel_rows(found["pixels"], found["ink"]), title="Pixels and ink")
     duplicates = found["duplicates"]
     within = ", ".join(f"{count} within {split}" for split, count in duplicates["within"].items())
     terminal.say(f"Groups of equal images: {within}; {duplicates['across']} shared by train and test.")
     terminal.say(f"Pictures and exploration.json are in {output}")
     terminal.finish({**found, "output": str(output)})
+
+
+def _pixel_rows(pixels: Mapping[str, Any], ink: Mapping[str, Any]) -> list[list[str]]:
+    def row(label: str, values: Mapping[str, Any], show: Callable[[Any], str]) -> list[str]:
+        return [label, *(show(values[split]) for split in values)]
+
+    return [
+        row("grey level (0 … 255), mean ± sd", pixels, lambda each: f"{each['mean']:.1f} ± {each['std']:.1f}"),
+        row("pixels without ink", pixels, lambda each: f"{each['share_of_zero']:.1%}"),
+        row("grey level of ink, median", pixels, lambda each: f"{each['quantiles'].get('0.5', 0):.0f}"),
+        row("ink box, median width × height", ink, lambda each: f"{each['width']:g} × {each['height']:g} pixels"),
+        row("centre of mass off the middle, median", ink, lambda each: f"{each['offset']:.2f} pixels"),
+        row("blank images", ink, lambda each: f"{each['blank']:,}"),
+    ]

@@ -67,8 +67,8 @@ class TrainingState:
         if not path.exists():
             return cls()
         try:
-            with np.load(path, allow_pickle=False) as file:
-                words = json.loads(file["words"].tobytes())
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                words = json.loads(bytes(file["words"]))
                 return cls(
                     variables=_numbered(file, "variable"),
                     best_weights=_numbered(file, "best"),
