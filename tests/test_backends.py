@@ -53,7 +53,7 @@ def test_training_and_prediction_work(tmp_path: Path, backend: str) -> None:
     assert_opens_here(run, probabilities)
 
 
-def assert_opens_here(run: RunFolder, probabilities: np.ndarray) -> None:  # type: ignore[type-arg]
+def assert_opens_here(run: RunFolder, probabilities: np.ndarray) -> None:
     """A model saved under one backend opens and says the same under this process's own."""
     from mnist_cnn.evaluation import predict_images
     from mnist_cnn.model_files import open_model

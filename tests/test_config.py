@@ -227,8 +227,8 @@ def test_a_broken_recipe_file_is_refused(tmp_path: Path, content: bytes, message
 
 @pytest.mark.parametrize("field", dataclasses.fields(AugmentationConfig), ids=lambda field: str(field.name))
 def test_augmentation_is_active_exactly_when_something_distorts(field: dataclasses.Field[Any]) -> None:
-    value = True if isinstance(field.default, bool) else 0.5
-    assert AugmentationConfig(**{field.name: value}).is_active == (field.name != "elastic_smoothness")
+    settings: dict[str, Any] = {field.name: True if isinstance(field.default, bool) else 0.5}
+    assert AugmentationConfig(**settings).is_active == (field.name != "elastic_smoothness")
 
 
 TOML = st.recursive(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mnist_cnn.errors import InputError, MnistCnnError
-from mnist_cnn.runs import RunFolder, create_run, open_run
+from mnist_cnn.runs import RunFolder, create_run, lock_run, open_run
 
 
 def test_runs_are_numbered_by_name_and_never_reuse_a_number(tmp_path: Path) -> None:
@@ -92,3 +92,15 @@ def test_no_two_files_of_a_run_share_a_place(tmp_path: Path) -> None:
     paths = [value for name in names if isinstance(value := getattr(RunFolder(tmp_path), name), Path)]
     assert len(set(paths)) == len(paths) >= 15
     assert all(path.parent == tmp_path for path in paths)
+
+
+def test_one_run_is_trained_by_one_process(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "mine")
+    (run.root / ".state-abc.npz").write_bytes(b"half written by a process that was killed")
+    with lock_run(run):
+        assert not list(run.root.glob(".state*"))
+        with pytest.raises(InputError, match="another process"), lock_run(run):
+            pass
+    assert not list(run.root.iterdir())
+    with lock_run(run):
+        pass

@@ -48,7 +48,7 @@ class ModelConfig:
 
     architecture: str = "batchnorm"
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
-    init_from: str = ""  # a run or a .keras file whose network and weights to start from, instead of the above
+    init_from: str = ""  # a run or .keras file to start from: its network, weights and precision, not the above
     freeze: Literal["nothing", "features"] = "nothing"  # features: all layers before the flattening stay as they are
 
 
@@ -60,7 +60,7 @@ class AugmentationConfig:
     shift: Fraction = 0.0  # share of the image's width
     zoom: Fraction = 0.0  # share of the digit's size: 0.1 gives 0.9 … 1.1, for height and width apart
     shear: NotNegative = 0.0  # degrees
-    elastic: NotNegative = 0.0  # pixels: root mean square displacement of the elastic field
+    elastic: NotNegative = 0.0  # pixels: root mean square displacement along each axis
     elastic_smoothness: Positive = 4.0  # pixels: standard deviation of the Gaussian that smooths the field
     flip_horizontal: bool = False  # off unless asked for: a mirrored 2 is no 2
     flip_vertical: bool = False

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py  # type: ignore[import-untyped]  # it ships no type information
 import keras
 
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
@@ -39,15 +42,30 @@ def open_model(path: Path) -> keras.Model:
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Write the model in the format that the suffix names: `.keras`, or `.h5` for Keras' old one."""
+    """Write the model in Keras' own format; the path ends in `.keras`."""
     with write_whole(path) as partial:
         model.save(partial)
 
 
-def save_weights(model: keras.Model, path: Path) -> None:
-    """Write the weights alone; the path ends in `.weights.h5`."""
+def save_weights(model_file: Path, path: Path) -> None:
+    """Write the weights alone, as they lie in a `.keras` file; the path ends in `.weights.h5`.
+
+    `Model.save_weights` would let HDF5 write to the disk, and when that is full, HDF5 crashes the process.
+    """
+    with write_whole(path) as partial, zipfile.ZipFile(model_file) as archive:
+        partial.write_bytes(archive.read("model.weights.h5"))
+
+
+def save_legacy_h5(model: keras.Model, path: Path) -> None:
+    """Write the model in Keras' old format, in memory first for the same reason; the path ends in `.h5`."""
+    # Keras' public function takes no open file. Imported here, so that only this verb depends on a private name.
+    from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
+
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        save_model_to_hdf5(model, file)
     with write_whole(path) as partial:
-        model.save_weights(partial)
+        partial.write_bytes(content.getvalue())
 
 
 def _model_file(path: Path) -> Path:

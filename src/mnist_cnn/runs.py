@@ -8,9 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from mnist_cnn.errors import InputError, MnistCnnError, suggest
 
@@ -151,6 +154,27 @@ def create_run(parent: Path, name: str) -> RunFolder:
         raise MnistCnnError(
             f"{parent} cannot hold runs: {error.strerror}. Choose another folder with --runs-dir."
         ) from error
+
+
+@contextlib.contextmanager
+def lock_run(run: RunFolder) -> Iterator[None]:
+    """Keep other processes from training the same run; also sweep up what a killed one had half written.
+
+    Raises:
+        InputError: Another process is at it.
+    """
+    lock = FileLock(run.root / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"another process is training {run.root}. Wait for it, or train a new run.") from None
+    try:
+        for partial in run.root.rglob(".*-*"):  # the names under which `files` writes before it renames
+            partial.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
+        (run.root / ".lock").unlink(missing_ok=True)
 
 
 def discard_run(run: RunFolder) -> None:

@@ -43,7 +43,7 @@ def die_after_state(epoch: int) -> None:
         if state.epochs_done == epoch:
             die()
 
-    TrainingState.save = save_and_die  # type: ignore[method-assign]
+    TrainingState.save = save_and_die  # type: ignore[assignment, method-assign]
 
 
 def main(run: str, config: str, how: str = "", epoch: str = "0") -> None:

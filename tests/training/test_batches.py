@@ -111,5 +111,5 @@ def test_the_loss_is_the_cross_entropy_in_nats(smoothing: float) -> None:
         loss = build_loss(tiny_config({"training.loss": form, "training.label_smoothing": smoothing}))
         wanted = (1 - smoothing) * np.eye(10)[labels] + smoothing / 10
         expected = -(wanted * np.log(probabilities)).sum(axis=1).mean()
-        found = float(loss(encode_labels(labels, 10, form), probabilities.astype(np.float32)))  # type: ignore[arg-type]
+        found = float(loss(encode_labels(labels, 10, form), probabilities.astype(np.float32)))
         assert found == pytest.approx(expected, rel=1e-4)

@@ -83,6 +83,20 @@ def test_moving_statistics_stay_those_of_keras_over_several_steps(precision: str
             np.testing.assert_allclose(ours.get_weights()[index], after, rtol=tolerance, atol=tolerance)
 
 
+def test_the_variance_is_averaged_as_keras_does_it_though_the_kernel_gives_another() -> None:
+    values = np.random.default_rng(0).normal(size=(2, 2, 2, 3)).astype(np.float32)  # n = 8, so n - 1 is far from n
+    after = []
+    for fuse in (False, True):
+        image = keras.Input((2, 2, 3))
+        model = keras.Model(image, keras.layers.BatchNormalization(momentum=0.5)(image))
+        if fuse:
+            fuse_batchnorm(model)
+        model(values, training=True)
+        after.append(model.layers[1].get_weights())
+    np.testing.assert_allclose(after[1][2], after[0][2], atol=1e-6)
+    np.testing.assert_allclose(after[1][3], after[0][3], atol=1e-6)
+
+
 def test_inference_leaves_the_moving_statistics_alone() -> None:
     _, fused = pair("float32")
     before = fused.get_weights()
@@ -108,7 +122,7 @@ def test_a_whole_training_stays_beside_keras() -> None:
     plain, fused = pair("float32")
     histories = []
     for model in (plain, fused):
-        model.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy")
+        model.compile(keras.optimizers.SGD(0.001), "sparse_categorical_crossentropy")
         images, labels = digits().images[..., np.newaxis], digits().labels
         fitted = model.fit(images, labels, batch_size=60, epochs=3, shuffle=False, verbose=0)
         histories.append(fitted.history["loss"])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mnist_cnn.errors import InputError
+from mnist_cnn.training.listener import Row
 from mnist_cnn.training.state import FILE_NAME, TrainingState, capture_variables, find_best, restore_variables
 
 ROW = {"epoch": 1, "loss": 0.1 + 0.2, "accuracy": 0.5, "seconds": 1.25}
@@ -169,6 +170,10 @@ def test_the_variables_of_another_network_are_refused() -> None:
 
 @pytest.mark.parametrize(("monitor", "best"), [("val_loss", 2), ("val_accuracy", 3), ("loss", 4)])
 def test_the_best_epoch_is_the_first_of_equals(monitor: str, best: int) -> None:
-    values = {"val_loss": [3, 1, 2, 1], "val_accuracy": [0.1, 0.2, 0.9, 0.9], "loss": [4, 3, 2, 1]}
-    history = [{"epoch": i + 1, **{key: float(column[i]) for key, column in values.items()}} for i in range(4)]
+    values: dict[str, list[float]] = {
+        "val_loss": [3, 1, 2, 1],
+        "val_accuracy": [0.1, 0.2, 0.9, 0.9],
+        "loss": [4, 3, 2, 1],
+    }
+    history: list[Row] = [{key: column[index] for key, column in values.items()} for index in range(4)]
     assert find_best(history, monitor) == best

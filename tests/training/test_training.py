@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import importlib.util
 import json
 import math
 import signal
@@ -425,7 +426,7 @@ def test_tensorboard_files_are_written_when_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_missing_tensorboard_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(callbacks.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mnist-cnn\[tensorboard\]'"):
         callbacks.tensorboard_callback(tmp_path)
 

@@ -38,7 +38,7 @@ def adapted(source: Path, **settings: object) -> Config:
     return tiny_config({"model.init_from": str(source), "training.epochs": 1, **values})
 
 
-def features(model: keras.Model) -> list[np.ndarray]:  # type: ignore[type-arg]
+def features(model: keras.Model) -> list[np.ndarray]:
     flatten = next(i for i, layer in enumerate(model.layers) if isinstance(layer, keras.layers.Flatten))
     return [weights for layer in model.layers[:flatten] for weights in layer.get_weights()]
 

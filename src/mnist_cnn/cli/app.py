@@ -82,6 +82,8 @@ def _show(error: Exception, words: Sequence[str]) -> None:
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's own
+        return "there is not enough memory for this. Use a smaller --batch-size or data set."
     match error:
         case TyperException():
             return f"{error.format_message().rstrip('.')}. See: mnist-cnn --help"
@@ -89,8 +91,6 @@ def _message(error: Exception) -> str:
             return str(error)
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _TRAINING_MODULES:
             return str(MissingExtraError(str(error.name), "train"))
-        case MemoryError():
-            return "there is not enough memory for this. Use a smaller --batch-size or data set."
         case OSError():
             return f"{error}. Check the path, its permissions and the free space."
     first_line = (str(error).strip() or "no message").splitlines()[0]

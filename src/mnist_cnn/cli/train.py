@@ -17,7 +17,7 @@ from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_
 from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import InputError
-from mnist_cnn.runs import RunFolder, create_run, discard_run, open_run
+from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
 
 _INTERRUPTED = 130
 
@@ -88,7 +88,8 @@ def train(
         config = override(load_recipe(recipe), {**changes, "data.dataset": data.name})
         run = create_run(runs_dir, name or _default_name(recipe, data))
     try:
-        _train_and_report(config, data, run, terminal, {"tensorboard": tensorboard, "legacy_h5": legacy_h5})
+        with lock_run(run):
+            _train_and_report(config, data, run, terminal, {"tensorboard": tensorboard, "legacy_h5": legacy_h5})
     except InputError:
         discard_run(run)
         raise

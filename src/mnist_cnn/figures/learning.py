@@ -44,8 +44,9 @@ def learning_curves(history: Sequence[Epoch], monitor: str = "loss") -> Figure:
 
 
 def best_epoch(history: Sequence[Epoch], monitor: str = "loss") -> int:
-    """Give the number of the first epoch with the best validation result, or without validation the last."""
-    key, sign = f"val_{monitor}", 1 if monitor == "loss" else -1
+    """Give the number of the first epoch with the best validation result, or without validation training result."""
+    sign = 1 if monitor == "loss" else -1
+    key = f"val_{monitor}" if any(f"val_{monitor}" in row for row in history) else monitor
     judged = [row for row in history if _is_number(row.get(key))]
     chosen = min(judged, key=lambda row: sign * row[key]) if judged else history[-1]
     return int(chosen["epoch"])

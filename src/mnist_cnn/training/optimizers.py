@@ -44,8 +44,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 def build_optimizer(config: OptimizerConfig, steps: int) -> keras.optimizers.Optimizer:
     """Build the optimizer for a training of `steps` steps in all."""
     arguments: dict[str, Any] = {"learning_rate": build_schedule(config, steps)}
-    if config.weight_decay:
-        arguments["weight_decay"] = config.weight_decay
+    if config.name == "adamw" or config.weight_decay:
+        arguments["weight_decay"] = config.weight_decay  # also 0, since Keras' AdamW would otherwise take 0.004
     if config.ema:
         arguments |= {"use_ema": True, "ema_momentum": 1 - 1 / max(2.0, config.ema * steps)}
     if config.name == "sgd":

@@ -14,7 +14,7 @@ from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.split import split_validation, take_per_class
 from mnist_cnn.environment import has_bfloat16, peak_memory_gib
-from mnist_cnn.model_files import open_model, save_model, save_weights
+from mnist_cnn.model_files import open_model, save_legacy_h5, save_model, save_weights
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.training.batches import Batches
@@ -142,9 +142,9 @@ def train(
     finished = finished_model()
     finished.set_weights(final_weights(config, state, model))
     save_model(finished, run.model)
-    save_weights(finished, run.weights)
+    save_weights(run.model, run.weights)
     if legacy_h5:
-        save_model(finished, run.legacy_h5)
+        save_legacy_h5(finished, run.legacy_h5)
     record_end(run, state, interrupted=ending is not None)
     return TrainingResult(
         model=finished,

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnist_cnn import environment
+
+
+def test_the_environment_can_be_written_down() -> None:
+    described = environment.describe_environment()
+    assert json.loads(json.dumps(described)) == described
+    assert described["packages"]["numpy"] == np.__version__
+    assert described["cores"] >= 1
+    assert described["memory_gib"] > 0.1
+    assert described["processor"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("fpu avx512_bf16 sse", True), ("amx_bf16", True), ("avx512f avx512_bf16x", False)]
+)
+def test_bfloat16_is_claimed_only_where_the_processor_says_so(
+    monkeypatch: pytest.MonkeyPatch, flags: str, expected: bool
+) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    monkeypatch.setattr(Path, "read_text", lambda _: f"model name\t: A Processor: 3 GHz\nflags\t\t: {flags}\n")
+    assert environment.has_bfloat16() == expected
+    assert environment.processor_name() == "A Processor: 3 GHz"
+
+
+def test_where_the_system_tells_nothing_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    assert not environment.has_bfloat16()
+    assert environment.processor_name()
+
+
+def test_the_peak_memory_is_in_gib() -> None:
+    block = np.ones(2**27, np.uint8)  # 1/8 GiB
+    assert block.nbytes / 2**30 < environment.peak_memory_gib() < 200
