@@ -20,7 +20,7 @@ TESTS = Path(__file__).parent
 SETTINGS = {
     "model.architecture": "batchnorm",
     "model.arguments": {"filters": [4, 4], "dense": 16},
-    "training.precision": "mixed_bfloat16",
+    "training.precision": "auto",
     "optimizer.name": "adamw",
     "optimizer.ema": 0.2,
     "optimizer.schedule": "one-cycle",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mnist_cnn.errors import InputError, MnistCnnError
-from mnist_cnn.runs import RunFolder, create_run, lock_run, open_run
+from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
 
 
 def test_runs_are_numbered_by_name_and_never_reuse_a_number(tmp_path: Path) -> None:
@@ -68,10 +68,10 @@ def test_what_is_no_run_is_refused_with_a_way_out(tmp_path: Path) -> None:
 def test_a_run_is_finished_when_the_model_is_there_and_nothing_is_left_to_resume(tmp_path: Path) -> None:
     run = create_run(tmp_path, "a")
     assert not run.finished
-    run.state.mkdir()
+    run.state.write_bytes(b"")
     run.model.write_bytes(b"")
     assert not run.finished
-    run.state.rmdir()
+    run.state.unlink()
     assert run.finished
 
 
@@ -101,6 +101,8 @@ def test_one_run_is_trained_by_one_process(tmp_path: Path) -> None:
         assert not list(run.root.glob(".state*"))
         with pytest.raises(InputError, match="another process"), lock_run(run):
             pass
-    assert not list(run.root.iterdir())
+    discard_run(run)
+    assert not run.root.exists()
+    run = create_run(tmp_path, "mine")
     with lock_run(run):
         pass

@@ -25,7 +25,7 @@ METRICS = (
     "expected_calibration_error", "macro.precision", "macro.recall", "macro.f1", "training.parameters",
     "training.epochs", "training.seconds",
 )  # fmt: skip
-WORDS_ONLY = ("title", "source", "expected_accuracy", "expected_time")  # settings that change nothing
+WORDS_ONLY = ("title", "source", "parameters", "expected_accuracy", "expected_time")  # settings that change nothing
 
 
 @dataclass(frozen=True)

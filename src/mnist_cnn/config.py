@@ -100,7 +100,7 @@ class TrainingConfig:
     early_stopping: CountOrZero = 0  # stop after so many epochs without a better validation result; 0 = never
     reduce_on_plateau: CountOrZero = 0  # lower the rate after so many epochs without a better one; 0 = never
     reduce_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    seed: CountOrZero = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     deterministic: bool = False  # bit-equal repetition on the same machine, at some cost in speed
 
 

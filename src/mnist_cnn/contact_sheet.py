@@ -9,7 +9,7 @@ import numpy as np
 from mnist_cnn.augmentation import augment
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.datasets import Dataset, take_per_class
-from mnist_cnn.figures.contact_sheet import contact_sheet
+from mnist_cnn.figures import contact_sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_cnn import evaluation
 from mnist_cnn.config import Config, load_recipe
-from mnist_cnn.figures import best_epoch, layer_rows
+from mnist_cnn.figures import layer_rows
+from mnist_cnn.history import best_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,7 +65,7 @@ def gather(
         metrics=evaluation.evaluate(predictions),
         label_errors=evaluation.without_label_errors(predictions),
         layers=layer_rows(model),
-        training={**known, **training},
+        training={**training, **known},  # the history is newer than what a caller may have read
         config=load_recipe(str(run.config)) if run.config.exists() else None,
         history=history,
         environment=run.read_json(run.environment) if run.environment.exists() else {},
@@ -74,7 +75,7 @@ def gather(
 
 def _command(run: RunFolder, predictions: Predictions) -> str:
     if run.config.exists():
-        return f"mnist-cnn train --recipe {run.config.name}  # in this run's folder"
+        return f"mnist-cnn train --recipe {run.config}"
     return f"mnist-cnn evaluate MODEL --dataset {predictions.dataset.name}"
 
 
@@ -86,6 +87,7 @@ def metrics_record(findings: Findings) -> dict[str, Any]:
         "dataset": dataset.name,
         "split": dataset.split,
         "source": dataset.source,
+        "notice": dataset.notice,
         "sha256": dataset.checksum(),
         **findings.metrics.as_dict(),
         "without_label_errors": without.as_dict() if without else None,

@@ -112,6 +112,7 @@ class Metrics:
         plain = dataclasses.asdict(self)
         plain["accuracy"] = self.accuracy.value
         plain["accuracy_interval"] = [self.accuracy.low, self.accuracy.high]
+        plain["confusion_normalised"] = confusion_rates(np.array(self.confusion)).tolist()
         return plain
 
 

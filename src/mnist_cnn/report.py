@@ -17,7 +17,6 @@ from mnist_cnn.files import write_json, write_text
 from mnist_cnn.findings import Findings, gather, metrics_record
 from mnist_cnn.metrics import confusion_rates
 from mnist_cnn.model_card import model_card
-from mnist_cnn.runs import RunFolder
 from mnist_cnn.templates import render
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnist_cnn.evaluation import Predictions
+    from mnist_cnn.runs import RunFolder
 
 PAGE_DOTS_PER_INCH = 100  # a figure's 9 point text then has about the size of a caption
 MISREAD_SHOWN = 40
@@ -43,17 +43,18 @@ def write_report(
     predictions: Predictions,
     training: Mapping[str, Any] | None = None,
     command: str = "",
+    trained_in: RunFolder | None = None,
 ) -> Path:
-    """Write metrics, predictions, pictures, the model card and the report into the run's folder.
-
-    The folder may also be a bare one, without a configuration or a history: those parts are left out then.
+    """Write metrics, predictions, pictures, the model card and the report into a run's folder, or any other.
 
     Args:
-        run: Where to write; its config, history and environment are read where they exist.
+        run: Where to write.
         model: The evaluated model, for its architecture, filters and saliency.
         predictions: What it said about the data set.
         training: What training measured, such as `{"seconds": 171.2}`, for `metrics.json` and the headline.
         command: The exact command that repeats this result; made up from the folder where it is empty.
+        trained_in: The run whose config, history and environment are told, where that is not `run` itself. What it
+            does not hold is left out of the report: a bare model file has neither.
 
     Returns:
         The report's path. It is written last: where it exists, everything else does.
@@ -62,23 +63,16 @@ def write_report(
         InputError: The predictions are no probabilities, or a file of the run is damaged.
         MnistCnnError: The folder cannot be written or the disk is full.
     """
-    findings = gather(run, model, predictions, training or {}, command)
+    findings = gather(trained_in or run, model, predictions, training or {}, command)
     evaluation.write_predictions(run.predictions, predictions)
     write_json(run.metrics, metrics_record(findings))
+    for outdated in run.figures.glob("*.png"):
+        outdated.unlink()  # an earlier evaluation may have drawn what this one does not
     pictures = _save_figures(run.figures, draw(findings, model))
+    pictures |= {path.stem: path for path in run.exploration.glob("*.png")}
     write_text(run.model_card, model_card(findings))
     write_text(run.report, render_page(findings, pictures))
     return run.report
-
-
-def write_evaluation(folder: Path, model: keras.Model, predictions: Predictions, command: str = "") -> Path:
-    """Write the same for a model file without a run, into any folder.
-
-    Raises:
-        InputError: The predictions are no probabilities.
-        MnistCnnError: The folder cannot be written or the disk is full.
-    """
-    return write_report(RunFolder(folder), model, predictions, command=command)
 
 
 def draw(findings: Findings, model: keras.Model) -> Iterator[tuple[str, Figure]]:

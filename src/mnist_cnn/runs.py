@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from mnist_cnn.errors import InputError, MnistCnnError, suggest
 
+CONFIG_NAME = "config.toml"
 _NUMBERED = re.compile(r"^(?P<name>.+)-(?P<number>\d{3,})$")
 
 
@@ -34,7 +35,7 @@ class RunFolder:
     @property
     def config(self) -> Path:
         """The configuration that repeats this run: `mnist-cnn train --recipe config.toml`."""
-        return self.root / "config.toml"
+        return self.root / CONFIG_NAME
 
     @property
     def environment(self) -> Path:
@@ -109,7 +110,17 @@ class RunFolder:
     @property
     def state(self) -> Path:
         """What resuming needs; gone once the run is finished."""
-        return self.root / "state"
+        return self.root / "state.npz"
+
+    @property
+    def exploration(self) -> Path:
+        """Folder with what `explore` finds in the run's data."""
+        return self.root / "exploration"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that trains."""
+        return self.root / ".lock"
 
     @property
     def finished(self) -> bool:
@@ -137,8 +148,13 @@ def create_run(parent: Path, name: str) -> RunFolder:
     """Make the next free folder `parent/NAME-001`, `NAME-002`, …; two processes at once get different ones.
 
     Raises:
+        InputError: `name` is no name for a folder.
         MnistCnnError: `parent` cannot be written.
     """
+    if not name or Path(name).name != name or "\\" in name:
+        raise InputError(
+            f"a run cannot be called {name!r}: its name becomes a folder's. Use letters, digits and dashes."
+        )
     try:
         parent.mkdir(parents=True, exist_ok=True)
         number = _last_number(parent, name)
@@ -163,7 +179,7 @@ def lock_run(run: RunFolder) -> Iterator[None]:
     Raises:
         InputError: Another process is at it.
     """
-    lock = FileLock(run.root / ".lock", timeout=0)
+    lock = FileLock(run.lock, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -173,13 +189,14 @@ def lock_run(run: RunFolder) -> Iterator[None]:
             partial.unlink(missing_ok=True)
         yield
     finally:
-        lock.release()
-        (run.root / ".lock").unlink(missing_ok=True)
+        lock.release()  # the file stays: whoever waits for it would lock a name that is gone
 
 
 def discard_run(run: RunFolder) -> None:
     """Remove a run folder into which nothing was written; any other stays."""
     with contextlib.suppress(OSError):
+        if [entry.name for entry in run.root.iterdir()] == [run.lock.name]:
+            run.lock.unlink()
         run.root.rmdir()
 
 
@@ -193,10 +210,10 @@ def open_run(path: Path) -> RunFolder:
     if run.config.exists():
         return run
     if not path.exists():
-        siblings = [config.parent.name for config in path.parent.glob("*/config.toml")]
+        siblings = [config.parent.name for config in path.parent.glob(f"*/{CONFIG_NAME}")]
         hint = suggest(path.name, siblings) if siblings else "Train one with: mnist-cnn train"
         raise InputError(f"there is no run {path}. {hint}")
-    raise InputError(f"{path} is no run folder: it holds no config.toml. Give the folder that `train` printed.")
+    raise InputError(f"{path} is no run folder: it holds no {CONFIG_NAME}. Give the folder that `train` printed.")
 
 
 def _last_number(parent: Path, name: str) -> int:

@@ -44,7 +44,8 @@ def test_train_leaves_a_whole_run_and_prints_one_object(trained: tuple[Path, dic
     assert record["run"] == str(Path("runs") / run.name)
     assert record["n"] == 359
     assert {entry.name for entry in run.iterdir()} == {
-        "README.md", "best.keras", "config.toml", "environment.json", "figures", "history.csv", "history.json",
+        ".lock", "README.md", "best.keras", "config.toml", "environment.json", "exploration", "figures",
+        "history.csv", "history.json",
         "log.txt", "metrics.json", "model.keras", "model.weights.h5", "predictions.csv", "report.html",
     }  # fmt: skip
     assert len(json.loads((run / "history.json").read_text())) == 2

@@ -65,17 +65,6 @@ def test_learning_curves_bear_perfect_and_lost_numbers() -> None:
         },
     ]
     assert drawn(figures.learning_curves(history)).width > 100
-    assert figures.best_epoch(history) == 2
-
-
-def test_the_best_epoch_is_the_first_with_the_best_monitored_result() -> None:
-    history = [
-        {"epoch": epoch, "val_loss": loss, "val_accuracy": accuracy}
-        for epoch, (loss, accuracy) in enumerate([(3, 0.8), (1, 0.9), (1, 0.9), (2, 0.95)], start=1)
-    ]
-    assert figures.best_epoch(history) == 2
-    assert figures.best_epoch(history, "accuracy") == 4
-    assert figures.best_epoch([{"epoch": 7}]) == 7
 
 
 def test_confusion_matrix_prints_every_count() -> None:

@@ -32,7 +32,7 @@ def full_disk(left: int) -> Iterator[None]:
 
 
 def save_state(path: Path) -> None:
-    TrainingState(variables=[np.zeros(100_000)]).save(path.parent)
+    TrainingState(variables=[np.zeros(100_000)]).save(path)
 
 
 def save_network(path: Path) -> None:

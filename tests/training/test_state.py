@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from mnist_cnn.errors import InputError
-from mnist_cnn.training.listener import Row
-from mnist_cnn.training.state import FILE_NAME, TrainingState, capture_variables, find_best, restore_variables
+from mnist_cnn.training.state import TrainingState, capture_variables, restore_variables
 
+FILE_NAME = "state.npz"
 ROW = {"epoch": 1, "loss": 0.1 + 0.2, "accuracy": 0.5, "seconds": 1.25}
 
 
@@ -33,8 +33,8 @@ def example() -> TrainingState:
 def test_a_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
     saved = example()
     saved.variables += [np.full(2, index, np.float32) for index in range(12)]  # more than 10: no order by name
-    saved.save(tmp_path)
-    loaded = TrainingState.load(tmp_path)
+    saved.save(tmp_path / FILE_NAME)
+    loaded = TrainingState.load(tmp_path / FILE_NAME)
     for name in ("history", "best_epoch", "is_complete", "patience", "epochs_done"):
         assert getattr(loaded, name) == getattr(saved, name), name
     for name in ("best_weights", "last_weights", "variables"):
@@ -43,10 +43,10 @@ def test_a_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_an_empty_folder_is_the_state_before_the_first_epoch(tmp_path: Path) -> None:
+def test_no_file_is_the_state_before_the_first_epoch(tmp_path: Path) -> None:
     assert TrainingState.load(tmp_path / "absent") == TrainingState()
-    TrainingState().save(tmp_path)
-    assert TrainingState.load(tmp_path) == TrainingState()
+    TrainingState().save(tmp_path / FILE_NAME)
+    assert TrainingState.load(tmp_path / FILE_NAME) == TrainingState()
 
 
 class Harmful:
@@ -60,14 +60,14 @@ class Harmful:
 
 
 def whole(tmp_path: Path) -> bytes:
-    example().save(tmp_path)
+    example().save(tmp_path / FILE_NAME)
     return (tmp_path / FILE_NAME).read_bytes()
 
 
 def refused(folder: Path, content: bytes) -> None:
     (folder / FILE_NAME).write_bytes(content)
     with pytest.raises(InputError, match=r"state\.npz is damaged .*cannot be resumed") as caught:
-        TrainingState.load(folder)
+        TrainingState.load(folder / FILE_NAME)
     assert "\n" not in str(caught.value)
 
 
@@ -166,14 +166,3 @@ def test_the_variables_of_another_network_are_refused() -> None:
         restore_variables(compiled(4), capture_variables(compiled(3)))
     with pytest.raises(InputError, match="belongs to another network or optimizer"):
         restore_variables(compiled(), [])
-
-
-@pytest.mark.parametrize(("monitor", "best"), [("val_loss", 2), ("val_accuracy", 3), ("loss", 4)])
-def test_the_best_epoch_is_the_first_of_equals(monitor: str, best: int) -> None:
-    values: dict[str, list[float]] = {
-        "val_loss": [3, 1, 2, 1],
-        "val_accuracy": [0.1, 0.2, 0.9, 0.9],
-        "loss": [4, 3, 2, 1],
-    }
-    history: list[Row] = [{key: column[index] for key, column in values.items()} for index in range(4)]
-    assert find_best(history, monitor) == best

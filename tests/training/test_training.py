@@ -22,8 +22,10 @@ from mnist_cnn.evaluation import predict_images
 from mnist_cnn.model_files import open_model
 from mnist_cnn.runs import RunFolder, create_run
 from mnist_cnn.training import callbacks
+from mnist_cnn.training import precision as precision_module
 from mnist_cnn.training import train as train_module
 from mnist_cnn.training.callbacks import DivergedError
+from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.state import TrainingState
 from mnist_cnn.training.train import TrainingResult, train
 from training.tiny import Recorder, digits, tiny_config
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnist_cnn.config import Config
-    from mnist_cnn.training.listener import Row
+    from mnist_cnn.history import Row
 
 
 class Trained(NamedTuple):
@@ -450,11 +452,13 @@ def test_every_architecture_trains_in_mixed_precision(
 
 
 def test_automatic_precision_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keras.distribution, "list_devices", lambda _: [])
+    monkeypatch.setattr(precision_module, "devices", lambda: ["CPU:0"])
     for has_bfloat16, precision in ((True, "mixed_bfloat16"), (False, "float32")):
-        monkeypatch.setattr(train_module, "has_bfloat16", lambda has=has_bfloat16: has)
-        assert train_module.training_precision(tiny_config({"training.precision": "auto"})) == precision
-    assert train_module.training_precision(tiny_config({"training.precision": "mixed_bfloat16"})) == "mixed_bfloat16"
+        monkeypatch.setattr(precision_module, "has_bfloat16", lambda has=has_bfloat16: has)
+        assert training_precision(tiny_config({"training.precision": "auto"})) == precision
+    assert training_precision(tiny_config({"training.precision": "mixed_bfloat16"})) == "mixed_bfloat16"
+    monkeypatch.setattr(precision_module, "devices", lambda: ["CPU:0", "GPU:0"])
+    assert training_precision(tiny_config({"training.precision": "auto"})) == "mixed_bfloat16"
 
 
 @pytest.mark.parametrize(("steps", "together"), [(8, 8), (375, 15), (751, 1), (48, 16), (1, 1), (34, 2)])

@@ -13,10 +13,9 @@ import typer
 from typer.exceptions import TyperException
 
 from mnist_cnn.cli import augment, compare, data, evaluate, explore, recipes, train
-from mnist_cnn.cli.terminal import error_console
+from mnist_cnn.cli.terminal import INTERRUPTED, error_console
 from mnist_cnn.errors import MissingExtraError, MnistCnnError
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _TRAINING_MODULES = {"keras", "tensorflow", "sklearn", "scipy", "matplotlib", "jinja2", "httpx", "tenacity"}
 
 app = typer.Typer(
@@ -65,9 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         _show(error, words)
         code = _exit_code(error)
-    except KeyboardInterrupt:
+    if code == INTERRUPTED:  # Ctrl-C outside of training, which says more and leaves by itself
+        if "--json" in words:
+            typer.echo(json.dumps({"error": "interrupted", "exit_code": INTERRUPTED}))
         error_console().print("Interrupted.")
-        code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -9,18 +9,18 @@ import typer
 
 from mnist_cnn.cli.data import DataDirOption, DatasetOption, resolve
 from mnist_cnn.cli.terminal import JsonFlag, Terminal
-from mnist_cnn.config import load_recipe, override, parse_setting
+from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, override, parse_setting
 
 
 def augment(
-    recipe: Annotated[str, typer.Option(help="The recipe whose distortions to draw.")] = "augmented",
+    recipe: Annotated[str, typer.Option(help="The recipe whose distortions to draw.")] = DEFAULT_RECIPE,
     dataset: DatasetOption = "auto",
     data_dir: DataDirOption = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a distortion, such as augmentation.rotation=30."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Chooses digits and distortions.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses digits and distortions.")] = 1,
     output: Annotated[Path, typer.Option(help="The picture.")] = Path("augmentation.png"),
     as_json: JsonFlag = False,
 ) -> None:

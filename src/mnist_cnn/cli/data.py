@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import ResolvedDataset, list_datasets, resolve_dataset
+from mnist_cnn.runs import RunFolder
 
 DatasetOption = Annotated[
     str, typer.Option("--dataset", help="A known name (see: mnist-cnn datasets), or a path to images.")
@@ -35,3 +38,13 @@ def resolve(name: str, data_dir: Path | None, terminal: Terminal) -> ResolvedDat
     if resolved.notice:
         terminal.warn(resolved.notice)
     return resolved
+
+
+def resolve_for_run(run: RunFolder, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset:
+    """Find the data set of a run, with what had to be said loudly when the run began."""
+    data = resolve(load_recipe(str(run.config)).data.dataset, data_dir, terminal)
+    notice = run.read_json(run.environment)["data"]["notice"] if run.environment.exists() else ""
+    if not notice or data.notice:
+        return data
+    terminal.warn(notice)
+    return replace(data, notice=notice)

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from mnist_cnn.cli.data import DataDirOption, resolve
+from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.results import report_result, show_metrics
 from mnist_cnn.cli.terminal import JsonFlag, Terminal
-from mnist_cnn.config import load_recipe
+from mnist_cnn.errors import InputError
 from mnist_cnn.runs import RunFolder
 
 
@@ -30,24 +30,40 @@ def evaluate(
 ) -> None:
     """Measure a trained model on any data set; a run on its own test set gets its report (again)."""
     terminal = Terminal(as_json)
+    if output:
+        _check_output(output)
     run = RunFolder(model)
-    is_run = run.config.exists()
-    own = load_recipe(str(run.config)).data.dataset if is_run else "auto"
-    data = resolve(dataset or own, data_dir, terminal)
+    if dataset is None and run.config.exists():
+        data = resolve_for_run(run, data_dir, terminal)
+    else:
+        data = resolve(dataset or "auto", data_dir, terminal)
 
     start_keras()
-    from mnist_cnn.evaluation import evaluate as measure
     from mnist_cnn.evaluation import predict
+    from mnist_cnn.findings import gather, metrics_record
     from mnist_cnn.model_files import open_model
 
     network = open_model(model)
     predictions = predict(network, data.load(split))
+    known = run.read_json(run.metrics)["training"] if run.metrics.exists() else {}
     if output:
-        report_result(RunFolder(output), network, predictions, {}, terminal)
-    elif is_run and dataset is None and split == "test":
-        known = run.read_json(run.metrics)["training"] if run.metrics.exists() else {}
-        report_result(run, network, predictions, known, terminal)
+        report_result(RunFolder(output), network, predictions, terminal, training=known, trained_in=run)
+    elif run.config.exists() and dataset is None and split == "test":
+        report_result(run, network, predictions, terminal, training=known)
     else:
-        record = {"dataset": data.name, "split": split, **measure(predictions).as_dict()}
+        record = metrics_record(gather(run, network, predictions, known, ""))
         show_metrics(record, terminal)
         terminal.finish(record)
+
+
+def _check_output(folder: Path) -> None:
+    """Refuse a folder whose files the report would overwrite or be mixed with; an earlier evaluation may be replaced.
+
+    Raises:
+        InputError: It is a run, a file, or holds other things.
+    """
+    target = RunFolder(folder)
+    if target.config.exists():
+        raise InputError(f"--output {folder} is a run. Leave --output out to write its report again, or name another.")
+    if folder.exists() and not (folder.is_dir() and (target.metrics.exists() or not any(folder.iterdir()))):
+        raise InputError(f"--output {folder} holds other things. Name a new or empty folder.")

@@ -21,7 +21,8 @@ class TerminalListener(Listener):
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
-            TextColumn("{task.percentage:3.0f} %  loss {task.fields[loss]}  accuracy {task.fields[accuracy]}"),
+            TextColumn("{task.percentage:3.0f} %  loss {task.fields[loss]}"),
+            TextColumn("accuracy {task.fields[accuracy]}{task.fields[validation]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -41,7 +42,12 @@ class TerminalListener(Listener):
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         """Begin the bar, or go on with it."""
         self._epochs, self._steps = epochs, steps
-        fields: dict[str, Any] = {"epoch": f"{first_epoch + 1}/{epochs}", "loss": "–", "accuracy": "–"}
+        fields: dict[str, Any] = {
+            "epoch": f"{first_epoch + 1}/{epochs}",
+            "loss": "–",
+            "accuracy": "–",
+            "validation": "",
+        }
         self._task = self._bar.add_task("training", total=epochs * steps, completed=first_epoch * steps, **fields)
         self._bar.start()
         if first_epoch:
@@ -62,12 +68,9 @@ class TerminalListener(Listener):
         validation = ""
         if "val_loss" in row:
             validation = f"  validation loss {row['val_loss']:.4f} accuracy {row['val_accuracy']:.2%}"
+            self._bar.update(self._task, validation=f"  validation {row['val_accuracy']:.2%}")
         self._terminal.say(
             f"epoch {row['epoch']:>{len(str(self._epochs))}}/{self._epochs}  "
             f"loss {row['loss']:.4f} accuracy {row['accuracy']:.2%}{validation}  "
             f"{row['seconds']:.1f} s{'  best' if is_best else ''}"
         )
-
-    def on_notice(self, text: str) -> None:
-        """Say it loudly."""
-        self._terminal.warn(text)

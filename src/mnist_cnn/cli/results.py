@@ -18,19 +18,20 @@ def report_result(
     run: RunFolder,
     model: keras.Model,
     predictions: Predictions,
-    training: Mapping[str, Any],
     terminal: Terminal,
+    training: Mapping[str, Any],
+    trained_in: RunFolder | None = None,
 ) -> None:
     """Write the report into `run` and show its headline."""
     from mnist_cnn.report import write_report
 
-    report = write_report(run, model, predictions, training)
+    report = write_report(run, model, predictions, training, trained_in=trained_in)
     record = run.read_json(run.metrics)
     show_metrics(record, terminal)
     if predictions.dataset.notice:
         terminal.warn(predictions.dataset.notice)
     terminal.say(f"Report: {report}")
-    terminal.finish({"run": str(run.root), "report": str(report), "model": str(run.model), **record})
+    terminal.finish({"run": str((trained_in or run).root), "report": str(report), **record})
 
 
 def show_metrics(record: Mapping[str, Any], terminal: Terminal) -> None:
@@ -50,4 +51,14 @@ def show_metrics(record: Mapping[str, Any], terminal: Terminal) -> None:
     training = record.get("training", {})
     if "seconds" in training:
         rows.append(("training", f"{training['seconds']:.0f} s, {training['epochs']} epochs"))
+    if record.get("without_label_errors"):
+        without = record["without_label_errors"]
+        rows.append(("without the known label errors", f"{without['accuracy']:.2%}  ({without['errors']} wrong)"))
+    pairs = [f"{each['label']} → {each['predicted']} ({each['count']})" for each in record["most_confused"][:5]]
+    if pairs:
+        rows.append(("most confused", ", ".join(pairs)))
     terminal.table(["measure", f"{record['dataset']} {record['split']} set"], rows)
+    classes = [
+        [each["name"], *(each[key] for key in ("precision", "recall", "f1", "support"))] for each in record["classes"]
+    ]
+    terminal.table(["class", "precision", "recall", "F1", "images"], classes)

@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells report it
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 
 

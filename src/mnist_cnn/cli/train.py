@@ -8,18 +8,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from mnist_cnn.cli.data import DataDirOption, resolve
+from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
 from mnist_cnn.cli.progress import TerminalListener
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.results import report_result
-from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.cli.terminal import INTERRUPTED, JsonFlag, Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
 from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import InputError
-from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
+from mnist_cnn.runs import CONFIG_NAME, RunFolder, create_run, discard_run, lock_run, open_run
 
-_INTERRUPTED = 130
+_HARMLESS = {"training.seed", "training.deterministic"}  # settings under which a recipe keeps its promises
 
 
 def train(
@@ -77,7 +77,11 @@ def train(
     changes = {key: value for key, value in flags.items() if value is not None}
     changes |= dict(parse_setting(text) for text in settings or [])
     if resume:
-        run, config, data = _resumed(resume, recipe, changes, data_dir, terminal)
+        given = [*(word for word, value in (("--recipe", recipe), ("--name", name)) if value), *changes]
+        _refuse_changes(given)
+        run = open_run(resume)
+        config = load_recipe(str(run.config))
+        data = resolve_for_run(run, data_dir, terminal)
         if run.finished and run.report.exists():
             terminal.say(f"{run.root} is finished already: see {run.report}")
             terminal.finish({"run": str(run.root), "report": str(run.report), **run.read_json(run.metrics)})
@@ -85,12 +89,12 @@ def train(
     else:
         data = resolve(_wanted_dataset(recipe, changes), data_dir, terminal)
         recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
-        config = override(load_recipe(recipe), {**changes, "data.dataset": data.name})
+        config = _without_stale_words(override(load_recipe(recipe), {**changes, "data.dataset": data.name}), changes)
         run = create_run(runs_dir, name or _default_name(recipe, data))
     try:
         with lock_run(run):
             _train_and_report(config, data, run, terminal, {"tensorboard": tensorboard, "legacy_h5": legacy_h5})
-    except InputError:
+    except BaseException:
         discard_run(run)
         raise
 
@@ -103,15 +107,18 @@ def _train_and_report(
     terminal.say(f"Training {run.root}: {config.title or config.model.architecture}, on {data.name}")
     start_keras()  # takes seconds; what can fail before has failed
     from mnist_cnn.evaluation import predict
+    from mnist_cnn.exploration import write_exploration
     from mnist_cnn.training.train import train as train_network
 
     with TerminalListener(terminal) as listener:
         result = train_network(config, digits, run, listener=listener, **extras)
     if result.interrupted:
         _say_interrupted(result.epochs, run, terminal)
-        raise typer.Exit(_INTERRUPTED)
+        raise SystemExit(INTERRUPTED)
     terminal.say("Training is over; reading the test set, once.")
-    predictions = predict(result.model, data.load("test"))
+    test = data.load("test")
+    predictions = predict(result.model, test)
+    write_exploration(run.exploration, digits, test)
     training = {
         "seconds": result.seconds,
         "epochs": result.epochs,
@@ -119,7 +126,7 @@ def _train_and_report(
         "peak_memory_gib": result.peak_memory_gib,
         "total_seconds": time.perf_counter() - began,
     }
-    report_result(run, result.model, predictions, training, terminal)
+    report_result(run, result.model, predictions, terminal, training=training)
 
 
 def _say_interrupted(epochs: int, run: RunFolder, terminal: Terminal) -> None:
@@ -129,18 +136,12 @@ def _say_interrupted(epochs: int, run: RunFolder, terminal: Terminal) -> None:
     terminal.finish({"run": str(run.root), "interrupted": True, "epochs": epochs})
 
 
-def _resumed(
-    path: Path, recipe: str | None, changes: dict[str, Any], data_dir: Path | None, terminal: Terminal
-) -> tuple[RunFolder, Config, ResolvedDataset]:
-    given = [*(["recipe"] if recipe else []), *changes]
+def _refuse_changes(given: list[str]) -> None:
     if given:
         raise InputError(
             f"--resume goes on with the run's own settings, so {given[0]} cannot be changed. "
             "Leave it out, or train a new run."
         )
-    run = open_run(path)
-    config = load_recipe(str(run.config))
-    return run, config, resolve(config.data.dataset, data_dir, terminal)
 
 
 def _wanted_dataset(recipe: str | None, changes: dict[str, Any]) -> str:
@@ -148,6 +149,16 @@ def _wanted_dataset(recipe: str | None, changes: dict[str, Any]) -> str:
     return override(load_recipe(recipe or DEFAULT_RECIPE), changes).data.dataset
 
 
+def _without_stale_words(config: Config, changes: dict[str, Any]) -> Config:
+    """Drop what the recipe promises where its settings were changed."""
+    if all(key.startswith("data.dataset") or key in _HARMLESS for key in changes):
+        return config
+    return override(config, {"expected_accuracy": "", "expected_time": "", "parameters": 0})
+
+
 def _default_name(recipe: str, data: ResolvedDataset) -> str:
-    stem = Path(recipe).stem if recipe.endswith(".toml") else recipe
-    return stem if data.name == "mnist" else f"{stem}-{Path(data.name).name}"
+    path = Path(recipe)
+    stem = path.stem if path.suffix == ".toml" else recipe
+    if path.name == CONFIG_NAME:  # a run's own
+        return path.resolve().parent.name.rpartition("-")[0] or stem
+    return stem if data.name == "mnist" else f"{stem}-{Path(data.name).stem}"

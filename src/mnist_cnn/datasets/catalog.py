@@ -122,6 +122,7 @@ def resolve_dataset(
     if source is None:
         if name != DIGITS:
             _path_reader(name)  # refuses what is not there
+            name = Path(name).expanduser().resolve()  # so that it is still found from another folder
         return ResolvedDataset(str(name))
     _check_folder(data_dir)
     try:

@@ -44,7 +44,7 @@ def _read_npz(path: Path, split: str) -> Dataset:
     images, labels = read_npz(path, split)
     has_split = npz_has_split(path)
     known = as_labels(read_array(path, "y_train"), f"{path}, y_train") if has_split and split == "test" else labels
-    return Dataset(path.stem, split if has_split else "all", images, labels, _class_names(known), str(path))
+    return Dataset(path.stem, split if has_split else "all", images, labels, _class_names(known, path), str(path))
 
 
 def _read_idx_folder(path: Path, split: str) -> Dataset:
@@ -68,7 +68,7 @@ def _read_idx_pair(path: Path, split: str, images: Path, known_labels: Path) -> 
     if images.name.startswith("emnist-"):
         pixels = pixels.swapaxes(1, 2).copy()  # EMNIST's files hold rows and columns swapped
     labels = _labels_beside(images)
-    class_names = _class_names(_read_labels(known_labels))
+    class_names = _class_names(_read_labels(known_labels), known_labels)
     return Dataset(path.name, split, pixels, _read_labels(labels), class_names, str(path))
 
 
@@ -96,6 +96,19 @@ def _idx_images(folder: Path) -> dict[str, Path]:
     return dict(reversed(matches))  # of a plain and a .gz file the plain one counts
 
 
-def _class_names(labels: NDArray[np.int64]) -> tuple[str, ...]:
+def _class_names(labels: NDArray[np.int64], source: Path) -> tuple[str, ...]:
+    """Number the classes from 0 to the highest label.
+
+    Raises:
+        DataError: Most of those classes would be empty: a label is a slip of the pen, not a class.
+    """
     highest = int(labels.max(initial=0))
-    return DIGIT_NAMES if highest < len(DIGIT_NAMES) else tuple(str(label) for label in range(highest + 1))
+    if highest < len(DIGIT_NAMES):
+        return DIGIT_NAMES
+    kinds = len(np.unique(labels))
+    if kinds <= highest // 2:
+        raise DataError(
+            f"{source}: label {highest} (image {int(labels.argmax())}) is out of range: only {kinds} different labels "
+            f"occur, so 0 to {kinds - 1} would be valid. Correct it, or number the classes without gaps."
+        )
+    return tuple(str(label) for label in range(highest + 1))

@@ -55,9 +55,9 @@ def local_places(source: Source, data_dir: Path | None) -> list[Place]:
         places += _layouts(root, source, f"${DATA_VARIABLE}", anything=source.unmistakable)
     places.append(Place(cache_folder(source), "the cache of mnist-cnn"))
     if source.keras:
-        keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+        keras = Path(os.environ.get("KERAS_HOME") or _home() / ".keras")
         places.append(Place(keras / "datasets" / source.keras, "where Keras keeps it"))
-    for root in (Path(), Path("data"), Path("datasets"), Path.home() / "data", Path.home() / "datasets"):
+    for root in (Path(), Path("data"), Path("datasets"), _home() / "data", _home() / "datasets"):
         places.append(Place(root.absolute() / source.torchvision / "raw", "where torchvision keeps it"))
     return places
 
@@ -166,3 +166,10 @@ def _owner(checksum: str) -> str | None:
 
 def _classes(labels: NDArray[Any]) -> NDArray[Any]:
     return labels if labels.ndim == 1 else labels[:, 0]
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a container's user without $HOME and without an entry in the password file
+        return Path.cwd()

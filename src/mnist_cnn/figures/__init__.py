@@ -4,6 +4,7 @@ from mnist_cnn.figures.architecture import architecture, layer_rows
 from mnist_cnn.figures.calibration import reliability
 from mnist_cnn.figures.classes import class_distribution, class_quality
 from mnist_cnn.figures.confusion import confusion_matrix
+from mnist_cnn.figures.contact_sheet import contact_sheet
 from mnist_cnn.figures.digits import (
     mean_images,
     misclassified,
@@ -12,16 +13,16 @@ from mnist_cnn.figures.digits import (
     sample_predictions,
 )
 from mnist_cnn.figures.filters import first_filters, first_kernel
-from mnist_cnn.figures.learning import best_epoch, learning_curves
+from mnist_cnn.figures.learning import learning_curves
 from mnist_cnn.figures.style import DOTS_PER_INCH, save
 
 __all__ = [
     "DOTS_PER_INCH",
     "architecture",
-    "best_epoch",
     "class_distribution",
     "class_quality",
     "confusion_matrix",
+    "contact_sheet",
     "first_filters",
     "first_kernel",
     "layer_rows",

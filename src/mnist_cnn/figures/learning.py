@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from mnist_cnn.figures.style import MUTED, RIGHT, WRONG, styled
+from mnist_cnn.history import best_epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,15 +42,6 @@ def learning_curves(history: Sequence[Epoch], monitor: str = "loss") -> Figure:
     for axes in (loss, accuracy, rate):
         _label_epochs(axes, history)
     return figure
-
-
-def best_epoch(history: Sequence[Epoch], monitor: str = "loss") -> int:
-    """Give the number of the first epoch with the best validation result, or without validation training result."""
-    sign = 1 if monitor == "loss" else -1
-    key = f"val_{monitor}" if any(f"val_{monitor}" in row for row in history) else monitor
-    judged = [row for row in history if _is_number(row.get(key))]
-    chosen = min(judged, key=lambda row: sign * row[key]) if judged else history[-1]
-    return int(chosen["epoch"])
 
 
 def _draw_pair(axes: Axes, history: Sequence[Epoch], key: str, title: str, best: int) -> None:

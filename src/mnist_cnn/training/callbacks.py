@@ -21,10 +21,11 @@ import numpy as np
 
 from mnist_cnn.config import Config
 from mnist_cnn.errors import MissingExtraError, MnistCnnError
+from mnist_cnn.history import Row, best_epoch
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.training.listener import Listener, Row
+from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.optimizers import current_rate
-from mnist_cnn.training.state import TrainingState, Weights, capture_variables, find_best
+from mnist_cnn.training.state import TrainingState, Weights, capture_variables
 
 _COUNTERS = ("wait", "best", "best_epoch", "cooldown_counter")  # what Keras' patience callbacks remember
 _INTERRUPTED = threading.Event()
@@ -92,7 +93,7 @@ class History(keras.callbacks.Callback):  # type: ignore[misc]
         state = self._state
         state.history.append(row)
         state.last_weights = weights
-        state.best_epoch = find_best(state.history, self._monitor)
+        state.best_epoch = best_epoch(state.history, self._monitor)
         if state.best_epoch == state.epochs_done:
             state.best_weights = weights
 
@@ -131,11 +132,17 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._state.patience = {type(callback).__name__: _counters(callback) for callback in self._patient}
         self._state.save(self._run.state)
         self._on_saved(self._state)
+        if _INTERRUPTED.is_set():  # while the epoch was validated or saved
+            raise InterruptedTraining
 
 
-def patience_callbacks(config: Config, monitor: str) -> list[keras.callbacks.Callback]:
-    """Give Keras' early stopping and plateau rule, where the configuration asks for them."""
+def patience_callbacks(config: Config, has_validation: bool) -> list[keras.callbacks.Callback]:
+    """Give Keras' early stopping and plateau rule, where the configuration asks for them.
+
+    Without validation they watch the training result: there is nothing else.
+    """
     training = config.training
+    monitor = ("val_" if has_validation else "") + training.monitor
     mode = "max" if monitor.endswith("accuracy") else "min"
     callbacks: list[keras.callbacks.Callback] = []
     if training.early_stopping:

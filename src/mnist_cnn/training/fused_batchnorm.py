@@ -25,7 +25,9 @@ def fuse_batchnorm(model: keras.Model) -> None:
 
 def _is_plain(layer: keras.layers.BatchNormalization) -> bool:
     on_channels = layer.axis in (3, -1) and layer.input.shape is not None and len(layer.input.shape) == 4
-    return bool(on_channels and layer.scale and layer.center and not layer.renorm and not layer.synchronized)
+    return bool(
+        on_channels and layer.scale and layer.center and not getattr(layer, "renorm", False) and not layer.synchronized
+    )
 
 
 def _fused_call(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-Row = dict[str, float | int]  # one epoch of the history
+from mnist_cnn.history import Row
 
 
 class Listener:
@@ -16,6 +16,3 @@ class Listener:
 
     def on_epoch(self, row: Row, is_best: bool) -> None:
         """An epoch is finished; `row` is its line of the history."""
-
-    def on_notice(self, text: str) -> None:
-        """Something the user should know, in one sentence."""

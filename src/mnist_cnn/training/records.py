@@ -6,7 +6,6 @@ import csv
 import datetime as dt
 import hashlib
 import io
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,77 +17,83 @@ from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.environment import describe_environment
 from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.files import write_json, write_text
+from mnist_cnn.history import Row
 from mnist_cnn.model_files import save_model
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.training.listener import Listener, Row
+from mnist_cnn.training.listener import Listener
+from mnist_cnn.training.precision import devices
 from mnist_cnn.training.state import TrainingState
 
 
-def record_start(config: Config, dataset: Dataset, run: RunFolder) -> None:
+def record_start(config: Config, dataset: Dataset, run: RunFolder, precision: str) -> None:
     """Write configuration and environment; where the run is resumed, check that the data are the same.
+
+    A report of what the run had come to before is removed, so that nobody takes it for the result.
 
     Raises:
         InputError: The run was begun with other data.
     """
+    session = {"began": _now(), "precision": precision, **describe_environment(), "devices": devices()}
     checksum = dataset.checksum()
     if run.environment.exists():
-        begun_with = run.read_json(run.environment)["data"]["sha256"]
+        known = run.read_json(run.environment)
+        begun_with = known["data"]["sha256"]
         if begun_with != checksum:
             raise InputError(
                 f"{run.root} was begun with other training data (SHA-256 {begun_with[:12]}…, now {checksum[:12]}…). "
                 "Give the same data with --data-dir, or train a new run."
             )
-        append_log(run, f"resumed by {describe_environment()['platform']}")
+        for outdated in (run.report, run.metrics, run.model_card):
+            outdated.unlink(missing_ok=True)
+        write_json(run.environment, {**known, "resumed": [*known.get("resumed", []), session]})
+        append_log(run, f"resumed on {session['platform']}")
         return
     save_config(run.config, config)
-    write_json(run.environment, {**describe_environment(), **_describe_inputs(config, dataset, checksum)})
+    write_json(run.environment, {**session, **_describe_inputs(config, dataset, checksum)})
     append_log(run, f"began {run.name}: {len(dataset)} images of {dataset.name} from {dataset.source}")
     if dataset.notice:
         append_log(run, dataset.notice)
 
 
-def epoch_writer(
-    run: RunFolder, build: Callable[[], keras.Model], listener: Listener
-) -> Callable[[TrainingState], None]:
-    """Give what is called after each saved epoch: it writes the history and, after a better one, the checkpoint."""
+def epoch_writer(run: RunFolder, twin: keras.Model, listener: Listener) -> Callable[[TrainingState], None]:
+    """Give what is called after each saved epoch: it writes the history and, after a better one, the checkpoint.
+
+    Args:
+        run: Where to write.
+        twin: The network in float32 and not compiled, into which weights are put to be saved.
+        listener: Told of the epoch.
+    """
 
     def write(state: TrainingState) -> None:
         row = state.history[-1]
         is_best = state.best_epoch == state.epochs_done
         write_history(run, state.history)
         if is_best:
-            save_best(run, build, state)
+            save_best(run, twin, state)
         append_log(run, ", ".join(f"{key} {value:.6g}" for key, value in row.items()) + (", best" if is_best else ""))
         listener.on_epoch(row, is_best)
 
     return write
 
 
-def save_best(run: RunFolder, build: Callable[[], keras.Model], state: TrainingState) -> None:
+def save_best(run: RunFolder, twin: keras.Model, state: TrainingState) -> None:
     """Write the checkpoint of the best epoch so far."""
-    best = build()
-    best.set_weights(state.best_weights)
-    save_model(best, run.best_checkpoint)
+    twin.set_weights(state.best_weights)
+    save_model(twin, run.best_checkpoint)
 
 
-def catch_up(run: RunFolder, build: Callable[[], keras.Model], state: TrainingState) -> None:
+def catch_up(run: RunFolder, twin: keras.Model, state: TrainingState) -> None:
     """Write again what a process that died right after it saved the state could not write."""
     write_history(run, state.history)
-    save_best(run, build, state)
+    save_best(run, twin, state)
 
 
 def record_end(run: RunFolder, state: TrainingState, interrupted: bool) -> None:
-    """Write down how training ended.
-
-    A run that came to its end needs no state any more; an interrupted one is known by its state, even where no
-    epoch was finished.
-    """
+    """Write down how training ended; a run that came to its end needs no state any more."""
     write_history(run, state.history)
-    if interrupted:
-        state.save(run.state)
     append_log(run, "interrupted" if interrupted else f"finished after {state.epochs_done} epochs")
     if not interrupted:
-        shutil.rmtree(run.state, ignore_errors=True)
+        run.state.unlink(missing_ok=True)
 
 
 def write_history(run: RunFolder, history: list[Row]) -> None:
@@ -109,14 +114,17 @@ def append_log(run: RunFolder, text: str) -> None:
     Raises:
         MnistCnnError: The log cannot be written.
     """
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     try:
         with run.log.open("a", encoding="utf-8") as log:
-            log.write(f"{now} {text}\n")
+            log.write(f"{_now()} {text}\n")
     except OSError as error:
         raise MnistCnnError(
             f"{run.log} cannot be written ({error.strerror}). Free some space, or choose another folder."
         ) from error
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def _describe_inputs(config: Config, dataset: Dataset, checksum: str) -> dict[str, Any]:

@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 
 from mnist_cnn.errors import InputError
 from mnist_cnn.files import write_whole
-from mnist_cnn.training.listener import Row
-
-FILE_NAME = "state.npz"
+from mnist_cnn.history import Row
 
 Weights = list[NDArray[Any]]
 
@@ -42,7 +40,7 @@ class TrainingState:
         """Finished epochs, hence the 0-based number of the next one."""
         return len(self.history)
 
-    def save(self, folder: Path) -> None:
+    def save(self, path: Path) -> None:
         """Write the state whole or not at all."""
         words: dict[str, Any] = {
             "history": self.history,
@@ -53,17 +51,16 @@ class TrainingState:
         arrays: dict[str, Any] = {f"variable_{i}": value for i, value in enumerate(self.variables)}
         arrays |= {f"best_{i}": value for i, value in enumerate(self.best_weights)}
         arrays |= {f"last_{i}": value for i, value in enumerate(self.last_weights)}
-        with write_whole(folder / FILE_NAME) as partial:
+        with write_whole(path) as partial:
             np.savez(partial, words=np.frombuffer(json.dumps(words).encode(), np.uint8), **arrays)
 
     @classmethod
-    def load(cls, folder: Path) -> TrainingState:
-        """Read the state back; an empty folder gives the state before the first epoch.
+    def load(cls, path: Path) -> TrainingState:
+        """Read the state back; no file is the state before the first epoch.
 
         Raises:
             InputError: The file is damaged.
         """
-        path = folder / FILE_NAME
         if not path.exists():
             return cls()
         try:
@@ -77,12 +74,6 @@ class TrainingState:
                 )
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} is damaged ({error}); the run cannot be resumed. Train a new one.") from error
-
-
-def find_best(history: Sequence[Row], monitor: str) -> int:
-    """Give the epoch (1-based) with the best monitored value, the earliest of equals: highest accuracy, lowest loss."""
-    sign = -1 if monitor.endswith("accuracy") else 1
-    return 1 + min(range(len(history)), key=lambda index: sign * history[index][monitor])
 
 
 def capture_variables(model: keras.Model) -> Weights:

@@ -13,7 +13,8 @@ import numpy as np
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.split import split_validation, take_per_class
-from mnist_cnn.environment import has_bfloat16, peak_memory_gib
+from mnist_cnn.environment import peak_memory_gib
+from mnist_cnn.history import best_epoch
 from mnist_cnn.model_files import open_model, save_legacy_h5, save_model, save_weights
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder
@@ -32,8 +33,9 @@ from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.objective import build_loss, encode_labels
 from mnist_cnn.training.optimizers import build_optimizer
+from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.records import catch_up, epoch_writer, record_end, record_start
-from mnist_cnn.training.state import TrainingState, Weights, find_best, restore_variables
+from mnist_cnn.training.state import TrainingState, Weights, restore_variables
 from mnist_cnn.training.transfer import adapt_model
 
 _STEPS_PER_EXECUTION = 16  # at most: batches between two looks at progress and Ctrl-C
@@ -99,7 +101,9 @@ def train(
         config.training.seed,
     )
 
-    model = new_model(config, classes, precision=training_precision(config))
+    precision = training_precision(config)
+    twin = new_model(config, classes, precision="float32")  # what is saved: neither bfloat16 nor compiled
+    model = new_model(config, classes, precision=precision)
     model.compile(
         optimizer=build_optimizer(config.optimizer, batches.steps * config.training.epochs),
         loss=build_loss(config),
@@ -112,25 +116,21 @@ def train(
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
     # Only now, when what was asked for is known to be possible, is anything written.
-    record_start(config, dataset, run)
+    record_start(config, dataset, run, precision)
     state = TrainingState.load(run.state)
-    finished_model = functools.partial(new_model, config, classes, precision="float32")
     if state.epochs_done:
         restore_variables(model, state.variables)
-        catch_up(run, finished_model, state)
+        catch_up(run, twin, state)
 
-    # Without validation, the training result is all there is to judge an epoch by.
-    monitor = ("val_" if validation else "") + config.training.monitor
     averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if config.optimizer.ema else None
-    patient = patience_callbacks(config, monitor)
-    on_saved = epoch_writer(run, finished_model, listener)
+    patient = patience_callbacks(config, has_validation=validation is not None)
     callbacks = [
         *([averaging] if averaging else []),
         Watch(listener),
-        History(state, monitor),
+        History(state, config.training.monitor),
         *events,
         *patient,
-        Keeper(run, state, patient, averaging, on_saved),
+        Keeper(run, state, patient, averaging, epoch_writer(run, twin, listener)),
     ]
     held_out = validation and (validation.images[..., np.newaxis], targets(validation.labels))
     listener.on_start(state.epochs_done, config.training.epochs, batches.steps)
@@ -139,15 +139,16 @@ def train(
     if isinstance(ending, DivergedError):
         raise explain_divergence(ending, state, run)
 
-    finished = finished_model()
-    finished.set_weights(final_weights(config, state, model))
-    save_model(finished, run.model)
+    if ending:
+        state.save(run.state)  # before the model is: a model without a state is a finished run
+    twin.set_weights(final_weights(config, state, model))
+    save_model(twin, run.model)
     save_weights(run.model, run.weights)
     if legacy_h5:
-        save_legacy_h5(finished, run.legacy_h5)
+        save_legacy_h5(twin, run.legacy_h5)
     record_end(run, state, interrupted=ending is not None)
     return TrainingResult(
-        model=finished,
+        model=twin,
         epochs=state.epochs_done,
         best_epoch=state.best_epoch,
         seconds=sum(row["seconds"] for row in state.history),
@@ -185,11 +186,10 @@ def run_epochs(
 def read_result(config: Config, run: RunFolder) -> TrainingResult:
     """Give again what a finished run came to, for a process that died between training and report."""
     history = run.read_json(run.history_json)
-    monitor = config.training.monitor
     return TrainingResult(
         model=open_model(run.model),
         epochs=len(history),
-        best_epoch=find_best(history, f"val_{monitor}" if f"val_{monitor}" in history[0] else monitor),
+        best_epoch=best_epoch(history, config.training.monitor),
         seconds=sum(row["seconds"] for row in history),
         interrupted=False,
         peak_memory_gib=peak_memory_gib(),
@@ -220,13 +220,6 @@ def final_weights(config: Config, state: TrainingState, model: keras.Model) -> W
         weights: Weights = model.get_weights()
         return weights
     return state.best_weights if config.training.keep == "best" else state.last_weights
-
-
-def training_precision(config: Config) -> str:
-    """Give the dtype policy to train with; `auto` is bfloat16 where the hardware multiplies it."""
-    if config.training.precision != "auto":
-        return config.training.precision
-    return "mixed_bfloat16" if has_bfloat16() or keras.distribution.list_devices("gpu") else "float32"
 
 
 def fix_operation_order() -> None:

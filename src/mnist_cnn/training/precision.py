@@ -1,0 +1,35 @@
+"""Which numbers to train with, and on what."""
+
+from __future__ import annotations
+
+import keras
+
+from mnist_cnn.config import Config
+from mnist_cnn.environment import has_bfloat16
+
+
+def training_precision(config: Config) -> str:
+    """Give the dtype policy to train with; `auto` is bfloat16 where the hardware multiplies it."""
+    if config.training.precision != "auto":
+        return config.training.precision
+    on_accelerator = any(not device.lower().startswith("cpu") for device in devices())
+    return "mixed_bfloat16" if on_accelerator or has_bfloat16() else "float32"
+
+
+def devices() -> list[str]:
+    """Give the names of what the backend computes on, such as `CPU` or `GPU:0`."""
+    # `keras.distribution.list_devices` fails on torch, and on jax where there is no GPU.
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices()]
+    if backend == "jax":
+        import jax
+
+        return [f"{device.platform}:{device.id}" for device in jax.devices()]
+    if backend == "torch":
+        import torch
+
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
+    return ["cpu"]
