@@ -1,7 +1,8 @@
 """How long an epoch of the `batchnorm` network takes: stock `model.fit` on NumPy arrays against this package.
 
-Each measurement is a process of its own, and the variants take turns on the same cores, so that a machine whose
-speed drifts slows all of them. Prints medians over the rounds and ratios to stock.
+An epoch includes its validation, at the batch size that each side uses for it: in a notebook that of training, 64,
+in this package 1,000. Each measurement is a process of its own, and the variants take turns on the same cores, so
+that a machine whose speed drifts slows all of them. Prints medians over the rounds and ratios to stock.
 
     python benchmarks/epoch_time.py --data-dir DIR [--rounds 5] [--json]
 """
@@ -69,7 +70,9 @@ def in_own_process(variant: str, data_dir: Path | None) -> dict[str, float]:
     """Run one variant in a new process and read what it measured."""
     command = [sys.executable, __file__, "--variant", variant, *(["--data-dir", str(data_dir)] if data_dir else [])]
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    finished = subprocess.run(command, env=quiet, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    finished = subprocess.run(command, env=quiet, capture_output=True, text=True)
+    if finished.returncode:
+        sys.exit(finished.stderr)
     result: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
     return result
 
