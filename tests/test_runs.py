@@ -96,9 +96,9 @@ def test_no_two_files_of_a_run_share_a_place(tmp_path: Path) -> None:
 
 def test_one_run_is_trained_by_one_process(tmp_path: Path) -> None:
     run = create_run(tmp_path, "mine")
-    (run.root / ".state-abc.npz").write_bytes(b"half written by a process that was killed")
+    (run.root / ".partial-state-abc.npz").write_bytes(b"half written by a process that was killed")
     with lock_run(run):
-        assert not list(run.root.glob(".state*"))
+        assert not list(run.root.glob(".partial*"))
         with pytest.raises(InputError, match="another process"), lock_run(run):
             pass
     discard_run(run)

@@ -13,6 +13,8 @@ from typing import Any
 
 from mnist_cnn.errors import MnistCnnError
 
+PARTIAL = ".partial-"  # how temporary names begin, so that leftovers of a killed process can be told
+
 
 @contextlib.contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
@@ -27,7 +29,9 @@ def write_whole(path: Path) -> Iterator[Path]:
     partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix="".join(path.suffixes))
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f"{PARTIAL}{path.stem[:40]}-", suffix="".join(path.suffixes)
+        )
         os.close(handle)
         partial = Path(name)
         yield partial

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mnist_cnn.datasets.dataset import Dataset
     from mnist_cnn.metrics import Metrics, PairedTest
 
+GUESSING = 2.0  # times the share of right answers that guessing gives: up to that, little has been learnt
 SIGNIFICANT = 0.05  # p-values below are called more than chance
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "nadam": "Nadam", "rmsprop": "RMSprop", "sgd": "SGD"}
 
@@ -24,6 +25,11 @@ def verdict(measured: Metrics, dataset: Dataset) -> str:
     worst = measured.most_confused[0]
     times = "once" if worst.count == 1 else f"{worst.count:,} times"
     sentence = f"The model reads {right:,} of {images} right."
+    if right <= GUESSING * measured.n / len(dataset.class_names):
+        answers = [sum(column) for column in zip(*measured.confusion, strict=True)]
+        often = dataset.class_names[answers.index(max(answers))]
+        share = max(answers) / measured.n
+        return f"{sentence} That is little better than guessing: it answers {often} for {share:.0%} of them."
     if worst.count == 1:
         return f"{sentence} No confusion happens more than once."
     return f"{sentence} Most often it takes {worst.label} for {worst.predicted} ({times})."

@@ -16,8 +16,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mnist_cnn.errors import InputError, MnistCnnError, suggest
+from mnist_cnn.files import PARTIAL
 
 CONFIG_NAME = "config.toml"
+_NAME = re.compile(r"\w[\w .+-]{0,99}")
 _NUMBERED = re.compile(r"^(?P<name>.+)-(?P<number>\d{3,})$")
 
 
@@ -151,7 +153,7 @@ def create_run(parent: Path, name: str) -> RunFolder:
         InputError: `name` is no name for a folder.
         MnistCnnError: `parent` cannot be written.
     """
-    if not name or Path(name).name != name or "\\" in name:
+    if not _NAME.fullmatch(name):
         raise InputError(
             f"a run cannot be called {name!r}: its name becomes a folder's. Use letters, digits and dashes."
         )
@@ -185,7 +187,7 @@ def lock_run(run: RunFolder) -> Iterator[None]:
     except Timeout:
         raise InputError(f"another process is training {run.root}. Wait for it, or train a new run.") from None
     try:
-        for partial in run.root.rglob(".*-*"):  # the names under which `files` writes before it renames
+        for partial in run.root.rglob(f"{PARTIAL}*"):
             partial.unlink(missing_ok=True)
         yield
     finally:

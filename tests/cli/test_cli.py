@@ -140,7 +140,7 @@ def test_lists_are_one_object(verb: str, capsys: pytest.CaptureFixture[str]) -> 
         (["train", "--resume", "runs/none"], "there is no run"),
         (["train", "--resume", "runs/none", "--epochs", "3"], "cannot be changed"),
         (["train", "--dataset", "digits", "--recipe", "vgg", "--set", "model.arguments.filter=3"], "'filters'"),
-        (["trian"], "Did you mean 'train'?"),
+        (["trian"], "Did you mean 'train'? See"),
         (["evaluate", "none.keras", "--dataset", "digits"], "there is no model"),
         (["compare", "one"], "there is no run"),
     ],

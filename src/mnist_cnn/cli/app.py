@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import json
 import sys
 import traceback
@@ -57,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     0: done. 1: it failed. 2: the caller's mistake. 130: interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? where it has no sign
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         # --debug is taken before and after the verb.
@@ -77,7 +81,7 @@ def _show(error: Exception, words: Sequence[str]) -> None:
         traceback.print_exception(error)
     message = _message(error)
     if "--json" in words:
-        typer.echo(json.dumps({"error": message, "exit_code": _exit_code(error)}, ensure_ascii=False))
+        typer.echo(json.dumps({"error": message, "exit_code": _exit_code(error)}))
     error_console().print(f"Error: {message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -86,7 +90,8 @@ def _message(error: Exception) -> str:
         return "there is not enough memory for this. Use a smaller --batch-size or data set."
     match error:
         case TyperException():
-            return f"{error.format_message().rstrip('.')}. See: mnist-cnn --help"
+            message = error.format_message()
+            return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: mnist-cnn --help"
         case MnistCnnError():
             return str(error)
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _TRAINING_MODULES:

@@ -42,8 +42,12 @@ def resolve(name: str, data_dir: Path | None, terminal: Terminal) -> ResolvedDat
 
 def resolve_for_run(run: RunFolder, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset:
     """Find the data set of a run, with what had to be said loudly when the run began."""
+    known = run.read_json(run.environment)["data"] if run.environment.exists() else {"source": "", "notice": ""}
+    recorded = Path(known["source"])
+    if data_dir is None and known["source"] and recorded.is_dir():
+        data_dir = recorded  # where --data-dir led when the run began
     data = resolve(load_recipe(str(run.config)).data.dataset, data_dir, terminal)
-    notice = run.read_json(run.environment)["data"]["notice"] if run.environment.exists() else ""
+    notice = known["notice"]
     if not notice or data.notice:
         return data
     terminal.warn(notice)

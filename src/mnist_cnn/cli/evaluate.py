@@ -33,6 +33,12 @@ def evaluate(
     if output:
         _check_output(output)
     run = RunFolder(model)
+    if not model.exists():
+        raise InputError(
+            f"there is no model {model}. Give a run folder or a .keras file; train one with: mnist-cnn train"
+        )
+    if run.config.exists() and not run.model.exists():
+        raise InputError(f"{model} is not finished. Go on with: mnist-cnn train --resume {model}")
     if dataset is None and run.config.exists():
         data = resolve_for_run(run, data_dir, terminal)
     else:
@@ -45,13 +51,22 @@ def evaluate(
 
     network = open_model(model)
     predictions = predict(network, data.load(split))
+    command = f"mnist-cnn evaluate {model} --dataset {data.name}"
     known = run.read_json(run.metrics)["training"] if run.metrics.exists() else {}
     if output:
-        report_result(RunFolder(output), network, predictions, terminal, training=known, trained_in=run)
+        report_result(
+            RunFolder(output),
+            network,
+            predictions,
+            terminal,
+            training=known,
+            trained_in=run if model.is_dir() else None,
+            command=command,
+        )
     elif run.config.exists() and dataset is None and split == "test":
         report_result(run, network, predictions, terminal, training=known)
     else:
-        record = metrics_record(gather(run, network, predictions, known, ""))
+        record = metrics_record(gather(run, network, predictions, known, command))
         show_metrics(record, terminal)
         terminal.finish(record)
 

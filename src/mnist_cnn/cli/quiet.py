@@ -8,6 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mnist_cnn.errors import InputError, suggest
+
+_BACKENDS = ("tensorflow", "jax", "torch")
+
 
 def start_keras() -> None:
     """Import Keras, and its TensorFlow backend where that is in use, with their start-up messages held back.
@@ -15,6 +19,9 @@ def start_keras() -> None:
     TensorFlow's native code writes to file descriptor 2 before any setting can silence it. What it wrote is shown
     where the import fails; set TF_CPP_MIN_LOG_LEVEL=0 to see it always.
     """
+    backend = os.environ.get("KERAS_BACKEND", _BACKENDS[0])
+    if backend not in _BACKENDS:
+        raise InputError(f"there is no Keras backend {backend!r} ($KERAS_BACKEND). {suggest(backend, _BACKENDS)}")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         import keras
 
@@ -36,7 +43,7 @@ def _native_messages_held_back() -> Iterator[None]:
         os.dup2(messages.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             messages.seek(0)
             os.write(kept, messages.read())
             raise

@@ -21,11 +21,12 @@ def report_result(
     terminal: Terminal,
     training: Mapping[str, Any],
     trained_in: RunFolder | None = None,
+    command: str = "",
 ) -> None:
     """Write the report into `run` and show its headline."""
     from mnist_cnn.report import write_report
 
-    report = write_report(run, model, predictions, training, trained_in=trained_in)
+    report = write_report(run, model, predictions, training, command=command, trained_in=trained_in)
     record = run.read_json(run.metrics)
     show_metrics(record, terminal)
     if predictions.dataset.notice:

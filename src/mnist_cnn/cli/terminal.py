@@ -59,7 +59,7 @@ class Terminal:
     def finish(self, result: Mapping[str, Any]) -> None:
         """Print the result as the one JSON object, where that was asked for."""
         if self._json_only:
-            typer.echo(json.dumps(result, ensure_ascii=False, default=str))
+            typer.echo(json.dumps(result, default=str))
 
     @contextmanager
     def download_bar(self) -> Iterator[Any]:

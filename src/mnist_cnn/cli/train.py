@@ -94,8 +94,10 @@ def train(
     try:
         with lock_run(run):
             _train_and_report(config, data, run, terminal, {"tensorboard": tensorboard, "legacy_h5": legacy_h5})
-    except BaseException:
+    except BaseException as error:
         discard_run(run)
+        if isinstance(error, KeyboardInterrupt) and run.config.exists():
+            terminal.warn(f"Interrupted; {run.root} is safe. Go on with: mnist-cnn train --resume {run.root}")
         raise
 
 

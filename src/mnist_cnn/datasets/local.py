@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.datasets.folder import read_folder
 from mnist_cnn.datasets.idx import read_idx
@@ -15,7 +17,6 @@ from mnist_cnn.errors import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
 _IMAGES = re.compile(r"^(?P<set>.*?)-?images[-.]idx3-ubyte(\.gz)?$")

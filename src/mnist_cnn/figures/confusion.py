@@ -37,7 +37,7 @@ def confusion_matrix(cells: NDArray[Any], class_names: Sequence[str]) -> Figure:
     errors and would drown them. The scale is a square root, so that a single error can still be seen beside
     many.
     """
-    side = 1.3 + 0.38 * len(class_names)
+    side = max(1.3 + 0.38 * len(class_names), 3.6)  # the title needs some width
     figure = Figure(figsize=(side, side - 0.1))
     axes = figure.subplots()
     _draw_cells(axes, cells)

@@ -117,7 +117,9 @@ def saliency_overlays(
         top, bottom = grid[:, column]
         show_digit(top, image)
         colour = RIGHT if label == guess else WRONG
-        top.set_title(f"read as {shorten(class_names[guess], 9)}", fontsize=8, color=colour, loc="center", pad=3)
+        name = class_names[guess]
+        title = f"read as {name}" if len(name) <= 3 else shorten(name, 11)
+        top.set_title(title, fontsize=8, color=colour, loc="center", pad=3)
         _overlay(bottom, image, drop)
         bottom.set_xlabel(f"up to −{100 * max(float(drop.max()), 0):.0f} pts", fontsize=7.5, labelpad=2)
     grid[0, 0].set_ylabel("image", color=MUTED)

@@ -41,7 +41,7 @@ def record_start(config: Config, dataset: Dataset, run: RunFolder, precision: st
         if begun_with != checksum:
             raise InputError(
                 f"{run.root} was begun with other training data (SHA-256 {begun_with[:12]}…, now {checksum[:12]}…). "
-                "Give the same data with --data-dir, or train a new run."
+                f"Restore the data at {known['data']['source']}, or train a new run."
             )
         for outdated in (run.report, run.metrics, run.model_card):
             outdated.unlink(missing_ok=True)
