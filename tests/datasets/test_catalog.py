@@ -274,10 +274,17 @@ def test_idx_files_that_do_not_fit_are_refused(original: Path) -> None:
 
 
 def test_more_classes_than_digits_are_counted_in_train(bare_machine: Path) -> None:
-    for split, labels in (("train", [0, 11]), ("test", [0, 1])):
-        write_idx(bare_machine / "x" / f"{split}-images-idx3-ubyte", np.zeros((2, 28, 28), np.uint8))
+    for split, labels in (("train", range(12)), ("test", [0, 1])):
+        write_idx(bare_machine / "x" / f"{split}-images-idx3-ubyte", np.zeros((len(labels), 28, 28), np.uint8))
         write_idx(bare_machine / "x" / f"{split}-labels-idx1-ubyte", np.array(labels, np.uint8))
     assert len(load_dataset(bare_machine / "x", split="test").class_names) == 12
+
+
+def test_a_label_far_from_all_others_is_out_of_range(bare_machine: Path) -> None:
+    write_idx(bare_machine / "x-images-idx3-ubyte", np.zeros((3, 28, 28), np.uint8))
+    write_idx(bare_machine / "x-labels-idx1-ubyte", np.array([0, 255, 1], np.uint8))
+    with pytest.raises(DataError, match=r"label 255 \(image 1\) is out of range"):
+        load_dataset(bare_machine / "x-images-idx3-ubyte")
 
 
 @pytest.mark.mnist
