@@ -60,6 +60,7 @@ def show_metrics(record: Mapping[str, Any], terminal: Terminal) -> None:
         rows.append(("most confused", ", ".join(pairs)))
     terminal.table(["measure", f"{record['dataset']} {record['split']} set"], rows)
     classes = [
-        [each["name"], *(each[key] for key in ("precision", "recall", "f1", "support"))] for each in record["classes"]
+        [each["name"], *(f"{each[key]:.4f}" for key in ("precision", "recall", "f1")), each["support"]]
+        for each in record["classes"]
     ]
     terminal.table(["class", "precision", "recall", "F1", "images"], classes)
