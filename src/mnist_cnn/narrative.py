@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mnist_cnn.datasets.dataset import Dataset
     from mnist_cnn.metrics import Metrics, PairedTest
 
-GUESSING = 2.0  # times the share of right answers that guessing gives: up to that, little has been learnt
+GUESSING = 1.3  # times the share of right answers that guessing gives: up to that, little has been learnt
 SIGNIFICANT = 0.05  # p-values below are called more than chance
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "nadam": "Nadam", "rmsprop": "RMSprop", "sgd": "SGD"}
 

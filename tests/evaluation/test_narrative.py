@@ -32,6 +32,7 @@ def judged(labels: list[int], predicted: list[int]) -> tuple[metrics.Metrics, Da
             "reads 2 of 4 test images of few right. Most often it takes b for c (2 times).",
         ),
         ([0, 1], [1, 1], "reads 1 of 2 test images of few right. No confusion happens more than once."),
+        ([0, 1, 2], [2, 2, 2], "That is little better than guessing: it answers c for 100% of them."),
     ],
 )
 def test_verdict(labels: list[int], predicted: list[int], sentence: str) -> None:
