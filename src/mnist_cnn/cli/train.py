@@ -76,6 +76,8 @@ def train(
     }
     changes = {key: value for key, value in flags.items() if value is not None}
     changes |= dict(parse_setting(text) for text in settings or [])
+    if init_from and (ignored := [key for key in changes if key.startswith(("model.arch", "model.arg"))]):
+        raise InputError(f"--init-from brings its own network, so {ignored[0]} cannot be set. Leave one of them out.")
     if resume:
         given = [*(word for word, value in (("--recipe", recipe), ("--name", name)) if value), *changes]
         _refuse_changes(given)
