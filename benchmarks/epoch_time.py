@@ -52,6 +52,7 @@ def main() -> None:
     for row in rows:
         print(
             f"{row['variant']:40}  {row['seconds']:6.2f} s an epoch  {row['speedup']:5.2f} × stock  "
+            f"{row['cpu_seconds']:6.2f} s of processor  "
             f"{row['peak_memory_gib']:.2f} GiB"
         )
 

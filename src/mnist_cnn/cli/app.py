@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from mnist_cnn.cli import augment, compare, data, evaluate, explore, recipes, train
 from mnist_cnn.cli.terminal import INTERRUPTED, error_console
-from mnist_cnn.errors import MissingExtraError, MnistCnnError
+from mnist_cnn.errors import MissingExtraError, MnistCnnError, first_line
 
 _TRAINING_MODULES = {"keras", "tensorflow", "sklearn", "scipy", "matplotlib", "jinja2", "httpx", "tenacity"}
 
@@ -98,8 +98,7 @@ def _message(error: Exception) -> str:
             return str(MissingExtraError(str(error.name), "train"))
         case OSError():
             return f"{error}. Check the path, its permissions and the free space."
-    first_line = (str(error).strip() or "no message").splitlines()[0]
-    return f"unexpected {type(error).__name__}: {first_line}. Run again with --debug, and report it."
+    return f"unexpected {type(error).__name__}: {first_line(error)}. Run again with --debug, and report it."
 
 
 def _exit_code(error: Exception) -> int:

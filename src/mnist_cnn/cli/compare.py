@@ -24,7 +24,7 @@ def compare(
         terminal.table(["setting", *comparison.runs], _rows(comparison.settings), title="Settings that differ")
     terminal.table(["metric", *comparison.runs], _rows(comparison.metrics), title="Metrics")
     for other in comparison.tests:
-        terminal.say(f"{other.summary}")
+        terminal.say(other.summary)
     terminal.finish(comparison.as_dict())
 
 
