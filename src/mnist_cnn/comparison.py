@@ -80,22 +80,20 @@ def _differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...
 def _test(
     first: RunFolder, other: RunFolder, first_record: Mapping[str, Any], record: Mapping[str, Any]
 ) -> PairedComparison:
-    reason = _why_not(first, other, first_record, record)
-    if reason:
-        return PairedComparison(other.name, None, reason, f"{first.name} and {other.name} are not tested: {reason}.")
-    labels, probabilities = read_predictions(first.predictions)
-    _, other_probabilities = read_predictions(other.predictions)
-    test = paired_test(labels, probabilities.argmax(axis=1), other_probabilities.argmax(axis=1))
-    return PairedComparison(other.name, test, "", narrative.paired(first.name, other.name, test))
-
-
-def _why_not(first: RunFolder, other: RunFolder, first_record: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     if first_record.get("sha256") != record.get("sha256"):
-        return (
+        reason = (
             f"{first.name} was measured on {first_record.get('dataset')} ({first_record.get('n')} images), "
             f"{other.name} on {record.get('dataset')} ({record.get('n')} images), "
             "and a paired test needs the same images"
         )
-    if not np.array_equal(read_predictions(first.predictions)[0], read_predictions(other.predictions)[0]):
-        return "their predictions.csv hold different labels"
-    return ""
+        return _untested(first, other, reason)
+    labels, probabilities = read_predictions(first.predictions)
+    other_labels, other_probabilities = read_predictions(other.predictions)
+    if not np.array_equal(labels, other_labels):
+        return _untested(first, other, "their predictions.csv hold different labels")
+    test = paired_test(labels, probabilities.argmax(axis=1), other_probabilities.argmax(axis=1))
+    return PairedComparison(other.name, test, "", narrative.paired(first.name, other.name, test))
+
+
+def _untested(first: RunFolder, other: RunFolder, reason: str) -> PairedComparison:
+    return PairedComparison(other.name, None, reason, f"{first.name} and {other.name} are not tested: {reason}.")
