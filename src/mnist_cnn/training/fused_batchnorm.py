@@ -1,9 +1,9 @@
 """Batch normalisation in one fused operation, in place of Keras' chain of element-wise ones (TensorFlow only).
 
 Keras 3 normalises with separate subtract, multiply and add operations, and in float32 whatever the precision. On a
-CPU each of them is a walk through memory, and together they take a third of the `batchnorm` network's epoch in
-float32 and more than half of it in bfloat16 (`benchmarks/epoch_time.py`). TensorFlow's fused kernel computes the
-same function. Only how the layer runs changes: the model stays a plain Keras model, and so does its file.
+CPU each of them is a walk through memory (`benchmarks/epoch_time.py` compares whole epochs). TensorFlow's fused
+kernel computes the same function. Only how the layer runs changes: the model stays a plain Keras model, and so does
+its file.
 """
 
 from __future__ import annotations
