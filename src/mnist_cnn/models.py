@@ -136,8 +136,37 @@ def resnet(
     return keras.Model(image, _probabilities(x, classes), name="resnet")
 
 
+def light(
+    classes: int,
+    *,
+    filters: Sequence[int] = (16, 32, 64, 64),
+    dropout: float = 0.1,
+) -> keras.Model:
+    """The fewest operations that still read well: 2.1 million multiply-adds an image, a third of `batchnorm`'s.
+
+    Strides come first, because a convolution at 28×28 costs four times the same one at 14×14; channels are multiples
+    of 16, because that is how many float32 numbers a processor with AVX-512 multiplies at once.
+
+    Args:
+        classes: Number of outputs.
+        filters: Channels of the 5×5 stem and the 3×3 convolutions after it; the first two have stride 2, the last
+            sees only whole neighbourhoods (no padding).
+        dropout: Share of features dropped before the output while training.
+    """
+    image, x = _scaled_image()  # (B, 28, 28, 1)
+    last = len(filters) - 1
+    for index, channels in enumerate(filters):
+        stride = 2 if index < 2 else 1
+        padding = "valid" if index == last and index > 1 else "same"
+        # (B, 14, 14, ·), (B, 7, 7, ·) …, (B, 5, 5, ·)
+        x = _convolution(x, channels, stride, kernel=3 if index else 5, padding=padding)
+    x = layers.GlobalAveragePooling2D()(x)  # (B, filters[-1])
+    x = layers.Dropout(dropout)(x)
+    return keras.Model(image, _probabilities(x, classes), name="light")
+
+
 ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
-    function.__name__: function for function in (conv3, batchnorm, vgg, resnet)
+    function.__name__: function for function in (conv3, batchnorm, vgg, resnet, light)
 }
 
 
@@ -208,9 +237,9 @@ def _probabilities(x: Tensor, classes: int) -> Tensor:
     return layers.Dense(classes, activation="softmax", dtype="float32")(x)
 
 
-def _convolution(x: Tensor, channels: int, stride: int = 1) -> Tensor:
+def _convolution(x: Tensor, channels: int, stride: int = 1, *, kernel: int = 3, padding: str = "same") -> Tensor:
     # Normalisation has a shift of its own, so the convolution needs no bias (Ioffe & Szegedy 2015, section 3.2).
-    x = layers.Conv2D(channels, 3, strides=stride, padding="same", use_bias=False)(x)
+    x = layers.Conv2D(channels, kernel, strides=stride, padding=padding, use_bias=False)(x)
     x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
     return layers.ReLU()(x)
 
