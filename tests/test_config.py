@@ -55,7 +55,7 @@ def test_every_setting_comes_back_from_a_file(tmp_path: Path) -> None:
             "model": {"architecture": "vgg", "arguments": {"filters": [4, 8], "dropout": 0.5}, "init_from": "a.keras"},
             "augmentation": {"rotation": 1.5, "flip_vertical": True},
             "optimizer": {"name": "sgd", "weight_decay": 1e-4, "momentum": 0.0},
-            "training": {"epochs": 3, "loss": "one-hot", "label_smoothing": 0.1, "keep": "last", "deterministic": True},
+            "training": {"epochs": 3, "loss": "one-hot", "label_smoothing": 0.1, "strangers": 0.2},
         },
         "here",
     )

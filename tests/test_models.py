@@ -15,6 +15,7 @@ TINY: dict[str, dict[str, Any]] = {
     "batchnorm": {"filters": [4, 8], "dense": 16},
     "vgg": {"filters": [4, 8]},
     "resnet": {"stem": 4, "filters": [4, 8], "blocks": 1},
+    "light": {"filters": [4, 8, 8]},
 }
 
 

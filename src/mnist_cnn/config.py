@@ -95,8 +95,6 @@ class TrainingConfig:
     loss: Literal["sparse", "one-hot"] = "sparse"  # the same cross-entropy on two forms of the label
     label_smoothing: Fraction = 0.0
     strangers: Fraction = 0.0  # share of an epoch's images replaced by pictures that are no digits, labelled "any"
-    teachers: list[str] = dataclasses.field(default_factory=list)  # runs or .keras files to learn from: distillation
-    teacher_weight: Annotated[float, Field(ge=0, le=1)] = 0.7  # of the teachers' probabilities; the label has the rest
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "auto"  # auto: bfloat16 where the processor has it
     monitor: Literal["loss", "accuracy"] = "loss"  # the validation result that decides which epoch is best
     keep: Literal["best", "last"] = "best"  # which epoch's weights become the model
@@ -132,10 +130,10 @@ class Config:
             raise InputError(
                 f"label_smoothing = {self.training.label_smoothing} needs one-hot labels. Use loss = 'one-hot'."
             )
-        if (self.training.strangers or self.training.teachers) and self.training.loss != "one-hot":
+        if self.training.strangers and self.training.loss != "one-hot":
             raise InputError(
-                "strangers and teachers give each class its own probability, which a single label cannot say. "
-                "Use loss = 'one-hot'."
+                f"strangers = {self.training.strangers} needs one-hot labels: what is no digit belongs to every class "
+                "alike. Use loss = 'one-hot'."
             )
         if self.model.freeze != "nothing" and not self.model.init_from:
             raise InputError("freeze = 'features' needs a trained model to freeze. Name one with init_from.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ _AHEAD = 4096  # images distorted in one go, while earlier batches train
 _PREFETCH = 8  # batches kept ready
 
 Batch = tuple[NDArray[np.uint8], NDArray[Any]]
-Teacher = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # images [n, 28, 28, 1] to probabilities [n, classes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +34,6 @@ class Batches:
     augmentation: AugmentationConfig
     seed: int
     strangers: float = 0.0  # share of the images replaced by pictures that are no digits; targets are one-hot then
-    teacher: Teacher | None = None  # asked about every image as the student sees it; targets are one-hot then
-    teacher_weight: float = 0.0  # of its answer, 0 … 1; the target has the rest
 
     @property
     def steps(self) -> int:
@@ -53,9 +50,9 @@ class Batches:
             replaced = self._choose_strangers(len(chosen), random)
             images = self._with_strangers(self.images[chosen], replaced, random)
             images = augment(images, self.augmentation, random)[..., np.newaxis]
-            targets = self._ask_teacher(images, self.targets[chosen])
+            targets = self.targets[chosen]
             if len(replaced):
-                targets[replaced] = 1 / targets.shape[1]  # every class is equally wrong, whatever the teacher thinks
+                targets[replaced] = 1 / targets.shape[1]  # every class is equally wrong
             for first in range(0, len(chosen), self.batch_size):
                 rows = slice(first, first + self.batch_size)
                 yield images[rows], targets[rows]
@@ -71,13 +68,6 @@ class Batches:
         if len(replaced):
             images[replaced] = draw_strangers(len(replaced), self.images, random)  # `images` is a copy already
         return images
-
-    def _ask_teacher(self, images: NDArray[np.uint8], targets: NDArray[Any]) -> NDArray[Any]:
-        """Mix into the targets what the teacher sees in the very same distorted images (Beyer et al. 2022)."""
-        if self.teacher is None:
-            return targets
-        answer = self.teacher(images)
-        return np.asarray(targets + self.teacher_weight * (answer - targets), dtype=targets.dtype)
 
     def stream(self, first_epoch: int) -> Iterator[Batch]:
         """Give one epoch after the other, without end."""

@@ -36,7 +36,6 @@ from mnist_cnn.training.optimizers import build_optimizer
 from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.records import catch_up, epoch_writer, record_end, record_start
 from mnist_cnn.training.state import TrainingState, Weights, restore_variables
-from mnist_cnn.training.teacher import open_teacher
 from mnist_cnn.training.transfer import adapt_model
 
 _STEPS_PER_EXECUTION = 16  # at most: batches between two looks at progress and Ctrl-C
@@ -101,8 +100,6 @@ def train(
         config.augmentation,
         config.training.seed,
         config.training.strangers,
-        open_teacher(config.training.teachers, classes),
-        config.training.teacher_weight,
     )
 
     precision = training_precision(config)
