@@ -139,28 +139,28 @@ def resnet(
 def light(
     classes: int,
     *,
-    filters: Sequence[int] = (16, 32, 64, 64),
-    dropout: float = 0.1,
+    filters: Sequence[int] = (16, 32, 64, 64, 64),
+    dropout: float = 0.3,
 ) -> keras.Model:
-    """The fewest operations that still read well: 2.1 million multiply-adds an image, a third of `batchnorm`'s.
+    """The fewest operations that still read well: 2.0 million multiply-adds an image, a third of `batchnorm`'s.
 
     Strides come first, because a convolution at 28×28 costs four times the same one at 14×14; channels are multiples
-    of 16, because that is how many float32 numbers a processor with AVX-512 multiplies at once.
+    of 16, because that is how many float32 numbers a processor with AVX-512 multiplies at once. The last maps go into
+    the output as they are: where in the picture a stroke lies costs 16,000 operations to know, and is worth it.
 
     Args:
         classes: Number of outputs.
-        filters: Channels of the 5×5 stem and the 3×3 convolutions after it; the first two have stride 2, the last
-            sees only whole neighbourhoods (no padding).
+        filters: Channels of the 5×5 stem and the 3×3 convolutions after it. The first two have stride 2; of the
+            others, every second one pads, the rest see whole neighbourhoods only.
         dropout: Share of features dropped before the output while training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
-    last = len(filters) - 1
     for index, channels in enumerate(filters):
-        stride = 2 if index < 2 else 1
-        padding = "valid" if index == last and index > 1 else "same"
-        # (B, 14, 14, ·), (B, 7, 7, ·) …, (B, 5, 5, ·)
-        x = _convolution(x, channels, stride, kernel=3 if index else 5, padding=padding)
-    x = layers.GlobalAveragePooling2D()(x)  # (B, filters[-1])
+        strided = index < 2
+        padding = "same" if strided or index % 2 else "valid"
+        # (B, 14, 14, ·), (B, 7, 7, ·), (B, 5, 5, ·), (B, 5, 5, ·), (B, 3, 3, ·)
+        x = _convolution(x, channels, 2 if strided else 1, kernel=3 if index else 5, padding=padding)
+    x = layers.Flatten()(x)  # (B, 3 * 3 * filters[-1])
     x = layers.Dropout(dropout)(x)
     return keras.Model(image, _probabilities(x, classes), name="light")
 
