@@ -97,8 +97,10 @@ def test_no_two_files_of_a_run_share_a_place(tmp_path: Path) -> None:
 def test_one_run_is_trained_by_one_process(tmp_path: Path) -> None:
     run = create_run(tmp_path, "mine")
     (run.root / ".partial-state-abc.npz").write_bytes(b"half written by a process that was killed")
+    (run.root / ".partial-saved_model").mkdir(parents=True)
+    (run.root / ".partial-saved_model" / "half.pb").write_bytes(b"half")
     with lock_run(run):
-        assert not list(run.root.glob(".partial*"))
+        assert not list(run.root.rglob(".partial*"))
         with pytest.raises(InputError, match="another process"), lock_run(run):
             pass
     discard_run(run)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,11 @@ class RunFolder:
         return self.root / "exploration"
 
     @property
+    def exports(self) -> Path:
+        """Folder of the model in other formats (on request)."""
+        return self.root / "exports"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that trains."""
         return self.root / ".lock"
@@ -188,7 +194,10 @@ def lock_run(run: RunFolder) -> Iterator[None]:
         raise InputError(f"another process is training {run.root}. Wait for it, or train a new run.") from None
     try:
         for partial in run.root.rglob(f"{PARTIAL}*"):
-            partial.unlink(missing_ok=True)
+            if partial.is_dir():
+                shutil.rmtree(partial, ignore_errors=True)
+            else:
+                partial.unlink(missing_ok=True)
         yield
     finally:
         lock.release()  # the file stays: whoever waits for it would lock a name that is gone

@@ -26,7 +26,7 @@ def start_keras() -> None:
         import keras
 
         return
-    with _native_messages_held_back():
+    with native_messages_held_back():
         import keras
 
         if keras.backend.backend() == "tensorflow":
@@ -36,7 +36,8 @@ def start_keras() -> None:
 
 
 @contextmanager
-def _native_messages_held_back() -> Iterator[None]:
+def native_messages_held_back() -> Iterator[None]:
+    """Hold back what libraries write to the standard error stream past Python, and show it where the work fails."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as messages:

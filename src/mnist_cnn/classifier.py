@@ -1,0 +1,282 @@
+"""This project's training as a scikit-learn classifier, for pipelines, cross-validation and parameter searches.
+
+A fitted one holds its network as the bytes of an ONNX file: it pickles and copies like any estimator, and predicts
+without Keras.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import math
+import numbers
+import random
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override
+from mnist_cnn.datasets.dataset import IMAGE_SIZE, Dataset
+from mnist_cnn.errors import MissingExtraError
+from mnist_cnn.history import Row
+from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.runs import create_run
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.utils import check_random_state
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise MissingExtraError("scikit-learn", "train") from error
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+AUTO = "auto"
+_FEW = 10_000  # images; with fewer, the default recipe's epochs are too few steps
+_BOX = 20  # pixels: MNIST fits its digits into 20×20, which leaves distortions room to move them
+_FULL_INK = 255
+_PORTION = 1000  # images prepared and predicted in one go
+_KERAS = threading.Lock()  # Keras' seed and dtype policy belong to the process: one training at a time
+
+
+class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """A convolutional network, trained by one of this project's recipes.
+
+    Images are flat rows [n, h·w] or pictures [n, h, w] or [n, h, w, 1], in any range of values: the smallest value
+    that `fit` sees becomes the background, 0, and the largest full ink, 255, so ink must be what is large. Flat rows
+    are taken for squares; where their length is no square number, background fills up the next one, so that any table
+    of numbers can be learnt, if not well. Pictures that are not 28×28 are scaled whole, their aspect kept: larger
+    ones to 28×28, smaller ones into the 20×20 in which MNIST has its digits.
+
+    Args:
+        recipe: A recipe's name or the path of its TOML file; `auto` is `quick`, or `small` below 10,000 images.
+        epochs: Passes over the images; None for the recipe's own number.
+        validation: Share of the images, 0 to below 1, held out to choose the best epoch by, where the recipe does so.
+            With 0, the network learns from all of them.
+        settings: Any setting of the recipe by its dotted name, such as `{"training.batch_size": 64}`. They win over
+            the other parameters.
+        random_state: An integer fixes initial weights, the order of images and their distortions: the same fit gives
+            the same network, bit for bit on the same machine (for which TensorFlow's operations become deterministic
+            in the whole process, at some cost in speed). None draws new ones for each fit, at full speed.
+
+    Attributes:
+        classes_: The labels, sorted; of any kind that scikit-learn takes.
+        model_: The network as the bytes of an ONNX file: float32 `image` [n, 28, 28, 1], grey levels 0 … 255 →
+            float32 `probabilities` [n, k]. Written to a file, `Recognizer.load` reads it; as that brings every image
+            into MNIST's form, it reads best where `fit` was given images in this form.
+        history_: One row per finished epoch: loss, accuracy, learning rate, seconds.
+        value_range_: The smallest and the largest value that `fit` saw.
+        image_shape_: Height and width of the pictures that `fit` was given.
+        n_features_in_: How many pixels they have, or how long the flat rows are.
+    """
+
+    def __init__(
+        self,
+        recipe: str = AUTO,
+        *,
+        epochs: int | None = None,
+        validation: float = 0.0,
+        settings: Mapping[str, Any] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.recipe = recipe
+        self.epochs = epochs
+        self.validation = validation
+        self.settings = settings
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> DigitClassifier:  # noqa: N803 - scikit-learn's name
+        """Train on images `X` with labels `y` [n]; a fit that fails or is interrupted leaves the estimator as it was.
+
+        Raises:
+            ValueError: Images and labels do not fit together, are no numbers, or belong to fewer than 2 classes.
+            InputError: A parameter is unknown or out of range.
+            DivergedError: The loss became no number.
+            KeyboardInterrupt: Ctrl-C was pressed.
+        """
+        before = vars(self).copy()
+        try:
+            self._fit(X, y)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803
+        """Give the probability of each class, float32 [n, k], in the order of `classes_`.
+
+        Raises:
+            NotFittedError: `fit` comes first.
+            ValueError: The images have another size than those that `fit` was given, or are no numbers.
+        """
+        check_is_fitted(self)
+        self._check_shape(X)
+        rows = validate_data(self, _flat(X), reset=False)
+        # Opened anew each time: it takes milliseconds, and sessions can be neither pickled nor carried into a fork.
+        session = onnxruntime.InferenceSession(self.model_, providers=["CPUExecutionProvider"])
+        return np.concatenate([_run(session, self._to_images(portion)) for portion in _portions(rows)])
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
+        """Give the most probable label of each image, [n].
+
+        Raises:
+            NotFittedError: `fit` comes first.
+            ValueError: The images have another size than those that `fit` was given, or are no numbers.
+        """
+        probabilities = self.predict_proba(X)
+        labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        return labels
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _fit(self, X: ArrayLike, y: ArrayLike) -> None:  # noqa: N803
+        rows, labels = validate_data(self, _flat(X), y)
+        check_classification_targets(labels)
+        self.classes_, numbered = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y holds 1 class, {self.classes_.tolist()}; a classifier needs at least 2 to tell apart.")
+        self.image_shape_ = _picture_shape(X) or _smallest_square(rows.shape[1])
+        self.value_range_ = float(rows.min()), float(rows.max())
+        dataset = Dataset(
+            name="fit",
+            split="train",
+            images=np.concatenate([self._to_images(portion) for portion in _portions(rows)]),
+            labels=numbered.astype(np.int64),
+            class_names=tuple(str(label) for label in self.classes_),
+            source="the images given to fit",
+        )
+        self.model_, self.history_ = _train(self._config(len(rows)), dataset)
+
+    def _config(self, count: int) -> Config:
+        """Give the recipe for `count` images, with this estimator's parameters in it."""
+        fitting = DEFAULT_SMALL_RECIPE if count < _FEW else DEFAULT_RECIPE
+        changes: dict[str, Any] = {
+            "data.validation": self.validation,
+            "training.seed": _seed(self.random_state),
+            "training.deterministic": self.random_state is not None,
+        }
+        if self.epochs is not None:
+            changes["training.epochs"] = self.epochs
+        changes |= self.settings or {}
+        recipe = load_recipe(fitting if self.recipe == AUTO else self.recipe)
+        return override(recipe, {name: _plain(value) for name, value in changes.items()})
+
+    def _check_shape(self, X: ArrayLike) -> None:  # noqa: N803
+        """Refuse pictures that have as many pixels as those of `fit`, but another shape."""
+        shape = _picture_shape(X)
+        if shape and shape != self.image_shape_:
+            height, width = self.image_shape_
+            raise ValueError(
+                f"the pictures are {shape[0]}×{shape[1]}, but fit was given {height}×{width}. Scale them to that."
+            )
+
+    def _to_images(self, rows: NDArray[Any]) -> NDArray[np.uint8]:
+        """Bring flat rows [n, f] of any numbers into MNIST's form: uint8 [n, 28, 28]."""
+        low, high = self.value_range_
+        gain = _FULL_INK / (high - low) if high > low else 0.0
+        grey = np.clip((rows - low) * gain, 0, _FULL_INK).astype(np.float32)
+        height, width = self.image_shape_
+        missing = height * width - rows.shape[1]
+        pictures = np.pad(grey, [(0, 0), (0, missing)]).reshape(-1, height, width)
+        if (height, width) != (IMAGE_SIZE, IMAGE_SIZE):
+            pictures = np.stack([scale_picture(picture) for picture in pictures])
+        return np.rint(pictures).astype(np.uint8)
+
+
+def _train(config: Config, dataset: Dataset) -> tuple[bytes, list[Row]]:
+    """Train in a folder that is gone afterwards, and give the network as ONNX and its history."""
+    # Keras costs seconds to import, and whoever only predicts needs none of it.
+    from mnist_cnn.export.onnx_graph import to_onnx
+    from mnist_cnn.training.train import train
+
+    with _KERAS, _global_generators_kept(), tempfile.TemporaryDirectory(prefix="mnist-cnn-") as folder:
+        run = create_run(Path(folder), "fit")
+        result = train(config, dataset, run)
+        if result.interrupted:
+            raise KeyboardInterrupt
+        return to_onnx(result.model, _describe(config, dataset)), run.read_json(run.history_json)
+
+
+def _describe(config: Config, dataset: Dataset) -> ModelMetadata:
+    return ModelMetadata(
+        class_names=dataset.class_names,
+        dataset=f"{len(dataset)} images given to DigitClassifier",
+        architecture=config.model.architecture,
+        package_version=importlib.metadata.version("mnist-cnn"),
+    )
+
+
+@contextlib.contextmanager
+def _global_generators_kept() -> Iterator[None]:
+    """Put Python's and NumPy's global generators back: Keras seeds them, and they are the caller's."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the old one is what is kept
+    try:
+        yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)  # noqa: NPY002
+
+
+def _run(session: onnxruntime.InferenceSession, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Give the probabilities [n, k] of images [n, 28, 28]."""
+    probabilities: NDArray[np.float32] = session.run(None, {"image": images[..., np.newaxis].astype(np.float32)})[0]
+    return probabilities
+
+
+def _portions(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    return (rows[start : start + _PORTION] for start in range(0, len(rows), _PORTION))
+
+
+def _flat(X: ArrayLike) -> Any:  # noqa: N803
+    """Give pictures as flat rows; anything else goes to scikit-learn's checks as it is."""
+    shape = _picture_shape(X)
+    return np.asarray(X).reshape(-1, math.prod(shape)) if shape else X
+
+
+def _picture_shape(X: ArrayLike) -> tuple[int, int] | None:  # noqa: N803
+    """Give the height and width of pictures [n, h, w] or [n, h, w, 1]; None for anything else."""
+    shape = X.shape if hasattr(X, "shape") else np.shape(np.asarray(X))
+    if len(shape) not in (3, 4):
+        return None
+    _, height, width, *channels = shape
+    return (height, width) if height * width and channels in ([], [1]) else None
+
+
+def _smallest_square(pixels: int) -> tuple[int, int]:
+    side = math.isqrt(pixels - 1) + 1
+    return side, side
+
+
+def scale_picture(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fit a whole picture [h, w], 0 … 255, into the middle of 28×28."""
+    longer = max(picture.shape)
+    box = IMAGE_SIZE if longer > IMAGE_SIZE else _BOX
+    height, width = (max(1, round(side * box / longer)) for side in picture.shape)
+    interpolation = cv2.INTER_AREA if longer > box else cv2.INTER_CUBIC
+    canvas = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.float32)
+    top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2
+    scaled = cv2.resize(picture, (width, height), interpolation=interpolation)
+    canvas[top : top + height, left : left + width] = np.clip(scaled, 0, _FULL_INK)  # cubic curves overshoot
+    return canvas
+
+
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    if isinstance(random_state, numbers.Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def _plain(value: Any) -> Any:
+    """Give NumPy's numbers, of which parameter grids are often made, as Python's."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,89 @@
+"""One export, from the Keras model to a checked file in its place."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from mnist_cnn.errors import InputError, MnistCnnError, first_line
+from mnist_cnn.export import MAX_DROP
+from mnist_cnn.export.check import Agreement, check_batches, check_difference, check_drop, compare
+from mnist_cnn.export.folders import write_whole_folder
+from mnist_cnn.export.formats import Format
+from mnist_cnn.export.metadata_files import read_metadata
+from mnist_cnn.export.original import Original
+from mnist_cnn.files import write_whole
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file or folder that is in its place."""
+
+    format: Format
+    path: Path
+    size: int  # bytes, of all its files
+    seconds: float  # to write and check it
+    agreement: Agreement
+
+
+def export(original: Original, format_: Format, folder: Path, allowed_drop: float = MAX_DROP) -> Exported:
+    """Write the network in one format, check it, and put it in place; what was there stays where that fails.
+
+    Args:
+        original: From `open_original`.
+        format_: One of `FORMATS`.
+        folder: In which `format_.file` is put.
+        allowed_drop: Accuracy that an int8 format may cost, percentage points.
+
+    Raises:
+        InputError: The network has a layer that the format cannot hold, or int8 has no digits to be calibrated on.
+        MissingExtraError: The format needs a package that is not installed.
+        CheckError: The file does not do what the Keras model does.
+        MnistCnnError: The converter failed, or the folder cannot be written.
+    """
+    module = format_.load()
+    if format_.is_int8 and not len(original.representative):
+        raise InputError(
+            f"{format_.name} is calibrated and judged on labelled digits. "
+            "Name the data set that the model was trained on with --dataset."
+        )
+    began = time.perf_counter()
+    target = folder / format_.file
+    with _room(format_, target) as partial:
+        try:
+            agreement = _write_and_check(module, original, format_, partial, allowed_drop)
+        except (MnistCnnError, OSError, MemoryError):
+            raise
+        except Exception as error:  # converters and runtimes fail in ways of their own
+            raise MnistCnnError(
+                f"{format_.name}: {type(error).__name__} while converting ({first_line(error)}). "
+                "Nothing was put in place."
+            ) from error
+        size = sum(file.stat().st_size for file in [partial, *partial.rglob("*")] if file.is_file())
+    return Exported(format_, target, size, time.perf_counter() - began, agreement)
+
+
+def _room(format_: Format, target: Path) -> AbstractContextManager[Path]:
+    return write_whole_folder(target) if format_.is_folder else write_whole(target)
+
+
+def _write_and_check(
+    module: ModuleType, original: Original, format_: Format, partial: Path, allowed_drop: float
+) -> Agreement:
+    write = module.write_int8 if format_.is_int8 else module.write
+    write(original, partial)
+    agreement = compare(module.open_reader(partial), original)
+    if format_.is_int8:
+        check_drop(agreement.drop or 0.0, format_.name, allowed_drop)
+    else:
+        check_difference(agreement.difference, format_.name)
+    metadata = replace(original.metadata, accuracy=agreement.accuracy)
+    module.stamp(partial, metadata)
+    # Once more, since stamping has written to the file.
+    check_batches(module.open_reader(partial), original, format_.name, exact=not format_.is_int8)
+    if read_metadata(partial) != metadata:
+        raise MnistCnnError(f"{format_.name}: the metadata cannot be read back. Nothing was put in place.")
+    return agreement

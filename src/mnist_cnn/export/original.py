@@ -1,0 +1,138 @@
+"""What is exported: the Keras model, its description, and the real digits that every export is checked on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnist_cnn.calibration import describe_confidence
+from mnist_cnn.config import load_recipe
+from mnist_cnn.datasets import Dataset, ResolvedDataset, load_dataset, split_validation, take_per_class
+from mnist_cnn.datasets.catalog import DIGITS
+from mnist_cnn.errors import InputError
+from mnist_cnn.evaluation import predict, predict_images
+from mnist_cnn.model_files import open_model
+from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.runs import RunFolder
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+REPRESENTATIVE = 1000  # digits that show an int8 converter which values occur
+_HELD_OUT = 0.2  # of the training images of the data set given with a file that says nothing of its own
+_SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A Keras model and what is known of it."""
+
+    model: keras.Model  # float32
+    metadata: ModelMetadata  # without the accuracy, which is the exported file's own
+    digits: Dataset  # the test set, on which exports are checked
+    probabilities: NDArray[np.float32]  # [n, k], what the Keras model says of them
+    representative: NDArray[np.uint8]  # [m, 28, 28], held-out or training digits; m = 0: none are known
+    has_labels: bool = True  # whether the digits' classes are known to be the model's
+    remarks: tuple[str, ...] = ()  # what could not be done, for people
+
+
+def open_original(path: Path, data: ResolvedDataset | None) -> Original:
+    """Open a run or a model file and find out what its exports will say of themselves.
+
+    Args:
+        path: A finished run, or a `.keras` file.
+        data: The run's own data set; for a file the one it was trained on, or None where that is not known.
+
+    Raises:
+        InputError: No such model, one that does not compute in float32, or one with other classes than the data.
+        DatasetUnavailableError: The data are not at hand.
+    """
+    model = open_model(path)
+    _check_precision(model, path)
+    if data is None:
+        return _unknown(model)
+    training, validation, remarks = _held_out(path, data.load("train"))
+    return _known(model, training, validation, data.load("test"), remarks)
+
+
+def _known(
+    model: keras.Model, training: Dataset, validation: Dataset | None, test: Dataset, remarks: tuple[str, ...]
+) -> Original:
+    metadata = _plain(model, test.class_names, test.name)
+    if validation:
+        held_out = predict(model, validation)
+        metadata = describe_confidence(metadata, held_out.probabilities, held_out.labels)
+    answers = predict(model, test)
+    return Original(
+        model=model,
+        metadata=metadata,
+        digits=test,
+        probabilities=answers.probabilities,
+        representative=_draw((validation or training).images),
+        remarks=remarks,
+    )
+
+
+def _unknown(model: keras.Model) -> Original:
+    digits = load_dataset(DIGITS, split="test")
+    classes = tuple(str(number) for number in range(model.output_shape[-1]))
+    return Original(
+        model=model,
+        metadata=_plain(model, classes, ""),
+        digits=digits,
+        probabilities=predict_images(model, digits.images),
+        representative=digits.images[:0],
+        has_labels=False,
+        remarks=(
+            "no data set is given, so temperature and rejection threshold keep their defaults and no accuracy is "
+            "measured; the bundled digits serve to compare. Name the training data with --dataset.",
+        ),
+    )
+
+
+def _held_out(path: Path, train: Dataset) -> tuple[Dataset, Dataset | None, tuple[str, ...]]:
+    """Give the training and validation digits and what is to be said of them."""
+    run = RunFolder(path)
+    if not run.config.exists():
+        training, validation = split_validation(train, _HELD_OUT, _SEED)
+        return training, validation, (
+            f"temperature and threshold are fitted on a fifth of {train.name}'s training images; where the model was "
+            "trained on them, it looks surer than it is.",
+        )  # fmt: skip
+    config = load_recipe(str(run.config))
+    seed = config.training.seed
+    chosen = take_per_class(train, config.data.per_class, seed) if config.data.per_class else train
+    training, validation = split_validation(chosen, config.data.validation, seed)
+    if validation is None:
+        return training, None, (
+            "the run held out no validation digits, so temperature and rejection threshold keep their defaults.",
+        )  # fmt: skip
+    return training, validation, ()
+
+
+def _plain(model: keras.Model, class_names: tuple[str, ...], dataset: str) -> ModelMetadata:
+    return ModelMetadata(
+        class_names=class_names,
+        dataset=dataset,
+        architecture=model.name,
+        package_version=importlib.metadata.version("mnist-cnn"),
+    )
+
+
+def _draw(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    count = min(REPRESENTATIVE, len(images))
+    return images[np.random.default_rng(_SEED).choice(len(images), count, replace=False)]
+
+
+def _check_precision(model: keras.Model, path: Path) -> None:
+    for layer in model.layers:
+        if layer.compute_dtype != "float32":
+            raise InputError(
+                f"{path}: layer {layer.name!r} computes in {layer.compute_dtype}, and exports in float32, so the two "
+                "would differ. Save the model with Keras' policy 'float32'."
+            )
