@@ -16,12 +16,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jinja2
+
+from mnist_cnn import narrative
+from mnist_cnn.config import load_recipe
 from mnist_cnn.files import write_text, write_whole
+from mnist_cnn.recognizer import Recognizer
 from mnist_cnn.runs import RunFolder
 
 RECIPE = "light"
 # More digits to learn from than a comparison of recipes allows; the rest is enough to fit temperature and threshold.
 VALIDATION = 0.1
+CARD = Path(__file__).with_name("weights_card.md")
 WEIGHTS = Path(__file__).parents[1] / "src" / "mnist_cnn" / "weights"
 LARGEST = 1_000_000  # bytes
 
@@ -40,7 +46,7 @@ def main() -> None:
         sys.exit(f"{exported['path']} has {exported['bytes']:,} bytes; the package takes at most {LARGEST:,}.")
     with write_whole(WEIGHTS / "digits.onnx") as partial:
         shutil.copyfile(exported["path"], partial)
-    write_text(WEIGHTS / "README.md", run.model_card.read_text("utf-8"))
+    write_text(WEIGHTS / "README.md", describe(run, WEIGHTS / "digits.onnx"))
     print(f"{exported['bytes']:,} bytes, {exported['accuracy']:.2%} on MNIST's test set, in {WEIGHTS}")
 
 
@@ -58,6 +64,20 @@ def mnist_cnn(*words: str) -> dict[str, Any]:
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
+
+
+def describe(run: RunFolder, file: Path) -> str:
+    """Write the model card of the finished file, in the Hugging Face form."""
+    config = load_recipe(str(run.config))
+    metrics = run.read_json(run.metrics)
+    template = jinja2.Template(CARD.read_text("utf-8"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    card: str = template.render(
+        size=file.stat().st_size,
+        metadata=Recognizer.load(file).metadata,
+        metrics=metrics,
+        recipe=narrative.recipe(config, metrics["training"]["epochs"], metrics["training"]["best_epoch"]),
+    )
+    return card
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import mnist_cnn
 
 HEAVY = {"tensorflow", "keras", "jax", "torch", "matplotlib", "scipy", "sklearn", "httpx", "jinja2"}
 LIGHT_MODULES = ["mnist_cnn", "mnist_cnn.config", "mnist_cnn.datasets", "mnist_cnn.runs", "mnist_cnn.cli",
-                 "mnist_cnn.training.listener"]  # fmt: skip
+                 "mnist_cnn.training.listener", "mnist_cnn.ink", "mnist_cnn.recognizer",
+                 "mnist_cnn.cli.predict"]  # fmt: skip
 
 
 @pytest.mark.parametrize("module", LIGHT_MODULES)
@@ -23,7 +24,23 @@ def test_importing_costs_no_heavy_library(module: str) -> None:
     assert not HEAVY & {name.partition(".")[0] for name in loaded.split()}
 
 
-@pytest.mark.parametrize("module", ["mnist_cnn", "mnist_cnn.datasets", "mnist_cnn.figures"])
+def test_reading_needs_nothing_of_the_training_side() -> None:
+    """With every module of the training side blocked, the weights that ship read a digit."""
+    ours = [f"mnist_cnn.{name}" for name in ("config", "datasets", "models", "runs", "training", "export", "cli")]
+    blocked = [*HEAVY, *ours, "pydantic", "rich", "typer", "onnx", "h5py", "filelock", "psutil"]
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
+        "import numpy as np\n"
+        "from mnist_cnn import Recognizer\n"
+        "image = np.full((60, 40), 255, np.uint8); image[10:50, 18:23] = 0\n"
+        "print(Recognizer.load().read(image).label)"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == "1\n"
+
+
+@pytest.mark.parametrize("module", ["mnist_cnn", "mnist_cnn.datasets", "mnist_cnn.figures", "mnist_cnn.recognizer"])
 def test_every_public_name_is_there(module: str) -> None:
     package = importlib.import_module(module)
     for name in getattr(package, "__all__", []):

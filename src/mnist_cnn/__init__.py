@@ -1,4 +1,4 @@
-"""Recognise handwritten digits with convolutional networks: data, training, evaluation, report.
+"""Recognise handwritten digits with convolutional networks: data, training, evaluation, report, reading.
 
 Importing this package is cheap: what needs Keras, Matplotlib or SciPy is imported when it is first used.
 """
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mnist_cnn.augmentation import augment
+    from mnist_cnn.classifier import DigitClassifier
     from mnist_cnn.config import Config, load_recipe, override, recipe_names
     from mnist_cnn.datasets import Dataset, list_datasets, load_dataset, split_validation
     from mnist_cnn.errors import InputError, MnistCnnError
     from mnist_cnn.evaluation import Predictions, evaluate, predict
     from mnist_cnn.model_files import open_model
     from mnist_cnn.models import build_model
+    from mnist_cnn.recognizer import Reading, Recognizer
     from mnist_cnn.report import write_report
     from mnist_cnn.runs import RunFolder, create_run, open_run
     from mnist_cnn.training.listener import Listener
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "augmentation": ["augment"],
+    "classifier": ["DigitClassifier"],
     "config": ["Config", "load_recipe", "override", "recipe_names"],
     "datasets": ["Dataset", "list_datasets", "load_dataset", "split_validation"],
     "errors": ["InputError", "MnistCnnError"],
     "evaluation": ["Predictions", "evaluate", "predict"],
     "model_files": ["open_model"],
     "models": ["build_model"],
+    "recognizer": ["Reading", "Recognizer"],
     "report": ["write_report"],
     "runs": ["RunFolder", "create_run", "open_run"],
     "training.listener": ["Listener"],
@@ -39,10 +43,13 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Config",
     "Dataset",
+    "DigitClassifier",
     "InputError",
     "Listener",
     "MnistCnnError",
     "Predictions",
+    "Reading",
+    "Recognizer",
     "RunFolder",
     "TrainingResult",
     "augment",

@@ -48,6 +48,7 @@ def recipe(config: Config, epochs: int, best: int) -> str:
             _data(config),
             _optimizer(config.optimizer, config.training),
             _augmentation(config.augmentation),
+            *_strangers(config.training),
             _length(config, epochs, best),
         ]
     )
@@ -116,6 +117,15 @@ def _distortions(augmentation: AugmentationConfig) -> Iterator[str]:
         yield f"warped elastically by {augmentation.elastic:g} pixels"
     if augmentation.flip_horizontal or augmentation.flip_vertical:
         yield "mirrored at random"
+
+
+def _strangers(training: TrainingConfig) -> list[str]:
+    if not training.strangers:
+        return []
+    return [
+        f"In every epoch, {100 * training.strangers:g} % of the images made room for drawn pictures that are no "
+        "digits, labelled as belonging to every class alike."
+    ]
 
 
 def _length(config: Config, epochs: int, best: int) -> str:

@@ -1,32 +1,34 @@
-"""What all verbs share: where to print, one JSON object instead of prose, and progress bars."""
+"""What all verbs share: where to print, one JSON object instead of prose, and progress bars.
+
+Rich is imported when something is printed with it: `predict` starts without.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells report it
+
+_PATIENCE = 1.0  # seconds without a progress bar
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 
 
 def error_console() -> Console:
     """Give the console on standard error."""
+    from rich.console import Console
+
     return Console(stderr=True)
 
 
@@ -34,6 +36,8 @@ class Terminal:
     """Prints for people on standard output; under `--json`, on standard error, and the result as one object."""
 
     def __init__(self, json_only: bool) -> None:
+        from rich.console import Console
+
         self._json_only = json_only
         self.console = Console(stderr=json_only)
 
@@ -47,6 +51,9 @@ class Terminal:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
         """Print a table; columns of numbers are set to the right."""
+        from rich import box
+        from rich.table import Table
+
         table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         lines = [[_cell(value) for value in row] for row in rows]
         for index, column in enumerate(columns):
@@ -64,6 +71,15 @@ class Terminal:
     @contextmanager
     def download_bar(self) -> Iterator[Any]:
         """Give a callback (file, bytes done, bytes in all) that draws one bar per file."""
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         progress = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
         tasks: dict[str, Any] = {}
@@ -79,6 +95,45 @@ class Terminal:
         finally:
             if tasks:
                 progress.stop()
+
+
+class SlowBar:
+    """A progress bar on standard error that appears once the work takes long.
+
+    There is none where standard error is no terminal, nor where rows on the same terminal show how far things are.
+    """
+
+    def __init__(self, count: Callable[[], int | None]) -> None:
+        self._count = count  # gives the number of items, None if unknown; called when the bar appears
+        self._done = 0
+        self._due = time.monotonic() + _PATIENCE
+        self._wanted = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> SlowBar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        """Count one item as done."""
+        self._done += 1
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=self._done)
+        elif self._wanted and time.monotonic() > self._due:
+            self._bar = self._appear()
+
+    def _appear(self) -> Progress:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        bar = Progress(
+            BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=error_console(), transient=True
+        )
+        bar.add_task("", total=self._count(), completed=self._done)
+        bar.start()
+        return bar
 
 
 def _cell(value: Any) -> str:

@@ -1,0 +1,363 @@
+"""How fast a digit is read: this package's recogniser against other ways to run the same network, on the same cores.
+
+All engines run in one process and take turns, with a pause after each so that its threads come to rest; every figure
+is over all rounds. Each gets its images in the form that it likes best: the recogniser uint8, the others float32 made
+beforehand. Throughput is that of the best batch size. A second network, `--reference RUN`, goes through Keras'
+`model.predict` only: the goals compare with it.
+
+    python benchmarks/inference.py --run RUN [--reference RUN] [--model FILE] [--litert FILE] [--rounds 5] [--json]
+
+RUN is what the model file was exported from. Engines that are not installed are named and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_cnn.environment import processor_name, usable_cores
+from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.recognizer import Recognizer
+
+BATCHES = (1, 16, 64, 256, 1024, 4096)
+CALLS = 300  # of one image and round, unless they take longer than SECONDS
+SECONDS = 0.5  # for each measurement in each round
+PAUSE = 0.1  # seconds after each engine
+TOLERANCE = 1e-3  # by which probabilities of the engines may differ, or they do not run the same network
+MATRIX = 2048  # rows and columns, for the ceiling
+
+RECOGNIZER, RAW, PREDICT, COMPILED, OPENVINO, LITERT, REFERENCE = (
+    "this recogniser",
+    "ONNX Runtime, `session.run`",
+    "Keras, `model.predict`",
+    "Keras, compiled function",
+    "OpenVINO",
+    "LiteRT",
+    "Keras, `model.predict`, reference network",
+)
+
+Images = NDArray[Any]  # uint8 [n, 28, 28] for the recogniser, float32 [n, 28, 28, 1] for the others
+Run = Callable[[Images], NDArray[np.float32]]
+
+
+@dataclass
+class Engine:
+    """One way to run the network, with what was measured of it."""
+
+    name: str
+    version: str
+    run: Run  # images → probabilities
+    takes_bytes: bool = False
+    latencies: list[float] = field(default_factory=list)  # seconds, of one image
+    throughputs: dict[int, list[float]] = field(default_factory=dict)  # images a second, by batch size
+
+    def images(self, digits: NDArray[np.uint8]) -> Images:
+        """Give digits as this engine likes them best."""
+        return digits if self.takes_bytes else digits[..., None].astype(np.float32)
+
+    def summary(self) -> dict[str, Any]:
+        """Give medians, and the batch size of the highest."""
+        rates = {batch: statistics.median(values) for batch, values in self.throughputs.items()}
+        best = max(rates, key=rates.__getitem__)
+        return {
+            "engine": self.name,
+            "version": self.version,
+            "latency_us": statistics.median(self.latencies) * 1e6,
+            "latency_p99_us": float(np.quantile(self.latencies, 0.99)) * 1e6,
+            "images_per_second": rates[best],
+            "best_batch": best,
+        }
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse_options()
+    digits = make_digits(max(BATCHES))
+    recognizer, model = load_model(options.model)
+    engines = list(open_engines(options, recognizer, model))
+    check_agreement(engines, digits[:64])
+    ceilings = []
+    for turn in range(options.rounds):
+        ceilings.append(ceiling())
+        for engine in engines:
+            print(f"round {turn + 1}/{options.rounds}: {engine.name}", file=sys.stderr)
+            measure(engine, digits)
+            time.sleep(PAUSE)
+    record = {
+        "machine": f"{processor_name()}, {usable_cores()} cores",
+        "engines": [engine.summary() for engine in engines],
+        "ceiling_gflops": max(ceilings),
+        "operations": operations(model),
+    }
+    record["goals"] = goals(record)
+    print(json.dumps(record) if options.json else markdown(record))
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, help="the Keras model that the model file was exported from")
+    parser.add_argument("--reference", type=Path, help="another run, for `model.predict` alone")
+    parser.add_argument("--model", type=Path, help="an ONNX file (default: the weights that ship)")
+    parser.add_argument("--litert", type=Path, help="the same network for LiteRT (default: RUN/exports/model.tflite)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def make_digits(count: int) -> NDArray[np.uint8]:
+    """Give scikit-learn's bundled digits, repeated to `count`, their border empty as MNIST's is."""
+    from mnist_cnn.datasets import load_dataset
+
+    images = np.resize(load_dataset("digits", split="all").images, (count, 28, 28))
+    images[:, [0, -1]] = 0
+    images[:, :, [0, -1]] = 0
+    return images
+
+
+def load_model(path: Path | None) -> tuple[Recognizer, bytes]:
+    """Open the model file for the recogniser, and read it for the other engines."""
+    import mnist_cnn
+
+    recognizer = Recognizer.load(path)
+    return recognizer, (path or Path(mnist_cnn.__file__).parent / "weights" / "digits.onnx").read_bytes()
+
+
+def open_engines(options: argparse.Namespace, recognizer: Recognizer, model: bytes) -> Iterator[Engine]:
+    """Open every engine that is installed and has a file; say which are not."""
+    openers: dict[str, Callable[[], Engine]] = {
+        RECOGNIZER: lambda: open_recognizer(recognizer),
+        RAW: lambda: open_onnx_runtime(model),
+        OPENVINO: lambda: open_openvino(model),
+        LITERT: lambda: open_litert(options.litert or Path(options.run or ".", "exports", "model.tflite")),
+    }
+    if options.run:
+        openers |= {PREDICT: lambda: open_predict(options.run, PREDICT), COMPILED: lambda: open_compiled(options.run)}
+    if options.reference:
+        openers[REFERENCE] = lambda: open_predict(options.reference, REFERENCE)
+    for name, opener in openers.items():
+        try:
+            yield opener()
+        except (ImportError, OSError, MnistCnnError) as error:
+            print(f"left out: {name} ({error})", file=sys.stderr)
+
+
+def open_recognizer(recognizer: Recognizer) -> Engine:
+    """What this benchmark is about. For one image, as for many, through its public method."""
+    version = importlib.metadata.version("mnist-cnn")
+    return Engine(RECOGNIZER, version, recognizer.predict_proba, takes_bytes=True)
+
+
+def open_onnx_runtime(model: bytes) -> Engine:
+    """The same file in a session with default settings."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return Engine(RAW, onnxruntime.__version__, lambda images: session.run(None, {"image": images})[0])
+
+
+def open_openvino(model: bytes) -> Engine:
+    """The same file, in float32 also where the processor has bfloat16."""
+    import openvino
+
+    network = openvino.Core().read_model(model)
+    compiled = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return Engine(OPENVINO, openvino.__version__.partition("-")[0], lambda images: compiled(images)[0])
+
+
+def open_litert(path: Path) -> Engine:
+    """The `.tflite` file, on all cores."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=path.read_bytes(), num_threads=usable_cores())
+    source = interpreter.get_input_details()[0]["index"]
+    target = interpreter.get_output_details()[0]["index"]
+    batch = 0
+
+    def run(images: Images) -> NDArray[np.float32]:
+        nonlocal batch
+        if len(images) != batch:
+            batch = len(images)
+            interpreter.resize_tensor_input(source, images.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(source, images)
+        interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(target))
+
+    return Engine(LITERT, importlib.metadata.version("ai-edge-litert"), run)
+
+
+def open_predict(run: Path, name: str) -> Engine:
+    """Keras as most notebooks call it."""
+    keras, network = open_keras(run)
+    return Engine(name, keras.__version__, lambda images: network.predict(images, batch_size=len(images), verbose=0))
+
+
+def open_compiled(run: Path) -> Engine:
+    """Keras' network as one TensorFlow graph."""
+    import tensorflow as tf
+
+    keras, network = open_keras(run)
+    shape = tf.TensorSpec((None, 28, 28, 1), tf.float32)
+    function = tf.function(lambda images: network(images, training=False), input_signature=[shape])
+    return Engine(COMPILED, keras.__version__, lambda images: function(images).numpy())
+
+
+def open_keras(run: Path) -> tuple[Any, Any]:
+    """Give Keras and a run's network."""
+    from mnist_cnn.cli.quiet import start_keras
+
+    start_keras()
+    import keras
+
+    from mnist_cnn.model_files import open_model
+
+    return keras, open_model(run)
+
+
+def check_agreement(engines: list[Engine], digits: NDArray[np.uint8]) -> None:
+    """Stop where two engines do not run the same network.
+
+    The recogniser calibrates its probabilities, which changes them but not their order.
+    """
+    answers = {engine.name: engine.run(engine.images(digits)) for engine in engines if engine.name != REFERENCE}
+    expected = answers[RAW]
+    for name, answer in answers.items():
+        same_order = (answer.argmax(axis=1) == expected.argmax(axis=1)).all()
+        if not same_order or (name != RECOGNIZER and abs(answer - expected).max() > TOLERANCE):
+            sys.exit(f"{name} runs another network than the model file. Give the run that it was exported from.")
+
+
+def measure(engine: Engine, digits: NDArray[np.uint8]) -> None:
+    """Add one round's latencies and rates."""
+    one = engine.images(digits[:1])
+    one = one[0] if engine.takes_bytes else one
+    engine.latencies += timed(engine.run, one, CALLS)
+    for batch in BATCHES:
+        images = engine.images(digits[:batch])
+        seconds = statistics.median(timed(engine.run, images, CALLS))
+        engine.throughputs.setdefault(batch, []).append(batch / seconds)
+
+
+def timed(run: Run, images: Images, calls: int) -> list[float]:
+    """Give the seconds of each call, after one that is not counted; at least three calls."""
+    run(images)
+    seconds: list[float] = []
+    while len(seconds) < calls and (len(seconds) < 3 or sum(seconds) < SECONDS):
+        began = time.perf_counter()
+        run(images)
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def ceiling() -> float:
+    """Measure float32 matrix multiplication by the faster of NumPy and TensorFlow, GFLOP/s."""
+    random = np.random.default_rng(0)
+    left, right = (random.standard_normal((MATRIX, MATRIX), np.float32) for _ in range(2))
+    rates = [best_rate(lambda: left @ right)]
+    if "tensorflow" in sys.modules:
+        tf = sys.modules["tensorflow"]
+        a, b = tf.constant(left), tf.constant(right)
+        rates.append(best_rate(lambda: tf.matmul(a, b).numpy()))
+    return max(rates)
+
+
+def best_rate(multiply: Callable[[], Any]) -> float:
+    """Give the highest of a few rates, GFLOP/s."""
+    multiply()
+    seconds = []
+    for _ in range(10):
+        began = time.perf_counter()
+        multiply()
+        seconds.append(time.perf_counter() - began)
+    return 2 * MATRIX**3 / min(seconds) / 1e9
+
+
+def operations(model: bytes) -> int:
+    """Count the floating-point operations for one image, two per multiply-add, of convolutions and matrix products.
+
+    0 where `onnx`, which reads the graph, is not installed.
+    """
+    try:
+        import onnx
+    except ImportError:
+        return 0
+    graph = onnx.shape_inference.infer_shapes(onnx.load_from_string(model), data_prop=True).graph
+    weights = {each.name: list(each.dims) for each in graph.initializer}
+    shapes = {each.name: [size.dim_value for size in each.type.tensor_type.shape.dim] for each in graph.value_info}
+    total = 0
+    for node in graph.node:
+        constants = [weights[name] for name in node.input if name in weights]
+        if node.op_type == "Conv":
+            places = int(np.prod(shapes[node.output[0]][2:]))
+            total += 2 * places * int(np.prod(constants[0]))
+        elif node.op_type in ("Gemm", "MatMul") and constants:
+            total += 2 * int(np.prod(constants[0]))
+    return total
+
+
+def goals(record: dict[str, Any]) -> dict[str, float]:
+    """Give the ratios that the goals name, of those whose engines were measured."""
+    by_name = {each["engine"]: each for each in record["engines"]}
+    own = by_name[RECOGNIZER]
+    found = {"one image, × ONNX Runtime's own time (at most 1.2)": own["latency_us"] / by_name[RAW]["latency_us"]}
+    if PREDICT in by_name:
+        found["one image, times faster than model.predict (at least 500)"] = (
+            by_name[PREDICT]["latency_us"] / own["latency_us"]
+        )
+    if REFERENCE in by_name:
+        found["throughput, × model.predict's on the reference network (at least 5)"] = (
+            own["images_per_second"] / by_name[REFERENCE]["images_per_second"]
+        )
+    found["throughput, images a second (100,000, or near the ceiling)"] = own["images_per_second"]
+    found["share of the ceiling"] = own["images_per_second"] * record["operations"] / record["ceiling_gflops"] / 1e9
+    return found
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """Write the table for the documentation, and what follows from it."""
+    lines = [
+        "| engine | version | one image, median | p99 | images a second | at batch |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {each['engine']} | {each['version']} | {microseconds(each['latency_us'])} | "
+        f"{microseconds(each['latency_p99_us'])} | {each['images_per_second']:,.0f} | {each['best_batch']:,} |"
+        for each in record["engines"]
+    ]
+    lines += ["", f"Measured on: {record['machine']}."]
+    if record["operations"]:
+        lines += [
+            f"One image takes {record['operations'] / 1e6:.2f} million floating-point operations. These cores multiply "
+            f"matrices at {record['ceiling_gflops']:.0f} GFLOP/s, which would be "
+            f"{record['ceiling_gflops'] * 1e9 / record['operations']:,.0f} images a second."
+        ]
+    lines += ["", *(f"- {name}: {number(value)}" for name, value in record["goals"].items())]
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """Show three digits, or a whole number."""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def microseconds(value: float) -> str:
+    """Show a time at a readable scale."""
+    return f"{value:.1f} µs" if value < 1000 else f"{value / 1000:.1f} ms"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    main()

@@ -1,0 +1,117 @@
+"""How well people's own digits are read: accuracy per kind of picture, and what each became at 28×28.
+
+The folder holds `labels.csv` with the columns `file`, `label` and `kind`, and the pictures beside it. The sheet shows
+each original beside what `mnist_cnn.ink` made of it; failures come first, their titles in red.
+
+    python benchmarks/ink.py --data DIR [--model MODEL.onnx | MODEL.keras] [--sheet sheet.png]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from mnist_cnn.ink import prepare, read_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TILE = 112  # pixels of the sheet
+TITLE = 14
+PAIRS = 8  # in a row
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One picture and what was read in it."""
+
+    path: Path
+    kind: str
+    label: int
+    prepared: NDArray[np.uint8]  # [28, 28]
+    digit: int
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the digit is the label."""
+        return self.digit == self.label
+
+
+def main() -> None:
+    """Read every picture and print the shares read rightly."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with labels.csv")
+    parser.add_argument("--model", type=Path, help=".onnx or .keras; without it, the weights that ship")
+    parser.add_argument("--sheet", type=Path, help="where to draw the contact sheet")
+    options = parser.parse_args()
+    readings = read_all(options.data, options.model)
+    for kind in sorted({reading.kind for reading in readings}):
+        print_share(kind, [reading for reading in readings if reading.kind == kind])
+    print_share("all", readings)
+    if options.sheet:
+        draw(sorted(readings, key=lambda reading: reading.is_right)).save(options.sheet)
+
+
+def read_all(folder: Path, model: Path | None) -> list[Reading]:
+    """Prepare and classify every picture that labels.csv names."""
+    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    start = time.process_time()
+    images = np.stack([prepare(folder / row["file"]).image for row in rows])  # [n, 28, 28]
+    print(f"{(time.process_time() - start) / len(rows) * 1000:.1f} ms of processor for each picture")
+    digits = probabilities(images, model).argmax(axis=1)
+    return [
+        Reading(folder / row["file"], row["kind"], int(row["label"]), image, int(digit))
+        for row, image, digit in zip(rows, images, digits, strict=True)
+    ]
+
+
+def probabilities(images: NDArray[np.uint8], model: Path | None) -> NDArray[np.float32]:
+    """Classify prepared images [n, 28, 28]; float32 [n, 10]."""
+    if model is not None and model.suffix == ".keras":
+        import keras
+
+        network = keras.saving.load_model(model, compile=False, safe_mode=True)
+        return np.asarray(network.predict(images[..., np.newaxis].astype(np.float32), verbose=0))
+    from mnist_cnn.recognizer import Recognizer
+
+    recognizer = Recognizer.load() if model is None else Recognizer.load(model)
+    return np.asarray(recognizer.predict_proba(images))
+
+
+def print_share(kind: str, readings: list[Reading]) -> None:
+    """Print one line: how many of a kind were read rightly."""
+    right = sum(reading.is_right for reading in readings)
+    print(f"{kind:10}  {right:4} of {len(readings):4}  {right / len(readings):.1%}")
+
+
+def draw(readings: list[Reading]) -> Image.Image:
+    """Draw original and 28×28 side by side, in rows."""
+    rows = -(-len(readings) // PAIRS)
+    sheet = Image.new("RGB", (PAIRS * 2 * TILE, rows * (TILE + TITLE)), (60, 60, 60))
+    pen = ImageDraw.Draw(sheet)
+    for place, reading in enumerate(readings):
+        left, top = place % PAIRS * 2 * TILE, place // PAIRS * (TILE + TITLE)
+        title = f"{reading.label} read as {reading.digit} {reading.path.name[:24]}"
+        pen.text((left, top), title, fill="white" if reading.is_right else "red")
+        for step, image in enumerate((read_image(reading.path), reading.prepared)):
+            sheet.paste(tile(image), (left + step * TILE, top + TITLE))
+    return sheet
+
+
+def tile(image: NDArray[np.uint8]) -> Image.Image:
+    """Scale a picture to fit a tile."""
+    scale = (TILE - 4) / max(image.shape)
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return Image.fromarray(image).resize(size, Image.Resampling.BOX)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""`mnist-cnn predict`: files, folders or standard input, one row each, as soon as it is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mnist_cnn.cli.inputs import STDIN, find_images, image_files
+from mnist_cnn.cli.rows import Rows
+from mnist_cnn.cli.terminal import JsonFlag, SlowBar
+from mnist_cnn.errors import DataError, InputError
+from mnist_cnn.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mnist_cnn.recognizer import Reading, Recognizer
+    from mnist_cnn.recognizer.explanation import Explained
+
+_EXPLAINED = 100  # images drawn by --explain; viewers give up on pictures much taller
+
+
+def predict(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATHS",
+            help="Images, folders that hold images (hidden ones are passed over), or - for standard input: "
+            "one image, or a list of paths, one per line.",
+        ),
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(help="An ONNX file or an exported run (default: the weights that ship).", show_default=False),
+    ] = None,
+    form: Annotated[Literal["table", "csv", "jsonl"], typer.Option("--format", help="How rows are printed.")] = "table",
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Confidence from which a digit is accepted (default: the model's).", show_default=False),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(help="Multiply grey levels by this (for models made by others).", show_default=False),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Default: one per core.", show_default=False)] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Also draw how each image was prepared.")] = False,
+    output: Annotated[Path, typer.Option(help="The picture that --explain draws.")] = Path("explanation.png"),
+    as_json: JsonFlag = False,
+) -> None:
+    """Read the digits on images, one row each.
+
+    Exit code 0: all were read. 1: some could not be, as their rows say. 2: there was nothing to read.
+    """
+    if as_json and form != "table":
+        raise InputError(f"--json prints one object, --format {form} many rows. Leave one of them out.")
+    # Reading multiplies no matrices in NumPy, whose OpenBLAS takes 60 ms of processor to start its threads.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from mnist_cnn.recognizer import Recognizer
+
+    threads = _threads(paths) if threads is None else threads
+    recognizer = Recognizer.load(model, threads=threads, threshold=threshold, scale=scale)
+    rows = Rows("json" if as_json else form, recognizer.class_names)
+    explained: list[Explained] = []
+    with SlowBar(lambda: None if STDIN in paths else sum(1 for _ in image_files(paths))) as bar:
+        for name, image, result in _read(recognizer, paths):
+            rows.add(name, result)
+            bar.advance()
+            if explain and len(explained) < _EXPLAINED and not isinstance(result, DataError):
+                explained.append(_explained(name, image, result, recognizer.class_names))
+    if not rows.count:
+        raise InputError(f"there is no image in {', '.join(paths)}. Give images, or folders that hold some.")
+    rows.finish()
+    if explained:
+        _draw(explained, output, rows.count - rows.unreadable)
+    if rows.unreadable:
+        raise typer.Exit(1)
+
+
+def _threads(paths: list[str]) -> int | None:
+    """Give 1 for one image, which is read before a second thread has started; None leaves the choice open."""
+    return 1 if len(paths) == 1 and Path(paths[0]).is_file() else None
+
+
+def _read(recognizer: Recognizer, paths: list[str]) -> Iterator[tuple[str, str | bytes, Reading | DataError]]:
+    """Give each image with its name for people, and what became of it."""
+    for images in find_images(paths):
+        for image, result in recognizer.read_many(images):
+            yield STDIN if isinstance(image, bytes) else image, image, result
+
+
+def _explained(name: str, image: str | bytes, reading: Reading, class_names: tuple[str, ...]) -> Explained:
+    from mnist_cnn.ink import stages
+    from mnist_cnn.recognizer.explanation import Explained
+
+    return Explained.of(name, stages(image), reading, class_names)
+
+
+def _draw(explained: list[Explained], output: Path, readable: int) -> None:
+    from mnist_cnn.recognizer.explanation import draw
+
+    with write_whole(output) as partial:
+        draw(explained).save(partial)
+    typer.echo(f"Explanation: {output}", err=True)
+    if readable > len(explained):
+        typer.echo(f"NOTE: it shows the first {len(explained)} of {readable:,} images.", err=True)

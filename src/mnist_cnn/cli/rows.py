@@ -1,0 +1,72 @@
+"""Readings as rows: a table for people, CSV, JSON lines, or one JSON object."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mnist_cnn.errors import DataError
+
+if TYPE_CHECKING:
+    from mnist_cnn.recognizer import Reading
+
+COLUMNS = ("path", "digit", "confidence", "accepted")
+
+_DECIMALS = 6  # of a confidence: all that float32 has
+
+
+class Rows:
+    """Prints each reading at once, in one form, and counts. Only the one JSON object waits for the last of them."""
+
+    def __init__(self, form: str, class_names: Sequence[str]) -> None:
+        self.count = self.unreadable = 0
+        self._records: list[dict[str, Any]] = []
+        self._width = max(len("digit"), *map(len, class_names))
+        self._print: Callable[[dict[str, Any]], None] = {
+            "table": self._print_line,
+            "csv": self._print_csv,
+            "jsonl": lambda record: typer.echo(json.dumps(record)),
+            "json": self._records.append,
+        }[form]
+
+    def add(self, path: str, result: Reading | DataError) -> None:
+        """Print one row; an image that could not be read has neither digit nor confidence."""
+        self.count += 1
+        if isinstance(result, DataError):
+            self.unreadable += 1
+            record = dict.fromkeys(COLUMNS) | {"path": path, "accepted": False, "error": str(result)}
+        else:
+            digit = int(result.label) if result.label.isdecimal() else result.label
+            values = (path, digit, round(result.confidence, _DECIMALS), result.accepted)
+            record = dict(zip(COLUMNS, values, strict=True))
+        self._print(record)
+
+    def finish(self) -> None:
+        """Print the one object, where that was asked for."""
+        if self._records:
+            typer.echo(json.dumps({"results": self._records, "images": self.count, "unreadable": self.unreadable}))
+
+    def _print_line(self, record: dict[str, Any]) -> None:
+        if self.count == 1:
+            typer.echo(f"{'digit':>{self._width}}  confidence  accepted  path")
+        digit, confidence = "–", "–"
+        if "error" not in record:
+            digit, confidence = str(record["digit"]), f"{record['confidence']:.2%}"
+        reason = f"  ({record['error']})" if "error" in record else ""
+        accepted = "yes" if record["accepted"] else "no"
+        typer.echo(f"{digit:>{self._width}}  {confidence:>10}  {accepted:8}  {record['path']}{reason}")
+
+    def _print_csv(self, record: dict[str, Any]) -> None:
+        if self.count == 1:
+            typer.echo(",".join(COLUMNS))
+        line = io.StringIO()
+        values = {**record, "accepted": str(record["accepted"]).lower()}
+        csv.DictWriter(line, COLUMNS, extrasaction="ignore", lineterminator="").writerow(values)
+        typer.echo(line.getvalue())
+        if "error" in record:
+            typer.echo(f"Not read: {record['error']}", err=True)

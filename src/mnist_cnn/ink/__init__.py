@@ -1,0 +1,24 @@
+"""Any picture of a digit as the 28×28 grey levels that MNIST's makers would have made of it.
+
+    >>> from mnist_cnn.ink import prepare
+    >>> prepare("photo.jpg").image  # uint8 [28, 28], ink light on 0
+
+Each module is one step: `sources` reads, `polarity` tells ink from paper, `paper` takes the light off, `strokes`
+finds the digit (with the help of `lines`), `form` brings it to MNIST's size, place and stroke width.
+"""
+
+from mnist_cnn.ink.form import in_mnist_form
+from mnist_cnn.ink.preparation import PREPROCESSING, Prepared, prepare, stages
+from mnist_cnn.ink.sources import MAX_PIXELS, SUFFIXES, ImageSource, read_image
+
+__all__ = [
+    "MAX_PIXELS",
+    "PREPROCESSING",
+    "SUFFIXES",
+    "ImageSource",
+    "Prepared",
+    "in_mnist_form",
+    "prepare",
+    "read_image",
+    "stages",
+]

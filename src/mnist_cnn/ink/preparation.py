@@ -1,0 +1,152 @@
+"""The steps from a picture to MNIST's form, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import cv2
+import numpy as np
+
+from mnist_cnn.ink import form
+from mnist_cnn.ink.paper import NARROW, WIDE, lift_ink
+from mnist_cnn.ink.polarity import ink_is_light
+from mnist_cnn.ink.sources import ImageSource, read_image
+from mnist_cnn.ink.strokes import Strokes, find_strokes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PREPROCESSING = "ink-1"  # goes up when any image would be prepared differently: thresholds are chosen with it
+
+_OVERVIEW = 384  # pixels, the longer side on which the digit is looked for
+_CLOSE_UP = 160  # pixels, the longer side of the digit with its margin, once it is found
+_MARGIN = 0.3  # of the digit's size
+_SMALL = 0.6  # of the picture: a digit smaller than this is looked at again, closer
+_LEAST_SIDE = 3  # pixels of a picture that can show anything
+
+Steps: TypeAlias = "Iterator[tuple[str, NDArray[Any]]]"  # uint8; OpenCV's type stubs know no dtypes
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A picture in MNIST's form."""
+
+    image: NDArray[np.uint8]  # [28, 28], ink light on 0
+    has_ink: bool  # False: nothing was found, and the image is all 0
+
+
+@dataclass(frozen=True)
+class _View:
+    """A part of the picture with its ink dark, and what was found in it."""
+
+    grey: NDArray[Any]  # [h, w], ink dark
+    ink: NDArray[Any]  # [h, w], ink light
+    inverted: bool  # against the picture
+    strokes: Strokes
+
+
+def prepare(source: ImageSource) -> Prepared:
+    """Bring a picture of a digit, of any size, polarity and lighting, to MNIST's form.
+
+    An image that is in MNIST's form, or its negative, keeps its pixels.
+
+    Args:
+        source: As for `read_image`.
+
+    Raises:
+        DataError: As for `read_image`.
+    """
+    *_, (_, image) = _steps(read_image(source))
+    return Prepared(image, bool(image.any()))
+
+
+def stages(source: ImageSource) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Give name and picture (uint8 [h, w]) of every step of `prepare`, the last one its result.
+
+    Raises:
+        DataError: As for `read_image`.
+    """
+    return list(_steps(read_image(source)))
+
+
+def _steps(grey: NDArray[Any]) -> Steps:
+    yield "grey levels", grey
+    for image in (grey, cv2.bitwise_not(grey)):
+        if form.in_mnist_form(image):
+            yield "as MNIST's already", image.copy()
+            return
+    overview, scale = _shrink(grey, _OVERVIEW)
+    view = _find(overview)
+    if view is None:
+        yield "no ink", np.zeros((form.SIZE, form.SIZE), np.uint8)
+        return
+    yield from _pictures(view, "")
+    closer = _look_closer(grey, view, scale)
+    if closer is not None:
+        view = closer
+        yield from _pictures(view, ", closer")
+    fine = form.magnify(_stroke_levels(view))
+    yield "digit", fine
+    even = form.even_strokes(fine)
+    yield "stroke width", even
+    yield "as MNIST's", form.fit(even)
+
+
+def _pictures(view: _View, suffix: str) -> Steps:
+    yield f"dark on light{suffix}", view.grey
+    yield f"ink without paper{suffix}", view.ink
+    yield f"strokes{suffix}", view.strokes.mask * np.uint8(255)
+
+
+def _shrink(grey: NDArray[Any], longest: int) -> tuple[NDArray[Any], float]:
+    scale = min(1.0, longest / max(grey.shape))
+    if scale == 1:
+        return grey, scale
+    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA), scale
+
+
+def _find(grey: NDArray[Any]) -> _View | None:
+    """Find the digit. What lies along the border may be a shadow: then once more, with an eye for slim strokes."""
+    if min(grey.shape) < _LEAST_SIDE:
+        return None
+    inverted = ink_is_light(grey)
+    view = _view(grey, inverted)
+    if view is None or not view.strokes.at_border:
+        return view
+    slim = _view(grey, inverted, NARROW)
+    return view if slim is None or slim.strokes.at_border else slim
+
+
+def _view(grey: NDArray[Any], inverted: bool, span: float = WIDE) -> _View | None:
+    grey = cv2.bitwise_not(grey) if inverted else grey
+    ink = lift_ink(grey, span)
+    strokes = find_strokes(ink)
+    return None if strokes is None else _View(grey, ink, inverted, strokes)
+
+
+def _look_closer(grey: NDArray[Any], view: _View, scale: float) -> _View | None:
+    """Read a small digit again in the full picture: finer, and with the levels of its own surroundings."""
+    left, top, width, height = view.strokes.box
+    size = max(width, height)
+    if size > _SMALL * max(view.grey.shape) or min(view.grey.shape) < _CLOSE_UP / 2:
+        return None
+    margin = _MARGIN * size
+    rows = slice(round(max(0, top - margin) / scale), round((top + height + margin) / scale))
+    columns = slice(round(max(0, left - margin) / scale), round((left + width + margin) / scale))
+    return _view(_shrink(grey[rows, columns], _CLOSE_UP)[0], view.inverted)
+
+
+def _stroke_levels(view: _View) -> NDArray[Any]:
+    """Cut the strokes out, their edges kept soft: 0 for paper, 255 for a full stroke."""
+    strokes = view.strokes
+    _, _, width, height = strokes.box
+    edge = max(1, round(max(width, height) / 40)) * 2 + 1
+    mask = cv2.dilate(strokes.mask, np.ones((edge, edge), np.uint8))
+    contrast = strokes.peak - strokes.paper
+    low, high = strokes.paper + 0.2 * contrast, strokes.paper + 0.85 * contrast
+    levels = ((view.ink - np.float32(low)) * np.float32(255 / (high - low))).clip(0, 255).astype(np.uint8) * mask
+    left, top, width, height = cv2.boundingRect((levels > 32).astype(np.uint8))
+    return levels[top : top + height, left : left + width]

@@ -1,0 +1,196 @@
+"""Whatever holds a picture, array, path, bytes or Pillow image, as grey levels."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mnist_cnn.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ImageSource: TypeAlias = "NDArray[Any] | str | os.PathLike[str] | bytes | Image.Image"
+
+MAX_PIXELS = 64_000_000  # of one image; a phone's largest photo, and 256 MB when decoded
+SUFFIXES = frozenset(
+    {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"}
+    | {".ppm", ".tif", ".tiff", ".webp"}
+)  # of the files that `read_image` reads, lower case
+
+# An allow-list: some of Pillow's other parsers run programs (EPS calls Ghostscript) or are hardly tested.
+_COMMON_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM")  # their plugins come with the first `Image.open`
+_RARE_FORMATS = {
+    "TIFF": "PIL.TiffImagePlugin",
+    "WEBP": "PIL.WebPImagePlugin",
+    "AVIF": "PIL.AvifImagePlugin",
+    "JPEG2000": "PIL.Jpeg2KImagePlugin",
+}
+_REFUSED = (  # what a file of that kind holds within its first bytes, and what to do
+    (b"<svg", "a vector drawing (SVG). Export it as PNG."),
+    (b"ftyphei", "a HEIC photo, whose codec is not at hand. Export it as JPEG."),
+    (b"ftypmif1", "a HEIF photo, whose codec is not at hand. Export it as JPEG."),
+    (b"%!PS", "PostScript, a program. Export it as PNG."),
+    (b"%PDF", "a PDF document. Export its page as PNG."),
+)
+_HEAD_BYTES = 1024
+_ENOUGH = 1500  # pixels, the shorter side of a photo; a JPEG with twice as many is decoded at half its size
+_EXIF_ORIENTATION = 0x0112
+
+
+def read_image(source: ImageSource) -> NDArray[np.uint8]:
+    """Read a picture as grey levels, upright, with its polarity as it is.
+
+    Colour becomes luminance (ITU-R 601). Transparency shows the paper that contrasts with what is drawn. Arrays may
+    be [h, w] grey, [h, w, 1] grey, [h, w, 3] RGB or [h, w, 4] RGBA, of:
+    bool; integers 0 … 255, or up to 2³² in grey, which are shifted down to 8 bits; floats in 0 … 1, or in 0 … 255
+    where one exceeds 1.
+
+    Args:
+        source: An array, the path of a file, a file's bytes, or a Pillow image. Of an animation, the first frame.
+
+    Returns:
+        uint8 [h, w]. Large JPEG files come at a half, a quarter or an eighth of their size.
+
+    Raises:
+        DataError: No image, damaged, empty, of a kind that is not read, or larger than `MAX_PIXELS`.
+    """
+    if isinstance(source, np.ndarray):
+        return _grey_array(source)
+    name = _name(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on odd files that can still be read; the limit below is our own
+            if isinstance(source, Image.Image):
+                return _grey_image(source, name)
+            with _open(source, name) as image:
+                return _grey_image(image, name)
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(f"{name} does not exist. Check the path.") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{name} is a folder, not an image. Name a file.") from error
+    except PermissionError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}. Check its permissions.") from error
+    except Exception as error:  # Pillow's parsers let many kinds through: struct, syntax, index, zlib, …
+        raise DataError(f"{name} is no image that can be read. Replace or remove it.") from error
+
+
+def _name(source: Any) -> str:
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source) or "''"
+    if isinstance(source, (bytes, Image.Image)):
+        return "this image"
+    raise DataError(f"an image cannot be a {type(source).__name__}. Valid: array, path, bytes, Pillow image.")
+
+
+def _open(source: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
+    file: io.BytesIO | Path = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
+    try:
+        image = _identify(file)
+    except UnidentifiedImageError:
+        head = source[:_HEAD_BYTES] if isinstance(source, bytes) else _head(Path(source))
+        for mark, reason in _REFUSED:
+            if mark in head:
+                raise DataError(f"{name} is {reason}") from None
+        raise
+    if image.width * image.height <= MAX_PIXELS:  # else `_grey_image` refuses it: first, no draft of a giant
+        image.draft("L", (_ENOUGH, _ENOUGH))
+    return image
+
+
+def _identify(file: io.BytesIO | Path) -> Image.Image:
+    try:
+        return Image.open(file, formats=_COMMON_FORMATS)
+    except UnidentifiedImageError:
+        return Image.open(file, formats=_rare_formats())
+
+
+@cache
+def _rare_formats() -> tuple[str, ...]:
+    for plugin in _RARE_FORMATS.values():
+        importlib.import_module(plugin)
+    return tuple(name for name in _RARE_FORMATS if name in Image.OPEN)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _grey_image(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    _check_size(image.height, image.width, name)
+    if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255
+        return _grey_array(np.asarray(image))
+    if image.has_transparency_data:
+        return _on_paper(image)
+    return np.array(image.convert("L"))
+
+
+def _on_paper(image: Image.Image) -> NDArray[np.uint8]:
+    """Lay a transparent picture on the paper that shows it.
+
+    Where less than half is opaque, that is ink, and the paper is black or white, whichever contrasts. Otherwise the
+    opaque part has its own paper, which goes on.
+    """
+    luminance, alpha = np.moveaxis(np.asarray(image.convert("LA")), 2, 0)  # each uint8 [h, w]
+    if alpha.min() == 255:
+        return np.ascontiguousarray(luminance)
+    weight = alpha.astype(np.float32)
+    ink = float((luminance * weight).sum() / max(weight.sum(), 1))
+    paper = (0 if ink > 127 else 255) if weight.mean() < 128 else int(np.median(luminance[alpha > 127]))
+    blended: NDArray[np.float32] = (luminance * weight + paper * (255 - weight)) / 255
+    return np.rint(blended).astype(np.uint8)
+
+
+def _grey_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+    array = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
+        raise DataError(f"an array of shape {array.shape} is no image. Valid: (h, w), (h, w, 1), (h, w, 3), (h, w, 4).")
+    _check_size(array.shape[0], array.shape[1], "this array")
+    levels = _levels(array)
+    return levels if levels.ndim == 2 else _grey_image(Image.fromarray(levels), "this array")
+
+
+def _check_size(height: int, width: int, name: str) -> None:
+    if height * width == 0:
+        raise DataError(f"{name} is empty ({width}×{height} pixels). An image has at least one pixel.")
+    if height * width > MAX_PIXELS:
+        raise DataError(f"{name} has {width}×{height} pixels; at most {MAX_PIXELS:,} are read. Scale it down.")
+
+
+def _levels(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind not in "iuf":
+        raise DataError(f"an image cannot hold {array.dtype}. Valid: bool, integers, floats.")
+    low, high = array.min(), array.max()
+    if not (low >= 0 and np.isfinite(high)):  # NaN fails every comparison
+        raise DataError(f"the array's values range from {low} to {high}. Valid: 0 to 1 or 0 to 255, no NaN.")
+    if array.dtype.kind == "f":
+        return _levels_of_floats(array, float(high))
+    bits = max(8, int(high).bit_length())
+    if bits > 8 and (array.ndim == 3 or bits > 32):
+        raise DataError(f"the array's values reach {high}. Valid: integers from 0 to 255.")
+    shifted: NDArray[np.uint8] = (array >> (bits - 8)).astype(np.uint8)
+    return shifted
+
+
+def _levels_of_floats(array: NDArray[Any], high: float) -> NDArray[np.uint8]:
+    if high > 255:
+        raise DataError(f"the array's values reach {high:g}. Valid: floats from 0 to 1, or from 0 to 255.")
+    levels: NDArray[np.uint8] = np.rint(array * (255 if high <= 1 else 1)).astype(np.uint8)
+    return levels

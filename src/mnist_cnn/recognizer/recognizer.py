@@ -1,0 +1,221 @@
+"""The recogniser: a model file that reads digits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from mnist_cnn.errors import DataError, InputError
+from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.recognizer.ahead import map_ahead
+from mnist_cnn.recognizer.arrangement import Images, arrange, arrange_one
+from mnist_cnn.recognizer.network import Network, find_network, metadata_of, start_session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnist_cnn.ink import ImageSource
+
+Source = TypeVar("Source", bound="ImageSource")
+
+_SHIPPED = Path(__file__).parents[1] / "weights" / "digits.onnx"  # importlib.resources would cost 8 ms at start
+_IN_RUN = Path("exports", "model.onnx")  # where `mnist-cnn export` leaves it in a run folder
+_LARGEST_FILE = 512 * 2**20  # bytes; networks for digits have a thousandth of it
+_COLDEST = 0.1  # temperature; below it, powers of probabilities vanish in float32
+_UNIT = 1 / 255  # scale of grey levels: what most people train on
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One image, read."""
+
+    digit: int  # index of the most probable class; the digit itself where the classes are the ten digits
+    label: str  # that class's name
+    confidence: float  # its calibrated probability, 0 … 1
+    accepted: bool  # whether there is ink, and the confidence reaches the threshold
+    probabilities: NDArray[np.float32]  # [k], calibrated, sum 1
+    has_ink: bool  # False: the image is blank, and the digit means nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Recognizer:
+    """Reads digits with one network. Nothing changes after `load`: use it from as many threads as you like.
+
+    Wherever images are taken, one image is an array, a path, a file's bytes or a Pillow image, and many are
+
+    - an array [n, 28, 28], [n, h, w, 1], [n, h, w, 3] or [n, h, w, 4]; any other array is one image;
+    - or any iterable of single images, which need not be alike.
+
+    An image that is uint8 [28, 28] or [28, 28, 1] with an empty border (its outermost pixels all 0) is taken to be in
+    MNIST's form, and goes to the network as it is. `mnist_cnn.ink` makes that form of everything else: photos, dark
+    ink on light paper, floats, ink up to the border.
+
+    Attributes:
+        network: The loaded network.
+        metadata: What the file says of itself.
+        threshold: A digit is accepted where its confidence is at least this, 0 … 1.
+        threads: That share the work of one call.
+    """
+
+    network: Network
+    metadata: ModelMetadata
+    threshold: float
+    threads: int
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        threads: int | None = None,
+        threshold: float | None = None,
+        scale: float | None = None,
+    ) -> Recognizer:
+        """Load a model file. It is read as data, and can run no code.
+
+        Args:
+            path: An ONNX file, or a run folder that was exported. None for the weights that come with this package.
+            threads: That share the work of one call; None for one per core that this process may use. 1 is the
+                frugal choice where many threads of the caller's read at once: nothing spins, nothing waits.
+            threshold: Confidence, 0 … 1, from which a digit is accepted; None for the file's own.
+            scale: What the network wants grey levels 0 … 255 multiplied by; None for what the file's metadata says.
+                Without metadata of ours that is 1/255, or 1 where the input is uint8.
+
+        Raises:
+            InputError: There is no such file, it is none that can be read here, or an argument is out of range.
+            DataError: Its metadata are damaged.
+        """
+        _check_range("threads", threads, 1, 1024)
+        _check_range("threshold", threshold, 0, 1)
+        _check_range("scale", scale, 1e-9, 1e9)
+        threads = threads or _cores()
+        data, origin = _model_file(None if path is None else Path(path))
+        session = start_session(data, origin)
+        metadata = ModelMetadata.from_strings(metadata_of(session, origin), origin)
+        takes_grey_levels = metadata is not None or session.get_inputs()[0].type == "tensor(uint8)"
+        network = find_network(session, origin, scale or (1 if takes_grey_levels else _UNIT))
+        metadata = metadata or ModelMetadata(tuple(str(index) for index in range(network.classes)))
+        if len(metadata.class_names) != network.classes:
+            raise InputError(
+                f"{origin} names {len(metadata.class_names)} classes and scores {network.classes}. Export it again."
+            )
+        if threads > 1:
+            network = replace(network, wide=start_session(data, origin, threads))
+        return cls(network, metadata, metadata.rejection_threshold if threshold is None else threshold, threads)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class, by index."""
+        return self.metadata.class_names
+
+    def predict(self, images: Images) -> NDArray[np.int64]:
+        """Give the most probable class of each image.
+
+        Args:
+            images: One image or many, of any number; see the class.
+
+        Returns:
+            int64 [n], indices of `class_names`; one image gives n = 1.
+
+        Raises:
+            DataError: An image cannot be read.
+        """
+        best: NDArray[np.int64] = self.network.scores(arrange(images, self.threads), self.threads).argmax(axis=1)
+        return best
+
+    def predict_proba(self, images: Images) -> NDArray[np.float32]:
+        """Give the calibrated probability of every class for each image.
+
+        Args:
+            images: One image or many, of any number; see the class.
+
+        Returns:
+            float32 [n, k], rows of sum 1; one image gives n = 1.
+
+        Raises:
+            DataError: An image cannot be read.
+        """
+        return self._calibrated(self.network.scores(arrange(images, self.threads), self.threads))
+
+    def read(self, image: ImageSource) -> Reading:
+        """Read one image.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        prepared = arrange_one(image)
+        probabilities = self._calibrated(self.network.scores(prepared.image[np.newaxis], threads=1))[0]
+        digit = int(probabilities.argmax())
+        confidence = float(probabilities[digit])
+        accepted = prepared.has_ink and confidence >= self.threshold
+        return Reading(digit, self.class_names[digit], confidence, accepted, probabilities, prepared.has_ink)
+
+    def read_many(self, images: Iterable[Source]) -> Iterator[tuple[Source, Reading | DataError]]:
+        """Read images as they come, a few at a time, in order; memory does not grow with their number.
+
+        Args:
+            images: Single images, taken one by one.
+
+        Yields:
+            Each image with its reading, or with the error that says why it cannot be read.
+        """
+        return map_ahead(self._read_or_say_why, images, self.threads)
+
+    def _read_or_say_why(self, image: Source) -> tuple[Source, Reading | DataError]:
+        try:
+            return image, self.read(image)
+        except DataError as error:
+            return image, error
+
+    def _calibrated(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Apply temperature scaling (Guo et al. 2017): softmax(log(probabilities) / temperature), [n, k]."""
+        temperature = max(self.metadata.temperature, _COLDEST)
+        if not self.network.gives_probabilities:
+            powers: NDArray[np.float32] = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
+        elif temperature == 1:
+            return scores
+        else:
+            powers = scores ** (1 / temperature)
+        powers /= powers.sum(axis=1, keepdims=True)
+        return powers
+
+
+def _check_range(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:
+        raise InputError(f"{name} = {value} is not valid. Valid: {low} to {high}.")
+
+
+def _cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _model_file(path: Path | None) -> tuple[bytes, str]:
+    """Read a model file whole, and say what to call it.
+
+    Raises:
+        InputError: There is none, or it is of another kind.
+    """
+    if path is None:
+        return _SHIPPED.read_bytes(), "the model that ships"
+    if path.suffix in (".keras", ".h5"):
+        raise InputError(f"{path} is a Keras model, for training. Export its run: mnist-cnn export {path.parent}")
+    file = path / _IN_RUN if path.is_dir() else path
+    try:
+        if file.stat().st_size > _LARGEST_FILE:
+            raise InputError(
+                f"{file} has more than {_LARGEST_FILE >> 20} MB: no network for digits. Give an ONNX file."
+            )
+        return file.read_bytes(), str(file)
+    except FileNotFoundError:
+        hint = f"Make it with: mnist-cnn export {path}" if path.is_dir() else "Give an ONNX file or an exported run."
+        raise InputError(f"there is no model {file}. {hint}") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}. Give an ONNX file.") from None

@@ -1,0 +1,223 @@
+"""The recogniser against the slow, obvious reference: NumPy, one image at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from mnist_cnn.errors import DataError, InputError
+from mnist_cnn.ink import prepare
+from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.recognizer import Reading, Recognizer
+from mnist_cnn.recognizer.arrangement import arrange, is_mnist_form
+from recognizer import linear
+from recognizer.conftest import TEMPERATURE
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+def drawing(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Dark ink on light paper, four times as large."""
+    return np.asarray(255 - np.kron(digit, np.ones((4, 4), np.uint8)), np.uint8)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 128, 129, 200])
+def test_every_batch_size_gives_what_the_network_gives(
+    model_file: Path, digits: NDArray[np.uint8], count: int, threads: int
+) -> None:
+    recognizer = Recognizer.load(model_file, threads=threads)
+    images = digits[:count]
+    expected = linear.probabilities(images, TEMPERATURE)
+    found = recognizer.predict_proba(images)
+    assert found.dtype == np.float32
+    assert found.shape == (count, 10)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    classes = recognizer.predict(images)
+    assert classes.dtype == np.int64
+    np.testing.assert_array_equal(classes, expected.argmax(axis=1))
+
+
+def test_one_image_and_a_batch_with_channels_are_taken_as_they_are(
+    recognizer: Recognizer, digits: NDArray[np.uint8]
+) -> None:
+    expected = recognizer.predict_proba(digits[:5])
+    for same in (digits[:5, :, :, None], list(digits[:5]), iter(digits[:5, :, :, None]), digits[:5][:, ::1]):
+        np.testing.assert_array_equal(recognizer.predict_proba(same), expected)
+    for one in (digits[2], digits[2][:, :, None], np.asfortranarray(digits[2])):
+        np.testing.assert_allclose(recognizer.predict_proba(one), expected[2:3], rtol=1e-6)
+    assert recognizer.predict([]).shape == (0,)
+
+
+def test_all_kinds_of_one_picture_agree(recognizer: Recognizer, digits: NDArray[np.uint8], tmp_path: Path) -> None:
+    picture = drawing(digits[7])
+    path = tmp_path / "seven.png"
+    path.write_bytes(png(picture))
+    kinds: list[Any] = [picture, picture[:, :, None], np.stack([picture] * 3, axis=-1), picture / 255, path, str(path),
+                        path.read_bytes(), Image.fromarray(picture)]  # fmt: skip
+    expected = recognizer.network.scores(prepare(picture).image[None], threads=1)
+    for kind in kinds:
+        assert recognizer.predict(kind).tolist() == [expected.argmax()]
+    np.testing.assert_array_equal(recognizer.predict(kinds), [expected.argmax()] * len(kinds))
+    np.testing.assert_array_equal(
+        recognizer.predict_proba(np.stack([picture, picture])[..., None]), recognizer.predict_proba([picture, picture])
+    )
+
+
+def test_ink_prepares_what_is_not_in_mnist_s_form(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+    mixed = digits[:6].copy()
+    mixed[[1, 4]] = 255 - mixed[[1, 4]]
+    expected = np.stack([prepare(image).image if index in (1, 4) else image for index, image in enumerate(mixed)])
+    before = mixed.copy()
+    np.testing.assert_array_equal(recognizer.predict_proba(mixed), recognizer.predict_proba(list(expected)))
+    np.testing.assert_array_equal(mixed, before)
+    floats = digits[:3] / 255
+    np.testing.assert_array_equal(arrange(floats, 2), np.stack([prepare(image).image for image in floats]))
+
+
+@given(st.integers(0, 27), st.integers(0, 27), st.integers(1, 255))
+def test_mnist_s_form_is_an_empty_border(row: int, column: int, level: int) -> None:
+    image = np.zeros((28, 28), np.uint8)
+    image[row, column] = level
+    assert is_mnist_form(image) == (0 < row < 27 and 0 < column < 27)
+
+
+@pytest.mark.parametrize("shape", [(28,), (27, 28), (28, 28, 3), (28, 28, 28), (1, 28, 28), (784,), ()])
+def test_other_shapes_are_no_single_digit(shape: tuple[int, ...]) -> None:
+    assert not is_mnist_form(np.zeros(shape, np.uint8))
+
+
+def test_a_reading_says_all_of_one_image(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+    reading = recognizer.read(digits[0])
+    expected = linear.probabilities(digits[:1], TEMPERATURE)[0]
+    assert reading.digit == expected.argmax()
+    assert reading.label == str(reading.digit)
+    assert reading.confidence == pytest.approx(expected.max(), abs=1e-5)
+    np.testing.assert_allclose(reading.probabilities, expected, atol=1e-5)
+    assert reading.has_ink
+    assert reading.accepted == (expected.max() >= 0.4)
+
+
+@pytest.mark.parametrize("blank", [np.zeros((28, 28), np.uint8), np.full((90, 60), 255, np.uint8)])
+def test_blank_images_are_rejected_whatever_the_threshold(model_file: Path, blank: NDArray[np.uint8]) -> None:
+    reading = Recognizer.load(model_file, threshold=0).read(blank)
+    assert not reading.has_ink
+    assert not reading.accepted
+
+
+def test_the_threshold_decides(model_file: Path, digits: NDArray[np.uint8]) -> None:
+    confidence = Recognizer.load(model_file).read(digits[0]).confidence
+    assert Recognizer.load(model_file, threshold=confidence).read(digits[0]).accepted
+    assert not Recognizer.load(model_file, threshold=min(1.0, confidence + 1e-6)).read(digits[0]).accepted
+
+
+def test_many_are_read_in_order_with_the_unreadable_in_their_place(
+    recognizer: Recognizer, digits: NDArray[np.uint8]
+) -> None:
+    sources = [*digits[:40], b"no image", *digits[40:50]]
+    results = list(recognizer.read_many(iter(sources)))
+    assert [source is given for (source, _), given in zip(results, sources, strict=True)] == [True] * len(sources)
+    assert isinstance(results[40][1], DataError)
+    readings = [result for _, result in results if isinstance(result, Reading)]
+    assert [reading.digit for reading in readings] == recognizer.predict(digits[:50]).tolist()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_reading_many_takes_few_ahead(model_file: Path, digits: NDArray[np.uint8], threads: int) -> None:
+    taken = 0
+
+    def endless() -> Any:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield digits[0]
+
+    readings = Recognizer.load(model_file, threads=threads).read_many(endless())
+    for _ in range(30):
+        next(readings)
+    assert taken <= 50
+    readings.close()  # type: ignore[attr-defined]
+
+
+def test_an_unreadable_image_of_a_batch_is_named_by_its_place(
+    recognizer: Recognizer, digits: NDArray[np.uint8]
+) -> None:
+    with pytest.raises(DataError, match="image 2 of the batch"):
+        recognizer.predict([digits[0], digits[1], b"no image"])
+
+
+@pytest.mark.parametrize("wrong", [7, None, {"a": 1}, np.zeros((2, 2, 2, 2, 2)), np.array([]), [None], "", b""])
+def test_what_is_no_image_is_refused(recognizer: Recognizer, wrong: Any) -> None:
+    with pytest.raises(DataError):
+        recognizer.predict(wrong)
+
+
+def test_many_threads_share_one_recognizer(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+    expected = recognizer.predict_proba(digits)
+
+    def work(seed: int) -> bool:
+        start = seed % 100
+        several = recognizer.predict_proba(digits[start : start + 90])
+        one = recognizer.predict(digits[start])
+        return np.allclose(several, expected[start : start + 90], atol=1e-6) and one[0] == expected[start].argmax()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(200)))
+
+
+def test_nothing_changes_after_loading(recognizer: Recognizer) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recognizer.threshold = 0.1  # type: ignore[misc]
+
+
+def test_classes_may_have_names(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
+    names = tuple("abcdefghij")
+    path = tmp_path / "letters.onnx"
+    path.write_bytes(linear.make(grey_levels=True, metadata=ModelMetadata(names).to_strings()))
+    loaded = Recognizer.load(path)
+    assert loaded.class_names == names
+    assert loaded.read(digits[0]).label == names[loaded.predict(digits[0])[0]]
+
+
+def test_the_weights_that_ship_read_digits(digits: NDArray[np.uint8]) -> None:
+    loaded = Recognizer.load()
+    assert loaded.class_names == tuple("0123456789")
+    assert loaded.predict(digits).shape == (200,)
+
+
+def test_an_exported_run_is_read_by_its_folder(tmp_path: Path, model_file: Path) -> None:
+    with pytest.raises(InputError, match=f"mnist-cnn export {tmp_path}"):
+        Recognizer.load(tmp_path)
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "model.onnx").write_bytes(model_file.read_bytes())
+    assert Recognizer.load(tmp_path).metadata.temperature == TEMPERATURE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"threads": 0}, "threads = 0"),
+        ({"threshold": 1.5}, "threshold = 1.5"),
+        ({"threshold": float("nan")}, "threshold = nan"),
+        ({"scale": 0.0}, "scale = 0.0"),
+        ({"path": "none.onnx"}, "there is no model none.onnx"),
+        ({"path": "runs/mine/model.keras"}, "mnist-cnn export"),
+    ],
+)
+def test_the_caller_s_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Recognizer.load(**arguments)
