@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -89,11 +87,32 @@ def test_ink_prepares_what_is_not_in_mnist_s_form(recognizer: Recognizer, digits
     np.testing.assert_array_equal(arrange(floats, 2), np.stack([prepare(image).image for image in floats]))
 
 
-@given(st.integers(0, 27), st.integers(0, 27), st.integers(1, 255))
-def test_mnist_s_form_is_an_empty_border(row: int, column: int, level: int) -> None:
+def box(left: int, top: int, width: int, height: int, level: int = 255) -> NDArray[np.uint8]:
     image = np.zeros((28, 28), np.uint8)
-    image[row, column] = level
-    assert is_mnist_form(image) == (0 < row < 27 and 0 < column < 27)
+    image[top : top + height, left : left + width] = level
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "as_it_is"),
+    [
+        (box(9, 4, 10, 20), True),
+        (box(4, 11, 20, 6), True),
+        (box(9, 4, 10, 20)[..., np.newaxis], True),
+        (box(9, 4, 10, 20).astype(np.float32), False),
+        (255 - box(9, 4, 10, 20), False),  # dark on white
+        (box(9, 4, 10, 20, level=90), False),  # faint
+        (box(9, 9, 5, 10), False),  # small
+        (box(2, 2, 24, 24), False),  # large
+        (box(0, 4, 6, 20), False),  # at the side
+        (np.zeros((28, 28), np.uint8), False),
+    ],
+)
+def test_what_looks_like_mnist_s_goes_in_as_it_is(image: NDArray[np.uint8], as_it_is: bool) -> None:
+    assert is_mnist_form(image) == as_it_is
+    if image.dtype == np.uint8:
+        reached = arrange(np.stack([image, image]), 1)[1]
+        assert np.array_equal(reached, image.reshape(28, 28)) or not as_it_is
 
 
 @pytest.mark.parametrize("shape", [(28,), (27, 28), (28, 28, 3), (28, 28, 28), (1, 28, 28), (784,), ()])

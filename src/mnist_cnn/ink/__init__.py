@@ -7,7 +7,7 @@ Each module is one step: `sources` reads, `polarity` tells ink from paper, `pape
 finds the digit (with the help of `lines`), `form` brings it to MNIST's size, place and stroke width.
 """
 
-from mnist_cnn.ink.form import in_mnist_form
+from mnist_cnn.ink.form import in_mnist_form, looks_like_mnist
 from mnist_cnn.ink.preparation import PREPROCESSING, Prepared, prepare, stages
 from mnist_cnn.ink.sources import MAX_PIXELS, SUFFIXES, ImageSource, read_image
 
@@ -18,6 +18,7 @@ __all__ = [
     "ImageSource",
     "Prepared",
     "in_mnist_form",
+    "looks_like_mnist",
     "prepare",
     "read_image",
     "stages",

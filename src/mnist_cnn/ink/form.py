@@ -24,18 +24,36 @@ _FINE = 80  # pixels, the longer side of the ink while its strokes are widened: 
 _MARGIN = 16  # pixels around it
 _INKED = 64  # grey level of a stroke's edge
 _DARKEST_PEAK = 200  # of any of MNIST's images
+_BOX_OFF_CENTRE = 10  # half pixels, between the middles of the ink's box and the picture; MNIST's reach 9
 _OFF_CENTRE = 1.0  # pixels; MNIST's own are off by at most a half, from rounding
 
 
 def in_mnist_form(image: NDArray[Any]) -> bool:
     """Whether a picture is already as MNIST's are: its size, light on black 0, fitted into 20×20 and centred."""
-    if image.shape != (SIZE, SIZE):
-        return False
-    _, _, width, height = cv2.boundingRect(image)
-    if not BOX - 1 <= max(width, height) <= BOX + 1 or image.max() < _DARKEST_PEAK:
+    if not looks_like_mnist(image):
         return False
     x, y = _centre_of_mass(image)
     return abs(x - SIZE / 2) <= _OFF_CENTRE and abs(y - SIZE / 2) <= _OFF_CENTRE
+
+
+def looks_like_mnist(image: NDArray[Any]) -> bool:
+    """Whether size, place and darkness of a picture's ink are as MNIST's: the quick half of `in_mnist_form`.
+
+    It takes a microsecond instead of four, and leaves only the centre of mass open, which a network that was trained
+    on shifted digits forgives. Ink dark on white fills the box, so it never passes.
+
+    Args:
+        image: uint8 [h, w] or [h, w, 1].
+    """
+    if image.shape[:2] != (SIZE, SIZE):
+        return False
+    left, top, width, height = cv2.boundingRect(image)
+    return (
+        BOX - 1 <= (width if width > height else height) <= BOX + 1
+        and -_BOX_OFF_CENTRE <= 2 * left + width - SIZE <= _BOX_OFF_CENTRE
+        and -_BOX_OFF_CENTRE <= 2 * top + height - SIZE <= _BOX_OFF_CENTRE
+        and cv2.norm(image, cv2.NORM_INF) >= _DARKEST_PEAK
+    )
 
 
 def stroke_width(mask: NDArray[Any]) -> float:

@@ -81,8 +81,10 @@ class Network:
             images = np.concatenate([images, np.zeros((self.batch - count, SIZE, SIZE), np.uint8)])
         grey = images if self.scale == 1 else images * np.float32(self.scale)
         feed = grey.astype(self.dtype).reshape(-1, *self.layout)
-        scores = session.run([self.output_name], {self.input_name: feed})[0][:count]
-        return scores.astype(np.float32, copy=False)  # type: ignore[no-any-return]  # ONNX Runtime is untyped
+        scores: NDArray[np.float32] = session.run([self.output_name], {self.input_name: feed})[0]
+        if self.batch is not None:
+            scores = scores[:count]
+        return scores if scores.dtype == np.float32 else scores.astype(np.float32)
 
 
 def start_session(data: bytes, origin: str, threads: int = 1) -> Any:

@@ -51,9 +51,9 @@ class Recognizer:
     - an array [n, 28, 28], [n, h, w, 1], [n, h, w, 3] or [n, h, w, 4]; any other array is one image;
     - or any iterable of single images, which need not be alike.
 
-    An image that is uint8 [28, 28] or [28, 28, 1] with an empty border (its outermost pixels all 0) is taken to be in
-    MNIST's form, and goes to the network as it is. `mnist_cnn.ink` makes that form of everything else: photos, dark
-    ink on light paper, floats, ink up to the border.
+    An image that is uint8 [28, 28] or [28, 28, 1] and looks like MNIST's, its ink light on black, as large and where
+    MNIST's is, goes to the network as it is. `mnist_cnn.ink` makes that form of everything else: photos, dark ink on
+    light paper, floats, digits too small, too large or in a corner.
 
     Attributes:
         network: The loaded network.
