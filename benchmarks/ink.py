@@ -3,13 +3,14 @@
 The folder holds `labels.csv` with the columns `file`, `label` and `kind`, and the pictures beside it. The sheet shows
 each original beside what `mnist_cnn.ink` made of it; failures come first, their titles in red.
 
-    python benchmarks/ink.py --data DIR [--model MODEL.onnx | MODEL.keras] [--sheet sheet.png]
+    python benchmarks/ink.py --data DIR [--model MODEL.onnx | MODEL.keras] [--sheet sheet.png] [--at-least 0.96]
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with labels.csv")
     parser.add_argument("--model", type=Path, help=".onnx or .keras; without it, the weights that ship")
     parser.add_argument("--sheet", type=Path, help="where to draw the contact sheet")
+    parser.add_argument("--at-least", type=float, default=0.0, help="share, 0 to 1, below which the exit code is 1")
     options = parser.parse_args()
     readings = read_all(options.data, options.model)
     for kind in sorted({reading.kind for reading in readings}):
@@ -57,6 +59,8 @@ def main() -> None:
     print_share("all", readings)
     if options.sheet:
         draw(sorted(readings, key=lambda reading: reading.is_right)).save(options.sheet)
+    if sum(reading.is_right for reading in readings) < options.at_least * len(readings):
+        sys.exit(f"fewer than {options.at_least:.1%} were read rightly.")
 
 
 def read_all(folder: Path, model: Path | None) -> list[Reading]:
