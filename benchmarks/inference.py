@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.environment import processor_name, usable_cores
+from mnist_cnn.cores import usable_cores
+from mnist_cnn.environment import processor_name
 from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.recognizer import Recognizer
 

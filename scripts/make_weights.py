@@ -30,6 +30,7 @@ VALIDATION = 0.1
 CARD = Path(__file__).with_name("weights_card.md")
 WEIGHTS = Path(__file__).parents[1] / "src" / "mnist_cnn" / "weights"
 LARGEST = 1_000_000  # bytes
+LEAST_ACCURATE = 0.996  # share of MNIST's test set
 
 
 def main() -> None:
@@ -44,6 +45,10 @@ def main() -> None:
     exported = mnist_cnn("export", str(run.root), "--format", "onnx", *data)["exports"][0]
     if exported["bytes"] > LARGEST:
         sys.exit(f"{exported['path']} has {exported['bytes']:,} bytes; the package takes at most {LARGEST:,}.")
+    if exported["accuracy"] < LEAST_ACCURATE:
+        sys.exit(
+            f"{exported['path']} reads {exported['accuracy']:.2%}; the package takes at least {LEAST_ACCURATE:.2%}."
+        )
     with write_whole(WEIGHTS / "digits.onnx") as partial:
         shutil.copyfile(exported["path"], partial)
     write_text(WEIGHTS / "README.md", describe(run, WEIGHTS / "digits.onnx"))
@@ -75,6 +80,7 @@ def describe(run: RunFolder, file: Path) -> str:
         size=file.stat().st_size,
         metadata=Recognizer.load(file).metadata,
         metrics=metrics,
+        processor=run.read_json(run.environment)["processor"],
         recipe=narrative.recipe(config, metrics["training"]["epochs"], metrics["training"]["best_epoch"]),
     )
     return card

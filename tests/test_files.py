@@ -43,6 +43,15 @@ def test_the_target_is_the_old_one_until_the_block_ends(tmp_path: Path) -> None:
     assert path.read_text() == "new"
 
 
+def test_the_file_is_flushed_through_a_descriptor_open_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.write(descriptor, b"")))  # as Windows asks
+    write_text(tmp_path / "text.txt", "new")
+    assert flushed == [0]
+
+
 def test_the_temporary_name_keeps_all_suffixes(tmp_path: Path) -> None:
     with write_whole(tmp_path / "model.weights.h5") as partial:
         assert partial.name.endswith(".weights.h5")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnist_cnn.errors import DataError
-from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.model_metadata import TEMPERATURES, ModelMetadata
 
 FULL = ModelMetadata(
     class_names=("zero", "één", "二"),
@@ -24,8 +24,8 @@ FULL = ModelMetadata(
 @given(
     st.builds(
         ModelMetadata,
-        class_names=st.lists(st.text()).map(tuple),
-        temperature=st.floats(0.01, 100),
+        class_names=st.lists(st.text(max_size=200)).map(tuple),
+        temperature=st.floats(*TEMPERATURES),
         rejection_threshold=st.floats(0, 1),
         dataset=st.text(),
         accuracy=st.none() | st.floats(0, 1),
@@ -48,6 +48,14 @@ def test_other_metadata_beside_ours_is_passed_over() -> None:
         ("temperature", "-1"),
         ("temperature", '"warm"'),
         ("temperature", "NaN"),
+        ("temperature", "Infinity"),
+        ("temperature", "1" + "0" * 400),
+        ("temperature", "true"),
+        ("accuracy", '"best"'),
+        ("accuracy", "1.5"),
+        ("class_names", '[["a"], ["b"]]'),
+        ("class_names", json.dumps(["7" * 5000])),
+        ("dataset", "[]"),
         ("rejection_threshold", "1.5"),
         ("class_names", "7"),
         ("class_names", "{"),
@@ -68,6 +76,12 @@ def test_metadata_without_class_names_is_refused() -> None:
 
 def test_keys_are_readable_json() -> None:
     assert json.loads(FULL.to_strings()["mnist_cnn.class_names"]) == ["zero", "één", "二"]
+
+
+def test_logits_and_their_softmax_are_calibrated_alike() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (20, 3)).astype(np.float32)
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(FULL.calibrate(logits, logits=True), FULL.calibrate(softmax), atol=1e-5)
 
 
 def test_calibration_takes_probabilities_that_underflowed() -> None:

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.model_metadata import TEMPERATURES, ModelMetadata
 
 ACCEPTED_DIGITS = 0.99  # share of held-out digits whose confidence reaches the rejection threshold
-_TEMPERATURES = (0.05, 20.0)  # searched; a network outside is not miscalibrated but broken
 _SMALLEST_PROBABILITY = 1e-30  # a wrong answer given with certainty must not cost infinity
 
 
@@ -35,7 +34,7 @@ def fit_temperature(probabilities: NDArray[np.floating[Any]], labels: NDArray[np
         given = calibrated(own, float(np.exp(log_temperature)))[np.arange(len(labels)), labels]
         return float(-np.log(np.maximum(given, _SMALLEST_PROBABILITY)).mean())
 
-    found = optimize.minimize_scalar(cross_entropy, bounds=np.log(_TEMPERATURES), method="bounded")
+    found = optimize.minimize_scalar(cross_entropy, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(found.x))
 
 

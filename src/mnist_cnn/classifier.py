@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override
 from mnist_cnn.datasets.dataset import IMAGE_SIZE, Dataset
 from mnist_cnn.errors import MissingExtraError
 from mnist_cnn.history import Row
 from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.recognizer.network import start_session
 from mnist_cnn.runs import create_run
 
 try:
@@ -121,7 +121,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self._check_shape(X)
         rows = validate_data(self, _flat(X), reset=False)
         # Opened anew each time: it takes milliseconds, and sessions can be neither pickled nor carried into a fork.
-        session = onnxruntime.InferenceSession(self.model_, providers=["CPUExecutionProvider"])
+        session = start_session(self.model_, "model_")
         return np.concatenate([_run(session, self._to_images(portion)) for portion in _portions(rows)])
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
@@ -228,7 +228,7 @@ def _global_generators_kept() -> Iterator[None]:
         np.random.set_state(of_numpy)  # noqa: NPY002
 
 
-def _run(session: onnxruntime.InferenceSession, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _run(session: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Give the probabilities [n, k] of images [n, 28, 28]."""
     probabilities: NDArray[np.float32] = session.run(None, {"image": images[..., np.newaxis].astype(np.float32)})[0]
     return probabilities

@@ -35,7 +35,7 @@ def write_whole(path: Path) -> Iterator[Path]:
         os.close(handle)
         partial = Path(name)
         yield partial
-        _flush_to_disk(partial)
+        flush_to_disk(partial)
         partial.chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is meant to be read by others
         partial.replace(path)
     except OSError as error:
@@ -56,9 +56,9 @@ def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _flush_to_disk(path: Path) -> None:
-    # Without this a power cut after the rename can leave an empty file under the final name.
-    descriptor = os.open(path, os.O_RDONLY)
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file's content is on the disk, else a power cut after a rename can leave it empty."""
+    descriptor = os.open(path, os.O_RDWR)  # Windows flushes only what is open for writing
     try:
         os.fsync(descriptor)
     finally:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError
 
-_SMALLEST = np.float32(1e-30)  # a softmax that underflowed to 0 stays a number when it is divided by
+TEMPERATURES = (0.1, 10.0)  # of calibration; a network that needs one outside is not miscalibrated but broken
+_LONGEST_NAME = 200  # characters of a class
 KEY_PREFIX = "mnist_cnn."  # of every key, so that other tools' metadata can lie beside ours
 
 
@@ -27,25 +28,31 @@ class ModelMetadata:
     class_names: tuple[str, ...]
     temperature: float = 1.0  # of calibration: confidence = softmax(log(probabilities) / temperature)
     rejection_threshold: float = 0.5  # a digit is accepted where its calibrated confidence is at least this
-    preprocessing: str = "ink-1"  # the version of `ink` that the threshold was chosen with
+    preprocessing: str = ""  # the version of `ink` that the threshold was chosen with
     scaling: str = "grey levels 0-255, ink light on black 0; the model scales them itself"
     dataset: str = ""  # what it was trained on
     accuracy: float | None = None  # share of that data set's test images; None: not measured
     architecture: str = ""
     package_version: str = ""  # of mnist-cnn, which wrote the file
 
-    def calibrate(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """Turn the network's probabilities into calibrated ones (temperature scaling: Guo et al. 2017).
+    def calibrate(self, scores: NDArray[np.floating[Any]], *, logits: bool = False) -> NDArray[np.float32]:
+        """Turn the network's scores into calibrated probabilities (temperature scaling: Guo et al. 2017).
 
         Args:
-            probabilities: [n, k], each row a softmax.
+            scores: [n, k], each row a softmax, or what a softmax would be taken of.
+            logits: Whether they are the latter.
 
         Returns:
-            float32 [n, k], softmax(log(probabilities) / temperature): the order within a row stays.
+            float32 [n, k], softmax(logits / temperature): the order within a row stays.
         """
-        scaled = np.maximum(probabilities, _SMALLEST) ** np.float32(1 / self.temperature)
-        scaled /= scaled.sum(axis=1, keepdims=True)
-        return np.asarray(scaled, dtype=np.float32)
+        if logits:
+            powers = np.exp((scores - scores.max(axis=1, keepdims=True)) / self.temperature)
+        elif self.temperature == 1:
+            return scores.astype(np.float32, copy=False)
+        else:  # logits are the probabilities' logarithms, up to a constant
+            powers = (scores / scores.max(axis=1, keepdims=True)) ** (1 / self.temperature)
+        powers /= powers.sum(axis=1, keepdims=True)
+        return np.asarray(powers, np.float32)
 
     def to_strings(self) -> dict[str, str]:
         """Give one JSON value per field, under keys that begin with `mnist_cnn.`."""
@@ -67,15 +74,26 @@ class ModelMetadata:
             return None
         known = {field.name for field in dataclasses.fields(cls)}
         try:
-            parsed: dict[str, Any] = {key: json.loads(text) for key, text in values.items() if key in known}
-            parsed["class_names"] = tuple(str(name) for name in parsed["class_names"])
-            metadata = cls(**parsed)
-            valid = metadata.temperature > 0 and 0 <= metadata.rejection_threshold <= 1
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            metadata = cls(**{key: json.loads(text) for key, text in values.items() if key in known})
+            metadata = dataclasses.replace(metadata, class_names=tuple(metadata.class_names))
+        except (ValueError, TypeError, RecursionError) as error:
             raise DataError(f"{origin} carries damaged metadata ({error}). Export the model again.") from None
-        if not valid:
-            raise DataError(
-                f"{origin} carries temperature {metadata.temperature} and rejection threshold "
-                f"{metadata.rejection_threshold}; valid are above 0, and 0 to 1. Export the model again."
-            )
+        for key, valid in metadata._validity():
+            if not valid:
+                value = str(getattr(metadata, key))[:_LONGEST_NAME]
+                raise DataError(f"{origin} carries metadata with {key} = {value}. Export the model again.")
         return metadata
+
+    def _validity(self) -> Iterator[tuple[str, bool]]:
+        """Give every field's name and whether its value is of the right type and within its range."""
+        low, high = TEMPERATURES
+        yield "class_names", all(isinstance(name, str) and len(name) <= _LONGEST_NAME for name in self.class_names)
+        yield "temperature", _is_number(self.temperature) and low <= self.temperature <= high
+        yield "rejection_threshold", _is_number(self.rejection_threshold) and 0 <= self.rejection_threshold <= 1
+        yield "accuracy", self.accuracy is None or (_is_number(self.accuracy) and 0 <= self.accuracy <= 1)
+        for key in ("preprocessing", "scaling", "dataset", "architecture", "package_version"):
+            yield key, isinstance(getattr(self, key), str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -193,7 +193,7 @@ def lock_run(run: RunFolder) -> Iterator[None]:
     except Timeout:
         raise InputError(f"another process is training {run.root}. Wait for it, or train a new run.") from None
     try:
-        for partial in run.root.rglob(f"{PARTIAL}*"):
+        for partial in list(run.root.rglob(f"{PARTIAL}*")):
             if partial.is_dir():
                 shutil.rmtree(partial, ignore_errors=True)
             else:

@@ -109,6 +109,39 @@ def test_one_format_fails_and_the_others_go_on(
     assert available["openvino"] == "pip install 'mnist-cnn[export]'"
 
 
+def test_the_list_is_honest_where_keras_is_missing(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, package=None: None if name == "keras" else find(name, package)
+    )
+    _, out, _ = call(capsys, "--list", "--json")
+    assert {each["available"] for each in json.loads(out)["formats"]} == {"pip install 'mnist-cnn[train]'"}
+    code, _, err = call(capsys, str(run), "--format", "keras")
+    assert code == 2
+    assert "needs keras" in err
+
+
+@pytest.mark.parametrize("name", ["model.keras", "openvino"])
+def test_what_is_no_export_is_not_replaced(
+    name: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mnist_cnn.export import original
+
+    monkeypatch.setattr(original, "open_model", lambda _: pytest.fail("work has begun"))
+    model = (run / "model.keras").read_bytes()
+    folder = run if name == "model.keras" else tmp_path
+    if name == "openvino":
+        (tmp_path / name).mkdir()
+    code, _, err = call(capsys, str(run), "--format", "onnx,keras,openvino", "--output", str(folder))
+    assert code == 2
+    assert str(folder / name) in err.replace("\n", "")
+    assert "--output" in err
+    assert (run / "model.keras").read_bytes() == model
+    assert not (folder / "model.onnx").exists()
+
+
 def test_the_list_needs_no_model(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "--list")
     assert code == 0

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,72 @@ def test_a_bar_appears_only_when_it_takes_long(patience: float, shown: bool, mon
         for _ in range(50):
             bar.advance()
     assert ("50/50" in screen.getvalue()) == shown
+
+
+def predict(*words: object, stdin: bytes = b"", **settings: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*COMMAND, *map(str, words)], input=stdin, capture_output=True, **settings)
+
+
+def test_a_file_name_cannot_forge_rows(pictures: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new\nline\x1b[31m.png"
+    path.write_bytes((pictures / "b.png").read_bytes())
+    (row,) = csv.DictReader(io.StringIO(predict(path, "--format", "csv").stdout.decode(), newline=""))
+    assert row["path"] == str(path)
+    assert predict(path).stdout.decode().count("\n") == 2
+
+
+def test_a_path_that_cannot_even_be_looked_at_has_its_row(pictures: Path) -> None:
+    finished = predict(pictures / "b.png", "x" * 300, pictures / "a.PNG", "--format", "csv")
+    assert [line.split(",")[1] != "" for line in finished.stdout.decode().splitlines()[1:]] == [True, False, True]
+    assert finished.returncode == 1
+    assert b"too long" in finished.stderr
+
+
+def test_a_named_pipe_in_a_folder_is_passed_over(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.png").write_bytes((pictures / "b.png").read_bytes())
+    os.mkfifo(tmp_path / "a.png")
+    finished = predict(tmp_path, "--format", "csv", timeout=60)
+    assert finished.returncode == 0
+    assert finished.stdout.count(b"\n") == 2
+
+
+def test_the_first_bytes_of_an_image_may_come_alone(pictures: Path) -> None:
+    content = (pictures / "b.png").read_bytes()
+    with subprocess.Popen([*COMMAND, "-", "--format", "csv"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        process.stdin.write(content[:3])
+        process.stdin.flush()
+        time.sleep(1)  # longer than the command takes to start and read
+        output, _ = process.communicate(content[3:])
+    assert process.returncode == 0
+    assert output.splitlines()[1].startswith(b"-,")
+
+
+def test_a_list_of_paths_may_begin_with_a_byte_order_mark(pictures: Path) -> None:
+    listed = b"\xef\xbb\xbf" + os.fsencode(pictures / "b.png") + b"\r\n"
+    assert predict("-", stdin=listed).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "picture"])
+def test_explain_refuses_what_is_no_picture_before_it_reads(pictures: Path, name: str, tmp_path: Path) -> None:
+    finished = predict(pictures, "--explain", "--output", tmp_path / name)
+    assert finished.returncode == 2
+    assert finished.stdout == b""
+    assert b"Valid endings: .png" in finished.stderr
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_explain_never_overwrites_an_image_that_it_reads(pictures: Path, tmp_path: Path, whole_folder: bool) -> None:
+    path = tmp_path / "mine.png"
+    path.write_bytes((pictures / "b.png").read_bytes())
+    finished = predict(tmp_path if whole_folder else path, "--explain", "--output", path)
+    assert finished.returncode == 2
+    assert path.read_bytes() == (pictures / "b.png").read_bytes()
+
+
+def test_nothing_is_left_in_the_home_folder(pictures: Path, tmp_path: Path) -> None:
+    """ONNX Runtime would keep a device's number and a queue of reports there."""
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    assert predict(pictures / "b.png", env=environment).returncode == 0
+    assert list(tmp_path.rglob("*")) == []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
+import re
+import tomllib
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +19,7 @@ import onnxruntime
 import pytest
 
 from export.networks import tiny_network, with_random_weights
+from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.errors import InputError, MissingExtraError, MnistCnnError
 from mnist_cnn.export import MAX_DROP, keras_file, onnx_file, openvino_ir, saved_model
 from mnist_cnn.export.channelwise import normalise_by_convolution
@@ -96,8 +100,7 @@ def test_a_wrong_file_is_refused_and_what_was_there_stays(
 
 
 def test_a_folder_is_replaced_whole(original: Original, tmp_path: Path) -> None:
-    target = tmp_path / "saved_model"
-    target.mkdir()
+    target = export(original, FORMATS["savedmodel"], tmp_path).path
     (target / "old.txt").write_text("old")
     export(original, FORMATS["savedmodel"], tmp_path)
     assert not (target / "old.txt").exists()
@@ -176,6 +179,22 @@ def test_a_missing_package_is_named_with_its_command(original: Original, tmp_pat
         export(original, format_, tmp_path)
 
 
+def test_all_that_is_missing_is_installed_by_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert "pip install 'mnist-cnn[train]'" in str(FORMATS["keras"].missing())
+    for name in set(FORMATS) - {"keras", "savedmodel"}:
+        assert "needs keras, " in str(FORMATS[name].missing())
+        assert "pip install 'mnist-cnn[train,export]'" in str(FORMATS[name].missing())
+
+
+def test_the_extras_bring_what_the_formats_need() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for format_ in FORMATS.values():
+        for module, extra in format_.needs:
+            packages = [re.split(r"\W*[<>=]", each)[0] for each in project["optional-dependencies"][extra]]
+            assert module.replace("_", "-") in packages, f"{format_.name} needs {module}"
+
+
 def test_tensorflow_s_formats_need_its_backend(
     original: Original, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +228,30 @@ def test_a_network_in_bfloat16_is_refused(tmp_path: Path) -> None:
         keras.config.set_dtype_policy("float32")
     with pytest.raises(InputError, match="computes in bfloat16, and exports in float32"):
         open_original(tmp_path / "half.keras", None)
+
+
+@pytest.mark.parametrize("data", [None, ResolvedDataset("digits")])
+def test_logits_are_refused_at_once_and_the_advice_is_good(
+    data: ResolvedDataset | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_network()
+    model.layers[-1].activation = keras.activations.linear
+    model = with_random_weights(keras.Model(model.inputs, model.layers[-1](model.layers[-2].output)))
+    save_model(model, tmp_path / "logits.keras")
+    with monkeypatch.context() as blind:
+        blind.setattr(ResolvedDataset, "load", lambda *_: pytest.fail("the data are read first"))
+        with pytest.raises(InputError, match=r"logits.keras gives no probabilities.*keras.Sequential\(\[model, "):
+            open_original(tmp_path / "logits.keras", data)
+    save_model(keras.Sequential([model, keras.layers.Softmax()]), tmp_path / "softmax.keras")
+    export(open_original(tmp_path / "softmax.keras", data), FORMATS["onnx"], tmp_path)
+
+
+def test_a_diverged_network_is_refused(tmp_path: Path) -> None:
+    model = tiny_network()
+    model.layers[-1].bias.assign(np.full(10, np.nan))
+    save_model(model, tmp_path / "diverged.keras")
+    with pytest.raises(InputError, match=r"NaN .* diverged"):
+        open_original(tmp_path / "diverged.keras", None)
 
 
 @pytest.mark.parametrize("form", [keras.Model, keras.Sequential])
@@ -255,7 +298,11 @@ def test_hostile_keras_files_run_nothing(hostile: Any, tmp_path: Path) -> None:
         assert not trap.exists()
 
 
-def test_an_onnx_file_cannot_fetch_its_weights_from_elsewhere(original: Original, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_an_onnx_file_cannot_fetch_its_weights_from_elsewhere(
+    is_relative: bool, original: Original, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where ONNX Runtime, left to itself, looks for the weights of a file in memory
     export(original, FORMATS["onnx"], tmp_path)
     secret = tmp_path / "secret"
     secret.write_bytes(bytes(10**6))
@@ -263,11 +310,11 @@ def test_an_onnx_file_cannot_fetch_its_weights_from_elsewhere(original: Original
     weights = model.graph.initializer[-1]
     weights.ClearField("raw_data")
     weights.data_location = onnx.TensorProto.EXTERNAL
-    weights.external_data.add(key="location", value=str(secret))
+    weights.external_data.add(key="location", value=secret.name if is_relative else str(secret))
     outside = tmp_path / "outside.onnx"
     outside.write_bytes(model.SerializeToString())
     assert read_metadata(outside).dataset == "digits"  # to read what it says of itself opens nothing else
-    with pytest.raises(Exception, match=r"(?i)external"):
+    with pytest.raises(InputError, match=r"(?i)cannot be loaded as an ONNX file.*external"):
         onnx_file.open_reader(outside)
     with pytest.raises(InputError):
         open_model(outside)

@@ -173,6 +173,36 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
         read_image(encoded(Image.new("1", (9000, 9000))))
 
 
+def test_a_bomb_that_pillow_itself_refuses_is_named_too() -> None:
+    with pytest.raises(DataError, match=f"too many pixels; at most {MAX_PIXELS:,}"):
+        read_image(encoded(Image.new("1", (14_000, 14_000))))
+
+
+def test_damaged_notes_of_the_camera_do_not_spoil_the_picture() -> None:
+    picture = stroke("L", 255, 0)
+    file = io.BytesIO()
+    picture.save(file, "PNG", exif=b"Exif\0\0 no notes at all")
+    np.testing.assert_array_equal(read_image(file.getvalue()), np.asarray(picture))
+
+
+def test_a_lack_of_memory_is_not_the_image_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    content = encoded(stroke("L", 255, 0))
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(MemoryError):
+        read_image(content)
+
+
+def test_a_large_transparent_drawing_is_read_smaller() -> None:
+    drawing = Image.new("RGBA", (3200, 4000))
+    drawing.paste((0, 0, 0, 255), (1000, 1000, 1400, 3000))
+    grey = read_image(drawing)
+    assert grey.shape == (2000, 1600)
+    assert (grey[1000, 600], grey[100, 100]) == (0, 255)
+
+
 @settings(max_examples=80)
 @given(garbage=st.binary(max_size=300), head=st.sampled_from([b"", b"GIF89a", b"BM", b"II*\0", b"P5 ", b"RIFF"]))
 def test_garbage_raises_nothing_but_data_error(garbage: bytes, head: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from mnist_cnn.datasets import DIGIT_NAMES
 from mnist_cnn.errors import DataError, InputError
 from mnist_cnn.ink import prepare
 from mnist_cnn.model_metadata import ModelMetadata
@@ -240,3 +243,29 @@ def test_an_exported_run_is_read_by_its_folder(tmp_path: Path, model_file: Path)
 def test_the_caller_s_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Recognizer.load(**arguments)
+
+
+def test_warnings_are_the_caller_s_as_before(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+    """`warnings.catch_warnings` in several threads would leave its filter in place for good."""
+    before = list(warnings.filters)
+    assert len(list(recognizer.read_many([png(image) for image in digits[:40]]))) == 40
+    assert list(warnings.filters) == before
+
+
+def test_an_iterable_that_fails_gives_what_came_before(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+    def images() -> Iterator[NDArray[np.uint8]]:
+        yield from digits[:3]
+        raise OSError("the camera is gone")
+
+    taken = recognizer.read_many(images())
+    assert [next(taken)[1] for _ in range(3)]
+    with pytest.raises(OSError, match="the camera is gone"):
+        next(taken)
+
+
+def test_another_preparation_than_the_threshold_s_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "old.onnx"
+    metadata = ModelMetadata(DIGIT_NAMES, preprocessing="ink-0")
+    path.write_bytes(linear.make(grey_levels=True, metadata=metadata.to_strings()))
+    with pytest.warns(UserWarning, match="'ink-0', this version prepares images by 'ink-1'"):
+        Recognizer.load(path)

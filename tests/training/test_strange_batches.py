@@ -10,7 +10,7 @@ from mnist_cnn.errors import InputError
 from mnist_cnn.runs import create_run
 from mnist_cnn.strangers import draw_strangers
 from mnist_cnn.training.batches import Batches
-from mnist_cnn.training.objective import encode_labels
+from mnist_cnn.training.objective import build_metrics, encode_labels
 from mnist_cnn.training.train import train
 from training.tiny import digits, tiny_config
 
@@ -47,6 +47,14 @@ def test_without_strangers_an_epoch_is_what_it_was() -> None:
 def test_a_single_label_cannot_belong_to_every_class() -> None:
     with pytest.raises(InputError, match=r"strangers = 0\.1 needs one-hot"):
         tiny_config({"training.strangers": 0.1})
+
+
+def test_strangers_do_not_count_as_misread_digits() -> None:
+    (metric,) = build_metrics(tiny_config({"training.loss": "one-hot", "training.strangers": 0.1}))
+    targets = np.array([[1, 0], [0, 1], [0.5, 0.5], [0.5, 0.5]], np.float32)
+    metric.update_state(targets, np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]], np.float32))
+    assert float(metric.result()) == 0.5
+    assert build_metrics(tiny_config()) == ["accuracy"]
 
 
 def test_a_network_that_met_strangers_is_less_sure_of_others(tmp_path: Path) -> None:

@@ -31,7 +31,9 @@ _HOMES = {  # of the verbs, in the order in which help lists them
     "datasets": "data",
 }
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
-_TRAINING_MODULES = {"keras", "tensorflow", "sklearn", "scipy", "matplotlib", "jinja2", "httpx", "tenacity"}
+_TRAINING_MODULES = frozenset(
+    ("h5py", "httpx", "jinja2", "keras", "matplotlib", "onnx", "scipy", "sklearn", "tenacity", "tensorflow")
+)
 
 
 class _PathsCommand(TyperCommand):

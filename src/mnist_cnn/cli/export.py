@@ -15,6 +15,7 @@ from mnist_cnn.cli.terminal import JsonFlag, Terminal
 from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.export import MAX_DROP
 from mnist_cnn.export.formats import ALL, FORMATS, Format, find_formats
+from mnist_cnn.export.places import check_place
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -57,8 +58,13 @@ def export(
     chosen = find_formats(formats or ["onnx"])
     if model is None:
         raise InputError("no model is named. Give a run folder or a .keras file, or see: mnist-cnn export --list")
-    data = _find_data(model, dataset, data_dir, terminal)
+    if not model.exists():
+        raise InputError(
+            f"there is no model {model}. Give a run folder or a .keras file; train one with: mnist-cnn train"
+        )
     folder = output or RunFolder(model if model.is_dir() else model.parent).exports
+    _check_before_work(chosen, folder, model)
+    data = _find_data(model, dataset, data_dir, terminal)
     start_keras()
     from mnist_cnn.export.original import open_original
 
@@ -78,12 +84,23 @@ def export(
         raise typer.Exit(max(error.exit_code for error in failed.values()))
 
 
+def _check_before_work(formats: list[Format], folder: Path, model: Path) -> None:
+    """Refuse what cannot come to a good end, before model and data are read.
+
+    Raises:
+        InputError: A place is taken by something else than an earlier export.
+        MissingExtraError: None of the formats can be written by this installation.
+    """
+    missing = [error for format_ in formats if (error := format_.missing())]
+    if len(missing) == len(formats):
+        raise missing[0]
+    for format_ in formats:
+        if not format_.missing():  # looking into a place takes the format's own packages
+            check_place(folder / format_.file, model)
+
+
 def _find_data(model: Path, dataset: str | None, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset | None:
     run = RunFolder(model)
-    if not model.exists():
-        raise InputError(
-            f"there is no model {model}. Give a run folder or a .keras file; train one with: mnist-cnn train"
-        )
     if not run.config.exists():
         return resolve(dataset, data_dir, terminal) if dataset else None
     if not run.model.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import os
 import sys
@@ -16,6 +17,9 @@ STDIN = "-"
 
 _LARGEST_IMAGE = 512 * 2**20  # bytes taken from standard input
 _BLOCK = 2**16  # bytes of a list of paths taken at once
+_HEAD = 64  # bytes, in which every image that does not begin with a signature of its own has a zero byte
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff")
+_LIKE_TEXT = (b"GIF8", b"BM", b"RIFF", b"II*", b"MM")  # paths may begin so too
 _NETPBM = {b"P%d" % kind for kind in range(1, 7)}  # of all image formats, only these begin like text
 
 
@@ -38,7 +42,7 @@ def find_images(words: Iterable[str]) -> Iterator[Iterable[str | bytes]]:
 def image_files(paths: Iterable[str]) -> Iterator[str]:
     """Give files as they are, and for each folder the images below it."""
     for path in paths:
-        if Path(path).is_dir():
+        if os.path.isdir(path):  # noqa: PTH112  # `Path.is_dir` raises for a path that is too long or not permitted
             yield from _images_below(path)
         else:
             yield path
@@ -55,26 +59,43 @@ def _images_below(folder: str) -> Iterator[str]:
     for parent, folders, files in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield str(Path(parent, name))
+            file = str(Path(parent, name))
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES and not _is_special(file):
+                yield file
     yield from (str(error.filename) for error in closed)
+
+
+def _is_special(file: str) -> bool:
+    """Whether it is there and no file: to read a named pipe would wait for ever."""
+    return os.path.exists(file) and not os.path.isfile(file)  # noqa: PTH110, PTH113  # as above
 
 
 def _standard_input() -> Iterator[Iterable[str | bytes]]:
     stream = cast("io.BufferedReader", sys.stdin.buffer)
-    if _is_image(stream.peek(1)):
-        yield [stream.read(_LARGEST_IMAGE)]
+    head = b""
+    while _may_become_image(head) and (block := stream.read1(_BLOCK)):
+        head += block
+    if _is_image(head):
+        yield [head + stream.read(_LARGEST_IMAGE)]
         return
-    rest = b""
-    while block := stream.read1(_BLOCK):
+    rest, block = b"", head.removeprefix(codecs.BOM_UTF8)
+    while block:
         *lines, rest = (rest + block).split(b"\n")
         yield image_files(_paths(lines))
+        block = stream.read1(_BLOCK)
     yield image_files(_paths([rest]))
 
 
 def _is_image(head: bytes) -> bool:
     """Tell an image from a list of paths by its first bytes: no path holds a zero byte, and images soon do."""
-    return b"\0" in head[:64] or head[:3] == b"\xff\xd8\xff" or (head[:2] in _NETPBM and head[2:3].isspace())
+    return head.startswith(_SIGNATURES) or b"\0" in head[:_HEAD] or (head[:2] in _NETPBM and head[2:3].isspace())
+
+
+def _may_become_image(head: bytes) -> bool:
+    """Whether more bytes are needed to tell: an image's first ones may come alone."""
+    if any(signature.startswith(head[: len(signature)]) and len(head) < len(signature) for signature in _SIGNATURES):
+        return True
+    return len(head) < _HEAD and head.startswith(_LIKE_TEXT) and b"\n" not in head and b"\0" not in head
 
 
 def _paths(lines: Iterable[bytes]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mnist_cnn.recognizer import Reading, Recognizer
     from mnist_cnn.recognizer.explanation import Explained
 
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _EXPLAINED = 100  # images drawn by --explain; viewers give up on pictures much taller
 
 
@@ -47,7 +49,10 @@ def predict(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Default: one per core.", show_default=False)] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Also draw how each image was prepared.")] = False,
-    output: Annotated[Path, typer.Option(help="The picture that --explain draws.")] = Path("explanation.png"),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The picture that --explain draws (default: explanation.png).", show_default=False),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Read the digits on images, one row each.
@@ -56,8 +61,10 @@ def predict(
     """
     if as_json and form != "table":
         raise InputError(f"--json prints one object, --format {form} many rows. Leave one of them out.")
+    picture = _explanation(output, paths) if explain or output else None
     # Reading multiplies no matrices in NumPy, whose OpenBLAS takes 60 ms of processor to start its threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    warnings.filterwarnings("ignore", module="PIL")  # on odd pictures that can still be read
     from mnist_cnn.recognizer import Recognizer
 
     threads = _threads(paths) if threads is None else threads
@@ -68,20 +75,37 @@ def predict(
         for name, image, result in _read(recognizer, paths):
             rows.add(name, result)
             bar.advance()
-            if explain and len(explained) < _EXPLAINED and not isinstance(result, DataError):
-                explained.append(_explained(name, image, result, recognizer.class_names))
+            if picture and len(explained) < _EXPLAINED and not isinstance(result, DataError):
+                explained += _explained(name, image, result, recognizer.class_names)
     if not rows.count:
         raise InputError(f"there is no image in {', '.join(paths)}. Give images, or folders that hold some.")
     rows.finish()
-    if explained:
-        _draw(explained, output, rows.count - rows.unreadable)
+    if picture and explained:
+        _draw(explained, picture, rows.count - rows.unreadable)
     if rows.unreadable:
         raise typer.Exit(1)
 
 
 def _threads(paths: list[str]) -> int | None:
     """Give 1 for one image, which is read before a second thread has started; None leaves the choice open."""
-    return 1 if len(paths) == 1 and Path(paths[0]).is_file() else None
+    return 1 if len(paths) == 1 and os.path.isfile(paths[0]) else None  # noqa: PTH113  # which never raises
+
+
+def _explanation(output: Path | None, paths: list[str]) -> Path:
+    """Give the file to draw, refused before any image is read.
+
+    Raises:
+        InputError: It is no picture's name, or one of the images that are to be read.
+    """
+    picture = output or Path("explanation.png")
+    if picture.suffix.lower() not in _PICTURES:
+        raise InputError(f"--output {picture} is no picture's name. Valid endings: {', '.join(_PICTURES)}.")
+    if picture.exists() and any(
+        Path(path).name == picture.name and picture.samefile(path)
+        for path in image_files(word for word in paths if word != STDIN)
+    ):
+        raise InputError(f"--output {picture} is one of the images to be read. Choose another name for it.")
+    return picture
 
 
 def _read(recognizer: Recognizer, paths: list[str]) -> Iterator[tuple[str, str | bytes, Reading | DataError]]:
@@ -91,11 +115,14 @@ def _read(recognizer: Recognizer, paths: list[str]) -> Iterator[tuple[str, str |
             yield STDIN if isinstance(image, bytes) else image, image, result
 
 
-def _explained(name: str, image: str | bytes, reading: Reading, class_names: tuple[str, ...]) -> Explained:
+def _explained(name: str, image: str | bytes, reading: Reading, class_names: tuple[str, ...]) -> list[Explained]:
     from mnist_cnn.ink import stages
     from mnist_cnn.recognizer.explanation import Explained
 
-    return Explained.of(name, stages(image), reading, class_names)
+    try:
+        return [Explained.of(name, stages(image), reading, class_names)]
+    except DataError:  # the file went away after it was read: one row of the picture less
+        return []
 
 
 def _draw(explained: list[Explained], output: Path, readable: int) -> None:

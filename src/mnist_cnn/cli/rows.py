@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
+import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ class Rows:
             self.unreadable += 1
             record = dict.fromkeys(COLUMNS) | {"path": path, "accepted": False, "error": str(result)}
         else:
-            digit = int(result.label) if result.label.isdecimal() else result.label
+            digit = result.digit if result.label == str(result.digit) else result.label
             values = (path, digit, round(result.confidence, _DECIMALS), result.accepted)
             record = dict(zip(COLUMNS, values, strict=True))
         self._print(record)
@@ -59,14 +60,19 @@ class Rows:
             digit, confidence = str(record["digit"]), f"{record['confidence']:.2%}"
         reason = f"  ({record['error']})" if "error" in record else ""
         accepted = "yes" if record["accepted"] else "no"
-        typer.echo(f"{digit:>{self._width}}  {confidence:>10}  {accepted:8}  {record['path']}{reason}")
+        typer.echo(_visible(f"{digit:>{self._width}}  {confidence:>10}  {accepted:8}  {record['path']}{reason}"))
 
     def _print_csv(self, record: dict[str, Any]) -> None:
         if self.count == 1:
             typer.echo(",".join(COLUMNS))
-        line = io.StringIO()
         values = {**record, "accepted": str(record["accepted"]).lower()}
-        csv.DictWriter(line, COLUMNS, extrasaction="ignore", lineterminator="").writerow(values)
-        typer.echo(line.getvalue())
+        # Past `typer.echo`, which takes what looks like a colour out of file names.
+        csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore", lineterminator="\n").writerow(values)
+        sys.stdout.flush()
         if "error" in record:
-            typer.echo(f"Not read: {record['error']}", err=True)
+            typer.echo(_visible(f"Not read: {record['error']}"), err=True)
+
+
+def _visible(line: str) -> str:
+    """Write control characters, which file names may hold, as escapes: they could move a terminal's cursor."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda match: match[0].encode("unicode_escape").decode(), line)

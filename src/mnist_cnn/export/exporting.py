@@ -15,6 +15,7 @@ from mnist_cnn.export.folders import write_whole_folder
 from mnist_cnn.export.formats import Format
 from mnist_cnn.export.metadata_files import read_metadata
 from mnist_cnn.export.original import Original
+from mnist_cnn.export.places import check_place
 from mnist_cnn.files import write_whole
 
 
@@ -39,7 +40,8 @@ def export(original: Original, format_: Format, folder: Path, allowed_drop: floa
         allowed_drop: Accuracy that an int8 format may cost, percentage points.
 
     Raises:
-        InputError: The network has a layer that the format cannot hold, or int8 has no digits to be calibrated on.
+        InputError: The network has a layer that the format cannot hold, int8 has no digits to be calibrated on, or
+            in the place is something else than an earlier export.
         MissingExtraError: The format needs a package that is not installed.
         CheckError: The file does not do what the Keras model does.
         MnistCnnError: The converter failed, or the folder cannot be written.
@@ -50,8 +52,9 @@ def export(original: Original, format_: Format, folder: Path, allowed_drop: floa
             f"{format_.name} is calibrated and judged on labelled digits. "
             "Name the data set that the model was trained on with --dataset."
         )
-    began = time.perf_counter()
     target = folder / format_.file
+    check_place(target, original.path)
+    began = time.perf_counter()
     with _room(format_, target) as partial:
         try:
             agreement = _write_and_check(module, original, format_, partial, allowed_drop)

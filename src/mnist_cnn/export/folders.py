@@ -9,35 +9,53 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_cnn.errors import MnistCnnError
-from mnist_cnn.files import PARTIAL
+from mnist_cnn.files import PARTIAL, flush_to_disk
+
+_ASIDE = ".before-"  # begins unlike `PARTIAL`, since nobody may sweep up what is needed to go back
 
 
 @contextlib.contextmanager
 def write_whole_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside `path`; put it at `path` when the block ends without an error.
 
-    What was at `path` steps aside for the moment of the change and comes back where that fails.
+    No system renames a folder onto one that holds something, so what was at `path` steps aside for a moment. Where
+    the change fails it comes back; where the process is killed in that moment, the next call brings it back.
 
     Raises:
         MnistCnnError: The folder cannot be written or the disk is full.
     """
+    aside = path.with_name(_ASIDE + path.name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _settle(path, aside)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=PARTIAL, ignore_cleanup_errors=True) as room:
             partial = Path(room, path.name)
             partial.mkdir()
             yield partial
-            _exchange(partial, path, Path(room, "before"))
+            _flush(partial)
+            _exchange(partial, path, aside)
     except OSError as error:
         raise MnistCnnError(f"{path} was not written: {error.strerror or error}. Choose another folder.") from error
 
 
 def _exchange(new: Path, path: Path, aside: Path) -> None:
-    if path.exists():
-        path.rename(aside)  # no system renames a folder onto one that holds something
     try:
+        if path.exists():
+            path.rename(aside)
         new.rename(path)
-    except BaseException:
-        if aside.exists():
-            shutil.move(aside, path)
-        raise
+    finally:
+        _settle(path, aside)
+
+
+def _settle(path: Path, aside: Path) -> None:
+    """End a change, this one or that of a killed process: drop what stepped aside, or bring it back."""
+    if path.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+    elif aside.exists():
+        aside.rename(path)
+
+
+def _flush(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            flush_to_disk(file)

@@ -11,6 +11,10 @@ from mnist_cnn.errors import InputError, MissingExtraError, suggest
 
 ALL = "all"
 
+# Modules, and the extras that bring them.
+_KERAS, _TENSORFLOW = ("keras", "train"), ("tensorflow", "train")
+_ONNX, _OPENVINO, _LITERT = ("onnx", "export"), ("openvino", "export"), ("ai_edge_litert", "export")
+
 
 @dataclass(frozen=True)
 class Format:
@@ -20,7 +24,7 @@ class Format:
     file: str  # in the folder of exports; a format of several files is a folder
     runtime: str  # what opens it, for people
     module: str  # in this package, with `write` (and `write_int8`), `stamp` and `open_reader`
-    needs: tuple[tuple[str, str], ...] = ()  # modules and the extras that bring them
+    needs: tuple[tuple[str, str], ...]  # modules and the extras that bring them
     is_folder: bool = False
     is_int8: bool = False
 
@@ -36,25 +40,23 @@ class Format:
 
     def missing(self) -> MissingExtraError | None:
         """Give the error that says what to install, or None where all is there."""
-        for module, extra in self.needs:
-            if importlib.util.find_spec(module) is None:
-                return MissingExtraError(module, extra)
-        return None
+        missing = [need for need in self.needs if importlib.util.find_spec(need[0]) is None]
+        if not missing:
+            return None
+        extras = dict.fromkeys(extra for _, extra in missing)
+        return MissingExtraError(missing[0][0], ",".join(extras))  # pip takes several at once
 
-
-_ONNX, _OPENVINO, _LITERT = ("onnx", "export"), ("openvino", "export"), ("ai_edge_litert", "export")
-_TENSORFLOW = ("tensorflow", "train")
 
 FORMATS = {
     each.name: each
     for each in (
-        Format("onnx", "model.onnx", "ONNX Runtime", "onnx_file", (_ONNX,)),
-        Format("onnx-int8", "model.int8.onnx", "ONNX Runtime", "onnx_file", (_ONNX,), is_int8=True),
-        Format("litert", "model.tflite", "LiteRT", "litert", (_TENSORFLOW, _LITERT)),
-        Format("litert-int8", "model.int8.tflite", "LiteRT", "litert", (_TENSORFLOW, _LITERT), is_int8=True),
-        Format("savedmodel", "saved_model", "TensorFlow", "saved_model", (_TENSORFLOW,), is_folder=True),
-        Format("openvino", "openvino", "OpenVINO", "openvino_ir", (_ONNX, _OPENVINO), is_folder=True),
-        Format("keras", "model.keras", "Keras", "keras_file"),
+        Format("onnx", "model.onnx", "ONNX Runtime", "onnx_file", (_KERAS, _ONNX)),
+        Format("onnx-int8", "model.int8.onnx", "ONNX Runtime", "onnx_file", (_KERAS, _ONNX), is_int8=True),
+        Format("litert", "model.tflite", "LiteRT", "litert", (_KERAS, _TENSORFLOW, _LITERT)),
+        Format("litert-int8", "model.int8.tflite", "LiteRT", "litert", (_KERAS, _TENSORFLOW, _LITERT), is_int8=True),
+        Format("savedmodel", "saved_model", "TensorFlow", "saved_model", (_KERAS, _TENSORFLOW), is_folder=True),
+        Format("openvino", "openvino", "OpenVINO", "openvino_ir", (_KERAS, _ONNX, _OPENVINO), is_folder=True),
+        Format("keras", "model.keras", "Keras", "keras_file", (_KERAS,)),
     )
 }
 

@@ -69,7 +69,7 @@ def _onnx_properties(path: Path) -> dict[str, str]:
 
     try:
         model = onnx.load_model(str(path), load_external_data=False)  # weights that lie elsewhere stay there
-    except (DecodeError, ValueError) as error:
+    except (DecodeError, ValueError, OSError) as error:
         raise DataError(f"{path} is no ONNX model ({first_line(error)}). Export it again.") from None
     return {each.key: each.value for each in model.metadata_props}
 

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
+
+from mnist_cnn.recognizer.network import start_session  # first: it keeps ONNX Runtime from reporting to its makers
+
+# isort: split
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
+from mnist_cnn.cores import usable_cores
 from mnist_cnn.export import INPUT, OUTPUT
 from mnist_cnn.export.check import Reader, as_input
 from mnist_cnn.export.onnx_graph import to_onnx
@@ -56,8 +60,8 @@ def stamp(path: Path, metadata: ModelMetadata) -> None:
 
 
 def open_reader(path: Path) -> Reader:
-    """Open the file in ONNX Runtime, from memory, so that it cannot name other files as its weights."""
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    """Open the file in ONNX Runtime as the recogniser does, by which it cannot name other files as its weights."""
+    session = start_session(path.read_bytes(), str(path), usable_cores())
     return lambda images: np.asarray(session.run([OUTPUT], {INPUT: images})[0])
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnist_cnn import metrics
 from mnist_cnn.calibration import describe_confidence
 from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import Dataset, ResolvedDataset, load_dataset, split_validation, take_per_class
 from mnist_cnn.datasets.catalog import DIGITS
+from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation import predict, predict_images
+from mnist_cnn.ink import PREPROCESSING
 from mnist_cnn.model_files import open_model
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.runs import RunFolder
@@ -32,6 +35,7 @@ _SEED = 0
 class Original:
     """A Keras model and what is known of it."""
 
+    path: Path  # of the run or the file that it was opened from
     model: keras.Model  # float32
     metadata: ModelMetadata  # without the accuracy, which is the exported file's own
     digits: Dataset  # the test set, on which exports are checked
@@ -49,43 +53,46 @@ def open_original(path: Path, data: ResolvedDataset | None) -> Original:
         data: The run's own data set; for a file the one it was trained on, or None where that is not known.
 
     Raises:
-        InputError: No such model, one that does not compute in float32, or one with other classes than the data.
+        InputError: No such model, one that does not compute in float32 or gives no probabilities, or one with other
+            classes than the data.
         DatasetUnavailableError: The data are not at hand.
     """
     model = open_model(path)
     _check_precision(model, path)
+    _check_answers(model, path)
     if data is None:
-        return _unknown(model)
+        return _unknown(path, model)
     training, validation, remarks = _held_out(path, data.load("train"))
-    return _known(model, training, validation, data.load("test"), remarks)
+    return replace(_known(path, model, training, validation, data.load("test")), remarks=remarks)
 
 
-def _known(
-    model: keras.Model, training: Dataset, validation: Dataset | None, test: Dataset, remarks: tuple[str, ...]
-) -> Original:
+def _known(path: Path, model: keras.Model, training: Dataset, validation: Dataset | None, test: Dataset) -> Original:
     metadata = _plain(model, test.class_names, test.name)
     if validation:
         held_out = predict(model, validation)
         metadata = describe_confidence(metadata, held_out.probabilities, held_out.labels)
     answers = predict(model, test)
     return Original(
+        path=path,
         model=model,
         metadata=metadata,
         digits=test,
         probabilities=answers.probabilities,
         representative=_draw((validation or training).images),
-        remarks=remarks,
     )
 
 
-def _unknown(model: keras.Model) -> Original:
+def _unknown(path: Path, model: keras.Model) -> Original:
     digits = load_dataset(DIGITS, split="test")
     classes = tuple(str(number) for number in range(model.output_shape[-1]))
+    probabilities = predict_images(model, digits.images)
+    metrics.check(np.zeros(len(digits), np.int64), probabilities, classes)
     return Original(
+        path=path,
         model=model,
         metadata=_plain(model, classes, ""),
         digits=digits,
-        probabilities=predict_images(model, digits.images),
+        probabilities=probabilities,
         representative=digits.images[:0],
         has_labels=False,
         remarks=(
@@ -119,6 +126,7 @@ def _plain(model: keras.Model, class_names: tuple[str, ...], dataset: str) -> Mo
     return ModelMetadata(
         class_names=class_names,
         dataset=dataset,
+        preprocessing=PREPROCESSING,
         architecture=model.name,
         package_version=importlib.metadata.version("mnist-cnn"),
     )
@@ -136,3 +144,15 @@ def _check_precision(model: keras.Model, path: Path) -> None:
                 f"{path}: layer {layer.name!r} computes in {layer.compute_dtype}, and exports in float32, so the two "
                 "would differ. Save the model with Keras' policy 'float32'."
             )
+
+
+def _check_answers(model: keras.Model, path: Path) -> None:
+    """Refuse logits before the data are read; numbers that are none are left to `metrics.check`."""
+    noise = np.random.default_rng(_SEED).integers(0, 256, (2, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    answers = predict_images(model, noise)
+    sums = answers.sum(axis=1)
+    if answers.min() < 0 or np.abs(sums - 1).max() > metrics.SUM_TOLERANCE:
+        raise InputError(
+            f"{path} gives no probabilities: its answers to two images add up to {sums[0]:.3g} and {sums[1]:.3g}. Its "
+            "last layer must be a softmax; save keras.Sequential([model, keras.layers.Softmax()]) and export that."
+        )

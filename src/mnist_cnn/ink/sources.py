@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import os
-import warnings
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -67,22 +66,27 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
         return _grey_array(source)
     name = _name(source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on odd files that can still be read; the limit below is our own
-            if isinstance(source, Image.Image):
-                return _grey_image(source, name)
-            with _open(source, name) as image:
-                return _grey_image(image, name)
-    except DataError:
+        if isinstance(source, Image.Image):
+            return _grey_image(source, name)
+        with _open(source, name) as image:
+            return _grey_image(image, name)
+    except (DataError, MemoryError):
         raise
-    except FileNotFoundError as error:
-        raise DataError(f"{name} does not exist. Check the path.") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{name} is a folder, not an image. Name a file.") from error
-    except PermissionError as error:
-        raise DataError(f"{name} cannot be read: {error.strerror}. Check its permissions.") from error
     except Exception as error:  # Pillow's parsers let many kinds through: struct, syntax, index, zlib, …
-        raise DataError(f"{name} is no image that can be read. Replace or remove it.") from error
+        raise DataError(_reason(error, name)) from error
+
+
+def _reason(error: Exception, name: str) -> str:
+    match error:
+        case FileNotFoundError():
+            return f"{name} does not exist. Check the path."
+        case IsADirectoryError():
+            return f"{name} is a folder, not an image. Name a file."
+        case Image.DecompressionBombError():
+            return f"{name} has too many pixels; at most {MAX_PIXELS:,} are read. Scale it down."
+        case OSError(strerror=str()):
+            return f"{name} cannot be read: {error.strerror}. Check its path and permissions."
+    return f"{name} is no image that can be read. Replace or remove it."
 
 
 def _name(source: Any) -> str:
@@ -129,7 +133,7 @@ def _head(path: Path) -> bytes:
 
 def _grey_image(image: Image.Image, name: str) -> NDArray[np.uint8]:
     _check_size(image.height, image.width, name)
-    if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+    if _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255
         return _grey_array(np.asarray(image))
@@ -138,13 +142,24 @@ def _grey_image(image: Image.Image, name: str) -> NDArray[np.uint8]:
     return np.array(image.convert("L"))
 
 
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # damaged notes of the camera's; the picture beside them may be whole
+        return 1
+
+
 def _on_paper(image: Image.Image) -> NDArray[np.uint8]:
     """Lay a transparent picture on the paper that shows it.
 
     Where less than half is opaque, that is ink, and the paper is black or white, whichever contrasts. Otherwise the
     opaque part has its own paper, which goes on.
     """
-    luminance, alpha = np.moveaxis(np.asarray(image.convert("LA")), 2, 0)  # each uint8 [h, w]
+    layers = image.convert("LA")
+    reduction = min(image.size) // _ENOUGH
+    if reduction > 1:  # the sums below take some twenty bytes a pixel
+        layers = layers.reduce(reduction)
+    luminance, alpha = np.moveaxis(np.asarray(layers), 2, 0)  # each uint8 [h, w]
     if alpha.min() == 255:
         return np.ascontiguousarray(luminance)
     weight = alpha.astype(np.float32)

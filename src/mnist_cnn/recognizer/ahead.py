@@ -31,9 +31,10 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: in
         yield from map(work, items)
         return
     waiting: deque[Future[Result]] = deque()
+    failure: list[Exception] = []
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for item in items:
+            for item in _until_failure(items, failure):
                 waiting.append(pool.submit(work, item))
                 while waiting and (waiting[0].done() or len(waiting) > _AHEAD * threads):
                     yield waiting.popleft().result()
@@ -42,3 +43,13 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: in
         finally:
             for future in waiting:
                 future.cancel()
+    if failure:
+        raise failure[0]
+
+
+def _until_failure(items: Iterable[Item], failure: list[Exception]) -> Iterator[Item]:
+    """Give items; where they fail to come, keep the reason until the results of those that came are taken."""
+    try:
+        yield from items
+    except Exception as error:  # whatever the caller's iterable raises
+        failure.append(error)

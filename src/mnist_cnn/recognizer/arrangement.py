@@ -11,8 +11,8 @@ import numpy as np
 
 from mnist_cnn.errors import DataError
 from mnist_cnn.ink import ImageSource, Prepared, looks_like_mnist, prepare
+from mnist_cnn.ink.form import SIZE
 from mnist_cnn.recognizer.ahead import map_ahead
-from mnist_cnn.recognizer.network import SIZE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,15 +11,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 
 from mnist_cnn.errors import InputError, first_line
+from mnist_cnn.ink.form import SIZE
 from mnist_cnn.recognizer.ahead import map_ahead
+
+# ONNX Runtime reports to its makers from 1.29 on, unless it is told not to before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-SIZE = 28  # pixels, the side of an image in MNIST's form
 
 _LAYOUTS = ((SIZE, SIZE, 1), (1, SIZE, SIZE), (SIZE, SIZE), (SIZE * SIZE,))  # of one image, in order of preference
 _DTYPES: dict[str, type[np.generic]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from mnist_cnn.cores import usable_cores
 from mnist_cnn.errors import DataError, InputError
+from mnist_cnn.ink import PREPROCESSING
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.recognizer.ahead import map_ahead
 from mnist_cnn.recognizer.arrangement import Images, arrange, arrange_one
@@ -26,7 +29,6 @@ Source = TypeVar("Source", bound="ImageSource")
 _SHIPPED = Path(__file__).parents[1] / "weights" / "digits.onnx"  # importlib.resources would cost 8 ms at start
 _IN_RUN = Path("exports", "model.onnx")  # where `mnist-cnn export` leaves it in a run folder
 _LARGEST_FILE = 512 * 2**20  # bytes; networks for digits have a thousandth of it
-_COLDEST = 0.1  # temperature; below it, powers of probabilities vanish in float32
 _UNIT = 1 / 255  # scale of grey levels: what most people train on
 
 
@@ -89,11 +91,14 @@ class Recognizer:
         Raises:
             InputError: There is no such file, it is none that can be read here, or an argument is out of range.
             DataError: Its metadata are damaged.
+
+        Warns:
+            UserWarning: Its threshold was chosen with another version of `ink`.
         """
         _check_range("threads", threads, 1, 1024)
         _check_range("threshold", threshold, 0, 1)
         _check_range("scale", scale, 1e-9, 1e9)
-        threads = threads or _cores()
+        threads = threads or usable_cores()
         data, origin = _model_file(None if path is None else Path(path))
         session = start_session(data, origin)
         metadata = ModelMetadata.from_strings(metadata_of(session, origin), origin)
@@ -103,6 +108,12 @@ class Recognizer:
         if len(metadata.class_names) != network.classes:
             raise InputError(
                 f"{origin} names {len(metadata.class_names)} classes and scores {network.classes}. Export it again."
+            )
+        if metadata.preprocessing not in ("", PREPROCESSING):
+            warnings.warn(
+                f"{origin} chose its rejection threshold with preprocessing {metadata.preprocessing!r}, this version "
+                f"prepares images by {PREPROCESSING!r}. Export the model again.",
+                stacklevel=2,
             )
         if threads > 1:
             network = replace(network, wide=start_session(data, origin, threads))
@@ -173,28 +184,12 @@ class Recognizer:
             return image, error
 
     def _calibrated(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Apply temperature scaling (Guo et al. 2017): softmax(log(probabilities) / temperature), [n, k]."""
-        temperature = max(self.metadata.temperature, _COLDEST)
-        if not self.network.gives_probabilities:
-            powers: NDArray[np.float32] = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
-        elif temperature == 1:
-            return scores
-        else:
-            powers = scores ** (1 / temperature)
-        powers /= powers.sum(axis=1, keepdims=True)
-        return powers
+        return self.metadata.calibrate(scores, logits=not self.network.gives_probabilities)
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not low <= value <= high:
         raise InputError(f"{name} = {value} is not valid. Valid: {low} to {high}.")
-
-
-def _cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _model_file(path: Path | None) -> tuple[bytes, str]:
@@ -206,7 +201,7 @@ def _model_file(path: Path | None) -> tuple[bytes, str]:
     if path is None:
         return _SHIPPED.read_bytes(), "the model that ships"
     if path.suffix in (".keras", ".h5"):
-        raise InputError(f"{path} is a Keras model, for training. Export its run: mnist-cnn export {path.parent}")
+        raise InputError(f"{path} is a Keras model, for training. Export it: mnist-cnn export {path}")
     file = path / _IN_RUN if path.is_dir() else path
     try:
         if file.stat().st_size > _LARGEST_FILE:

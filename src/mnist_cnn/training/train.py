@@ -31,7 +31,7 @@ from mnist_cnn.training.callbacks import (
 )
 from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
 from mnist_cnn.training.listener import Listener
-from mnist_cnn.training.objective import build_loss, encode_labels
+from mnist_cnn.training.objective import build_loss, build_metrics, encode_labels
 from mnist_cnn.training.optimizers import build_optimizer
 from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.records import catch_up, epoch_writer, record_end, record_start
@@ -108,7 +108,7 @@ def train(
     model.compile(
         optimizer=build_optimizer(config.optimizer, batches.steps * config.training.epochs),
         loss=build_loss(config),
-        metrics=["accuracy"],
+        metrics=build_metrics(config),
         steps_per_execution=steps_per_execution(batches.steps),
         jit_compile="auto",
     )
