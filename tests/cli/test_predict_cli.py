@@ -303,3 +303,30 @@ def test_nothing_is_left_in_the_home_folder(pictures: Path, tmp_path: Path) -> N
     environment.pop("ORT_DISABLE_TELEMETRY", None)
     assert predict(pictures / "b.png", env=environment).returncode == 0
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_blank_picture_has_no_digit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("L", (90, 90), 255).save(tmp_path / "blank.png")
+    _, table, _ = call(capsys, tmp_path)
+    assert table.splitlines()[1].split()[0] == "blank"
+    code, lines, _ = call(capsys, tmp_path, "--format", "jsonl")
+    assert (code, json.loads(lines)["digit"], json.loads(lines)["accepted"]) == (0, None, False)
+
+
+def test_a_name_that_is_no_unicode_comes_back_in_csv(pictures: Path, tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
+    Path(os.fsdecode(name)).write_bytes((pictures / "b.png").read_bytes())
+    assert name in predict(os.fsdecode(name), "--format", "csv").stdout
+
+
+def test_a_closed_standard_input_is_named() -> None:
+    finished = subprocess.run([*COMMAND, "-"], stdin=None, capture_output=True, preexec_fn=lambda: os.close(0))
+    assert finished.returncode == 2
+    assert b"standard input is closed" in finished.stderr
+
+
+def test_a_full_disk_behind_standard_output_is_one_line(pictures: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        finished = subprocess.run([*COMMAND, str(pictures), "--json"], stdout=full, stderr=subprocess.PIPE)
+    assert finished.returncode == 1
+    assert b"Traceback" not in finished.stderr

@@ -65,7 +65,7 @@ def test_images_are_prepared_as_they_are_for_reading(tmp_path: Path) -> None:
 def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     save(tmp_path / "0" / "good.png")
     (tmp_path / "0" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
-    with pytest.raises(DataError, match=r"0/bad\.png is no image that can be read"):
+    with pytest.raises(DataError, match=r"0/bad\.png cannot be read"):
         read_folder(tmp_path, "train")
 
 

@@ -143,10 +143,10 @@ def test_an_array_that_is_no_image_is_refused(array: np.ndarray, message: str) -
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
         (b"%PDF-1.7\n", "PDF"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", "PostScript, a program"),
-        (b"", "no image that can be read"),
-        (b"\x89PNG\r\n\x1a\nrubbish", "no image that can be read"),
-        (encoded(stroke("L", 255, 0))[:70], "no image that can be read"),
-        (encoded(stroke("L", 255, 0), "JPEG")[:-200], "no image that can be read"),
+        (b"", "cannot be read: damaged"),
+        (b"\x89PNG\r\n\x1a\nrubbish", "cannot be read: damaged"),
+        (encoded(stroke("L", 255, 0))[:70], "cannot be read: damaged"),
+        (encoded(stroke("L", 255, 0), "JPEG")[:-200], "cannot be read: damaged"),
     ],
     ids=lambda value: repr(value)[:20],
 )
@@ -164,13 +164,25 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         read_image(tmp_path / "nowhere.png")
     with pytest.raises(DataError, match="is a folder, not an image"):
         read_image(tmp_path)
-    with pytest.raises(DataError, match="cannot be a int"):
+    with pytest.raises(DataError, match="int is no kind of image"):
         read_image(5)  # type: ignore[arg-type]
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(DataError, match=f"9000×9000 pixels; at most {MAX_PIXELS:,}"):
         read_image(encoded(Image.new("1", (9000, 9000))))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.bool_])
+def test_a_mask_is_black_and_white(dtype: Any) -> None:
+    mask = np.eye(30, dtype=dtype)
+    np.testing.assert_array_equal(read_image(mask), np.eye(30, dtype=np.uint8) * 255)
+
+
+@pytest.mark.parametrize("high", [1.0, 1.0001, 1.16, 2.0])
+def test_floats_may_overshoot_1_a_little(high: float) -> None:
+    array = np.linspace(0, high, 256).reshape(16, 16)
+    np.testing.assert_array_equal(read_image(array), np.arange(256, dtype=np.uint8).reshape(16, 16))
 
 
 def test_a_bomb_that_pillow_itself_refuses_is_named_too() -> None:

@@ -269,3 +269,44 @@ def test_another_preparation_than_the_threshold_s_is_said(tmp_path: Path) -> Non
     path.write_bytes(linear.make(grey_levels=True, metadata=metadata.to_strings()))
     with pytest.warns(UserWarning, match="'ink-0', this version prepares images by 'ink-1'"):
         Recognizer.load(path)
+
+
+def test_rows_of_784_pixels_are_as_many_digits(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+    expected = recognizer.predict_proba(digits[:5])
+    np.testing.assert_array_equal(recognizer.predict_proba(digits[:5].reshape(5, 784)), expected)
+    np.testing.assert_array_equal(recognizer.predict_proba(digits[0].reshape(784)), expected[:1])
+
+
+def test_a_batch_of_larger_pictures_is_many(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+    pictures = np.stack([drawing(image) for image in digits[:3]])  # [3, 112, 112]
+    expected = np.concatenate([recognizer.predict_proba(picture) for picture in pictures])
+    np.testing.assert_array_equal(recognizer.predict_proba(pictures), expected)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_kind_of_bytes_is_one_file(recognizer: Recognizer, digits: NDArray[np.uint8], kind: type) -> None:
+    content = png(drawing(digits[0]))
+    np.testing.assert_array_equal(recognizer.predict_proba(kind(content)), recognizer.predict_proba(content))
+
+
+def test_a_matrix_is_an_array(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+    matrix = digits[0].view(np.matrix)
+    np.testing.assert_array_equal(recognizer.predict_proba(matrix), recognizer.predict_proba(digits[0]))
+
+
+@pytest.mark.parametrize("one", ["a.png", b"bytes", np.zeros((28, 28), np.uint8), Path("a.png")])
+def test_reading_many_refuses_a_single_image(recognizer: Recognizer, one: Any) -> None:
+    with pytest.raises(InputError, match="this is one"):
+        recognizer.read_many(one)
+
+
+def test_our_own_files_take_no_scale(model_file: Path) -> None:
+    with pytest.raises(InputError, match="Leave out the scale"):
+        Recognizer.load(model_file, scale=255)
+
+
+def test_a_folder_of_exports_is_read(model_file: Path, tmp_path: Path, digits: NDArray[np.uint8]) -> None:
+    (tmp_path / "model.onnx").write_bytes(model_file.read_bytes())
+    assert Recognizer.load(tmp_path).metadata.temperature == TEMPERATURE
+    with pytest.raises(InputError, match="for another runtime"):
+        Recognizer.load(tmp_path / "model.tflite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import json
@@ -125,7 +126,8 @@ def _show(error: Exception, words: Sequence[str]) -> None:
         traceback.print_exception(error)
     message = _message(error)
     if "--json" in words:
-        typer.echo(json.dumps({"error": message, "exit_code": _exit_code(error)}))
+        with contextlib.suppress(OSError):  # standard output may be what failed
+            typer.echo(json.dumps({"error": message, "exit_code": _exit_code(error)}))
     error_console().print(f"Error: {message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -135,7 +137,9 @@ def _message(error: Exception) -> str:
     match error:
         case TyperException():
             message = error.format_message()
-            return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: mnist-cnn --help"
+            context = getattr(error, "ctx", None)
+            help_of = context.command_path if context else "mnist-cnn"
+            return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {help_of} --help"
         case MnistCnnError():
             return str(error)
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _TRAINING_MODULES:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from mnist_cnn.errors import InputError
+
 if TYPE_CHECKING:
     import io
 
@@ -71,6 +73,8 @@ def _is_special(file: str) -> bool:
 
 
 def _standard_input() -> Iterator[Iterable[str | bytes]]:
+    if sys.stdin is None:  # closed by whoever started this
+        raise InputError("standard input is closed. Give paths instead of -.")
     stream = cast("io.BufferedReader", sys.stdin.buffer)
     head = b""
     while _may_become_image(head) and (block := stream.read1(_BLOCK)):

@@ -78,10 +78,11 @@ def predict(
             if picture and len(explained) < _EXPLAINED and not isinstance(result, DataError):
                 explained += _explained(name, image, result, recognizer.class_names)
     if not rows.count:
-        raise InputError(f"there is no image in {', '.join(paths)}. Give images, or folders that hold some.")
-    rows.finish()
+        places = ", ".join("standard input" if path == STDIN else path for path in paths)
+        raise InputError(f"there is no image in {places}. Give images, or folders that hold some.")
     if picture and explained:
         _draw(explained, picture, rows.count - rows.unreadable)
+    rows.finish()
     if rows.unreadable:
         raise typer.Exit(1)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,9 @@ class Rows:
             self.unreadable += 1
             record = dict.fromkeys(COLUMNS) | {"path": path, "accepted": False, "error": str(result)}
         else:
-            digit = result.digit if result.label == str(result.digit) else result.label
+            digit: int | str | None = result.digit if result.label == str(result.digit) else result.label
+            if not result.has_ink:
+                digit = None  # which class a blank image resembles means nothing
             values = (path, digit, round(result.confidence, _DECIMALS), result.accepted)
             record = dict(zip(COLUMNS, values, strict=True))
         self._print(record)
@@ -57,7 +59,8 @@ class Rows:
             typer.echo(f"{'digit':>{self._width}}  confidence  accepted  path")
         digit, confidence = "–", "–"
         if "error" not in record:
-            digit, confidence = str(record["digit"]), f"{record['confidence']:.2%}"
+            confidence = f"{record['confidence']:.2%}"
+            digit = "blank" if record["digit"] is None else str(record["digit"])
         reason = f"  ({record['error']})" if "error" in record else ""
         accepted = "yes" if record["accepted"] else "no"
         typer.echo(_visible(f"{digit:>{self._width}}  {confidence:>10}  {accepted:8}  {record['path']}{reason}"))
@@ -66,9 +69,10 @@ class Rows:
         if self.count == 1:
             typer.echo(",".join(COLUMNS))
         values = {**record, "accepted": str(record["accepted"]).lower()}
-        # Past `typer.echo`, which takes what looks like a colour out of file names.
-        csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore", lineterminator="\n").writerow(values)
-        sys.stdout.flush()
+        line = io.StringIO(newline="")
+        csv.DictWriter(line, COLUMNS, extrasaction="ignore", lineterminator="\n").writerow(values)
+        # As bytes: text would lose what looks like a colour in a file name, and what is no Unicode.
+        typer.echo(line.getvalue().encode("utf-8", "surrogateescape"), nl=False)
         if "error" in record:
             typer.echo(_visible(f"Not read: {record['error']}"), err=True)
 

@@ -17,7 +17,7 @@ from mnist_cnn.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ImageSource: TypeAlias = "NDArray[Any] | str | os.PathLike[str] | bytes | Image.Image"
+ImageSource: TypeAlias = "NDArray[Any] | str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image"
 
 MAX_PIXELS = 64_000_000  # of one image; a phone's largest photo, and 256 MB when decoded
 SUFFIXES = frozenset(
@@ -42,6 +42,7 @@ _REFUSED = (  # what a file of that kind holds within its first bytes, and what 
 )
 _HEAD_BYTES = 1024
 _ENOUGH = 1500  # pixels, the shorter side of a photo; a JPEG with twice as many is decoded at half its size
+_LITTLE_ABOVE_1 = 2.0
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -50,8 +51,8 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
 
     Colour becomes luminance (ITU-R 601). Transparency shows the paper that contrasts with what is drawn. Arrays may
     be [h, w] grey, [h, w, 1] grey, [h, w, 3] RGB or [h, w, 4] RGBA, of:
-    bool; integers 0 … 255, or up to 2³² in grey, which are shifted down to 8 bits; floats in 0 … 1, or in 0 … 255
-    where one exceeds 1.
+    bool; integers 0 … 1, 0 … 255, or up to 2³² in grey, which are shifted down to 8 bits; floats in 0 … 1, or in
+    0 … 255 where one exceeds 2 (a little above 1 is what interpolation overshoots).
 
     Args:
         source: An array, the path of a file, a file's bytes, or a Pillow image. Of an animation, the first frame.
@@ -63,7 +64,9 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
         DataError: No image, damaged, empty, of a kind that is not read, or larger than `MAX_PIXELS`.
     """
     if isinstance(source, np.ndarray):
-        return _grey_array(source)
+        return _grey_array(np.asarray(source))
+    if isinstance(source, (bytearray, memoryview)):
+        source = bytes(source)
     name = _name(source)
     try:
         if isinstance(source, Image.Image):
@@ -86,7 +89,7 @@ def _reason(error: Exception, name: str) -> str:
             return f"{name} has too many pixels; at most {MAX_PIXELS:,} are read. Scale it down."
         case OSError(strerror=str()):
             return f"{name} cannot be read: {error.strerror}. Check its path and permissions."
-    return f"{name} is no image that can be read. Replace or remove it."
+    return f"{name} cannot be read: damaged, or none of {', '.join((*_COMMON_FORMATS, *_RARE_FORMATS))}. Replace it."
 
 
 def _name(source: Any) -> str:
@@ -94,7 +97,7 @@ def _name(source: Any) -> str:
         return os.fspath(source) or "''"
     if isinstance(source, (bytes, Image.Image)):
         return "this image"
-    raise DataError(f"an image cannot be a {type(source).__name__}. Valid: array, path, bytes, Pillow image.")
+    raise DataError(f"{type(source).__name__} is no kind of image. Valid: array, path, bytes, Pillow image.")
 
 
 def _open(source: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
@@ -186,13 +189,13 @@ def _check_size(height: int, width: int, name: str) -> None:
 
 
 def _levels(array: NDArray[Any]) -> NDArray[np.uint8]:
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype.kind not in "iuf":
+    if array.dtype.kind not in "biuf":
         raise DataError(f"an image cannot hold {array.dtype}. Valid: bool, integers, floats.")
     low, high = array.min(), array.max()
+    if high <= 1 and array.dtype.kind != "f":  # a mask
+        return np.asarray((array == 1) * np.uint8(255), np.uint8)
+    if array.dtype == np.uint8:
+        return array
     if not (low >= 0 and np.isfinite(high)):  # NaN fails every comparison
         raise DataError(f"the array's values range from {low} to {high}. Valid: 0 to 1 or 0 to 255, no NaN.")
     if array.dtype.kind == "f":
@@ -207,5 +210,6 @@ def _levels(array: NDArray[Any]) -> NDArray[np.uint8]:
 def _levels_of_floats(array: NDArray[Any], high: float) -> NDArray[np.uint8]:
     if high > 255:
         raise DataError(f"the array's values reach {high:g}. Valid: floats from 0 to 1, or from 0 to 255.")
-    levels: NDArray[np.uint8] = np.rint(array * (255 if high <= 1 else 1)).astype(np.uint8)
+    scale = 255 / max(high, 1.0) if high <= _LITTLE_ABOVE_1 else 1.0
+    levels: NDArray[np.uint8] = np.rint(array * scale).astype(np.uint8)
     return levels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 Images: TypeAlias = "ImageSource | Iterable[ImageSource]"
 
+_CHANNELS = (1, 3, 4)  # of one image [h, w, channels]: grey, RGB, RGBA
+
 
 def is_mnist_form(image: Any) -> bool:
     """Say whether an image can go to the network as it is: uint8 [28, 28] or [28, 28, 1] that looks like MNIST's."""
     return (
-        isinstance(image, np.ndarray)
+        type(image) is np.ndarray
         and image.dtype == np.uint8
         and (image.ndim == 2 or image.shape[2:] == (1,))
         and looks_like_mnist(image)
@@ -58,24 +60,33 @@ def arrange(images: Images, threads: int) -> NDArray[np.uint8]:
     if is_mnist_form(images):
         return images.reshape(1, SIZE, SIZE)  # type: ignore[union-attr]
     if isinstance(images, np.ndarray):
-        return _arrange_array(images, threads)
-    if isinstance(images, (str, bytes, os.PathLike)) or not isinstance(images, Iterable):
-        return prepare(images).image[np.newaxis]
-    return _stack(images, threads)
+        return _arrange_array(np.asarray(images), threads)
+    if is_single(images):
+        return prepare(cast("ImageSource", images)).image[np.newaxis]
+    return _stack(cast("Iterable[ImageSource]", images), threads)
+
+
+def is_single(images: Any) -> bool:
+    """Say whether something is one image and not many; see `Recognizer`."""
+    if isinstance(images, np.ndarray):
+        return images.ndim < 3 or (images.ndim == 3 and images.shape[2] in _CHANNELS)
+    return isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike)) or not isinstance(images, Iterable)
 
 
 def _arrange_array(array: NDArray[Any], threads: int) -> NDArray[np.uint8]:
-    if array.ndim == 4 and array.shape[1:] == (SIZE, SIZE, 1):
+    if array.ndim and array.ndim < 3 and array.shape[-1] == SIZE * SIZE:  # as data sets often come, row by row
+        array = array.reshape(-1, SIZE, SIZE)
+    if is_single(array):
+        return prepare(array).image[np.newaxis]
+    if array.shape[1:] == (SIZE, SIZE, 1):
         array = array[..., 0]
-    if array.ndim == 4 or (array.ndim == 3 and array.shape[1:] == (SIZE, SIZE)):
-        pictures = np.flatnonzero(_need_ink(array))
-        return _with_ink(array, pictures, threads) if len(pictures) else array
-    return prepare(array).image[np.newaxis]
+    pictures = np.flatnonzero(_need_ink(array))
+    return _with_ink(array, pictures, threads) if len(pictures) else array
 
 
 def _need_ink(array: NDArray[Any]) -> NDArray[np.bool_]:
     """Mark the images of a batch that are not in MNIST's form. Bool [n]."""
-    if array.dtype != np.uint8 or array.ndim != 3:
+    if array.dtype != np.uint8 or array.shape[1:] != (SIZE, SIZE):
         return np.ones(len(array), np.bool_)
     return np.array([not looks_like_mnist(image) for image in array], np.bool_)
 

@@ -34,7 +34,8 @@ _ACCEPTED = (
     "Accepted: one input (n, 28, 28), (n, 28, 28, 1), (n, 1, 28, 28) or (n, 784) of float32, float64, float16 or "
     "uint8, and scores (n, k) with k of 2 or more"
 )
-_OUTPUT_NAMES = ("probabilities", "logits")  # looked for in this order; otherwise the last output
+_OUTPUT_NAMES = ("probabilities", "logits")  # looked for in this order
+_DIGITS = 10
 _CHUNK = 64  # images in one run: larger ones fall out of the processor's caches, smaller ones cost more calls
 _LARGEST_BATCH = 1024  # images; a file that demands more at once is no network for single digits
 _ROUNDING = 0.01  # by which a row of float16 probabilities may miss the sum of 1
@@ -109,7 +110,9 @@ def start_session(data: bytes, origin: str, threads: int = 1) -> Any:
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common class
-        raise InputError(f"{origin} cannot be loaded as an ONNX file: {_reason(error)}. Export it again.") from None
+        raise InputError(
+            f"{origin} cannot be loaded as an ONNX file ({_reason(error)}). Give one that ONNX Runtime reads."
+        ) from None
     session.disable_fallback()  # which prints, and starts a second session
     return session
 
@@ -148,7 +151,7 @@ def find_network(session: Any, origin: str, scale: float) -> Network:
             return _tried(candidate)
         except Exception as error:  # ONNX Runtime's errors have no common class
             reason = reason or _reason(error)
-    raise InputError(f"{origin} {_signature(session)} does not run on 28×28 digits ({reason}). {_ACCEPTED}.")
+    raise InputError(f"{origin} {_signature(session)}, but does not run on 28×28 digits ({reason}). {_ACCEPTED}.")
 
 
 def _misfit(session: Any) -> str:
@@ -187,12 +190,18 @@ def _reason(error: Exception) -> str:
 def _candidates(session: Any, scale: float) -> Iterator[Network]:
     given = session.get_inputs()[0]
     dtype = _DTYPES[given.type]
-    names = [output.name for output in session.get_outputs()]
-    output_name = next((name for name in _OUTPUT_NAMES if name in names), names[-1])
+    output_name = _score_output(session)
     fixed = given.shape[0]
     batches = [fixed] if isinstance(fixed, int) else [None, 1]
     for layout, batch in itertools.product(_layouts(given.shape), batches):
         yield Network(session, session, given.name, output_name, layout, dtype, scale, batch)
+
+
+def _score_output(session: Any) -> str:
+    """Choose the output that holds the scores: by its name, by its ten columns, or the last."""
+    outputs: dict[str, list[Any]] = {output.name: output.shape or [None] for output in session.get_outputs()}
+    of_digits = [name for name, shape in outputs.items() if shape[-1] == _DIGITS]
+    return next(name for name in (*_OUTPUT_NAMES, *reversed(of_digits), list(outputs)[-1]) if name in outputs)
 
 
 def _tried(network: Network) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from mnist_cnn.errors import DataError, InputError
 from mnist_cnn.ink import PREPROCESSING
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.recognizer.ahead import map_ahead
-from mnist_cnn.recognizer.arrangement import Images, arrange, arrange_one
+from mnist_cnn.recognizer.arrangement import Images, arrange, arrange_one, is_single
 from mnist_cnn.recognizer.network import Network, find_network, metadata_of, start_session
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 Source = TypeVar("Source", bound="ImageSource")
 
 _SHIPPED = Path(__file__).parents[1] / "weights" / "digits.onnx"  # importlib.resources would cost 8 ms at start
-_IN_RUN = Path("exports", "model.onnx")  # where `mnist-cnn export` leaves it in a run folder
+_EXPORTED = "model.onnx"  # as `mnist-cnn export` calls it
+_IN_RUN = Path("exports", _EXPORTED)  # where it leaves it in a run folder
 _LARGEST_FILE = 512 * 2**20  # bytes; networks for digits have a thousandth of it
 _UNIT = 1 / 255  # scale of grey levels: what most people train on
 
@@ -50,7 +52,8 @@ class Recognizer:
 
     Wherever images are taken, one image is an array, a path, a file's bytes or a Pillow image, and many are
 
-    - an array [n, 28, 28], [n, h, w, 1], [n, h, w, 3] or [n, h, w, 4]; any other array is one image;
+    - an array [n, h, w], [n, h, w, 1], [n, h, w, 3], [n, h, w, 4], or [n, 784] for rows of 28×28 pixels; an array
+      [h, w], [h, w, 1], [h, w, 3] or [h, w, 4] is one image;
     - or any iterable of single images, which need not be alike.
 
     An image that is uint8 [28, 28] or [28, 28, 1] and looks like MNIST's, its ink light on black, as large and where
@@ -96,12 +99,14 @@ class Recognizer:
             UserWarning: Its threshold was chosen with another version of `ink`.
         """
         _check_range("threads", threads, 1, 1024)
-        _check_range("threshold", threshold, 0, 1)
+        _check_range("threshold", threshold, 0.0, 1.0)
         _check_range("scale", scale, 1e-9, 1e9)
         threads = threads or usable_cores()
         data, origin = _model_file(None if path is None else Path(path))
         session = start_session(data, origin)
         metadata = ModelMetadata.from_strings(metadata_of(session, origin), origin)
+        if metadata and scale:
+            raise InputError(f"{origin} says itself how it wants its images. Leave out the scale ({scale:g}).")
         takes_grey_levels = metadata is not None or session.get_inputs()[0].type == "tensor(uint8)"
         network = find_network(session, origin, scale or (1 if takes_grey_levels else _UNIT))
         metadata = metadata or ModelMetadata(tuple(str(index) for index in range(network.classes)))
@@ -174,7 +179,12 @@ class Recognizer:
 
         Yields:
             Each image with its reading, or with the error that says why it cannot be read.
+
+        Raises:
+            InputError: It is a single image.
         """
+        if is_single(images):
+            raise InputError("read_many takes many images, and this is one. Use read, or put it into a list.")
         return map_ahead(self._read_or_say_why, images, self.threads)
 
     def _read_or_say_why(self, image: Source) -> tuple[Source, Reading | DataError]:
@@ -188,8 +198,9 @@ class Recognizer:
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value <= high:
-        raise InputError(f"{name} = {value} is not valid. Valid: {low} to {high}.")
+    kind = numbers.Integral if isinstance(low, int) else numbers.Real
+    if value is not None and not (isinstance(value, kind) and low <= value <= high):
+        raise InputError(f"{name} = {value!r} is not valid. Valid: {low:g} to {high:g}.")
 
 
 def _model_file(path: Path | None) -> tuple[bytes, str]:
@@ -200,9 +211,13 @@ def _model_file(path: Path | None) -> tuple[bytes, str]:
     """
     if path is None:
         return _SHIPPED.read_bytes(), "the model that ships"
+    if path.suffix in (".tflite", ".xml"):
+        raise InputError(f"{path} is for another runtime. Give the ONNX file: mnist-cnn export RUN --format onnx")
     if path.suffix in (".keras", ".h5"):
         raise InputError(f"{path} is a Keras model, for training. Export it: mnist-cnn export {path}")
-    file = path / _IN_RUN if path.is_dir() else path
+    file = path
+    if path.is_dir():
+        file = path / _EXPORTED if (path / _EXPORTED).exists() else path / _IN_RUN
     try:
         if file.stat().st_size > _LARGEST_FILE:
             raise InputError(
