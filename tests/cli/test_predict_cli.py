@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from mnist_cnn.cli import terminal
 from mnist_cnn.cli.app import main
@@ -56,7 +56,7 @@ def damaged(tmp_path: Path) -> Path:
 def expected(path: Path) -> dict[str, Any]:
     reading = Recognizer.load().read(path)
     return {"path": str(path), "digit": reading.digit, "confidence": pytest.approx(reading.confidence, abs=1e-5),
-            "accepted": reading.accepted}  # fmt: skip
+            "accepted": reading.accepted} | ({"reason": reading.reason} if reading.reason else {})  # fmt: skip
 
 
 def test_folders_are_read_in_order_without_what_is_hidden(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -314,9 +314,18 @@ def test_nothing_is_left_in_the_home_folder(pictures: Path, tmp_path: Path) -> N
 def test_a_blank_picture_has_no_digit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("L", (90, 90), 255).save(tmp_path / "blank.png")
     _, table, _ = call(capsys, tmp_path)
-    assert table.splitlines()[1].split()[0] == "blank"
+    assert table.splitlines()[1].split()[0::2] == ["–", "blank"]
     code, lines, _ = call(capsys, tmp_path, "--format", "jsonl")
-    assert (code, json.loads(lines)["digit"], json.loads(lines)["accepted"]) == (0, None, False)
+    record = json.loads(lines)
+    assert (code, record["digit"], record["accepted"], record["reason"]) == (0, None, False, "blank")
+
+
+def test_two_digits_are_not_accepted_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paper = Image.new("L", (300, 160), 255)
+    ImageDraw.Draw(paper).text((40, 20), "2 6", 0, ImageFont.load_default(120))
+    paper.save(tmp_path / "two.png")
+    _, lines, _ = call(capsys, tmp_path, "--format", "jsonl")
+    assert (json.loads(lines)["accepted"], json.loads(lines)["reason"]) == (False, "several")
 
 
 def test_a_name_that_is_no_unicode_comes_back_in_csv(pictures: Path, tmp_path: Path) -> None:

@@ -92,6 +92,22 @@ def _on_desk(ink: NDArray[Any]) -> Grey:
     return grey(desk * (1 - 0.8 * placed(ink, 600, 600, 0.5, 0.6)) + noise(600, 600, 4))
 
 
+def _boxed(ink: NDArray[Any], margin: int, beside: int = 0) -> Grey:
+    """Draw a box of 3 pixels around a digit; `beside` is more paper below and on the right."""
+    image = grey(240 - 220 * placed(ink, 400, 400))
+    image = cv2.rectangle(image, (margin, margin), (399 - margin, 399 - margin), 30, 3).astype(np.uint8)
+    return np.pad(image, ((0, beside), (0, beside)), constant_values=240)
+
+
+def ruled_through(ink: NDArray[Any], share: float) -> Grey:
+    """Draw lines on 480 × 480, one of them at a share of the digit's height."""
+    first = round((480 - ink.shape[0]) / 2 + ink.shape[0] * share) % 60
+    image = 240 - 220 * placed(ink, 480, 480)
+    for row in range(first, 480, 60):
+        image[row : row + 3] = np.minimum(image[row : row + 3], 110)
+    return grey(image)
+
+
 SCENES: dict[str, Callable[[NDArray[Any]], Grey]] = {  # of ink, float [h, w]
     "light on dark": lambda ink: grey(10 + 230 * placed(ink, 400, 400)),
     "low contrast": lambda ink: grey(30 * placed(ink, 400, 400)),
@@ -111,6 +127,9 @@ SCENES: dict[str, Callable[[NDArray[Any]], Grey]] = {  # of ink, float [h, w]
     "specks": _specks,
     "frame": _framed,
     "on a dark desk": _on_desk,
+    "in a box": lambda ink: _boxed(ink, 30),
+    "in a box near the edge": lambda ink: _boxed(ink, 4),
+    "in a form's field": lambda ink: _boxed(ink, 25, beside=150),
 }
 
 BLANKS: dict[str, Grey] = {
@@ -125,5 +144,7 @@ BLANKS: dict[str, Grey] = {
     "ruled paper": grey(225 * ruled(480, 480, 60, 0.75, 3) + noise(480, 480, 3)),
     "squared paper": grey(225 * ruled(480, 480, 50, 0.75, 3, True) + noise(480, 480, 3)),
     "a speck": cv2.circle(np.full((400, 400), 230, np.uint8), (90, 300), 3, 60, -1).astype(np.uint8),
+    "half in shadow": grey(np.where(np.arange(400) < 180, 110, 210) + noise(300, 400, 4)),
+    "half black": grey(np.repeat([[30, 220]], 50, axis=1).repeat(100, axis=0)),
     "compressed": jpeg(grey(ramp(300, 300, 100, 200) + noise(300, 300, 5)), 30),
 }

@@ -6,10 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from drawings import BLANKS, SCENES, STROKES, Grey, drawn, grey, placed
+from drawings import BLANKS, SCENES, STROKES, Grey, drawn, grey, placed, ruled_through
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 from PIL import Image
 
 from mnist_cnn.datasets import load_dataset
@@ -27,6 +28,11 @@ def likeness(image: Grey, other: Grey) -> float:
     """Give the correlation, at the best of nine places: rounding the centre may differ by one pixel."""
     padded = np.pad(image, 1).astype(np.float32)
     return float(cv2.matchTemplate(padded, other.astype(np.float32), cv2.TM_CCOEFF_NORMED).max())
+
+
+def cropped(ink: NDArray[np.float64]) -> NDArray[np.float64]:
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def assert_mnist_form(image: Grey) -> None:
@@ -81,12 +87,62 @@ def test_a_detached_bar_stays_and_a_neighbour_at_the_border_goes() -> None:
     assert likeness(prepare(grey(230 - 200 * sheet)).image, reference("5")) > 0.9
 
 
-def test_a_tight_crop_keeps_the_bar_of_a_seven() -> None:
-    ink = drawn("7", 300, 30)
-    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
-    tight = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    for image in (grey(240 - 200 * tight), grey(200 * tight)):
-        assert likeness(prepare(image).image, reference("7")) > 0.9
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("share", [0.13, 0.22])
+@pytest.mark.parametrize("side", [24, 300])
+def test_a_tight_crop_loses_nothing(side: int, share: float, digit: str) -> None:
+    ink = drawn(digit, side, share * side)
+    tight = cropped(ink)
+    roomy = prepare(grey(255 * placed(ink, 2 * side, 2 * side))).image
+    for image in (grey(240 - 200 * tight), grey(255 * tight)):
+        assert likeness(prepare(image).image, roomy) > 0.9
+
+
+@pytest.mark.parametrize("width", [5, 20])
+def test_a_tight_crop_of_a_one_is_not_blank(width: int) -> None:
+    line = cv2.line(
+        np.zeros((4 * width, width), np.uint8), (width // 3, 0), (width - width // 3, 4 * width), 1, width // 2
+    )
+    for image in (grey(255 * line), grey(255 - 255 * line)):
+        tall = prepare(image).image
+        assert cv2.boundingRect(tall)[3] >= 19
+        assert cv2.boundingRect(tall)[2] <= 12
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("scene", SCENES)
+def test_one_digit_is_single(scene: str, digit: str) -> None:
+    assert prepare(SCENES[scene](drawn(digit, 280, 30))).is_single
+
+
+@pytest.mark.parametrize("side", [180, 230, 280])
+@pytest.mark.parametrize("gap", [15, 60, 200])
+def test_two_digits_are_not_single(gap: int, side: int) -> None:
+    first = cropped(drawn("2", 280, 28))
+    for digit in STROKES:
+        second = cropped(drawn(digit, side, side / 10))
+        sheet = placed(first, 280, first.shape[1] + gap + second.shape[1], 0.5, 0)
+        sheet += placed(second, 280, sheet.shape[1], 0.5, 1)
+        prepared = prepare(grey(240 - 220 * np.pad(sheet, 60)))
+        assert prepared.has_ink
+        assert not prepared.is_single
+
+
+@pytest.mark.parametrize("pen", [9, 14, 20])
+@pytest.mark.parametrize(("digit", "share"), [("4", 0.55), ("7", 0.1), ("2", 0.9)])
+def test_a_bar_that_lies_on_a_ruled_line_stays(digit: str, share: float, pen: int) -> None:
+    ink = drawn(digit, 280, pen)
+    clean = prepare(grey(240 - 220 * placed(ink, 480, 480))).image
+    for shift in (-0.02, 0, 0.02):
+        assert likeness(prepare(ruled_through(ink, share + shift)).image, clean) > 0.9
+
+
+@pytest.mark.parametrize("size", [40, 80, 120])
+def test_a_solid_shape_stays_solid(size: int) -> None:
+    sheet = np.full((320, 320), 235, np.uint8)
+    sheet[100 : 100 + size, 100 : 100 + size] = 20
+    image = prepare(sheet).image
+    assert image[9:19, 9:19].min() > 200
 
 
 @pytest.mark.parametrize("digit", STROKES)

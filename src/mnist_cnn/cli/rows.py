@@ -38,16 +38,8 @@ class Rows:
     def add(self, path: str, result: Reading | DataError) -> None:
         """Print one row; an image that could not be read has neither digit nor confidence."""
         self.count += 1
-        if isinstance(result, DataError):
-            self.unreadable += 1
-            record = dict.fromkeys(COLUMNS) | {"path": path, "accepted": False, "error": str(result)}
-        else:
-            digit: int | str | None = result.digit if result.label == str(result.digit) else result.label
-            if not result.has_ink:
-                digit = None  # which class a blank image resembles means nothing
-            values = (path, digit, round(result.confidence, _DECIMALS), result.accepted)
-            record = dict(zip(COLUMNS, values, strict=True))
-        self._print(record)
+        self.unreadable += isinstance(result, DataError)
+        self._print(_record(path, result))
 
     def finish(self) -> None:
         """Print the one object, where that was asked for."""
@@ -56,14 +48,12 @@ class Rows:
 
     def _print_line(self, record: dict[str, Any]) -> None:
         if self.count == 1:
-            typer.echo(f"{'digit':>{self._width}}  confidence  accepted  path")
-        digit, confidence = "–", "–"
-        if "error" not in record:
-            confidence = f"{record['confidence']:.2%}"
-            digit = "blank" if record["digit"] is None else str(record["digit"])
-        reason = f"  ({record['error']})" if "error" in record else ""
-        accepted = "yes" if record["accepted"] else "no"
-        typer.echo(_visible(f"{digit:>{self._width}}  {confidence:>10}  {accepted:8}  {record['path']}{reason}"))
+            typer.echo(f"{'digit':>{self._width}}  confidence  accepted    path")
+        confidence = "–" if record["confidence"] is None else f"{record['confidence']:.2%}"
+        digit = "–" if record["digit"] is None else str(record["digit"])
+        error = f"  ({record['error']})" if "error" in record else ""
+        accepted = record.get("reason", "yes")
+        typer.echo(_visible(f"{digit:>{self._width}}  {confidence:>10}  {accepted:10}  {record['path']}{error}"))
 
     def _print_csv(self, record: dict[str, Any]) -> None:
         if self.count == 1:
@@ -75,6 +65,19 @@ class Rows:
         typer.echo(line.getvalue().encode("utf-8", "surrogateescape"), nl=False)
         if "error" in record:
             typer.echo(_visible(f"Not read: {record['error']}"), err=True)
+
+
+def _record(path: str, result: Reading | DataError) -> dict[str, Any]:
+    """Give the columns of one image, and beside them why it was not accepted."""
+    if isinstance(result, DataError):
+        values: tuple[Any, ...] = (path, None, None, False)
+        reasons = {"reason": "unreadable", "error": str(result)}
+    else:
+        # A number where the classes are the ten digits; none where there is nothing to read.
+        digit = result.digit if result.label == str(result.digit) else result.label
+        values = (path, digit if result.has_ink else None, round(result.confidence, _DECIMALS), result.accepted)
+        reasons = {"reason": result.reason} if result.reason else {}
+    return dict(zip(COLUMNS, values, strict=True)) | reasons
 
 
 def _visible(line: str) -> str:

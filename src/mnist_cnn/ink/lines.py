@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -20,6 +21,50 @@ _COVER = 0.25  # of the width that a line itself must cover
 _SPAN = 0.9  # of the width, from its first piece to its last
 _SLIGHTER = 0.7  # thickness or darkness of a line, beside those of the digit's strokes
 _MANY = 3  # parallel lines across the whole picture: no digit has as many
+
+_ENCLOSED = 0.9  # of the area of all other ink
+_FRAMED = 0.2  # of the frame's shorter side: the least extent of what it frames
+_BAND = 0.1  # of the frame's shorter side, in which each of its sides lies, be it bent or askew
+_CLOSED = 0.9  # of each side's length; of a round 0, six tenths lie in the band
+
+
+def frame_around(mask: NDArray[Any]) -> tuple[NDArray[Any], tuple[slice, slice]] | None:
+    """Find the rectangle that is drawn around nearly everything else, as around a form's field.
+
+    Args:
+        mask: uint8 [h, w], 1 where there is ink.
+
+    Returns:
+        Its mask, bool [h, w], and the rows and columns inside; None where there is none.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    if len(stats) < 3:  # the paper and one shape
+        return None
+    start, extent, areas = stats[1:, :2], stats[1:, 2:4], stats[1:, 4]
+    if not _is_around(outer := int(extent.prod(axis=1).argmax()), start, extent, areas):
+        return None
+    left, top, width, height = stats[outer + 1, :4].tolist()
+    box = slice(top, top + height), slice(left, left + width)
+    frame: NDArray[Any] = labels == outer + 1
+    if not _is_rectangle(frame[box]):
+        return None
+    inset = 1 + round(float(areas[outer]) / (width + height))  # twice the line's width
+    return frame, (slice(top + inset, top + height - inset), slice(left + inset, left + width - inset))
+
+
+def _is_around(outer: int, start: NDArray[Any], extent: NDArray[Any], areas: NDArray[Any]) -> bool:
+    """Whether one shape's box encloses nearly all other ink, and what is inside is large enough for a digit."""
+    inside = ((start > start[outer]) & (start + extent < start[outer] + extent[outer])).all(axis=1)
+    others = areas.sum() - areas[outer]
+    return bool(areas[inside].sum() > _ENCLOSED * others and extent[inside].max() > _FRAMED * extent[outer].min())
+
+
+def _is_rectangle(shape: NDArray[Any]) -> bool:
+    """Whether a shape, bool [h, w], runs along all four sides of its box and nowhere else."""
+    band = max(2, round(_BAND * min(shape.shape)))
+    sides = shape[:band].any(0), shape[-band:].any(0), shape[:, :band].any(1), shape[:, -band:].any(1)
+    within = np.count_nonzero(shape[band:-band, band:-band])
+    return all(side.mean() > _CLOSED for side in sides) and bool(within < (1 - _CLOSED) * np.count_nonzero(shape))
 
 
 def without_lines(mask: NDArray[Any], ink: NDArray[Any]) -> NDArray[Any]:
@@ -45,8 +90,14 @@ def _without_level_lines(mask: NDArray[Any], ink: NDArray[Any]) -> NDArray[Any]:
     if number == 0:
         return mask
     near = cv2.dilate(lines, np.ones((5, 1), np.uint8))  # frayed edges hold no runs
-    rest = mask & ~(near & ~strokes) & 1
+    rest = mask & ~(near & ~(strokes | _thicker(mask, lines, number))) & 1
     return rest if number >= _MANY or _slighter(lines, rest, ink, number) else mask
+
+
+def _thicker(mask: NDArray[Any], lines: NDArray[Any], number: int) -> NDArray[Any]:
+    """Keep what is half as thick again as the lines: a bar that lies on one, or along it."""
+    thickness = float(np.median(np.count_nonzero(lines, axis=0))) / number  # a digit is on less than half of a line
+    return cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((math.ceil(1.5 * thickness) + 1,) * 2, np.uint8))
 
 
 def _runs(mask: NDArray[Any], length: int, upright: bool = False) -> NDArray[Any]:

@@ -17,6 +17,7 @@ WIDE, NARROW = 0.4, 0.12  # spans: the widest stroke that is ink rather than sha
 _GRID = 16  # rows and columns of the thumbnail to which the surface of light is fitted
 _ROUNDS = 4  # of clipping; with more, a broad digit gives way to a surface bent around it
 _DARKEST = 16.0  # grey levels: division by darker paper would show its noise alone
+_RIM_PAPER = 0.9  # quantile of the border's levels that is paper, though ink touches it
 _THUMBNAIL = 128  # pixels, the longer side on which paper is estimated: light changes slowly
 
 
@@ -31,7 +32,7 @@ def light_on_paper(grey: NDArray[Any]) -> NDArray[Any]:
     """
     values = cv2.resize(grey, (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     surface, solve = _quadratic()
-    fitted = np.full_like(values, np.median(values))
+    fitted = np.full_like(values, np.sort(values)[len(values) // 2])  # np.median takes four times as long
     for _ in range(_ROUNDS):
         error = values - fitted
         spread = np.abs(error).mean() + 1
@@ -62,10 +63,19 @@ def lift_ink(grey: NDArray[Any], span: float = WIDE) -> NDArray[Any]:
     if scale < 1:
         even = cv2.blur(even, (3, 3))  # a closing follows the lightest pixel, so noise must be small
     side = max(3, round(min(small) * span) | 1)
-    even = cv2.morphologyEx(even, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    even = _close(even, side)
     even = cv2.blur(even, (side // 8 | 1, side // 8 | 1))  # off with the closing's square corners
     paper = cv2.resize(even * light, (width, height)).clip(1, 255).astype(np.uint8)
     return cv2.bitwise_not(cv2.divide(grey, paper, scale=255 - BARE))
+
+
+def _close(even: NDArray[Any], side: int) -> NDArray[Any]:
+    """Close what is dark and narrower than `side`. Around the picture lies more paper: a tight crop shows little."""
+    rim = np.concatenate([even[0], even[-1], even[:, 0], even[:, -1]])
+    paper = float(np.sort(rim)[int(_RIM_PAPER * len(rim))])
+    wide = cv2.copyMakeBorder(even, side, side, side, side, cv2.BORDER_CONSTANT, value=paper)
+    closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+    return closed[side:-side, side:-side]
 
 
 @cache

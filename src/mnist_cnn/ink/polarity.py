@@ -19,15 +19,24 @@ def ink_is_light(grey: NDArray[Any]) -> bool:
     """Whether the ink is lighter than its paper.
 
     Where ink is scarce, it is the longer tail of the grey levels (their third moment about the paper). Where both
-    cover much, as in a tight crop, ink is the thinner of the two: its pixels lie closer to the other's.
+    cover much, as in a tight crop, the paper has more of the picture's border, and ink is the thinner of the two.
     """
     height, width = grey.shape
     tail = grey - cv2.resize(light_on_paper(grey), (width, height))
-    levels = (tail / 2 + 128).clip(0, 255).astype(np.uint8)
-    _, light = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    light = _lighter((tail / 2 + 128).clip(0, 255).astype(np.uint8))
     if _FEW < cv2.mean(light)[0] < 1 - _FEW:
-        return _depth(light) < _depth(1 - light)
+        rim = _share_of_border(_lighter(grey))  # of the bare levels: the surface of light bends around a broad digit
+        return _depth(light) ** 2 * rim < _depth(1 - light) ** 2 * (1 - rim)
     return float((tail * tail * tail).sum()) > 0
+
+
+def _lighter(levels: NDArray[Any]) -> NDArray[Any]:
+    """Mark the lighter of two classes with 1 (Otsu 1979)."""
+    return cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[1]
+
+
+def _share_of_border(mask: NDArray[Any]) -> float:
+    return float(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean())
 
 
 def _depth(mask: NDArray[Any]) -> float:

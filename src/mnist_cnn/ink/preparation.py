@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,11 +21,14 @@ PREPROCESSING = "ink-1"  # goes up when any image would be prepared differently:
 
 _OVERVIEW = 384  # pixels, the longer side on which the digit is looked for
 _CLOSE_UP = 160  # pixels, the longer side of the digit with its margin, once it is found
+_CLOSE_SPAN = 0.75  # as `WIDE`, but no narrower than the digit is there: what is solid stays so
 _MARGIN = 0.3  # of the digit's size
+_AS_DARK = 0.5  # of the strokes' area
+_FILLS = 0.9  # of the picture's height and width
 _SMALL = 0.6  # of the picture: a digit smaller than this is looked at again, closer
 _LEAST_SIDE = 3  # pixels of a picture that can show anything
 
-Steps: TypeAlias = "Iterator[tuple[str, NDArray[Any]]]"  # uint8; OpenCV's type stubs know no dtypes
+Steps: TypeAlias = "list[tuple[str, NDArray[Any]]]"  # uint8; OpenCV's type stubs know no dtypes
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,7 @@ class Prepared:
 
     image: NDArray[np.uint8]  # [28, 28], ink light on 0
     has_ink: bool  # False: nothing was found, and the image is all 0
+    is_single: bool = True  # False: beside it there is other ink, as large as a digit
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,7 @@ def prepare(source: ImageSource) -> Prepared:
     Raises:
         DataError: As for `read_image`.
     """
-    *_, (_, image) = _steps(read_image(source))
-    return Prepared(image, bool(image.any()))
+    return _prepare(read_image(source), [])
 
 
 def stages(source: ImageSource) -> list[tuple[str, NDArray[np.uint8]]]:
@@ -68,36 +70,44 @@ def stages(source: ImageSource) -> list[tuple[str, NDArray[np.uint8]]]:
     Raises:
         DataError: As for `read_image`.
     """
-    return list(_steps(read_image(source)))
+    steps: Steps = []
+    _prepare(read_image(source), steps)
+    return steps
 
 
-def _steps(grey: NDArray[Any]) -> Steps:
-    yield "grey levels", grey
+def _prepare(grey: NDArray[Any], steps: Steps) -> Prepared:
+    """Prepare a picture, and leave every step's name and picture in `steps`."""
+    steps.append(("grey levels", grey))
     for image in (grey, cv2.bitwise_not(grey)):
         if form.in_mnist_form(image):
-            yield "as MNIST's already", image.copy()
-            return
+            steps.append(("as MNIST's already", image.copy()))
+            return Prepared(steps[-1][1], has_ink=True)
     overview, scale = _shrink(grey, _OVERVIEW)
     view = _find(overview)
     if view is None:
-        yield "no ink", np.zeros((form.SIZE, form.SIZE), np.uint8)
-        return
-    yield from _pictures(view, "")
+        steps.append(("no ink", np.zeros((form.SIZE, form.SIZE), np.uint8)))
+        return Prepared(steps[-1][1], has_ink=False)
+    steps += _pictures(view, "")
     closer = _look_closer(grey, view, scale)
-    if closer is not None:
-        view = closer
-        yield from _pictures(view, ", closer")
+    steps += _pictures(closer, ", closer") if closer else []
+    image = _in_mnist_form(closer or view, steps)
+    return Prepared(image, bool(image.any()), view.strokes.is_single)
+
+
+def _in_mnist_form(view: _View, steps: Steps) -> NDArray[np.uint8]:
     fine = form.magnify(_stroke_levels(view))
-    yield "digit", fine
     even = form.even_strokes(fine)
-    yield "stroke width", even
-    yield "as MNIST's", form.fit(even)
+    image: NDArray[np.uint8] = form.fit(even)
+    steps += [("digit", fine), ("stroke width", even), ("as MNIST's", image)]
+    return image
 
 
 def _pictures(view: _View, suffix: str) -> Steps:
-    yield f"dark on light{suffix}", view.grey
-    yield f"ink without paper{suffix}", view.ink
-    yield f"strokes{suffix}", view.strokes.mask * np.uint8(255)
+    return [
+        (f"dark on light{suffix}", view.grey),
+        (f"ink without paper{suffix}", view.ink),
+        (f"strokes{suffix}", view.strokes.mask * np.uint8(255)),
+    ]
 
 
 def _shrink(grey: NDArray[Any], longest: int) -> tuple[NDArray[Any], float]:
@@ -113,10 +123,10 @@ def _find(grey: NDArray[Any]) -> _View | None:
     if min(grey.shape) < _LEAST_SIDE:
         return None
     inverted = ink_is_light(grey)
-    view = _view(grey, inverted)
+    view = _view(grey, inverted) or _filling(_view(grey, not inverted))
     if view is None or not view.strokes.at_border:
         return view
-    slim = _view(grey, inverted, NARROW)
+    slim = _view(grey, view.inverted, NARROW)
     return view if slim is None or slim.strokes.at_border else slim
 
 
@@ -124,7 +134,23 @@ def _view(grey: NDArray[Any], inverted: bool, span: float = WIDE) -> _View | Non
     grey = cv2.bitwise_not(grey) if inverted else grey
     ink = lift_ink(grey, span)
     strokes = find_strokes(ink)
-    return None if strokes is None else _View(grey, ink, inverted, strokes)
+    if strokes is None or (strokes.touches_border and _is_edge(grey, strokes.mask)):
+        return None
+    return _View(grey, ink, inverted, strokes)
+
+
+def _is_edge(grey: NDArray[Any], mask: NDArray[Any]) -> bool:
+    """Whether strokes are where a shadow or a desk begins: much of the rest is then as dark as they are."""
+    darkness = float(np.median(grey[mask > 0]))
+    return bool(np.count_nonzero(grey[mask == 0] <= darkness) > _AS_DARK * np.count_nonzero(mask))
+
+
+def _filling(view: _View | None) -> _View | None:
+    """Keep what reaches from end to end: a 1 cut out tightly is mostly ink, and its paper is taken for the ink."""
+    if view is None:
+        return None
+    _, _, width, height = view.strokes.box
+    return view if min(height / view.grey.shape[0], width / view.grey.shape[1]) > _FILLS else None
 
 
 def _look_closer(grey: NDArray[Any], view: _View, scale: float) -> _View | None:
@@ -134,9 +160,16 @@ def _look_closer(grey: NDArray[Any], view: _View, scale: float) -> _View | None:
     if size > _SMALL * max(view.grey.shape) or min(view.grey.shape) < _CLOSE_UP / 2:
         return None
     margin = _MARGIN * size
-    rows = slice(round(max(0, top - margin) / scale), round((top + height + margin) / scale))
-    columns = slice(round(max(0, left - margin) / scale), round((left + width + margin) / scale))
-    return _view(_shrink(grey[rows, columns], _CLOSE_UP)[0], view.inverted)
+    field_rows, field_columns = view.strokes.field
+    rows = _around(top, height, margin, field_rows, scale)
+    columns = _around(left, width, margin, field_columns, scale)
+    return _view(_shrink(grey[rows, columns], _CLOSE_UP)[0], view.inverted, _CLOSE_SPAN)
+
+
+def _around(start: int, length: int, margin: float, field: slice, scale: float) -> slice:
+    """Widen a range by a margin, not beyond its field, in pixels of the full picture."""
+    low, high = max(start - margin, field.start or 0), min(start + length + margin, field.stop or np.inf)
+    return slice(round(min(low, start) / scale), round(max(high, start + length) / scale))
 
 
 def _stroke_levels(view: _View) -> NDArray[Any]:

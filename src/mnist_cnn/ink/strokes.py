@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mnist_cnn.ink.lines import without_lines
+from mnist_cnn.ink.lines import frame_around, without_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,11 +18,11 @@ _FAINT = 0.35  # of the contrast: what is fainter is no stroke
 _STRONG = 0.6  # of the contrast, reached somewhere in every stroke
 _PART = 0.03  # of the main part's area: the smallest part of a digit
 _NEAR = 0.2  # of the main part's size: the widest gap within a digit
-_MOSTLY_BORDER = 0.35  # of a shape's half outline; a digit in a tight crop touches the border with less
+_MOSTLY_BORDER = 0.7  # of a shape's half outline; a digit in a tight crop touches the border with less
 _LEAST_CONTRAST = 8.0  # levels of the ink map
 _ABOVE_NOISE = 4.0  # standard deviations
 _LEAST_PIXELS, _LEAST_SHARE = 4, 0.025  # of the picture's longer side
-_ALONE = 0.5  # of all ink that does not touch the border; noise is scattered, a digit is not
+_RIVAL_AREA, _RIVAL_HEIGHT = 0.28, 0.4  # of the digit's: a neighbour that may be a digit too
 _WHOLE = 0.15  # of the digit's area: its largest part, be it dashed
 
 
@@ -33,7 +33,10 @@ class Strokes:
     mask: NDArray[Any]  # [h, w], 1 on the strokes
     paper: float  # level of bare paper in the ink map
     peak: float  # level of the full stroke
+    touches_border: bool
     at_border: bool  # it lies along the border like a shadow or a frame: perhaps no digit
+    is_single: bool  # no other shape beside it could be a digit too
+    field: tuple[slice, slice]  # rows and columns inside the frame that is drawn around the digit, if there is one
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -76,14 +79,24 @@ def find_strokes(ink: NDArray[Any]) -> Strokes | None:
         return None
     faint = levels.paper + max(_FAINT * contrast, 3 * levels.noise)
     strong = levels.paper + max(_STRONG * contrast, 4 * levels.noise)
-    inked = without_lines((ink > faint).astype(np.uint8), ink)
+    inked, field = _without_print((ink > faint).astype(np.uint8), ink)
     shapes = _shapes(inked, ink > strong)
     chosen = _choose(shapes)
     mask = chosen[shapes.labels].astype(np.uint8)
     if not _stands_out(mask, inked, ink, levels.paper) or not _one_thing(chosen, shapes):
         return None
-    at_border = bool(shapes.contact[chosen].max() > _MOSTLY_BORDER)
-    return Strokes(mask, levels.paper, levels.peak, at_border)
+    contact = float(shapes.contact[chosen].max())
+    is_single = not _has_neighbour(chosen, shapes)
+    return Strokes(mask, levels.paper, levels.peak, contact > 0, contact > _MOSTLY_BORDER, is_single, field)
+
+
+def _without_print(mask: NDArray[Any], ink: NDArray[Any]) -> tuple[NDArray[Any], tuple[slice, slice]]:
+    """Take frame and lines out of a mask of ink; give the rows and columns inside the frame too."""
+    field = slice(None), slice(None)
+    if framed := frame_around(mask):
+        frame, field = framed
+        mask[frame] = 0
+    return without_lines(mask, ink), field
 
 
 def _measure(ink: NDArray[Any]) -> _Levels:
@@ -120,16 +133,33 @@ def _choose(shapes: _Shapes) -> NDArray[Any]:
     score = np.hypot(extent[:, 0], extent[:, 1]) * np.sqrt(shapes.areas) * (1 - shapes.contact) ** 2
     main = int(score.argmax())
     chosen: NDArray[Any] = np.arange(len(score)) == main
-    whole = shapes.contact == 0
-    if shapes.contact[main] > 0:  # a tight crop: its parts may touch the border too
-        whole |= shapes.contact < _MOSTLY_BORDER / 2
-    fitting = whole & (shapes.areas > _PART * shapes.areas[main])
+    fitting = _whole(shapes, chosen) & (shapes.areas > _PART * shapes.areas[main])
     reach = _NEAR * float(extent[main].max())
     while True:  # from part to part, as in a dashed line
         more: NDArray[Any] = chosen | (fitting & (_gaps(shapes.boxes, chosen) < reach))
         if (more == chosen).all():
             return chosen
         chosen = more
+
+
+def _whole(shapes: _Shapes, chosen: NDArray[Any]) -> NDArray[Any]:
+    """Mark the shapes that the border does not cut; in a tight crop, as the chosen one shows, it cuts a little."""
+    most = _MOSTLY_BORDER / 2 if shapes.contact[chosen].any() else 0
+    whole: NDArray[Any] = shapes.contact <= most
+    return whole
+
+
+def _has_neighbour(chosen: NDArray[Any], shapes: _Shapes) -> bool:
+    """Whether another whole shape, or one taken for a part, stands beside the digit and is as large as a digit.
+
+    The parts of one digit lie over, under and across each other.
+    """
+    main = int(np.where(chosen, shapes.areas, 0).argmax())
+    height = shapes.boxes[:, 3] - shapes.boxes[:, 1]
+    size = shapes.boxes[chosen, 3].max() - shapes.boxes[chosen, 1].min()
+    large = (shapes.areas > _RIVAL_AREA * shapes.areas[main]) & (height > _RIVAL_HEIGHT * size)
+    beside = (shapes.boxes[:, 0] >= shapes.boxes[main, 2]) | (shapes.boxes[:, 2] <= shapes.boxes[main, 0])
+    return bool((large & _whole(shapes, chosen) & (beside | ~chosen))[np.arange(len(chosen)) != main].any())
 
 
 def _gaps(boxes: NDArray[Any], chosen: NDArray[Any]) -> NDArray[Any]:
@@ -165,5 +195,6 @@ def _one_thing(chosen: NDArray[Any], shapes: _Shapes) -> bool:
     areas = shapes.areas[chosen]
     if not areas.any():
         return False
-    others = shapes.areas[shapes.contact == 0]
-    return bool(areas.sum() >= _ALONE * others.sum() and areas.max() >= _WHOLE * areas.sum())
+    others = shapes.areas[~chosen & (shapes.contact == 0)]
+    scattered = others.sum() - others.max(initial=0)  # one other is a neighbour
+    return bool(areas.sum() >= scattered and areas.max() >= _WHOLE * areas.sum())

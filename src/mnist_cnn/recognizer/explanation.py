@@ -89,7 +89,7 @@ def _draw_tiles(sheet: Image.Image, row: Explained, top: int) -> None:
 def _draw_verdict(pen: ImageDraw.ImageDraw, row: Explained, left: int, top: int) -> None:
     reading = row.reading
     colour = _ACCEPTED if reading.accepted else _REJECTED
-    verdict = "accepted" if reading.accepted else ("rejected" if reading.has_ink else "rejected: blank")
+    verdict = "accepted" if reading.accepted else f"rejected: {reading.reason}"
     large = _font(56 if len(reading.label) == 1 else 20)
     pen.text((left, top), reading.label, _TEXT, large)
     pen.text((left + 44 if len(reading.label) == 1 else left, top + 38), verdict, colour, _font(16))

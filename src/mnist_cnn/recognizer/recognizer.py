@@ -41,9 +41,19 @@ class Reading:
     digit: int  # index of the most probable class; the digit itself where the classes are the ten digits
     label: str  # that class's name
     confidence: float  # its calibrated probability, 0 … 1
-    accepted: bool  # whether there is ink, and the confidence reaches the threshold
+    accepted: bool  # whether there is ink, of one digit, and the confidence reaches the threshold
     probabilities: NDArray[np.float32]  # [k], calibrated, sum 1
     has_ink: bool  # False: the image is blank, and the digit means nothing
+    is_single: bool = True  # False: beside what was read there is other ink, as large as a digit
+
+    @property
+    def reason(self) -> str:
+        """Why it is not accepted: "blank", "several" or "uncertain"; empty where it is."""
+        if self.accepted:
+            return ""
+        if not self.has_ink:
+            return "blank"
+        return "uncertain" if self.is_single else "several"
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +178,16 @@ class Recognizer:
         probabilities = self._calibrated(self.network.scores(prepared.image[np.newaxis], threads=1))[0]
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
-        accepted = prepared.has_ink and confidence >= self.threshold
-        return Reading(digit, self.class_names[digit], confidence, accepted, probabilities, prepared.has_ink)
+        accepted = prepared.has_ink and prepared.is_single and confidence >= self.threshold
+        return Reading(
+            digit=digit,
+            label=self.class_names[digit],
+            confidence=confidence,
+            accepted=accepted,
+            probabilities=probabilities,
+            has_ink=prepared.has_ink,
+            is_single=prepared.is_single,
+        )
 
     def read_many(self, images: Iterable[Source]) -> Iterator[tuple[Source, Reading | DataError]]:
         """Read images as they come, a few at a time, in order; memory does not grow with their number.
