@@ -35,7 +35,7 @@ from mnist_cnn.recognizer import Recognizer
 BATCHES = (1, 16, 64, 256, 1024, 4096)
 CALLS = 300  # of one image and round, unless they take longer than SECONDS
 SECONDS = 0.5  # for each measurement in each round
-PAUSE = 0.1  # seconds after each engine
+PAUSE = 1.0  # seconds after each engine; threads of TensorFlow and OpenVINO spin on for a while
 TOLERANCE = 1e-3  # by which probabilities of the engines may differ, or they do not run the same network
 MATRIX = 2048  # rows and columns, for the ceiling
 
@@ -92,7 +92,7 @@ def main() -> None:
     ceilings = []
     for turn in range(options.rounds):
         ceilings.append(ceiling())
-        for engine in engines:
+        for engine in engines[turn % len(engines) :] + engines[: turn % len(engines)]:  # so that each follows another
             print(f"round {turn + 1}/{options.rounds}: {engine.name}", file=sys.stderr)
             measure(engine, digits)
             time.sleep(PAUSE)

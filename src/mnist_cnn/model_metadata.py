@@ -50,7 +50,7 @@ class ModelMetadata:
         elif self.temperature == 1:
             return scores.astype(np.float32, copy=False)
         else:  # logits are the probabilities' logarithms, up to a constant
-            powers = (scores / scores.max(axis=1, keepdims=True)) ** (1 / self.temperature)
+            powers = scores ** (1 / self.temperature)
         powers /= powers.sum(axis=1, keepdims=True)
         return np.asarray(powers, np.float32)
 
