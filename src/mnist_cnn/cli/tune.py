@@ -17,7 +17,7 @@ from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import InputError
 from mnist_cnn.runs import create_run
 from mnist_cnn.tuning.folder import TuningFolder
-from mnist_cnn.tuning.plan import Plan, Pruner, parse_objectives
+from mnist_cnn.tuning.plan import Plan, parse_objectives
 from mnist_cnn.tuning.space import DEFAULT_SPACE, check_space, load_space
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def tune(
     terminal = Terminal(as_json)
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings or [])
     changes |= {} if epochs is None else {"training.epochs": epochs}
+    limits = _parse_limits(time, trials, workers)
     if resume or join:
         _refuse_changes("--resume" if resume else "--join", recipe=recipe, dataset=None if join else dataset, **changes)
     if resume:
@@ -82,11 +83,13 @@ def tune(
     elif join:
         folder = _join(join, storage, dataset, data_dir, runs_dir, terminal)
     else:
+        declared, objectives = load_space(space), parse_objectives(objective)  # mistakes are found before a download
         base, data = _base(recipe, dataset, data_dir, changes, terminal)
-        plan = _plan(base, data, space, objective, pruner, seed, name)
+        check_space(declared, base)
+        checksum = data.load("train").checksum()
+        plan = Plan(name, base, declared, checksum, objectives, pruner, seed)
         folder = _create(plan, data, runs_dir, storage or "")
-    limits = _limits(folder, time, trials, workers)
-    _search(folder, limits, storage or "", terminal)
+    _search(folder, _settle_limits(folder, limits), storage or "", terminal)
 
 
 def parse_duration(text: str) -> float:
@@ -122,22 +125,6 @@ def _base(
     if not base.data.validation:
         raise InputError("data.validation = 0 leaves nothing to choose by: the test set is not for that. Use 0.2.")
     return base, data
-
-
-def _plan(
-    base: Config, data: ResolvedDataset, space: str, objective: str, pruner: Pruner, seed: int, name: str
-) -> Plan:
-    declared = load_space(space)
-    check_space(declared, base)
-    return Plan(
-        name=name,
-        base=base,
-        space=declared,
-        data_checksum=data.load("train").checksum(),
-        objectives=parse_objectives(objective),
-        pruner=pruner,
-        seed=seed,
-    )
 
 
 def _create(plan: Plan, data: ResolvedDataset, runs_dir: Path, storage: str) -> TuningFolder:
@@ -180,16 +167,20 @@ def _discard(folder: TuningFolder) -> None:
     folder.root.rmdir()
 
 
-def _limits(folder: TuningFolder, time: str | None, trials: int | None, workers: int) -> Limits:
-    """Take the limits that are given, else those of the session before."""
-    from mnist_cnn.tuning.bounds import Limits, read_limits, save_limits
+def _parse_limits(time: str | None, trials: int | None, workers: int) -> Limits:
+    from mnist_cnn.tuning.bounds import Limits
 
-    if time is None and trials is None:
-        limits = read_limits(folder) or Limits(seconds=_DEFAULT_TIME)
-    else:
-        limits = Limits(trials or math.inf, parse_duration(time) if time else math.inf)
+    return Limits(trials or math.inf, parse_duration(time) if time else math.inf, workers)
+
+
+def _settle_limits(folder: TuningFolder, given: Limits) -> Limits:
+    """Take the limits that are given, else those of the session before, else half an hour."""
+    from mnist_cnn.tuning.bounds import read_limits, save_limits
+
+    bounded = min(given.trials, given.seconds) < math.inf
+    limits = given if bounded else read_limits(folder) or replace(given, seconds=_DEFAULT_TIME)
     save_limits(folder, limits)
-    return replace(limits, workers=workers)
+    return replace(limits, workers=given.workers)
 
 
 def _refuse_changes(option: str, **given: Any) -> None:

@@ -230,9 +230,13 @@ def parse_space(values: Mapping[str, Any], origin: str) -> Space:
         InputError: An unknown key or setting, or something that is neither range, choice nor value.
     """
     _check_keys(values, {"title", "limits", "settings", "conditional"}, origin)
-    limits = values.get("limits", {})
+    limits, settings, conditional = (
+        values.get(key, default) for key, default in (("limits", {}), ("settings", {}), ("conditional", []))
+    )
     _check_keys(limits, set(LIMITS), f"{origin}: limits")
-    blocks = [{"when": {}, **values.get("settings", {})}, *values.get("conditional", [])]
+    for table in (settings, *conditional):
+        _check_keys(table, None, origin)
+    blocks = [{"when": {}, **settings}, *conditional]
     repeated = Counter(name for block in blocks for name in block if name != "when")
     parts = tuple(_parse_part(block, repeated, origin) for block in blocks)
     if not any(True for part in parts for setting in part.settings for _ in setting.domains()):
@@ -360,11 +364,11 @@ def _parse_range(name: str, value: Mapping[str, Any], origin: str) -> Range:
     return Range(low, high, step, log, whole)
 
 
-def _check_keys(values: Any, valid: set[str], where: str) -> None:
+def _check_keys(values: Any, valid: set[str] | None, where: str) -> None:
     if not isinstance(values, Mapping):
         raise InputError(f"{where}: {values!r} is no table of settings.")
     for key in values:
-        if key not in valid:
+        if valid is not None and key not in valid:
             raise InputError(f"{where}: there is no key {key!r}. {suggest(key, valid)}")
 
 

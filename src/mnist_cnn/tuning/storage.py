@@ -67,12 +67,15 @@ def without_password(url: str) -> str:
         InputError: It is none.
     """
     try:
-        address = sqlalchemy.make_url(url).set(password=None)
+        known = sqlalchemy.make_url(url)
     except sqlalchemy.exc.ArgumentError:
         raise InputError(
             f"--storage {url!r} is no address. Write it as postgresql://USER:PASSWORD@HOST/DATABASE."
         ) from None
-    return address.render_as_string(hide_password=False)
+    address = sqlalchemy.URL.create(
+        known.drivername, known.username, host=known.host, port=known.port, database=known.database, query=known.query
+    )
+    return address.render_as_string()
 
 
 def hand_back(study: Study, number: int) -> None:
