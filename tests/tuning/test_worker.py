@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mnist_cnn.datasets import Dataset, load_dataset
+from mnist_cnn.datasets import Dataset, ResolvedDataset, load_dataset
 from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.tuning import worker
 from mnist_cnn.tuning.bounds import Bounds, write_environment
@@ -66,12 +66,12 @@ def test_the_test_set_is_never_opened(tmp_path: Path, monkeypatch: pytest.Monkey
     folder = small_search(tmp_path)
     opened = []
 
-    def note(resolved: worker.ResolvedDataset, split: str) -> Dataset:
+    def note(resolved: ResolvedDataset, split: str) -> Dataset:
         del resolved
         opened.append(split)
         return digits()
 
-    monkeypatch.setattr(worker.ResolvedDataset, "load", note)
+    monkeypatch.setattr(ResolvedDataset, "load", note)
     for name, value in write_environment(Bounds(trials=1), "").items():
         monkeypatch.setenv(name, value)
     worker.main(str(folder.root))
@@ -107,13 +107,15 @@ def test_a_search_in_which_everything_fails_ends(tmp_path: Path) -> None:
         worker.work(folder, digits(), Bounds(trials=50))
 
 
-def test_a_network_over_the_limits_is_not_trained(tmp_path: Path) -> None:
-    folder = small_search(tmp_path, small_plan(space={**SPACE, "limits": {"parameters": 100}}))
-    worker.work(folder, digits(), Bounds(trials=1))
-    trial = read_results(folder).trials[0]
-    assert trial.state == "pruned"
-    assert "parameters are over the limit 100" in trial.reason
-    assert not trial.accuracies
+@pytest.mark.parametrize("objectives", [("accuracy",), ("accuracy", "parameters")])
+def test_networks_over_the_limits_are_not_trained(tmp_path: Path, objectives: tuple[str, ...]) -> None:
+    space = {**SPACE, "limits": {"parameters": 100}}
+    folder = small_search(tmp_path, small_plan(space=space, objectives=objectives))
+    worker.work(folder, digits(), Bounds(trials=12))  # the sampler draws at random at first, and learns after 10
+    for trial in read_results(folder).trials:
+        assert trial.state == "pruned"
+        assert "parameters are over the limit 100" in trial.reason
+        assert not trial.accuracies
 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband", "none"])

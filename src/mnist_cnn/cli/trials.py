@@ -56,9 +56,10 @@ class TrialsView:
         over = [trial for trial in results.trials if trial.state in _OVER]
         others = [trial for trial in results.trials if trial.state not in _OVER]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in ("trial", "state", "validation", "epochs", "parameters", "s/epoch"):
+        costs = [name for name in results.objectives[1:] if name != "parameters"]
+        for column in ("trial", "state", "accuracy", "epochs", "parameters", "s/epoch", *costs):
             table.add_column(column, justify="left" if column == "state" else "right")
-        table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column("choices", no_wrap=True, overflow="ellipsis", ratio=1)
         for trial in [*over[-_ROWS:], *others]:
             best = results.best is not None and trial.number == results.best.number
             table.add_row(*_cells(trial, results), style="bold green" if best else _STYLES[trial.state])
@@ -89,8 +90,13 @@ def _cells(trial: TrialResult, results: StudyResults) -> list[str]:
         f"{len(trial.accuracies)}/{results.epochs}",
         "–" if trial.parameters is None else f"{trial.parameters:,}",
         "–" if trial.seconds_per_epoch is None else f"{trial.seconds_per_epoch:.1f}",
+        *(_cost(trial, place) for place, name in enumerate(results.objectives) if place and name != "parameters"),
         trial.reason or ", ".join(_short(value) for value in trial.choices.values()),
     ]
+
+
+def _cost(trial: TrialResult, place: int) -> str:
+    return f"{trial.values[place]:.4g}" if trial.values else "–"
 
 
 def _short(value: object) -> str:

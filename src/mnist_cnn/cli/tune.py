@@ -15,10 +15,10 @@ from mnist_cnn.cli.terminal import INTERRUPTED, JsonFlag, Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import InputError
-from mnist_cnn.runs import create_run
+from mnist_cnn.runs import CONFIG_NAME, create_run
+from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, load_space
 from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.plan import Plan, parse_objectives
-from mnist_cnn.tuning.space import DEFAULT_SPACE, check_space, load_space
 
 if TYPE_CHECKING:
     from mnist_cnn.datasets import ResolvedDataset
@@ -215,7 +215,9 @@ def _report(folder: TuningFolder, results: StudyResults, interrupted: bool, term
     best = results.best
     if best:
         terminal.say(f"Best: trial {best.number}, {best.values[0]:.2%} of the validation images.")
-        terminal.table(["setting", "value"], [(name, str(value)) for name, value in best.settings.items()])
+        terminal.table(["setting", "value"], best.settings.items())
+        if len(results.objectives) > 1:
+            _show_front(results, terminal)
         terminal.say(f"  train it:     mnist-cnn train --recipe {folder.best}")
     else:
         terminal.warn("No trial has come to its end yet.")
@@ -230,6 +232,12 @@ def _report(folder: TuningFolder, results: StudyResults, interrupted: bool, term
             **results.as_dict(),
         }
     )
+
+
+def _show_front(results: StudyResults, terminal: Terminal) -> None:
+    rows = [(trial.number, *trial.values, str(trial.run / CONFIG_NAME)) for trial in results.front]
+    title = "Pareto front: no other trial is better in one of these and as good in all"
+    terminal.table(["trial", *results.objectives, "recipe"], sorted(rows, key=lambda row: -row[1]), title=title)
 
 
 def _describe(limits: Limits) -> str:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from mnist_cnn.config import Config, parse_config
 from mnist_cnn.errors import InputError, suggest
-from mnist_cnn.tuning.space import Space, parse_space
+from mnist_cnn.tuning.declaration import parse_space
+from mnist_cnn.tuning.space import Space
 
 Pruner = Literal["median", "hyperband", "none"]
 Direction = Literal["maximize", "minimize"]
