@@ -20,6 +20,7 @@ from mnist_cnn.tuning import worker
 from mnist_cnn.tuning.bounds import Bounds, write_environment
 from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.results import StudyResults, TrialResult, read_results
+from mnist_cnn.tuning.storage import RETRIES, hand_back_abandoned
 from mnist_cnn.tuning.study import open_study
 from tuning.small import SPACE, small_plan, small_search, worker_command
 
@@ -227,3 +228,14 @@ def _at_once(results: StudyResults) -> bool:
     return any(
         (later - earlier).total_seconds() < seconds for (earlier, seconds), (later, _) in itertools.pairwise(spans)
     )
+
+
+def test_a_trial_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
+    folder = small_search(tmp_path)
+    study = open_study(folder)
+    for _ in range(RETRIES + 1):
+        assert study.ask().number < RETRIES + 1, "the waiting one, not a new one"
+        hand_back_abandoned(study, folder)
+    assert [(trial.state, trial.reason) for trial in read_results(folder).trials] == [
+        ("failed", "its workers died again and again")
+    ]

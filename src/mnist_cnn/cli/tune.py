@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -134,7 +135,7 @@ def _create(plan: Plan, data: ResolvedDataset, runs_dir: Path, storage: str) -> 
     try:
         create_study(plan, folder, storage, _local(data))
     except BaseException:
-        _discard(folder)
+        shutil.rmtree(folder.root, ignore_errors=True)  # made a moment ago, and nothing came of it
         raise
     return folder
 
@@ -152,19 +153,13 @@ def _join(
         data = resolve(dataset or (known.base.data.dataset if known else "auto"), data_dir, terminal)
         join_study(name, folder, storage, _local(data))
     except BaseException:
-        _discard(folder)
+        shutil.rmtree(folder.root, ignore_errors=True)  # made a moment ago, and nothing came of it
         raise
     return folder
 
 
 def _local(data: ResolvedDataset) -> dict[str, Any]:
     return {"dataset": data.name, "data_dir": str(data.data_dir.resolve()) if data.data_dir else None}
-
-
-def _discard(folder: TuningFolder) -> None:
-    for path in (folder.database, folder.plan):
-        path.unlink(missing_ok=True)
-    folder.root.rmdir()
 
 
 def _parse_limits(time: str | None, trials: int | None, workers: int) -> Limits:

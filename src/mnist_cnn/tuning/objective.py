@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 
@@ -101,7 +102,6 @@ class Objective:
             trial.set_user_attr(CPU_SECONDS, spent)
         if result.interrupted:
             raise StopSearchError
-        trial.set_user_attr(SECONDS_PER_EPOCH, result.seconds / max(1, result.epochs))
         return tuple(self._measure(name, trial, config, run, result) for name in self._plan.objectives)
 
     def _check_limits(self, trial: optuna.Trial, config: Config) -> None:
@@ -142,8 +142,10 @@ class _TrialListener(Listener):
     def on_epoch(self, row: Row, is_best: bool) -> None:
         """Report the validation accuracy, and ask whether the trial is worth another epoch."""
         # From the history, since a worker may die after it has saved an epoch and before it reports it.
-        accuracies = [float(each["val_accuracy"]) for each in self._run.read_json(self._run.history_json)]
+        history = self._run.read_json(self._run.history_json)
+        accuracies = [float(each["val_accuracy"]) for each in history]
         self._trial.set_user_attr(ACCURACIES, accuracies)
+        self._trial.set_user_attr(SECONDS_PER_EPOCH, statistics.median(each["seconds"] for each in history))
         if not self._can_prune:
             return
         epoch, accuracy = len(accuracies), accuracies[-1]

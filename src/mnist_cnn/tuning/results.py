@@ -29,6 +29,7 @@ _STATES: dict[TrialState, State] = {
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
 }
+_DIED = "its workers died again and again"  # of a failed trial that could not say why
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class TrialResult:
     accuracies: tuple[float, ...]  # on the validation images, after each epoch
     parameters: int | None
     multiply_adds: int | None  # an image
-    seconds_per_epoch: float | None
+    seconds_per_epoch: float | None  # median: the first one also builds the graph
     cpu_seconds: float | None  # in training, over all threads
     began: dt.datetime | None
     seconds: float | None  # from begin to end
@@ -146,7 +147,7 @@ def _read(trial: FrozenTrial, folder: TuningFolder) -> TrialResult:
     return TrialResult(
         number=trial.number,
         state=_STATES[trial.state],
-        reason=known.get(REASON, ""),
+        reason=known.get(REASON, _DIED if trial.state == TrialState.FAIL else ""),
         settings=known.get("settings", {}),
         choices=dict(trial.params),
         values=tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else (),

@@ -49,7 +49,7 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
                 engine_kwargs={"pool_pre_ping": True},
                 heartbeat_interval=heartbeat,
                 grace_period=_GRACE * heartbeat,
-                heartbeat_stale_trial_callback=_retry(),
+                heartbeat_stale_trial_callback=_retry(RETRIES),
             )
     except ImportError as error:
         raise MissingExtraError("a database driver", "postgresql") from error
@@ -78,16 +78,21 @@ def without_password(url: str) -> str:
     return address.render_as_string()
 
 
-def hand_back(study: Study, number: int) -> None:
+def hand_back(study: Study, number: int, retries: int | None = None) -> None:
     """Queue a trial again that nobody works at any more; who takes it up goes on from its last finished epoch.
 
     In the study it becomes a new trial that remembers the number of the old one, which counts as failed.
+
+    Args:
+        study: Which study.
+        number: The trial's number.
+        retries: How often a trial may be queued again in all; None: as often as need be.
     """
     with contextlib.suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):  # Ctrl-C: Optuna has said so
         study.tell(number, state=TrialState.FAIL)
     trial = next(trial for trial in study.get_trials() if trial.number == number)
     if trial.state == TrialState.FAIL and REASON not in trial.user_attrs:  # not if it ended in the same moment
-        _retry()(study, trial)
+        _retry(retries)(study, trial)
 
 
 def hand_back_abandoned(study: Study, folder: TuningFolder) -> None:
@@ -97,7 +102,7 @@ def hand_back_abandoned(study: Study, folder: TuningFolder) -> None:
     """
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _was_begun_in(folder, trial) and not is_at_work(folder.trial(folder_name(trial))):
-            hand_back(study, trial.number)
+            hand_back(study, trial.number, RETRIES)
 
 
 def folder_name(trial: FrozenTrial | optuna.Trial) -> str:
@@ -118,10 +123,10 @@ def _was_begun_in(folder: TuningFolder, trial: FrozenTrial) -> bool:
     return bool(place == folder.place or (place is None and folder.database.exists()))
 
 
-def _retry() -> RetryHeartbeatStaleTrialCallback:
+def _retry(retries: int | None) -> RetryHeartbeatStaleTrialCallback:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return RetryHeartbeatStaleTrialCallback(max_retry=RETRIES, inherit_intermediate_values=True)
+        return RetryHeartbeatStaleTrialCallback(max_retry=retries, inherit_intermediate_values=True)
 
 
 def _open_file(folder: TuningFolder) -> BaseStorage:
