@@ -29,10 +29,10 @@ study = open_study(TuningFolder(Path(sys.argv[1])))
 print("ready", flush=True)
 sys.stdin.readline()
 while True:
+    time.sleep(0.05 - time.time() % 0.05)  # all ask at the same moment
     number = study.ask().number
     if number >= 40: break
     print(number)
-    time.sleep(0.03)  # else who holds the lock takes it again before the others wake up
 """
 
 
