@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -13,6 +14,20 @@ import onnxruntime
 from mnist_cnn.export.onnx_graph import to_onnx
 
 _ROUNDS, _CALLS = 7, 50
+
+
+def count_costs(model: keras.Model) -> dict[str, int]:
+    """Count what a space may limit."""
+    return {"parameters": model.count_params(), "multiply_adds": count_multiply_adds(model)}
+
+
+def describe_excess(costs: Mapping[str, int], limits: Mapping[str, int]) -> str:
+    """Say over which limit a network is; an empty text where it is over none."""
+    return "; ".join(
+        f"{costs[name]:,} {name.replace('_', '-')} are over the limit {limit:,}"
+        for name, limit in limits.items()
+        if costs[name] > limit
+    )
 
 
 def count_multiply_adds(model: keras.Model) -> int:

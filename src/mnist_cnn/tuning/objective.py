@@ -16,14 +16,14 @@ from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.train import TrainingResult, train
-from mnist_cnn.tuning.cost import count_multiply_adds, measure_latency
+from mnist_cnn.tuning.cost import count_costs, describe_excess, measure_latency
 from mnist_cnn.tuning.folder import TuningFolder, is_at_work
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.space import configure, suggest_settings
 from mnist_cnn.tuning.storage import FOLDER, PLACE, REASON, folder_name
 
 # What a trial leaves in the study besides its values.
-SETTINGS, ACCURACIES, PARAMETERS, MULTIPLY_ADDS = "settings", "accuracies", "parameters", "multiply_adds"
+SETTINGS, ACCURACIES = "settings", "accuracies"
 SECONDS_PER_EPOCH, CPU_SECONDS = "seconds_per_epoch", "cpu_seconds"
 
 
@@ -107,12 +107,11 @@ class Objective:
     def _check_limits(self, trial: optuna.Trial, config: Config) -> None:
         classes = len(self._dataset.class_names)
         model = build_model(config.model.architecture, config.model.arguments, classes)
-        found = {PARAMETERS: model.count_params(), MULTIPLY_ADDS: count_multiply_adds(model)}
-        for name, count in found.items():
+        costs = count_costs(model)
+        for name, count in costs.items():
             trial.set_user_attr(name, count)
-        for name, limit in self._plan.space.limits.items():
-            if found[name] > limit:
-                raise optuna.TrialPruned(f"{found[name]:,} {name.replace('_', '-')} are over the limit {limit:,}")
+        if excess := describe_excess(costs, self._plan.space.limits):
+            raise optuna.TrialPruned(excess)
 
     def _measure(
         self, objective: str, trial: optuna.Trial, config: Config, run: RunFolder, result: TrainingResult
