@@ -16,6 +16,8 @@ from mnist_cnn.tuning.keras_tuner import SpaceHyperModel  # noqa: E402
 from training.tiny import digits, tiny_config  # noqa: E402
 from tuning.small import SPACE  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")  # Keras Tuner's own
+
 OF_ALL_KINDS = {
     "settings": {
         "model.architecture": {"choices": ["conv3", "batchnorm"]},

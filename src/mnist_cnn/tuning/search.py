@@ -17,6 +17,7 @@ from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.tuning.bounds import Bounds, Limits, write_environment
 from mnist_cnn.tuning.folder import TuningFolder, lead
 from mnist_cnn.tuning.results import StudyResults, best_config, collect
+from mnist_cnn.tuning.storage import explain_loss
 from mnist_cnn.tuning.study import open_plan, open_study
 
 _LOOK = 1.0  # seconds between two looks at the study
@@ -103,7 +104,7 @@ def search(
 
     Raises:
         InputError: The folder holds no search, or another process searches in it.
-        MnistCnnError: No trial succeeds, or workers die again and again.
+        MnistCnnError: No trial succeeds, workers die again and again, or the database is lost.
         KeyboardInterrupt: Ctrl-C; all that was reached is kept.
     """
     plan, study = open_plan(folder), open_study(folder, url)
@@ -118,7 +119,7 @@ def search(
         on_look(results)
         return results
 
-    with lead(folder):
+    with lead(folder), explain_loss(folder, url):
         clock = _Clock(folder)
         crew = _Crew(folder, _environment(limits, limits.seconds - clock.seconds(), url))
         try:

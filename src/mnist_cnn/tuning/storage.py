@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import optuna
@@ -24,6 +25,7 @@ RETRIES = 3  # a trial that takes its workers down with it is given up
 PLACE, FOLDER, REASON = "place", "folder", "reason"  # attributes of a trial
 
 _PATIENCE = 60  # seconds in which other processes may hold SQLite's lock
+_ANSWER = 10  # seconds in which a server has to answer
 _GRACE = 4  # missed heartbeats after which a worker counts as dead
 
 
@@ -46,17 +48,17 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return RDBStorage(
                 url,
-                engine_kwargs={"pool_pre_ping": True},
+                engine_kwargs={"pool_pre_ping": True, "connect_args": _connect_arguments(url)},
                 heartbeat_interval=heartbeat,
                 grace_period=_GRACE * heartbeat,
                 heartbeat_stale_trial_callback=_retry(RETRIES),
             )
     except ImportError as error:
         raise MissingExtraError("a database driver", "postgresql") from error
-    except sqlalchemy.exc.SQLAlchemyError as error:
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:  # RuntimeError: the tables are of another Optuna
         raise InputError(
-            f"--storage {without_password(url)} cannot be opened: {first_line(error)}. "
-            "Write it as postgresql://USER:PASSWORD@HOST/DATABASE."
+            f"the database {without_password(url)} cannot be opened: {_explain(error)}. See that its server runs, and "
+            "give its address, with the password if it needs one: --storage postgresql://USER:PASSWORD@HOST/DATABASE."
         ) from error
 
 
@@ -72,10 +74,36 @@ def without_password(url: str) -> str:
         raise InputError(
             f"--storage {url!r} is no address. Write it as postgresql://USER:PASSWORD@HOST/DATABASE."
         ) from None
+    query = {name: value for name, value in known.query.items() if "password" not in name}  # `sslpassword` neither
     address = sqlalchemy.URL.create(
-        known.drivername, known.username, host=known.host, port=known.port, database=known.database, query=known.query
+        known.drivername, known.username, host=known.host, port=known.port, database=known.database, query=query
     )
     return address.render_as_string()
+
+
+@contextlib.contextmanager
+def explain_loss(folder: TuningFolder, url: str = "") -> Iterator[None]:
+    """Say what to do when a database that was open can be used no longer.
+
+    Args:
+        folder: Of the search.
+        url: Of the database server; empty for what the search remembers.
+
+    Raises:
+        MnistCnnError: It cannot.
+    """
+    try:
+        yield
+    except Exception as error:
+        # Optuna reports it as an error of its own, or meets another error while it does.
+        cause = next((each for each in _chain(error) if isinstance(each, sqlalchemy.exc.SQLAlchemyError)), None)
+        if cause is None:
+            raise
+        url = url or folder.read_plan()["storage"]
+        raise MnistCnnError(
+            f"the database {without_password(url) if url else folder.database} cannot be used any more: "
+            f"{_explain(cause)}. What was reached is kept; once it can, go on with --resume {folder.root}."
+        ) from error
 
 
 def hand_back(study: Study, number: int, retries: int | None = None) -> None:
@@ -96,10 +124,13 @@ def hand_back(study: Study, number: int, retries: int | None = None) -> None:
 
 
 def hand_back_abandoned(study: Study, folder: TuningFolder) -> None:
-    """Queue again every trial that was begun in this folder and whose worker is dead.
+    """Queue again every trial whose worker is dead, which is known at once of those here, later of those elsewhere.
 
     Whoever calls this must hold the folder's claim: between asking for a trial and locking its run nobody may look.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)  # whose workers on other machines have given no sign of life
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _was_begun_in(folder, trial) and not is_at_work(folder.trial(folder_name(trial))):
             hand_back(study, trial.number, RETRIES)
@@ -121,6 +152,22 @@ def _was_begun_in(folder: TuningFolder, trial: FrozenTrial) -> bool:
     place = trial.user_attrs.get(PLACE)
     # Without a place its worker died in the moment after it asked; in a file of this folder it can only be ours.
     return bool(place == folder.place or (place is None and folder.database.exists()))
+
+
+def _connect_arguments(url: str) -> dict[str, Any]:
+    # Without a limit an address at which nobody answers is tried for minutes.
+    is_postgresql = sqlalchemy.make_url(url).get_backend_name() == "postgresql"
+    return {"connect_timeout": _ANSWER} if is_postgresql else {}
+
+
+def _explain(error: BaseException) -> str:
+    return first_line(getattr(error, "orig", None) or error)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _retry(retries: int | None) -> RetryHeartbeatStaleTrialCallback:

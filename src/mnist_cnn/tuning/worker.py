@@ -20,7 +20,7 @@ from mnist_cnn.tuning.bounds import Bounds, read_environment
 from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.objective import Objective
 from mnist_cnn.tuning.plan import Plan
-from mnist_cnn.tuning.storage import hand_back, hand_back_abandoned
+from mnist_cnn.tuning.storage import explain_loss, hand_back, hand_back_abandoned
 from mnist_cnn.tuning.study import open_plan, open_study
 
 
@@ -35,14 +35,15 @@ def work(folder: TuningFolder, dataset: Dataset, bounds: Bounds, url: str = "") 
 
     Raises:
         InputError: These are not the data that the search was begun with.
-        MnistCnnError: All trials fail.
+        MnistCnnError: All trials fail, or the database is lost.
     """
     plan, study = open_plan(folder), open_study(folder, url)
     _check_data(plan, dataset)
     claim = FileLock(folder.claim)
     objective = Objective(plan, dataset, folder, begun=claim.release, may_go_on=bounds.in_time)
-    while _take_one(study, folder, objective, bounds, claim):
-        pass
+    with explain_loss(folder, url):
+        while _take_one(study, folder, objective, bounds, claim):
+            pass
 
 
 def _take_one(study: Study, folder: TuningFolder, objective: Objective, bounds: Bounds, claim: FileLock) -> bool:
