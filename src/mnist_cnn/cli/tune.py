@@ -24,6 +24,7 @@ from mnist_cnn.tuning.plan import Plan, parse_objectives
 if TYPE_CHECKING:
     from mnist_cnn.datasets import ResolvedDataset
     from mnist_cnn.tuning.bounds import Limits
+    from mnist_cnn.tuning.confirmation import Confirmation
     from mnist_cnn.tuning.results import StudyResults
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
@@ -69,6 +70,17 @@ def tune(
     join: Annotated[
         str | None, typer.Option(metavar="NAME", help="Take part in a search in --storage.", show_default=False)
     ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            metavar="SEEDS",
+            help="At the end, train the best and the recipe on all training images with so many seeds, "
+            "and compare them on the test set.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Search for better settings, on validation data; resume, share the work, and keep the best as a recipe."""
@@ -90,7 +102,7 @@ def tune(
         checksum = data.load("train").checksum()
         plan = Plan(name, base, declared, checksum, objectives, pruner, seed)
         folder = _create(plan, data, runs_dir, storage or "")
-    _search(folder, _settle_limits(folder, limits), storage or "", terminal)
+    _search(folder, _settle_limits(folder, limits), storage or "", confirm or 0, terminal)
 
 
 def parse_duration(text: str) -> float:
@@ -186,7 +198,7 @@ def _refuse_changes(option: str, **given: Any) -> None:
             )
 
 
-def _search(folder: TuningFolder, limits: Limits, storage: str, terminal: Terminal) -> None:
+def _search(folder: TuningFolder, limits: Limits, storage: str, seeds: int, terminal: Terminal) -> None:
     from mnist_cnn.cli.trials import TrialsView
     from mnist_cnn.tuning.results import read_results
     from mnist_cnn.tuning.search import search
@@ -199,12 +211,47 @@ def _search(folder: TuningFolder, limits: Limits, storage: str, terminal: Termin
     except KeyboardInterrupt:
         interrupted = True
         results = read_results(folder, storage)
-    _report(folder, results, interrupted, terminal)
+    report = _write_report(folder, storage)
+    confirmed = None
+    if seeds and results.best and not interrupted:
+        confirmed, interrupted = _confirm(folder, results, seeds, terminal)
+        report = _write_report(folder, storage)
+    _show(folder, results, interrupted, terminal)
+    terminal.say(f"Report: {report}")
+    terminal.finish(
+        {
+            "tuning": str(folder.root),
+            "recipe": str(folder.best) if results.best else None,
+            "report": str(report),
+            "interrupted": interrupted,
+            "confirmation": confirmed.as_dict() if confirmed else None,
+            **results.as_dict(),
+        }
+    )
     if interrupted:
         raise SystemExit(INTERRUPTED)
 
 
-def _report(folder: TuningFolder, results: StudyResults, interrupted: bool, terminal: Terminal) -> None:
+def _write_report(folder: TuningFolder, storage: str) -> Path:
+    from mnist_cnn.tuning.report import write_report
+
+    return write_report(folder, storage)
+
+
+def _confirm(
+    folder: TuningFolder, results: StudyResults, seeds: int, terminal: Terminal
+) -> tuple[Confirmation | None, bool]:
+    """Give what came out, and whether it was interrupted."""
+    from mnist_cnn.cli.confirmation import confirm_best
+
+    try:
+        return confirm_best(folder, results, seeds, terminal), False
+    except KeyboardInterrupt:
+        terminal.say(f"  go on:        mnist-cnn tune --resume {folder.root} --confirm {seeds}")
+        return None, True
+
+
+def _show(folder: TuningFolder, results: StudyResults, interrupted: bool, terminal: Terminal) -> None:
     if interrupted:
         terminal.warn("Interrupted; all that was reached is kept.")
     best = results.best
@@ -219,14 +266,6 @@ def _report(folder: TuningFolder, results: StudyResults, interrupted: bool, term
     terminal.say(f"  go on:        mnist-cnn tune --resume {folder.root} --time …")
     if folder.database.exists():
         terminal.say(f"  look at it:   optuna-dashboard {folder.database}")
-    terminal.finish(
-        {
-            "tuning": str(folder.root),
-            "recipe": str(folder.best) if best else None,
-            "interrupted": interrupted,
-            **results.as_dict(),
-        }
-    )
 
 
 def _show_front(results: StudyResults, terminal: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a search: what it was told, the study's file, a run folder per trial, the best recipe.
+"""The folder of a search: what it was told, the study's file, run folders, the best recipe, the report.
 
 The layout of `runs/tuning-001/` is written down here and nowhere else.
 """
@@ -47,6 +47,16 @@ class TuningFolder:
         return self.root / "best.toml"
 
     @property
+    def report(self) -> Path:
+        """The self-contained page."""
+        return self.root / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the page's pictures."""
+        return self.root / "figures"
+
+    @property
     def claim(self) -> Path:
         """Locked by the worker that is beginning a trial, so that no other does at the same moment."""
         return self.root / ".claim.lock"
@@ -64,6 +74,10 @@ class TuningFolder:
     def trial(self, name: str) -> RunFolder:
         """Give the run folder of a trial, such as `0007`."""
         return RunFolder(self.root / "trials" / name)
+
+    def confirmation(self, name: str) -> RunFolder:
+        """Give the run folder of a network trained on all training images, such as `trial-0007-seed-1`."""
+        return RunFolder(self.root / "confirmation" / name)
 
     def worker_log(self, index: int) -> Path:
         """What worker `index` printed."""

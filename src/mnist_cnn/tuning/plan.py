@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mnist_cnn.config import Config, parse_config
+from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import InputError, suggest
 from mnist_cnn.tuning.declaration import parse_space
 from mnist_cnn.tuning.space import Space
@@ -48,6 +49,19 @@ class Plan:
             "space": dict(self.space.declaration),
             "base": self.base.to_dict(),
         }
+
+    def check_data(self, dataset: Dataset) -> None:
+        """See that these are the training data that the search was begun with.
+
+        Raises:
+            InputError: They are not.
+        """
+        found = dataset.checksum()
+        if found != self.data_checksum:
+            raise InputError(
+                f"the search was begun with other training data (SHA-256 {self.data_checksum[:12]}…, here "
+                f"{found[:12]}…). Restore the data, or begin a new search."
+            )
 
 
 def parse_plan(values: Mapping[str, Any], origin: str) -> Plan:

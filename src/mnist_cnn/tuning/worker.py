@@ -15,11 +15,10 @@ from filelock import FileLock
 from optuna.study import Study
 
 from mnist_cnn.datasets import Dataset, ResolvedDataset
-from mnist_cnn.errors import InputError, MnistCnnError
+from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.tuning.bounds import Bounds, read_environment
 from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.objective import Objective
-from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.storage import explain_loss, hand_back, hand_back_abandoned
 from mnist_cnn.tuning.study import open_plan, open_study
 
@@ -38,7 +37,7 @@ def work(folder: TuningFolder, dataset: Dataset, bounds: Bounds, url: str = "") 
         MnistCnnError: All trials fail, or the database is lost.
     """
     plan, study = open_plan(folder), open_study(folder, url)
-    _check_data(plan, dataset)
+    plan.check_data(dataset)
     claim = FileLock(folder.claim)
     objective = Objective(plan, dataset, folder, begun=claim.release, may_go_on=bounds.in_time)
     with explain_loss(folder, url):
@@ -75,15 +74,6 @@ def _noting(objective: Objective, asked: list[int]) -> Callable[[optuna.Trial], 
         return objective(trial)
 
     return run
-
-
-def _check_data(plan: Plan, dataset: Dataset) -> None:
-    found = dataset.checksum()
-    if found != plan.data_checksum:
-        raise InputError(
-            f"the search was begun with other training data (SHA-256 {plan.data_checksum[:12]}…, here {found[:12]}…). "
-            "Restore the data, or begin a new search."
-        )
 
 
 def main(root: str) -> None:
