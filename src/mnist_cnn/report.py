@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from mnist_cnn import evaluation, figures, narrative, saliency
 from mnist_cnn.config import flatten
@@ -18,6 +14,7 @@ from mnist_cnn.findings import Findings, gather, metrics_record
 from mnist_cnn.metrics import confusion_rates
 from mnist_cnn.model_card import model_card
 from mnist_cnn.templates import render
+from mnist_cnn.templates.pictures import embed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from mnist_cnn.evaluation import Predictions
     from mnist_cnn.runs import RunFolder
 
-PAGE_DOTS_PER_INCH = 100  # a figure's 9 point text then has about the size of a caption
 MISREAD_SHOWN = 40
 SALIENCY_RIGHT, SALIENCY_WRONG = 6, 2
 SAMPLES_RIGHT, SAMPLES_WRONG = 16, 8
@@ -147,29 +143,9 @@ def render_page(findings: Findings, pictures: Mapping[str, Path]) -> str:
         limits=narrative.limits(findings.metrics, dataset, trained_here=config is not None),
         settings=narrative.settings(dict(flatten(config.to_dict()))) if config else [],
         environment=narrative.settings(dict(flatten(findings.environment))),
-        pictures=_embed(pictures),
+        pictures=embed(pictures),
         guess_loss=math.log(len(dataset.class_names)),
         patch=saliency.PATCH,
         misread_shown=MISREAD_SHOWN,
         table_rows=TABLE_ROWS,
     )
-
-
-@dataclass(frozen=True)
-class EmbeddedPicture:
-    """A picture that the page carries inside itself."""
-
-    uri: str
-    size: tuple[int, int]  # width and height in the page's pixels; the file has more, for dense screens
-
-
-def _embed(pictures: Mapping[str, Path]) -> dict[str, EmbeddedPicture]:
-    return {name: _embed_one(path) for name, path in pictures.items()}
-
-
-def _embed_one(path: Path) -> EmbeddedPicture:
-    content = path.read_bytes()
-    width, height = Image.open(io.BytesIO(content)).size
-    scale = PAGE_DOTS_PER_INCH / figures.DOTS_PER_INCH
-    uri = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-    return EmbeddedPicture(uri, (round(width * scale), round(height * scale)))

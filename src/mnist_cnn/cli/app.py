@@ -28,6 +28,7 @@ _HOMES = {  # of the verbs, in the order in which help lists them
     "explore": "explore",
     "augment": "augment",
     "compare": "compare",
+    "tune": "tune",
     "recipes": "recipes",
     "datasets": "data",
 }

@@ -15,9 +15,18 @@ from mnist_cnn.figures.digits import (
 from mnist_cnn.figures.filters import first_filters, first_kernel
 from mnist_cnn.figures.learning import learning_curves
 from mnist_cnn.figures.style import DOTS_PER_INCH, save
+from mnist_cnn.figures.tuning import (
+    accuracy_against_cost,
+    parallel_coordinates,
+    search_history,
+    setting_importance,
+    setting_slices,
+    trial_curves,
+)
 
 __all__ = [
     "DOTS_PER_INCH",
+    "accuracy_against_cost",
     "architecture",
     "class_distribution",
     "class_quality",
@@ -29,9 +38,14 @@ __all__ = [
     "learning_curves",
     "mean_images",
     "misclassified",
+    "parallel_coordinates",
     "reliability",
     "saliency_overlays",
     "sample_grid",
     "sample_predictions",
     "save",
+    "search_history",
+    "setting_importance",
+    "setting_slices",
+    "trial_curves",
 ]

@@ -96,17 +96,19 @@ def _scale_accuracy(axes: Axes) -> None:
     low, high = axes.dataLim.y0, axes.dataLim.y1
     if high > 97 and 100 - low > 4 * (100 - high):
         # Between 99 and 99.5 lies half of the errors: equal steps of the error's logarithm show that.
-        axes.set_yscale("function", functions=(_error_steps, _steps_to_accuracy))
+        axes.set_yscale("function", functions=(error_steps, steps_to_accuracy))
         axes.yaxis.set_major_locator(FixedLocator(ACCURACY_TICKS))
         axes.set_ylim(low - 0.15 * (100 - low), 100 - 0.7 * max(100 - high, SMALLEST_ERROR))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} %"))
 
 
-def _error_steps(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
+def error_steps(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the place of an accuracy in percent on a scale in which halving the errors is always as far."""
     return -np.log10(np.maximum(100 - np.asarray(accuracy), SMALLEST_ERROR / 2))
 
 
-def _steps_to_accuracy(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+def steps_to_accuracy(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give back what `error_steps` was given."""
     return 100 - 10.0 ** -np.asarray(steps)
 
 

@@ -88,32 +88,10 @@ def train(
     if config.training.deterministic:
         fix_operation_order()
 
-    chosen = dataset
-    if config.data.per_class:
-        chosen = take_per_class(dataset, config.data.per_class, config.training.seed)
-    training, validation = split_validation(chosen, config.data.validation, config.training.seed)
-    targets = functools.partial(encode_labels, classes=classes, form=config.training.loss)
-    batches = Batches(
-        training.images,
-        targets(training.labels),
-        config.training.batch_size,
-        config.augmentation,
-        config.training.seed,
-        config.training.strangers,
-    )
-
+    batches, held_out = prepare_data(config, dataset)
     precision = training_precision(config)
     twin = new_model(config, classes, precision="float32")  # what is saved: neither bfloat16 nor compiled
-    model = new_model(config, classes, precision=precision)
-    model.compile(
-        optimizer=build_optimizer(config.optimizer, batches.steps * config.training.epochs),
-        loss=build_loss(config),
-        metrics=build_metrics(config),
-        steps_per_execution=steps_per_execution(batches.steps),
-        jit_compile="auto",
-    )
-    model.optimizer.build(model.trainable_variables)
-    fuse_batchnorm(model)
+    model = compile_model(config, classes, precision, batches.steps)
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
     # Only now, when what was asked for is known to be possible, is anything written.
@@ -124,7 +102,7 @@ def train(
         catch_up(run, twin, state)
 
     averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if config.optimizer.ema else None
-    patient = patience_callbacks(config, has_validation=validation is not None)
+    patient = patience_callbacks(config, has_validation=held_out is not None)
     callbacks = [
         *([averaging] if averaging else []),
         Watch(listener),
@@ -133,7 +111,6 @@ def train(
         *patient,
         Keeper(run, state, patient, averaging, epoch_writer(run, twin, listener)),
     ]
-    held_out = validation and (validation.images[..., np.newaxis], targets(validation.labels))
     listener.on_start(state.epochs_done, config.training.epochs, batches.steps)
     epochs = range(state.epochs_done, state.epochs_done if state.is_complete else config.training.epochs)
     ending = run_epochs(model, batches, held_out, epochs, callbacks) if epochs else None
@@ -156,6 +133,50 @@ def train(
         interrupted=ending is not None,
         peak_memory_gib=peak_memory_gib(),
     )
+
+
+def prepare_data(config: Config, dataset: Dataset) -> tuple[Batches, Any]:
+    """Give what is trained on, and what training is judged by.
+
+    Args:
+        config: Which part is held out, in what form the labels are learnt, how images are distorted.
+        dataset: The training split.
+
+    Returns:
+        The training batches, and the validation images uint8 [n, 28, 28, 1] with their targets; None without any.
+
+    Raises:
+        InputError: The configuration and the data do not fit.
+    """
+    chosen = dataset
+    if config.data.per_class:
+        chosen = take_per_class(dataset, config.data.per_class, config.training.seed)
+    training, validation = split_validation(chosen, config.data.validation, config.training.seed)
+    targets = functools.partial(encode_labels, classes=len(dataset.class_names), form=config.training.loss)
+    batches = Batches(
+        training.images,
+        targets(training.labels),
+        config.training.batch_size,
+        config.augmentation,
+        config.training.seed,
+        config.training.strangers,
+    )
+    return batches, validation and (validation.images[..., np.newaxis], targets(validation.labels))
+
+
+def compile_model(config: Config, classes: int, precision: str, steps: int) -> keras.Model:
+    """Build the network that is trained, with an optimizer whose schedule spans `steps` batches times all epochs."""
+    model = new_model(config, classes, precision)
+    model.compile(
+        optimizer=build_optimizer(config.optimizer, steps * config.training.epochs),
+        loss=build_loss(config),
+        metrics=build_metrics(config),
+        steps_per_execution=steps_per_execution(steps),
+        jit_compile="auto",
+    )
+    model.optimizer.build(model.trainable_variables)
+    fuse_batchnorm(model)
+    return model
 
 
 def run_epochs(

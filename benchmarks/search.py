@@ -1,0 +1,137 @@
+"""Search on MNIST as `mnist-cnn tune` does, and print what the search is worth.
+
+Two questions, both answered on validation images; the test set is not opened:
+
+- `goal`: what a search of so long finds, beside the batchnorm recipe on the same validation images and machine.
+- `pruning`: the same number of trials from the same seed with and without pruning: best accuracy and processor time.
+
+Finished parts in --runs-dir are not repeated and unfinished ones are resumed, so the benchmark can be interrupted.
+
+    python benchmarks/search.py goal --data-dir DIR [--time 30m] [--epochs 8]
+    python benchmarks/search.py pruning --data-dir DIR [--trials 24] [--epochs 8] [--per-class 600]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from mnist_cnn.config import load_recipe, override
+from mnist_cnn.datasets import load_dataset
+from mnist_cnn.history import best_epoch
+from mnist_cnn.runs import RunFolder
+
+BASELINE = "batchnorm"
+
+
+def main() -> None:
+    """Answer one of the two questions."""
+    options = parse_options()
+    record = goal(options) if options.question == "goal" else pruning(options)
+    if options.json:
+        print(json.dumps(record))
+        return
+    print(f"| {' | '.join(record['rows'][0])} |")
+    print(f"|{'---|' * len(record['rows'][0])}")
+    for row in record["rows"]:
+        print(f"| {' | '.join(str(value) for value in row.values())} |")
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("question", choices=["goal", "pruning"])
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not at hand elsewhere")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs/tuning-benchmark"))
+    parser.add_argument("--time", default="30m", help="of the search for the goal")
+    parser.add_argument("--trials", type=int, default=24, help="of each search that compares pruning")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--per-class", type=int, default=0, help="use only so many training images of each class")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def goal(options: argparse.Namespace) -> dict[str, Any]:
+    """Search, train the baseline where it is not there yet, and put the two side by side."""
+    found = search("goal", ["--time", options.time], options)
+    best = next(trial for trial in found["trials"] if trial["number"] == found["best"])
+    baseline = train_baseline(options)
+    rows = [
+        row(f"`{BASELINE}` recipe", baseline["accuracy"], baseline["seconds_per_epoch"], baseline["parameters"]),
+        row(f"trial {best['number']}", best["values"][0], best["seconds_per_epoch"], best["parameters"]),
+    ]
+    return {"rows": rows, "trials": len(found["trials"]), "best": best, "baseline": baseline}
+
+
+def row(name: str, accuracy: float, seconds: float, parameters: int) -> dict[str, str]:
+    """Give a line of the table that answers `goal`."""
+    return {
+        "network": name,
+        "validation accuracy, %": f"{100 * accuracy:.2f}",
+        "s per epoch": f"{seconds:.1f}",
+        "parameters": f"{parameters:,}",
+    }
+
+
+def pruning(options: argparse.Namespace) -> dict[str, Any]:
+    """Search with and without pruning, as many trials from the same seed."""
+    return {"rows": [pruned_row(name, options) for name in ("none", "median", "hyperband")]}
+
+
+def pruned_row(pruner: str, options: argparse.Namespace) -> dict[str, str]:
+    """Give a line of the table that answers `pruning`."""
+    found = search(f"pruner-{pruner}", ["--trials", str(options.trials), "--pruner", pruner], options)
+    best = next(trial for trial in found["trials"] if trial["number"] == found["best"])
+    epochs = sum(len(trial["accuracies"]) for trial in found["trials"])
+    seconds = sum(trial["cpu_seconds"] or 0 for trial in found["trials"])
+    return {
+        "pruner": pruner,
+        "trials": str(len(found["trials"])),
+        "trained to the end": str(sum(trial["state"] == "complete" for trial in found["trials"])),
+        "epochs": str(epochs),
+        "processor time, s": f"{seconds:.0f}",
+        "best validation accuracy, %": f"{100 * best['values'][0]:.2f}",
+    }
+
+
+def search(name: str, limits: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Run `mnist-cnn tune`, or go on with it, and give its JSON record."""
+    folder = options.runs_dir / f"{name}-001"
+    begin = ["--name", name, "--runs-dir", str(options.runs_dir), "--dataset", "mnist", "--seed", str(options.seed)]
+    begin += ["--epochs", str(options.epochs), "--set", f"data.per_class={options.per_class}", *limits]
+    begin += ["--data-dir", str(options.data_dir)] if options.data_dir else []
+    words = ["--resume", str(folder)] if (folder / "study.json").exists() else begin
+    command = [sys.executable, "-m", "mnist_cnn", "tune", *words, "--workers", str(options.workers), "--json"]
+    finished = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    record: dict[str, Any] = json.loads(finished.stdout)
+    return record
+
+
+def train_baseline(options: argparse.Namespace) -> dict[str, Any]:
+    """Train the baseline recipe as it is, on the same training and validation images, and give its results."""
+    from mnist_cnn.training.train import train
+
+    run = RunFolder(options.runs_dir / BASELINE)
+    run.root.mkdir(parents=True, exist_ok=True)
+    changes = {"data.dataset": "mnist", "data.per_class": options.per_class}
+    config = override(load_recipe(BASELINE), changes)
+    result = train(config, load_dataset("mnist", data_dir=options.data_dir), run)
+    history = run.read_json(run.history_json)
+    best = best_epoch(history, config.training.monitor)
+    return {
+        "accuracy": history[best - 1]["val_accuracy"],
+        "seconds_per_epoch": statistics.median(each["seconds"] for each in history),
+        "parameters": result.model.count_params(),
+        "epochs": len(history),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""The same spaces for those who search with Keras Tuner.
+
+    from pathlib import Path
+
+    import keras_tuner
+    from mnist_cnn import load_dataset
+    from mnist_cnn.config import load_recipe, save_config
+    from mnist_cnn.tuning.declaration import load_space
+    from mnist_cnn.tuning.keras_tuner import SpaceHyperModel
+
+    recipe = load_recipe("batchnorm")
+    networks = SpaceHyperModel(load_space("default"), recipe, load_dataset("mnist"))
+    tuner = keras_tuner.Hyperband(
+        networks,
+        objective="val_accuracy",
+        max_epochs=recipe.training.epochs,
+        max_consecutive_failed_trials=20,  # networks over the space's limits count as failed
+        directory="runs",
+        project_name="hyperband",
+    )
+    tuner.search()
+    save_config(Path("best.toml"), networks.configuration(tuner.get_best_hyperparameters()[0]))
+
+`mnist-cnn train --recipe best.toml` then trains the best network, and saves it as this package does. Keras Tuner
+knows nothing of workers that die or of several objectives: that is what `mnist-cnn tune` is for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from mnist_cnn.config import Config
+from mnist_cnn.datasets.dataset import Dataset
+from mnist_cnn.errors import InputError, MissingExtraError
+from mnist_cnn.training.callbacks import DivergedError, Watch, patience_callbacks
+from mnist_cnn.training.listener import Listener
+from mnist_cnn.training.precision import training_precision
+from mnist_cnn.training.train import compile_model, fix_operation_order, prepare_data, run_epochs
+from mnist_cnn.tuning.cost import count_costs, describe_excess
+from mnist_cnn.tuning.space import Choice, Domain, Part, Space, configure, suggest_settings
+
+try:
+    import keras_tuner
+except ModuleNotFoundError as error:
+    raise MissingExtraError(str(error.name), "keras-tuner") from error
+
+Conditions = dict[str, tuple[str, list[Any]]]  # a setting's label → what it depends on, and the values that allow it
+
+
+class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tuner is untyped
+    """Every network of a space, trained as `mnist-cnn train` does; `val_accuracy` is the objective."""
+
+    def __init__(self, space: Space, base: Config, dataset: Dataset) -> None:
+        """Prepare for a search.
+
+        Args:
+            space: What may vary.
+            base: What does not, and how long a schedule is: epochs that Hyperband adds go on where it stood.
+            dataset: The training split; validation is held out of it, for every trial the same.
+
+        Raises:
+            InputError: The configuration holds nothing out.
+        """
+        super().__init__()
+        if not base.data.validation:
+            raise InputError("data.validation = 0 leaves nothing to choose by. Set data.validation = 0.2.")
+        self._space = space
+        self._base = base
+        self._dataset = dataset
+        self._conditions = _read_conditions(space)
+
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
+        """Tell a tuner, before its first trial, of everything that may vary, and when."""
+        chooser = _Chooser(hp, self._conditions)
+        for part in self._space.parts:
+            for name, domain in _domains(part):
+                domain.draw(name, chooser)
+
+    def configuration(self, hp: keras_tuner.HyperParameters) -> Config:
+        """Give the configuration that these values stand for."""
+        return configure(self._base, suggest_settings(self._space, _Chooser(hp, self._conditions)))
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Give the compiled network of one trial."""
+        config = self.configuration(hp)
+        if config.training.deterministic:
+            fix_operation_order()
+        batches, _ = prepare_data(config, self._dataset)
+        return compile_model(config, len(self._dataset.class_names), training_precision(config), batches.steps)
+
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        *,
+        epochs: int | None = None,
+        initial_epoch: int = 0,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: Any = 0,
+    ) -> keras.callbacks.History:
+        """Train the network of one trial on the project's own batches.
+
+        Args:
+            hp: The trial's values.
+            model: What `build` made of them, with the weights of an earlier round of Hyperband in it.
+            epochs: Where to stop; the configuration's by default.
+            initial_epoch: Where to begin, 0-based.
+            callbacks: The tuner's, which keep the best epoch's weights.
+            verbose: Whether the tuner, which passes it on, says what it does; training itself is silent.
+
+        Returns:
+            Keras' history with `accuracy`, `val_accuracy`, `loss` and `val_loss` of each epoch.
+
+        Raises:
+            FailedTrialError: The network is over the space's limits, or its loss became no number.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        del verbose
+        if excess := describe_excess(count_costs(model), self._space.limits):
+            raise keras_tuner.errors.FailedTrialError(excess)
+        config = self.configuration(hp)
+        batches, held_out = prepare_data(config, self._dataset)
+        span = range(initial_epoch, _last_epoch(config, epochs))
+        averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.optimizer.ema else []
+        ours = [*averaging, Watch(Listener()), *patience_callbacks(config, has_validation=True)]
+        ending = run_epochs(model, batches, held_out, span, [*ours, *callbacks])
+        if isinstance(ending, DivergedError):
+            raise keras_tuner.errors.FailedTrialError(str(ending))
+        if ending:
+            raise KeyboardInterrupt
+        return model.history
+
+
+class _Chooser:
+    """Lets Keras Tuner choose, for everyone who draws from a space."""
+
+    def __init__(self, hp: keras_tuner.HyperParameters, conditions: Conditions) -> None:
+        self._hp = hp
+        self._conditions = conditions
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
+        with self._scope(name):
+            return _active(self._hp.Float(name, low, high, step, sampling="log" if log else "linear"), low)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
+        with self._scope(name):
+            # A logarithmic range's step is a factor to Keras Tuner.
+            value = self._hp.Int(name, low, high, None if log else step, sampling="log" if log else "linear")
+            return _active(value, low)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        labels = _labels(choices)
+        with self._scope(name):
+            return choices[labels.index(_active(self._hp.Choice(name, labels), labels[0]))]
+
+    def _scope(self, name: str) -> contextlib.AbstractContextManager[None]:
+        if name not in self._conditions:
+            return contextlib.nullcontext()
+        scope: contextlib.AbstractContextManager[None] = self._hp.conditional_scope(*self._conditions[name])
+        return scope
+
+
+def _read_conditions(space: Space) -> Conditions:
+    """Find what Keras Tuner can be told of the conditions: those on one choice that every trial makes.
+
+    What stands under any other condition is drawn in every trial, and left out of account where it does not hold.
+    """
+    made = {setting.name: setting.content for part in space.parts if not part.when for setting in part.settings}
+    conditions: Conditions = {}
+    for part in space.parts:
+        for parent, options in part.when.items():
+            choice = made.get(parent)
+            if len(part.when) == 1 and isinstance(choice, Choice):
+                named = dict(zip(choice.labels, _labels(choice.labels), strict=True))
+                allowing = [named[label] for label in map(choice.find, options) if label in named]
+                conditions |= {name: (parent, allowing) for name, _ in _domains(part)}
+    return conditions
+
+
+def _domains(part: Part) -> list[tuple[str, Domain]]:
+    return [(name, domain) for setting in part.settings for name, domain, _ in setting.domains()]
+
+
+def _labels(choices: Sequence[Any]) -> list[Any]:
+    """Name choices so that all names are of one type, as Keras Tuner wants it."""
+    return list(choices) if len({type(choice) for choice in choices}) == 1 else [json.dumps(each) for each in choices]
+
+
+def _active(value: Any, default: Any) -> Any:
+    # Where its condition does not hold, a setting has no value, and nobody asks for one but who declares it.
+    return default if value is None else value
+
+
+def _last_epoch(config: Config, wanted: int | None) -> int:
+    planned = config.training.epochs
+    if wanted is not None and wanted > planned:
+        raise keras_tuner.errors.FatalValueError(
+            f"the tuner asks for {wanted} epochs, and the configuration's schedule ends after {planned}. "
+            f"Give Hyperband max_epochs = {planned}, or set training.epochs to the most it may ask for."
+        )
+    return planned if wanted is None else wanted

@@ -1,0 +1,76 @@
+"""The networks of a confirmation: trained on all training images, and shown the test set once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mnist_cnn.datasets import Dataset, ResolvedDataset
+from mnist_cnn.evaluation import predict, write_predictions
+from mnist_cnn.files import write_json
+from mnist_cnn.findings import gather, metrics_record
+from mnist_cnn.runs import RunFolder, lock_run
+from mnist_cnn.training.listener import Listener
+from mnist_cnn.training.train import TrainingResult, train
+from mnist_cnn.tuning.confirmation import Confirmation, Retraining, is_measured, read_confirmation, retrainings
+from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.results import StudyResults
+from mnist_cnn.tuning.study import open_plan
+
+
+def confirm(
+    folder: TuningFolder,
+    results: StudyResults,
+    data: ResolvedDataset,
+    seeds: int,
+    *,
+    listener: Listener | None = None,
+    on_begin: Callable[[RunFolder], None] = lambda _: None,
+) -> Confirmation | None:
+    """Train the best trial's settings and the recipe's with several seeds, and compare them on the test set.
+
+    What is done is not repeated, and what was interrupted goes on from its last finished epoch.
+
+    Args:
+        folder: Of the search.
+        results: Of the search, as it stands.
+        data: What the search was begun with.
+        seeds: How many.
+        listener: Hears of every step and epoch.
+        on_begin: Told of each run before it is trained.
+
+    Returns:
+        The comparison; None after Ctrl-C before the first pair was done.
+
+    Raises:
+        InputError: No trial has come to its end, or these are other training data.
+        DivergedError: A loss became no number.
+        KeyboardInterrupt: Ctrl-C; what is done is kept.
+    """
+    plan = open_plan(folder)
+    wanted = [each for step in range(1, seeds + 1) for each in retrainings(folder, plan, results, step)]
+    missing = [each for each in wanted if not is_measured(each.run)]
+    if missing:
+        training = data.load("train")
+        plan.check_data(training)
+        test = data.load("test")
+        for each in missing:
+            on_begin(each.run)
+            _train_and_measure(each, training, test, listener)
+    return read_confirmation(folder, plan, results)
+
+
+def _train_and_measure(wanted: Retraining, training: Dataset, test: Dataset, listener: Listener | None) -> None:
+    run = wanted.run
+    run.root.mkdir(parents=True, exist_ok=True)
+    with lock_run(run):
+        result = train(wanted.config, training, run, listener=listener)
+        if result.interrupted:
+            raise KeyboardInterrupt
+        _measure(run, result, test)
+
+
+def _measure(run: RunFolder, result: TrainingResult, test: Dataset) -> None:
+    predictions = predict(result.model, test)
+    findings = gather(run, result.model, predictions, {"seconds": result.seconds}, command="")
+    write_predictions(run.predictions, predictions)
+    write_json(run.metrics, metrics_record(findings))  # last: where it is, the run has read the test set

@@ -1,0 +1,169 @@
+"""The leader of a search: starts workers, watches the study, writes down the best recipe, ends in time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mnist_cnn.config import save_config
+from mnist_cnn.cores import usable_cores
+from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.tuning.bounds import Bounds, Limits, write_environment
+from mnist_cnn.tuning.folder import TuningFolder, lead
+from mnist_cnn.tuning.results import StudyResults, best_config, collect
+from mnist_cnn.tuning.storage import explain_loss
+from mnist_cnn.tuning.study import open_plan, open_study
+
+_LOOK = 1.0  # seconds between two looks at the study
+_SAVE = 10.0  # seconds between two notes of the time that has gone
+_LAST_WORDS = 120.0  # seconds in which a worker may end its step and save
+_REPLACEMENTS = 10  # workers that die are replaced so many times
+
+
+@dataclass
+class _Crew:
+    """The workers of this machine."""
+
+    folder: TuningFolder
+    environment: dict[str, str]
+    processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)  # by index
+    replaced: int = 0
+
+    def start(self, index: int) -> None:
+        """Start a worker in a session of its own, so that Ctrl-C reaches it through its leader only."""
+        with self.folder.worker_log(index).open("ab") as log:
+            self.processes[index] = subprocess.Popen(
+                [sys.executable, "-m", "mnist_cnn.tuning.worker", str(self.folder.root)],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def is_busy(self) -> bool:
+        """Look after the workers, and say whether any is left.
+
+        Raises:
+            MnistCnnError: One gave up, or they die again and again.
+        """
+        for index, process in list(self.processes.items()):
+            code = process.poll()
+            if code is None:
+                continue
+            del self.processes[index]
+            if code > 0:
+                raise MnistCnnError(f"worker {index + 1} gave up: {_last_line(self.folder, index)}")
+            if code < 0:  # killed by a signal, such as the kernel's when memory runs out
+                self._replace(index, -code)
+        return bool(self.processes)
+
+    def end(self) -> None:
+        """Let every worker save what it has and go; whoever does not within its time is killed."""
+        for process in self.processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + _LAST_WORDS
+        try:
+            for process in self.processes.values():
+                process.wait(max(0.0, deadline - time.monotonic()))
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            for process in self.processes.values():
+                process.kill()
+                process.wait()
+
+    def _replace(self, index: int, number: int) -> None:
+        self.replaced += 1
+        if self.replaced > _REPLACEMENTS:
+            raise MnistCnnError(
+                f"workers die again and again, the last one of signal {number}; is there enough memory? "
+                f"See {self.folder.worker_log(index)}."
+            )
+        self.start(index)
+
+
+def search(
+    folder: TuningFolder, limits: Limits, *, url: str = "", on_look: Callable[[StudyResults], None] = lambda _: None
+) -> StudyResults:
+    """Search until the limits are reached.
+
+    Args:
+        folder: Of a study that was created or joined; one that was searched before is gone on with.
+        limits: How long.
+        url: Of the database server; empty for what the search remembers.
+        on_look: Told once a second how the study stands.
+
+    Returns:
+        The study at the end; the best recipe lies in `folder.best`.
+
+    Raises:
+        InputError: The folder holds no search, or another process searches in it.
+        MnistCnnError: No trial succeeds, workers die again and again, or the database is lost.
+        KeyboardInterrupt: Ctrl-C; all that was reached is kept.
+    """
+    plan, study = open_plan(folder), open_study(folder, url)
+    noted = -1
+
+    def look() -> StudyResults:
+        nonlocal noted
+        results = collect(study, plan, folder)
+        if results.best and results.best.number != noted:
+            save_config(folder.best, best_config(results, plan))
+            noted = results.best.number
+        on_look(results)
+        return results
+
+    with lead(folder), explain_loss(folder, url):
+        clock = _Clock(folder)
+        crew = _Crew(folder, _environment(limits, limits.seconds - clock.seconds(), url))
+        try:
+            for index in range(limits.workers):
+                crew.start(index)
+            while crew.is_busy():
+                look()
+                clock.save()
+                time.sleep(_LOOK)
+        finally:
+            crew.end()
+            clock.save(now=True)
+            results = look()
+    return results
+
+
+class _Clock:
+    """Counts the seconds that the search has been running, over all sessions."""
+
+    def __init__(self, folder: TuningFolder) -> None:
+        self._folder = folder
+        self._before = folder.seconds_used()
+        self._began = self._saved = time.monotonic()
+
+    def seconds(self) -> float:
+        """Give them."""
+        return self._before + time.monotonic() - self._began
+
+    def save(self, now: bool = False) -> None:
+        """Write them down, at once or if the last time is a while ago."""
+        if now or time.monotonic() > self._saved + _SAVE:
+            self._folder.save_seconds(self.seconds())
+            self._saved = time.monotonic()
+
+
+def _environment(limits: Limits, seconds: float, url: str) -> dict[str, str]:
+    """Say to the workers what they need to know; each has its share of the cores."""
+    threads = str(max(1, usable_cores() // limits.workers))
+    shares = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads)
+    bounds = Bounds(trials=limits.trials, deadline=time.time() + seconds, leader=os.getpid())
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    return {**quiet, **os.environ, **(shares if limits.workers > 1 else {}), **write_environment(bounds, url)}
+
+
+def _last_line(folder: TuningFolder, index: int) -> str:
+    lines = folder.worker_log(index).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"

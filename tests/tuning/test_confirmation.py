@@ -1,0 +1,189 @@
+"""The best trial put to the test: on all training images, with other seeds, beside the recipe, and only once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli.test_cli import call
+from mnist_cnn.config import load_recipe, override
+from mnist_cnn.datasets import Dataset, ResolvedDataset
+from mnist_cnn.errors import InputError
+from mnist_cnn.evaluation import read_predictions
+from mnist_cnn.runs import RunFolder
+from mnist_cnn.tuning.confirmation import confirmed_before, found_epochs, read_confirmation, retrainings
+from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.plan import Plan
+from mnist_cnn.tuning.report import write_report
+from mnist_cnn.tuning.results import read_results
+from mnist_cnn.tuning.retraining import confirm
+from mnist_cnn.tuning.space import suggest_settings
+from mnist_cnn.tuning.study import open_plan, open_study
+from training.tiny import Recorder, digits, tiny_config
+from tuning.small import small_plan, small_search
+
+
+class Data(ResolvedDataset):
+    """A few of the bundled digits, and a note of what was asked for."""
+
+    asked: list[str]
+
+    def load(self, split: str, **options: object) -> Dataset:
+        self.asked.append(split)
+        return digits() if split == "train" else dataclasses.replace(digits().subset(np.arange(100)), split="test")
+
+
+def few_digits() -> Data:
+    data = Data("digits")
+    object.__setattr__(data, "asked", [])
+    return data
+
+
+class Interrupting(Recorder):
+    """Presses Ctrl-C after the first epoch."""
+
+    def on_epoch(self, row: object, is_best: bool) -> None:
+        import signal
+
+        signal.raise_signal(signal.SIGINT)
+
+
+def add_trial(folder: TuningFolder, accuracies: list[float]) -> None:
+    study, plan = open_study(folder), open_plan(folder)
+    trial = study.ask()
+    trial.set_user_attr("settings", suggest_settings(plan.space, trial))
+    trial.set_user_attr("accuracies", accuracies)
+    study.tell(trial, max(accuracies))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> TuningFolder:
+    plan = small_plan({"training.epochs": 2, "training.early_stopping": 1}, data_checksum=digits().checksum())
+    searched = small_search(tmp_path, plan)
+    add_trial(searched, [0.6, 0.5])
+    return searched
+
+
+def plan_of(folder: TuningFolder) -> Plan:
+    return open_plan(folder)
+
+
+def test_best_and_recipe_are_compared_once_per_seed(folder: TuningFolder) -> None:
+    results, data, begun = read_results(folder), few_digits(), []
+    confirmed = confirm(folder, results, data, 2, on_begin=lambda run: begun.append(run.name))
+    assert begun == ["recipe-seed-1", "trial-0000-seed-1", "recipe-seed-2", "trial-0000-seed-2"]
+    assert confirmed is not None
+    assert [pair.seed for pair in confirmed.pairs] == [1, 2], "not 0, with which the settings were chosen"
+    assert confirmed.epochs == (2, 1), "the recipe's, and those after which the trial was best"
+    assert confirmed.images == 100
+    for pair in confirmed.pairs:
+        _, probabilities = read_predictions(folder.confirmation(f"trial-0000-seed-{pair.seed}").predictions)
+        assert pair.found == float((probabilities.argmax(axis=1) == digits().labels[:100]).mean())
+        assert pair.gain == pytest.approx(pair.test.difference.value)
+    assert confirmed.difference.mean == pytest.approx(confirmed.found.mean - confirmed.recipe.mean)
+    config = load_recipe(str(folder.confirmation("trial-0000-seed-1").config))
+    assert (config.data.validation, config.training.early_stopping, config.training.keep) == (0, 0, "last")
+    rows = folder.confirmation("recipe-seed-1").read_json(folder.confirmation("recipe-seed-1").history_json)
+    assert "val_loss" not in rows[0]
+
+    assert confirm(folder, results, data, 2, on_begin=lambda run: begun.append(run.name)) == confirmed
+    assert len(begun) == 4, "nothing is repeated"
+    assert data.asked == ["train", "test"], "not even the data are read again"
+    page = write_report(folder).read_text()
+    assert 'id="confirmation"' in page
+    assert "100 test images" in page
+
+
+def test_an_interrupted_confirmation_goes_on_where_it_was(folder: TuningFolder) -> None:
+    results = read_results(folder)
+    with pytest.raises(KeyboardInterrupt):
+        confirm(folder, results, few_digits(), 1, listener=Interrupting())
+    run = folder.confirmation("recipe-seed-1")
+    assert not run.metrics.exists(), "an unfinished network must not see the test set"
+    assert read_confirmation(folder, plan_of(folder), results) is None
+    recorder = Recorder()
+    assert confirm(folder, results, few_digits(), 1, listener=recorder) is not None
+    assert recorder.starts[0][0] == 1
+    assert "resumed" in run.log.read_text()
+
+
+def test_another_best_trial_is_confirmed_anew_and_that_is_said(folder: TuningFolder) -> None:
+    confirm(folder, read_results(folder), few_digits(), 1)
+    add_trial(folder, [0.7, 0.9])
+    results, begun = read_results(folder), []
+    assert read_confirmation(folder, plan_of(folder), results) is None
+    assert confirmed_before(folder, results) == ["trial-0000"]
+    assert "also read for trial-0000" in write_report(folder).read_text()
+    confirm(folder, results, few_digits(), 1, on_begin=lambda run: begun.append(run.name))
+    assert begun == ["trial-0001-seed-1"], "the recipe's network is there"
+
+
+def test_other_training_data_are_refused(folder: TuningFolder) -> None:
+    plan = dataclasses.replace(plan_of(folder), data_checksum="0" * 64)
+    with pytest.raises(InputError, match="other training data"):
+        plan.check_data(digits())
+    with pytest.raises(InputError, match="other training data"):
+        confirm(folder, read_results(folder), ResolvedDataset("digits"), 1)
+    assert not (folder.root / "confirmation").exists()
+
+
+def test_runs_on_other_test_images_are_not_compared(folder: TuningFolder) -> None:
+    results = read_results(folder)
+    confirm(folder, results, few_digits(), 1)
+    run = folder.confirmation("recipe-seed-1")
+    run.metrics.write_text(run.metrics.read_text().replace('"sha256": "', '"sha256": "0'))
+    with pytest.raises(InputError, match=r"same images.*Remove"):
+        read_confirmation(folder, plan_of(folder), results)
+
+
+def test_nothing_is_confirmed_before_a_trial_has_ended(tmp_path: Path) -> None:
+    folder = small_search(tmp_path)
+    with pytest.raises(InputError, match="no trial"):
+        confirm(folder, read_results(folder), few_digits(), 1)
+    assert read_confirmation(folder, plan_of(folder), read_results(folder)) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [
+        ({}, 2),
+        ({"training.keep": "last"}, 3),
+        ({"optimizer.schedule": "cosine"}, 8),
+        ({"optimizer.schedule": "one-cycle", "training.keep": "last"}, 8),
+    ],
+)
+def test_epochs_as_found(settings: dict[str, object], epochs: int, folder: TuningFolder) -> None:
+    add_trial(folder, [0.7, 0.9, 0.8])  # ended early, of eight
+    trial = read_results(folder).trials[-1]
+    assert found_epochs(tiny_config({"training.epochs": 8, **settings}), trial) == epochs
+
+
+def test_promises_and_seeds_of_what_is_trained(folder: TuningFolder) -> None:
+    plan = plan_of(folder)
+    plan = dataclasses.replace(plan, base=override(plan.base, {"expected_accuracy": "99 %", "training.seed": 5}))
+    recipe, found = retrainings(folder, plan, read_results(folder), 2)
+    assert recipe.config.training.seed == found.config.training.seed == 7
+    assert recipe.config.expected_accuracy == found.config.expected_accuracy == ""
+    assert isinstance(recipe.run, RunFolder)
+    assert recipe.run.name == "recipe-seed-7"
+
+
+def test_a_finished_search_is_confirmed_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = small_plan({"training.epochs": 1})
+    folder = small_search(tmp_path, plan)
+    add_trial(folder, [0.6])
+    words = ["tune", "--resume", str(folder.root), "--trials", "1", "--confirm", "1", "--json"]
+    code, out, error = call(capsys, *words)
+    assert code == 0, error
+    record = json.loads(out)
+    assert record["report"] == str(folder.report)
+    assert record["confirmation"]["images"] == 359
+    assert record["confirmation"]["difference"]["deviation"] is None
+    assert "with 1 seed" in error
+    assert "On the test set" in folder.report.read_text()

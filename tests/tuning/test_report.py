@@ -1,0 +1,173 @@
+"""The report of a search: whole, honest about what happened, and made of any state that a search can be in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluation.test_report import Page
+from mnist_cnn import figures
+from mnist_cnn.figures.tuning import name_setting, pareto_front
+from mnist_cnn.tuning import narrative
+from mnist_cnn.tuning.confirmation import Confirmation, Pair
+from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.importance import importances
+from mnist_cnn.tuning.report import draw, write_report
+from mnist_cnn.tuning.results import read_results
+from mnist_cnn.tuning.space import suggest_settings
+from mnist_cnn.tuning.study import open_plan, open_study
+from tuning.small import small_plan, small_search
+
+SPACE = {
+    "title": "Two kinds of rates",
+    "limits": {"parameters": 20_000},
+    "settings": {
+        "optimizer.learning_rate": {"low": 1e-3, "high": 3e-2, "log": True},
+        "optimizer.schedule": {"choices": ["constant", "cosine"]},
+        "training.reduce_on_plateau": 0,
+        "model.arguments.filters": [{"low": 2, "high": 6, "step": 2}, 4],
+    },
+    "conditional": [{"when": {"optimizer.schedule": "cosine"}, "optimizer.warmup": {"low": 0.0, "high": 0.4}}],
+}
+REASON = "the loss became <nan> in epoch 1"
+
+
+def searched(root: Path, ends: str, **fields: Any) -> TuningFolder:
+    """Give a search of made-up trials, one per letter: complete, pruned, failed, turned down, queued."""
+    plan = small_plan(space=SPACE, **fields)
+    folder = small_search(root, plan)
+    study = open_study(folder)
+    for letter in ends:
+        trial = study.ask()
+        settings = suggest_settings(plan.space, trial)
+        accuracy = 0.95 - 2 * abs(settings["optimizer.learning_rate"] - 0.004)
+        trial.set_user_attr("settings", settings)
+        trial.set_user_attr("parameters", 1000 + 10 * trial.number)
+        if letter in "cp":
+            trial.set_user_attr("accuracies", [accuracy - 0.1, accuracy] if letter == "c" else [accuracy - 0.1])
+        if letter == "c":
+            study.tell(trial, [accuracy, 1000.0 + trial.number][: len(plan.objectives)])
+        elif letter in "pt":
+            trial.set_user_attr("reason", "others did better" if letter == "p" else "21,000 parameters are over")
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        elif letter == "f":
+            trial.set_user_attr("reason", REASON)
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    folder.save_seconds(754)
+    return folder
+
+
+def test_the_page_holds_everything_and_fetches_nothing(tmp_path: Path) -> None:
+    folder = searched(tmp_path, "cccccpcccfccctf")
+    page = Page(write_report(folder).read_text())
+    assert not page.open
+    assert {address.split(",")[0] for address in page.fetched} <= {"data:image/png;base64", "data:"}
+    assert page.tags.count("img") == len(list(folder.figures.iterdir())) == 6
+    assert "script" not in page.tags
+    best = read_results(folder).best
+    assert best is not None
+    assert f"It is trial {best.number}" in page.text
+    assert f"learning_rate = {best.settings['optimizer.learning_rate']}" in page.text
+    for words in ("15 trials", "2 pruned", "2 failed", "12 min 34 s", REASON, "21,000 parameters are over",
+                  "Two kinds of rates", "20,000 parameters", "optimizer.warmup (cosine)", "optuna-dashboard",
+                  "others did better", "chosen because it came out first", "add --confirm 3"):  # fmt: skip
+        assert words in page.text, words
+    assert not list(tmp_path.rglob(".partial*"))
+
+
+@pytest.mark.parametrize("ends", ["", "r", "f", "t", "p", "c", "cc", "cfr"])
+def test_any_state_of_a_search_has_a_page(ends: str, tmp_path: Path) -> None:
+    page = Page(write_report(searched(tmp_path, ends)).read_text())
+    assert not page.open
+    assert ("none has come to its end" in page.text) == ("c" not in ends)
+    assert ("img" in page.tags) == ("c" in ends)
+
+
+def test_pictures_of_an_earlier_state_are_gone(tmp_path: Path) -> None:
+    folder = searched(tmp_path, "c")
+    write_report(folder)
+    (folder.figures / "importance.png").write_bytes(b"of another state")
+    write_report(folder)
+    assert not (folder.figures / "importance.png").exists()
+
+
+def test_several_objectives_have_their_front_in_the_page(tmp_path: Path) -> None:
+    folder = searched(tmp_path, "cccc", objectives=("accuracy", "latency"))
+    page = Page(write_report(folder).read_text())
+    assert "latency (ms an image)" in page.text
+    for trial in read_results(folder).front:
+        assert f"trials/{trial.run.name}/config.toml" in page.text
+
+
+def test_importance_finds_the_setting_that_decides(tmp_path: Path) -> None:
+    folder = searched(tmp_path, "c" * 24)
+    shares = importances(open_study(folder))
+    assert next(iter(shares)) == "optimizer.learning_rate"
+    assert sum(shares.values()) == pytest.approx(1)
+    assert "optimizer.warmup" not in shares, "not every trial has it"
+
+
+def test_importance_is_not_made_up(tmp_path: Path) -> None:
+    assert importances(open_study(searched(tmp_path / "few", "ccccccc"))) == {}
+    folder = small_search(tmp_path / "equal")
+    study, plan = open_study(folder), open_plan(folder)
+    for _ in range(9):
+        trial = study.ask()
+        suggest_settings(plan.space, trial)
+        study.tell(trial, 0.5)
+    assert importances(study) == {}
+
+
+def test_pictures_show_pruned_failed_and_best(tmp_path: Path) -> None:
+    folder = searched(tmp_path, "cccpf")
+    results = read_results(folder)
+    drawn = dict(draw(open_plan(folder), results, {}))
+    assert set(drawn) == {"history", "curves", "slices", "coordinates", "front"}
+    labels = [text.get_text() for text in drawn["history"].axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
+    assert results.best is not None
+    assert f"best, trial {results.best.number}: {results.best.values[0]:.2%}".replace("%", " %") in labels
+    assert {"complete", "failed", "best so far"} <= set(labels)
+    assert len(drawn["curves"].axes[0].lines) == 4, "a failed trial has no curve"
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.integers(0, 99)), min_size=1, max_size=12))
+def test_a_front_is_what_nobody_beats(points: list[tuple[float, float, int]]) -> None:
+    front = pareto_front(points)
+    for cost, accuracy, _ in points:
+        assert any(each[0] <= cost and each[1] >= accuracy for each in front), "somebody of the front is no worse"
+    assert front == sorted(front)
+    assert [point[1] for point in front] == sorted({point[1] for point in front})
+
+
+def test_names_of_settings() -> None:
+    assert name_setting("optimizer.learning_rate") == "learning rate"
+    assert name_setting("model.arguments.filters (vgg)[0]") == "filters[0] (vgg)"
+    assert name_setting("model.arguments.stem") == "stem"
+    assert name_setting("training.label_smoothing", 8) == "label s…"
+
+
+def test_importance_picture_holds_the_largest_shares() -> None:
+    figure = figures.setting_importance({f"a.s{index}": index / 100 for index in range(20)})
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][:2] == ["s19", "s18"]
+
+
+def test_a_confirmation_in_words() -> None:
+    from mnist_cnn.metrics import Interval, PairedTest
+
+    def pair(seed: int, recipe: float, found: float, p_value: float) -> Pair:
+        difference = Interval(found - recipe, 0, 0)
+        return Pair(seed, recipe, found, PairedTest(1000, 1, 2, p_value, difference))
+
+    one = Confirmation(7, 1000, (3, 4), (pair(1, 0.98, 0.99, 0.2),))
+    words = narrative.confirmation_verdict(one)
+    assert "with 1 seed, the settings of trial 7 read 99.00\u202f% of the 1,000 test images right" in words
+    assert "With no seed is the difference more than chance" in words
+    three = Confirmation(7, 1000, (3, 4), (*one.pairs, pair(2, 0.98, 0.99, 0.01), pair(3, 0.99, 0.97, 0.01)))
+    words = narrative.confirmation_verdict(three)
+    assert "+0.00 ± 1.73 percentage points" in words
+    assert "1 in favour of the trial and 1 in favour of the recipe" in words

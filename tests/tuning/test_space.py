@@ -1,0 +1,182 @@
+"""Spaces: what a file may declare, that all it can give is valid, and what it says where it is not."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnist_cnn.config import load_recipe, override, recipe_names
+from mnist_cnn.errors import InputError
+from mnist_cnn.models import build_model
+from mnist_cnn.tuning.declaration import check_space, load_space, parse_space, space_names
+from mnist_cnn.tuning.space import Choice, Range, configure, starting_point, suggest_settings
+
+BASE = load_recipe("quick")
+
+
+class Drawing:
+    """Chooses what hypothesis draws, and remembers what it was asked."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self._data = data
+        self.choices: dict[str, Any] = {}
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
+        del log
+        value = self._data.draw(st.floats(low, high)) if step is None else low + step * self._steps(low, high, step)
+        return self._note(name, value)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
+        del log
+        return self._note(name, low + step * self._steps(low, high, step))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._note(name, self._data.draw(st.sampled_from(choices)))
+
+    def _steps(self, low: float, high: float, step: float) -> int:
+        return self._data.draw(st.integers(0, int((high - low) / step + 1e-9)))
+
+    def _note(self, name: str, value: Any) -> Any:
+        assert name not in self.choices, "no name may stand for two parameters"
+        self.choices[name] = value
+        return value
+
+
+class Repeating:
+    """Chooses what it is told."""
+
+    def __init__(self, choices: dict[str, Any]) -> None:
+        self._choices = choices
+
+    def suggest_float(self, name: str, *_: Any, **__: Any) -> Any:
+        return self._choices[name]
+
+    suggest_int = suggest_categorical = suggest_float
+
+
+@pytest.mark.parametrize("name", space_names())
+@given(data=st.data())
+def test_all_that_a_shipped_space_gives_is_valid_and_can_be_chosen_again(name: str, data: st.DataObject) -> None:
+    space, chooser = load_space(name), Drawing(data)
+    settings = suggest_settings(space, chooser)
+    config = configure(BASE, settings)
+    assert suggest_settings(space, Repeating(chooser.choices)) == settings
+    assert starting_point(space, config) == chooser.choices
+
+
+@pytest.mark.parametrize("name", space_names())
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_a_shipped_space_fits_every_recipe(name: str, recipe: str) -> None:
+    check_space(load_space(name), load_recipe(recipe))
+
+
+def test_the_default_space_builds_networks_and_begins_with_the_default_recipe() -> None:
+    space = load_space("default")
+    known = starting_point(space, BASE)
+    assert known["model.architecture"] == "vgg"
+    assert known["optimizer.learning_rate"] == BASE.optimizer.learning_rate
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    seen = set()
+    for _ in range(8):
+        config = configure(BASE, suggest_settings(space, study.ask()))
+        build_model(config.model.architecture, config.model.arguments, 10)
+        seen.add(config.model.architecture)
+    assert len(seen) > 1
+
+
+def test_another_architecture_does_not_inherit_arguments() -> None:
+    config = configure(BASE, {"model.architecture": "batchnorm", "model.arguments.kernel": 5})
+    assert config.model.arguments == {"kernel": 5}
+    assert configure(BASE, {"model.arguments.depth": 1}).model.arguments == {**BASE.model.arguments, "depth": 1}
+    assert config.expected_accuracy == ""
+
+
+def test_lists_conditions_and_fixed_values() -> None:
+    text = """
+    [settings]
+    "training.loss" = "one-hot"
+    "training.keep" = { choices = ["best", "last"] }
+    "model.arguments.filters" = { choices = [[8, 16], [16, 32]] }
+    [[conditional]]
+    when = { "training.keep" = "best" }
+    "training.early_stopping" = { low = 1, high = 3 }
+    [[conditional]]
+    when = { "training.keep" = ["last"] }
+    "training.early_stopping" = { low = 5, high = 9 }
+    """
+    space = parse_space(tomllib.loads(text), "text")
+    chosen = {
+        "training.keep": "last",
+        "model.arguments.filters": "[16, 32]",
+        "training.early_stopping (last)": 7,
+        "training.early_stopping (best)": 2,
+    }
+    assert suggest_settings(space, Repeating(chosen)) == {
+        "training.loss": "one-hot",
+        "training.keep": "last",
+        "model.arguments.filters": [16, 32],
+        "training.early_stopping": 7,
+    }
+    assert suggest_settings(space, Repeating({**chosen, "training.keep": "best"}))["training.early_stopping"] == 2
+    check_space(space, BASE)
+
+
+def test_what_a_range_and_a_choice_hold() -> None:
+    whole = Range(8, 32, 8, log=False, whole=True)
+    assert [whole.find(value) for value in (8, 24, 25, 40, "8", True)] == [8, 24, None, None, None, None]
+    assert Range(0.0, 0.5, None, log=False, whole=False).find(0) == 0.0
+    choice = Choice((True, 1, [2]))
+    assert choice.labels == ("true", "1", "[2]")
+    assert [choice.find(value) for value in (1, True, [2], 2)] == ["1", "true", "[2]", None]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"settings": {"training.batchsize": {"choices": [1]}}}, "Did you mean 'training.batch_size'"),
+        ({"setting": {}}, "Did you mean 'settings'"),
+        ({"settings": {"training.batch_size": 64}}, "nothing may vary"),
+        ({"settings": {"training.batch_size": {"lo": 1, "high": 2}}}, "Did you mean 'low'"),
+        ({"settings": {"training.batch_size": {"low": 3, "high": 2}}}, "low = 3 is above high = 2"),
+        ({"settings": {"training.batch_size": {"low": 3}}}, "high = None is no number"),
+        ({"settings": {"training.batch_size": {"low": 3, "high": 4, "log": 1}}}, "neither true nor false"),
+        ({"settings": {"training.batch_size": {"low": 0, "high": 4, "log": True}}}, "needs low > 0"),
+        ({"settings": {"training.batch_size": {"low": 1, "high": 4, "step": 0}}}, "step = 0 is not above 0"),
+        ({"settings": {"training.batch_size": {"choices": []}}}, "no list of values"),
+        ({"settings": {"training.seed": {"low": 0, "high": 1}}, "conditional": [{}]}, "has no `when`"),
+        ({"settings": {}, "limits": {"parameter": 3}}, "Did you mean 'parameters'"),
+        ({"settings": 3}, "no table"),
+    ],
+)
+def test_a_wrong_declaration_is_explained(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=r"^text: ") as caught:
+        parse_space(values, "text")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"training.batch_size": {"low": 0, "high": 64}}, "training.batch_size = 0"),
+        ({"training.label_smoothing": {"low": 0.0, "high": 0.1}}, "needs one-hot labels"),
+        ({"optimizer.schedule": {"choices": ["cosine", "cosinus"]}}, "cosinus"),
+    ],
+)
+def test_a_value_that_makes_no_configuration_is_found_before_the_search(settings: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_space(parse_space({"settings": settings}, "text"), override(BASE, {"training.loss": "sparse"}))
+
+
+def test_a_space_that_is_not_there() -> None:
+    with pytest.raises(InputError, match="Did you mean 'default'"):
+        load_space("defalt")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_space(str(Path("nowhere.toml")))

@@ -1,0 +1,169 @@
+"""Studies: what is proposed is fixed by the seed, nobody takes what another has, and results are plain values."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from mnist_cnn.config import load_recipe
+from mnist_cnn.errors import InputError
+from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.plan import parse_objectives, parse_plan
+from mnist_cnn.tuning.results import best_config, collect, read_results
+from mnist_cnn.tuning.space import suggest_settings
+from mnist_cnn.tuning.storage import without_password
+from mnist_cnn.tuning.study import create_study, open_plan, open_study
+from tuning.small import small_plan, small_search
+
+TAKE_ALL = """
+import sys, time
+from pathlib import Path
+from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.study import open_study
+study = open_study(TuningFolder(Path(sys.argv[1])))
+print("ready", flush=True)
+sys.stdin.readline()
+while True:
+    time.sleep(0.05 - time.time() % 0.05)  # all ask at the same moment
+    number = study.ask().number
+    if number >= 40: break
+    print(number)
+"""
+
+
+def proposals(folder: TuningFolder, count: int, sessions: bool) -> list[dict[str, Any]]:
+    """Run `count` trials of a made-up objective; with `sessions`, open the study anew for each of them."""
+    plan, study = open_plan(folder), open_study(folder)
+    for _ in range(count):
+        if sessions:
+            study = open_study(folder)
+        study.optimize(
+            lambda trial: -abs(float(suggest_settings(plan.space, trial)["optimizer.learning_rate"]) - 0.004),
+            n_trials=1,
+        )
+    return [trial.params for trial in study.trials]
+
+
+def test_proposals_depend_on_the_seed_and_not_on_interruptions(tmp_path: Path) -> None:
+    first = proposals(small_search(tmp_path / "a"), 16, sessions=False)
+    assert proposals(small_search(tmp_path / "b"), 16, sessions=True) == first
+    other = proposals(small_search(tmp_path / "c", small_plan(seed=1)), 3, sessions=False)
+    assert first[0] == other[0], "the first trial is the recipe itself, as far as the space holds it"
+    assert first[1] != other[1]
+    assert len({tuple(params.items()) for params in first}) == len(first)
+
+
+def test_the_first_trial_begins_at_the_recipe(tmp_path: Path) -> None:
+    plan = small_plan({"model.arguments": {"filters": [4, 8], "dense": 12, "dropout": 0.1}})
+    folder = small_search(tmp_path, plan)
+    settings = suggest_settings(plan.space, open_study(folder).ask())
+    assert settings["model.arguments.filters"] == [4, 8]
+    assert settings["model.arguments.dense"] == 12
+    assert settings["optimizer.learning_rate"] == plan.base.optimizer.learning_rate
+
+
+def test_no_two_processes_take_the_same_waiting_trial(tmp_path: Path) -> None:
+    """Optuna's SQLite storage alone gives the same trial to several: see `storage._take_turns`."""
+    folder = small_search(tmp_path)
+    study = open_study(folder)
+    for _ in range(39):
+        study.enqueue_trial({"training.batch_size": 32})
+    command = [sys.executable, "-c", TAKE_ALL, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    takers = [subprocess.Popen(command, **pipes) for _ in range(3)]  # type: ignore[call-overload]
+    for taker in takers:
+        assert taker.stdout.readline() == "ready\n"
+    for taker in takers:
+        taker.stdin.write("\n")
+        taker.stdin.flush()
+    taken = [[int(line) for line in taker.communicate(timeout=120)[0].split()] for taker in takers]
+    assert sorted(number for numbers in taken for number in numbers) == list(range(40))
+    assert sum(bool(numbers) for numbers in taken) > 1, "they must have been at it at once"
+
+
+def test_a_plan_is_read_back(tmp_path: Path) -> None:
+    plan = small_plan(objectives=("accuracy", "latency"), pruner="hyperband", seed=7)
+    folder = small_search(tmp_path, plan)
+    assert open_plan(folder) == plan
+    values = plan.to_dict()
+    del values["seed"]
+    with pytest.raises(InputError, match="lacks 'seed'"):
+        parse_plan(values, "study.json")
+    folder.plan.write_text("{")
+    with pytest.raises(InputError, match="cannot be read"):
+        open_plan(folder)
+    with pytest.raises(InputError, match="is no search"):
+        open_study(TuningFolder(tmp_path / "nowhere"))
+
+
+def test_results_are_plain_values_with_best_and_front(tmp_path: Path) -> None:
+    plan = small_plan(objectives=("accuracy", "parameters"))
+    folder = small_search(tmp_path, plan)
+    study = open_study(folder)
+    for accuracy, parameters in [(0.9, 100.0), (0.95, 300.0), (0.95, 200.0), (0.8, 150.0)]:
+        trial = study.ask()
+        trial.set_user_attr("settings", suggest_settings(plan.space, trial))
+        study.tell(trial, [accuracy, parameters])
+    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    results = read_results(folder)
+    assert results.best is not None
+    assert results.best.number == 2
+    assert [trial.number for trial in results.front] == [0, 2]
+    assert [trial.state for trial in results.trials] == ["complete"] * 4 + ["failed"]
+    assert results == collect(study, plan, folder)
+    assert results.as_dict()["front"] == [0, 2]
+    recipe = best_config(results, plan)
+    assert recipe.optimizer.learning_rate == results.best.settings["optimizer.learning_rate"]
+    assert recipe.training.epochs == plan.base.training.epochs
+
+
+def test_nothing_is_best_before_a_trial_has_ended(tmp_path: Path) -> None:
+    folder = small_search(tmp_path)
+    results = read_results(folder)
+    assert results.best is None
+    assert [trial.state for trial in results.trials] == ["waiting"]
+    with pytest.raises(InputError, match="no trial"):
+        best_config(results, open_plan(folder))
+
+
+def test_two_studies_of_one_name(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/shared.db"
+    for machine in ("a", "b"):
+        (tmp_path / machine).mkdir()
+    create_study(small_plan(), TuningFolder(tmp_path / "a"), url)
+    with pytest.raises(InputError, match=r"there is a study 'small'.*--join"):
+        create_study(small_plan(), TuningFolder(tmp_path / "b"), url)
+
+
+def test_a_password_is_not_written_down() -> None:
+    assert without_password("postgresql://me:secret@host/db") == "postgresql://me@host/db"
+    with pytest.raises(InputError, match="is no address"):
+        without_password("somewhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("acuracy", "Did you mean 'accuracy'"), ("latency", "name accuracy first"), ("accuracy,accuracy", "each other")],
+)
+def test_wrong_objectives(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_objectives(text)
+
+
+def test_a_study_opens_where_only_optuna_is_known(tmp_path: Path) -> None:
+    """As optuna-dashboard does."""
+    folder = small_search(tmp_path)
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{folder.database}")
+    assert study.user_attrs["mnist-cnn"]["base"]["title"] == load_recipe(str(_recipe(tmp_path))).title
+
+
+def _recipe(tmp_path: Path) -> Path:
+    from mnist_cnn.config import save_config
+
+    save_config(tmp_path / "base.toml", small_plan().base)
+    return tmp_path / "base.toml"
