@@ -48,7 +48,8 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return RDBStorage(
                 url,
-                engine_kwargs={"pool_pre_ping": True, "connect_args": _connect_arguments(url)},
+                # No connection outlives its transaction: many workers share what few a server allows.
+                engine_kwargs={"poolclass": sqlalchemy.NullPool, "connect_args": _connect_arguments(url)},
                 heartbeat_interval=heartbeat,
                 grace_period=_GRACE * heartbeat,
                 heartbeat_stale_trial_callback=_retry(RETRIES),
