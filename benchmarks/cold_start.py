@@ -18,6 +18,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 GOAL = 0.35  # seconds of processor time
+_UNITS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux kilobytes
 
 
 def main() -> None:
@@ -71,7 +72,7 @@ def run_once(command: list[str]) -> tuple[float, float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}")
-    return used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / 1024
+    return used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss / _UNITS_PER_MB
 
 
 if __name__ == "__main__":

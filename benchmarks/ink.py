@@ -3,7 +3,7 @@
 The folder holds `labels.csv` with the columns `file`, `label` and `kind`, and the pictures beside it. The sheet shows
 each original beside what `mnist_cnn.ink` made of it; failures come first, their titles in red.
 
-    python benchmarks/ink.py --data DIR [--model MODEL.onnx | MODEL.keras] [--sheet sheet.png] [--at-least 0.96]
+    python benchmarks/ink.py --data DIR [--model MODEL.onnx] [--sheet sheet.png] [--at-least 0.96]
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image, ImageDraw
 
 from mnist_cnn.ink import prepare, read_image
+from mnist_cnn.recognizer import Recognizer
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 TILE = 112  # pixels of the sheet
@@ -36,8 +37,8 @@ class Reading:
     path: Path
     kind: str
     label: int
-    prepared: NDArray[np.uint8]  # [28, 28]
     digit: int
+    accepted: bool
 
     @property
     def is_right(self) -> bool:
@@ -49,7 +50,7 @@ def main() -> None:
     """Read every picture and print the shares read rightly."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with labels.csv")
-    parser.add_argument("--model", type=Path, help=".onnx or .keras; without it, the weights that ship")
+    parser.add_argument("--model", type=Path, help="an ONNX file or an exported run; default: the weights that ship")
     parser.add_argument("--sheet", type=Path, help="where to draw the contact sheet")
     parser.add_argument("--at-least", type=float, default=0.0, help="share, 0 to 1, below which the exit code is 1")
     options = parser.parse_args()
@@ -67,33 +68,28 @@ def read_all(folder: Path, model: Path | None) -> list[Reading]:
     """Prepare and classify every picture that labels.csv names."""
     with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
+    recognizer = Recognizer.load(model)
     start = time.process_time()
-    images = np.stack([prepare(folder / row["file"]).image for row in rows])  # [n, 28, 28]
+    readings = [read_one(recognizer, folder, row) for row in rows]
     print(f"{(time.process_time() - start) / len(rows) * 1000:.1f} ms of processor for each picture")
-    digits = probabilities(images, model).argmax(axis=1)
-    return [
-        Reading(folder / row["file"], row["kind"], int(row["label"]), image, int(digit))
-        for row, image, digit in zip(rows, images, digits, strict=True)
-    ]
+    return readings
 
 
-def probabilities(images: NDArray[np.uint8], model: Path | None) -> NDArray[np.float32]:
-    """Classify prepared images [n, 28, 28]; float32 [n, 10]."""
-    if model is not None and model.suffix == ".keras":
-        import keras
-
-        network = keras.saving.load_model(model, compile=False, safe_mode=True)
-        return np.asarray(network.predict(images[..., np.newaxis].astype(np.float32), verbose=0))
-    from mnist_cnn.recognizer import Recognizer
-
-    recognizer = Recognizer.load() if model is None else Recognizer.load(model)
-    return np.asarray(recognizer.predict_proba(images))
+def read_one(recognizer: Recognizer, folder: Path, row: dict[str, str]) -> Reading:
+    """Read a picture as its user would."""
+    path = folder / row["file"]
+    found = recognizer.read(path)
+    return Reading(path, row["kind"], int(row["label"]), found.digit, found.accepted)
 
 
 def print_share(kind: str, readings: list[Reading]) -> None:
-    """Print one line: how many of a kind were read rightly."""
-    right = sum(reading.is_right for reading in readings)
-    print(f"{kind:10}  {right:4} of {len(readings):4}  {right / len(readings):.1%}")
+    """Print one line: how many of a kind were read rightly, how many accepted, and how many of those rightly."""
+    right, accepted = sum(each.is_right for each in readings), [each for each in readings if each.accepted]
+    print(
+        f"{kind:10}  {right:4} of {len(readings):4} right  {right / len(readings):6.1%}   "
+        f"{len(accepted):4} accepted  {len(accepted) / len(readings):6.1%}   "
+        f"{sum(each.is_right for each in accepted):4} of these right"
+    )
 
 
 def draw(readings: list[Reading]) -> Image.Image:
@@ -105,7 +101,7 @@ def draw(readings: list[Reading]) -> Image.Image:
         left, top = place % PAIRS * 2 * TILE, place // PAIRS * (TILE + TITLE)
         title = f"{reading.label} read as {reading.digit} {reading.path.name[:24]}"
         pen.text((left, top), title, fill="white" if reading.is_right else "red")
-        for step, image in enumerate((read_image(reading.path), reading.prepared)):
+        for step, image in enumerate((read_image(reading.path), prepare(reading.path).image)):
             sheet.paste(tile(image), (left + step * TILE, top + TITLE))
     return sheet
 
