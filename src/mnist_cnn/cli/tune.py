@@ -327,7 +327,7 @@ def _show(folder: TuningFolder, results: StudyResults, interrupted: bool, termin
     if folder.storage:
         terminal.say("  its password: from ~/.pgpass, or in the address in MNIST_CNN_STORAGE")
     if folder.database.exists():
-        terminal.say(f"  look at it:   optuna-dashboard {folder.database}")
+        terminal.say(f"  look at it:   {folder.dashboard_command}")
     terminal.say(f"Report: {folder.report}")
 
 

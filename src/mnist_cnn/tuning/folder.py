@@ -37,6 +37,11 @@ class TuningFolder:
         return self.root / "study.db"
 
     @property
+    def dashboard_command(self) -> str:
+        """What shows the study in a browser; of a database file, optuna-dashboard wants the address."""
+        return f"optuna-dashboard sqlite:///{self.database}"
+
+    @property
     def clock(self) -> Path:
         """How long the search has been running on this machine, over all sessions."""
         return self.root / "clock.json"
