@@ -29,7 +29,6 @@ from mnist_cnn.config import Config, load_recipe, override
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.training.train import train
-from mnist_cnn.tuning.objective import kept_accuracy
 
 BASELINE = "batchnorm"
 
@@ -106,7 +105,9 @@ def train_once(name: str, config: Config, step: int, options: argparse.Namespace
     run.root.mkdir(parents=True, exist_ok=True)
     config = override(config, {"training.seed": config.training.seed + step})
     result = train(config, load_dataset("mnist", data_dir=options.data_dir), run)
-    return kept_accuracy(run, config, result)
+    history = run.read_json(run.history_json)
+    kept = result.best_epoch if config.training.keep == "best" else len(history)
+    return float(history[kept - 1]["val_accuracy"])
 
 
 def time_epochs(configs: list[Config], options: argparse.Namespace) -> list[list[float]]:
