@@ -141,6 +141,7 @@ def test_lists_are_one_object(verb: str, capsys: pytest.CaptureFixture[str]) -> 
         (["train", "--resume", "runs/none", "--epochs", "3"], "cannot be changed"),
         (["train", "--dataset", "digits", "--recipe", "vgg", "--set", "model.arguments.filter=3"], "'filters'"),
         (["train", "--init-from", "x.keras", "--set", "model.architecture=vgg"], "brings its own network"),
+        (["train", "--dataset", "digits", "--add", "mine"], "'mine' does not exist"),
         (["train", "--dataset", "digits", "--name", "../mine"], "a run cannot be called"),
         (["train", "--dataset", "digits", "--seed", "99999999999"], "training.seed"),
         (["trian"], "Did you mean 'train'? See"),

@@ -40,7 +40,7 @@ from mnist_cnn.errors import InputError, MissingExtraError
 from mnist_cnn.training.callbacks import DivergedError, Watch, patience_callbacks
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import training_precision
-from mnist_cnn.training.train import compile_model, fix_operation_order, prepare_data, run_epochs
+from mnist_cnn.training.train import compile_model, find_addition, fix_operation_order, prepare_data, run_epochs
 from mnist_cnn.tuning.cost import count_costs, describe_excess
 from mnist_cnn.tuning.space import Choice, Domain, Part, Space, configure, suggest_settings
 
@@ -90,7 +90,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         config = self.configuration(hp)
         if config.training.deterministic:
             fix_operation_order()
-        batches, _ = prepare_data(config, self._dataset)
+        batches, _ = prepare_data(config, self._dataset, find_addition(config, self._dataset))
         return compile_model(config, len(self._dataset.class_names), training_precision(config), batches.steps)
 
     def fit(
@@ -124,7 +124,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         if excess := describe_excess(count_costs(model), self._space.limits):
             raise keras_tuner.errors.FailedTrialError(excess)
         config = self.configuration(hp)
-        batches, held_out = prepare_data(config, self._dataset)
+        batches, held_out = prepare_data(config, self._dataset, find_addition(config, self._dataset))
         span = range(initial_epoch, _last_epoch(config, epochs))
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.optimizer.ema else []
         ours = [*averaging, Watch(Listener()), *patience_callbacks(config, has_validation=True)]

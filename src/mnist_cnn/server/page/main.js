@@ -1,0 +1,178 @@
+// The page: what is drawn goes to the server, and its answer is shown.
+
+import { Answer } from "./answer.js";
+import { Classes } from "./classes.js";
+import { askForKey } from "./key.js";
+import { listenToShortcuts } from "./keyboard.js";
+import { Newest } from "./newest.js";
+import { Notice, Toast } from "./notices.js";
+import { toBlob } from "./painting.js";
+import { listenForFiles, listenToChooser, openPicture } from "./pictures.js";
+import { BLANK, History, isBlank, ofPicture, withStroke } from "./scenes.js";
+import { getModel, predict, Trouble } from "./server.js";
+import { Surface } from "./surface.js";
+import { Teaching } from "./teaching.js";
+import { wordsOfKind, wordsOfTrouble } from "./words.js";
+
+const SETTLED = 600; // ms after the pen was lifted: a 4 or a 7 has more strokes to come
+const INVITATION = "I read along while you draw.";
+const LONGEST_WAIT = 8; // s between two tries to reach the server
+
+const $ = (selector) => document.querySelector(selector);
+const history = new History();
+const surface = new Surface($("#surface"), history.scene);
+const classes = new Classes($("#classes"));
+const answer = new Answer($("#answer"), $("#status"), classes);
+const notice = new Notice($("#notice"));
+const questions = new Newest(async (scene, signal) => predict(await toBlob(scene), signal), answered, failed);
+const board = { get scene() { return surface.scene; }, clear, restore };
+const teaching = new Teaching(board, answer, notice, new Toast($("#toast")));
+
+let model = null; // as the server describes it; null: not known yet
+let reading = null; // of what is on the surface; null: none yet
+let isSettled = true; // whether the pen rests
+let settling = 0; // timer
+let failures = 0; // one after the other
+
+// What lies on the surface
+
+function drawn() {
+  clearTimeout(settling);
+  isSettled = false;
+  refresh();
+  questions.ask(surface.scene);
+}
+
+function strokeEnded({ detail: stroke }) {
+  history.push(withStroke(history.scene, stroke));
+  surface.show(history.scene);
+  refresh();
+  questions.ask(history.scene);
+  settling = setTimeout(settle, SETTLED);
+}
+
+function settle() {
+  isSettled = true;
+  if (reading) answer.showReading(reading, isSettled);
+}
+
+async function take(file) {
+  restore(ofPicture(await openPicture(file)));
+}
+
+function restore(scene) {
+  history.push(scene);
+  turn();
+}
+
+function clear() {
+  if (isBlank(surface.scene)) return;
+  restore(BLANK);
+  answer.say("Cleared");
+}
+
+function undo() {
+  if (!surface.isDrawing) history.undo(); // else the stroke under way is what goes
+  turn();
+}
+
+function redo() {
+  history.redo();
+  turn();
+}
+
+/** Show the scene that history has come to, and ask about it. */
+function turn() {
+  clearTimeout(settling);
+  isSettled = true;
+  reading = null;
+  questions.forget();
+  surface.show(history.scene);
+  refresh();
+  if (!failures || isBlank(history.scene)) notice.hide(); // a server that is away is still away
+  if (isBlank(history.scene)) answer.showNothing(INVITATION);
+  else questions.ask(history.scene);
+}
+
+function refresh() {
+  const { scene } = surface;
+  $("#hint").hidden = !isBlank(scene);
+  $("#unseen").hidden = !scene.picture || scene.picture.bitmap !== null;
+  $("#undo").disabled = !history.canUndo && !surface.isDrawing;
+  $("#redo").disabled = !history.canRedo;
+  $("#clear").disabled = isBlank(scene);
+}
+
+// What the server says
+
+async function loadModel() {
+  try {
+    model = await getModel();
+  } catch (error) {
+    if (error.kind === "locked") unlock(loadModel);
+    return; // whatever else it is, the next question meets it too
+  }
+  const words = wordsOfKind(model.classes);
+  document.title = $("#title").textContent = words.title;
+  $("#classes-title").textContent = words.classes;
+  $("#teach").textContent = words.teach;
+  $("#teach").hidden = $("#teach-keys").hidden = !model.collecting;
+  classes.build(model.classes, model.collecting ? (label) => teaching.teach(label) : null);
+  if (reading) answer.showReading(reading, isSettled);
+}
+
+function pick(name) {
+  if (!model?.collecting || !model.classes.includes(name)) return false;
+  teaching.teach(name);
+  return true;
+}
+
+function answered(prediction) {
+  failures = 0;
+  notice.hide();
+  reading = prediction;
+  answer.showReading(reading, isSettled);
+  if (!model) loadModel();
+}
+
+function failed(error, scene) {
+  if (!(error instanceof Trouble)) throw error;
+  const words = wordsOfTrouble(error);
+  reading = null;
+  answer.showNothing();
+  switch (error.kind) {
+    case "unreachable":
+      notice.show(words, "Try now", () => questions.release());
+      return retry(scene, Math.min(LONGEST_WAIT, 2 ** failures));
+    case "busy":
+      notice.show(words);
+      return retry(scene, error.wait);
+    case "locked":
+      return notice.show(words, "Enter the key", () => unlock(() => questions.ask(scene)));
+    default:
+      return notice.show(words);
+  }
+}
+
+function retry(scene, seconds) {
+  failures += 1;
+  questions.hold(seconds);
+  questions.again(scene);
+}
+
+async function unlock(then) {
+  if (await askForKey()) then();
+}
+
+surface.addEventListener("stroke", drawn);
+surface.addEventListener("strokeend", strokeEnded);
+surface.addEventListener("pen", ({ detail: isDown }) => answer.say(isDown ? "Pen down" : "Pen up"));
+listenForFiles(take);
+listenToChooser($("#choose"), $("#file"), take);
+listenToChooser($("#photograph"), $("#camera"), take);
+listenToShortcuts({ undo, redo, clear, pick });
+for (const [id, action] of Object.entries({ undo, redo, clear })) $(`#${id}`).addEventListener("click", action);
+window.addEventListener("online", () => questions.release());
+classes.build([..."0123456789"], null); // until the server names its own
+answer.showNothing(INVITATION);
+loadModel();

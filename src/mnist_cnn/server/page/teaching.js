@@ -1,0 +1,55 @@
+// Teaching: an image and its right class are kept by the server, and may be taken back.
+
+import { toBlob } from "./painting.js";
+import { isBlank } from "./scenes.js";
+import { keep, takeBack, Trouble } from "./server.js";
+import { wordsOfRefusal } from "./words.js";
+
+export class Teaching {
+  #board; #answer; #notice; #toast;
+  #isBusy = false;
+
+  /**
+   * @param {{scene: object, clear: () => void, restore: (scene: object) => void}} board
+   * @param {import("./answer.js").Answer} answer
+   * @param {import("./notices.js").Notice} notice
+   * @param {import("./notices.js").Toast} toast
+   */
+  constructor(board, answer, notice, toast) {
+    this.#board = board;
+    this.#answer = answer;
+    this.#notice = notice;
+    this.#toast = toast;
+  }
+
+  /** Keep what is on the surface as a `label`, and clear the surface for the next one. */
+  async teach(label) {
+    const { scene } = this.#board;
+    if (isBlank(scene) || this.#isBusy) return;
+    this.#isBusy = true;
+    await this.#try("not kept", async () => {
+      const kept = await keep(await toBlob(scene), label);
+      this.#toast.show(`Kept as ${label} · ${kept.kept} so far`, this.#answer.picture, () => this.#undo(kept, scene));
+      if (this.#board.scene === scene) this.#board.clear();
+      this.#answer.say(`Kept as ${label}`);
+    });
+    this.#isBusy = false;
+  }
+
+  #undo(kept, scene) {
+    return this.#try("not taken back", async () => {
+      await takeBack(kept);
+      if (isBlank(this.#board.scene)) this.#board.restore(scene);
+      this.#answer.say("Taken back");
+    });
+  }
+
+  async #try(failure, work) {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+      this.#notice.show(wordsOfRefusal(failure, error));
+    }
+  }
+}

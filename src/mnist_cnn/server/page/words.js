@@ -1,0 +1,74 @@
+// Every sentence that depends on something.
+
+const WORTH_SAYING = 0.3; // confidence of a guess
+
+/** What the classes are, all together. */
+export function kindOf(names) {
+  if (names.every((name) => /^\d$/.test(name))) return "digit";
+  return names.every((name) => [...name].length === 1) ? "character" : "picture";
+}
+
+const OF_KIND = {
+  digit: { title: "Draw a digit", classes: "How likely each digit is", one: "digit" },
+  character: { title: "Draw a character", classes: "How likely each character is", one: "character" },
+  picture: { title: "Draw it", classes: "How likely each one is", one: "name" },
+};
+const NOT_ONE = { digit: "Not a digit", character: "Not a character", picture: "Nothing I know" };
+const SEVERAL = { digit: "More than one digit", character: "More than one character", picture: "More than one thing" };
+
+/** Give the page's title and headings for a model with these classes. */
+export function wordsOfKind(names) {
+  const { title, classes, one } = OF_KIND[kindOf(names)];
+  return { title, classes, teach: `Wrong? Click the right ${one} to teach it.` };
+}
+
+/** Probabilities are never quite 0 or 1, and are not shown so. */
+export function percent(probability) {
+  if (probability >= 0.995) return ">\u202f99\u202f%";
+  return `${Math.round(probability * 100)}\u202f%`;
+}
+
+const sureness = (probability) => percent(probability).replace(">\u202f", "More than ");
+
+/**
+ * Say what was read.
+ * @param {object} reading  As the server gives it.
+ * @param {string} kind  Of the classes.
+ * @param {boolean} isSettled  Whether the drawing rests: what is under way is not called wrong.
+ * @returns {{label: string, title: string, text: string}}
+ */
+export function wordsFor(reading, kind, isSettled) {
+  const { label, confidence, reason } = reading;
+  if (!reason) return { label, title: `${sureness(confidence)} sure`, text: "" };
+  if (reason === "blank") return { label: "–", title: "No ink", text: "I see nothing written. Try a darker pen, or closer." };
+  if (!isSettled) return { label, title: `Perhaps ${label} …`, text: "" };
+  if (reason === "several") {
+    return { label: "?", title: SEVERAL[kind], text: "One at a time, please." };
+  }
+  const text = confidence < WORTH_SAYING ? "It looks like none that I know." : `If it is one: ${label}, ${percent(confidence)} sure.`;
+  return { label: "?", title: NOT_ONE[kind], text };
+}
+
+/** Say what went wrong, and what to do. */
+export function wordsOfTrouble(trouble) {
+  switch (trouble.kind) {
+    case "unreachable":
+      return "The server does not answer. What you drew is safe; I keep trying.";
+    case "busy":
+      return `The server is busy. I ask again in ${trouble.wait} s.`;
+    case "locked":
+      return "This server asks for an API key.";
+    case "large":
+      return "This image is too large for the server. Choose a smaller one.";
+    case "unreadable":
+      return `This cannot be read as an image. Try a PNG or a JPEG. ${sentence(trouble.detail)}`;
+    default:
+      return `That did not work. ${sentence(trouble.detail)}`;
+  }
+}
+
+/** Say that something was not kept, or not taken back. */
+export const wordsOfRefusal = (what, trouble) =>
+  `This was ${what}. ${sentence(trouble.detail) || "The server does not answer."}`;
+
+const sentence = (text) => text && `The server says: ${text}`;
