@@ -2,13 +2,14 @@
 
 Two questions, both answered on validation images; the test set is not opened:
 
-- `goal`: what a search of so long finds, beside the batchnorm recipe on the same validation images; then both networks
-  are trained for a few epochs in turn, because nothing else tells their time per epoch apart on a shared machine.
-- `pruning`: the same number of trials from the same seed with and without pruning: best accuracy and processor time.
+- `goal`: what a search of so long finds, beside the batchnorm recipe. The search chose by the validation images, so
+  both are also trained with other seeds, which hold out other images; then for a few epochs in turn, because nothing
+  else tells their time per epoch apart on a shared machine.
+- `pruning`: the same number of trials from the same seeds with and without pruning: best accuracy and processor time.
 
 Finished parts in --runs-dir are not repeated and unfinished ones are resumed, so the benchmark can be interrupted.
 
-    python benchmarks/search.py goal --data-dir DIR [--time 30m] [--epochs 20] [--workers 2]
+    python benchmarks/search.py goal --data-dir DIR [--time 30m] [--epochs 20] [--workers 2] [--seeds 3]
     python benchmarks/search.py pruning --data-dir DIR [--trials 24] [--epochs 8] [--per-class 600] [--seeds 3]
 """
 
@@ -20,12 +21,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mnist_cnn.config import Config, load_recipe, override
 from mnist_cnn.datasets import load_dataset
-from mnist_cnn.history import best_epoch
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.training.train import train
 
@@ -57,32 +58,56 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--per-class", type=int, default=0, help="use only so many training images of each class")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3, help="in which the two networks' epochs are timed in turn")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="the first one")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=3,
+        help="how many: of other splits for the goal, of searches of each kind for pruning",
+    )
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
 def goal(options: argparse.Namespace) -> dict[str, Any]:
-    """Search, train the baseline where it is not there yet, and put the two side by side."""
-    found = search("goal", ["--time", options.time], options)
+    """Search, then train the baseline and what was found in turn, and put the two side by side."""
+    found = search("goal", ["--time", options.time], options, options.seed)
     best = next(trial for trial in found["trials"] if trial["number"] == found["best"])
-    baseline = train_baseline(options)
-    seconds = time_epochs([baseline_config(options), load_recipe(found["recipe"])], options)
-    rows = [
-        row(f"`{BASELINE}` recipe", baseline["accuracy"], seconds[0], baseline["parameters"]),
-        row(f"trial {best['number']}", best["values"][0], seconds[1], best["parameters"]),
-    ]
-    return {"rows": rows, "trials": len(found["trials"]), "best": best, "baseline": baseline, "seconds": seconds}
+    trial = f"trial {best['number']}"
+    configs = {BASELINE: baseline_config(options), trial: load_recipe(found["recipe"])}
+    accuracies = {BASELINE: [train_once(BASELINE, configs[BASELINE], 0, options)], trial: [best["values"][0]]}
+    for step in range(1, options.seeds + 1):
+        for name, config in configs.items():
+            accuracies[name].append(train_once(name, config, step, options))
+    seconds = time_epochs(list(configs.values()), options)
+    rows = [row(name, accuracies[name], each) for name, each in zip(configs, seconds, strict=True)]
+    return {"rows": rows, "trials": len(found["trials"]), "best": best, "accuracies": accuracies, "seconds": seconds}
 
 
-def row(name: str, accuracy: float, seconds: list[float], parameters: int) -> dict[str, str]:
+def row(name: str, accuracies: list[float], seconds: list[float]) -> dict[str, str]:
     """Give a line of the table that answers `goal`."""
+    first, *others = (100 * accuracy for accuracy in accuracies)
+    spread = f" ± {statistics.stdev(others):.2f}" if len(others) > 1 else ""
     return {
         "network": name,
-        "validation accuracy, %": f"{100 * accuracy:.2f}",
+        "the search's validation images, %": f"{first:.2f}",
+        f"{len(others)} other seeds and splits, %": f"{statistics.fmean(others):.2f}{spread}" if others else "",
         "s per epoch": f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})",
-        "parameters": f"{parameters:,}",
     }
+
+
+def train_once(name: str, config: Config, step: int, options: argparse.Namespace) -> float:
+    """Give the validation accuracy of one training, with a seed `step` from the search's; another seed, another split.
+
+    What is done is not repeated.
+    """
+    run = RunFolder(options.runs_dir / f"{name.replace(' ', '-')}-seed-{config.training.seed + step}")
+    run.root.mkdir(parents=True, exist_ok=True)
+    config = override(config, {"training.seed": config.training.seed + step})
+    result = train(config, load_dataset("mnist", data_dir=options.data_dir), run)
+    history = run.read_json(run.history_json)
+    kept = result.best_epoch if config.training.keep == "best" else len(history)
+    return float(history[kept - 1]["val_accuracy"])
 
 
 def time_epochs(configs: list[Config], options: argparse.Namespace) -> list[list[float]]:
@@ -102,30 +127,61 @@ def time_epochs(configs: list[Config], options: argparse.Namespace) -> list[list
 
 
 def pruning(options: argparse.Namespace) -> dict[str, Any]:
-    """Search with and without pruning, as many trials from the same seed."""
-    return {"rows": [pruned_row(name, options) for name in ("none", "median", "hyperband")]}
+    """Search with and without pruning, as many trials from the same seeds."""
+    names = ("none", "median", "hyperband")
+    seeds = range(options.seed, options.seed + options.seeds)
+    found: dict[str, list[Outcome]] = {name: [] for name in names}
+    for seed in seeds:  # in turn, because the machine is shared
+        for name in names:
+            found[name].append(pruned_outcome(name, seed, options))
+    plain = statistics.fmean(outcome.cpu_seconds for outcome in found["none"])
+    rows = [pruned_row(name, outcomes, plain) for name, outcomes in found.items()]
+    return {"rows": rows, "outcomes": {name: [asdict(each) for each in found[name]] for name in names}}
 
 
-def pruned_row(pruner: str, options: argparse.Namespace) -> dict[str, str]:
-    """Give a line of the table that answers `pruning`."""
-    found = search(f"pruner-{pruner}", ["--trials", str(options.trials), "--pruner", pruner], options)
-    best = next(trial for trial in found["trials"] if trial["number"] == found["best"])
-    epochs = sum(len(trial["accuracies"]) for trial in found["trials"])
-    seconds = sum(trial["cpu_seconds"] or 0 for trial in found["trials"])
+@dataclass(frozen=True)
+class Outcome:
+    """What a search came to."""
+
+    trials: int
+    complete: int  # trials that were trained to the end
+    epochs: int  # of all trials
+    cpu_seconds: float  # in training
+    accuracy: float  # the best one's, on the validation images
+
+
+def pruned_outcome(pruner: str, seed: int, options: argparse.Namespace) -> Outcome:
+    """Search once."""
+    limits = ["--trials", str(options.trials), "--pruner", pruner]
+    found = search(f"pruner-{pruner}-seed{seed}", limits, options, seed)
+    trials = found["trials"]
+    return Outcome(
+        trials=len(trials),
+        complete=sum(trial["state"] == "complete" for trial in trials),
+        epochs=sum(len(trial["accuracies"]) for trial in trials),
+        cpu_seconds=sum(trial["cpu_seconds"] or 0 for trial in trials),
+        accuracy=max(trial["values"][0] for trial in trials if trial["state"] == "complete"),
+    )
+
+
+def pruned_row(pruner: str, outcomes: list[Outcome], plain: float) -> dict[str, str]:
+    """Give a line of the table that answers `pruning`; `plain` is the processor time without, in seconds."""
+    seconds = statistics.fmean(outcome.cpu_seconds for outcome in outcomes)
     return {
         "pruner": pruner,
-        "trials": str(len(found["trials"])),
-        "trained to the end": str(sum(trial["state"] == "complete" for trial in found["trials"])),
-        "epochs": str(epochs),
-        "processor time, s": f"{seconds:.0f}",
-        "best validation accuracy, %": f"{100 * best['values'][0]:.2f}",
+        "trials": " ".join(str(outcome.trials) for outcome in outcomes),
+        "trained to the end": " ".join(str(outcome.complete) for outcome in outcomes),
+        "epochs": " ".join(str(outcome.epochs) for outcome in outcomes),
+        "processor time, s": f"{seconds:.0f} ({seconds / plain:.2f} ×)",
+        "best validation accuracy per seed, %": " ".join(f"{100 * outcome.accuracy:.2f}" for outcome in outcomes),
+        "mean, %": f"{100 * statistics.fmean(outcome.accuracy for outcome in outcomes):.2f}",
     }
 
 
-def search(name: str, limits: list[str], options: argparse.Namespace) -> dict[str, Any]:
+def search(name: str, limits: list[str], options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Run `mnist-cnn tune`, or go on with it, and give its JSON record."""
     folder = options.runs_dir / f"{name}-001"
-    begin = ["--name", name, "--runs-dir", str(options.runs_dir), "--dataset", "mnist", "--seed", str(options.seed)]
+    begin = ["--name", name, "--runs-dir", str(options.runs_dir), "--dataset", "mnist", "--seed", str(seed)]
     begin += ["--epochs", str(options.epochs), "--set", f"data.per_class={options.per_class}", *limits]
     begin += ["--data-dir", str(options.data_dir)] if options.data_dir else []
     words = ["--resume", str(folder)] if (folder / "study.json").exists() else begin
@@ -138,21 +194,6 @@ def search(name: str, limits: list[str], options: argparse.Namespace) -> dict[st
 def baseline_config(options: argparse.Namespace) -> Config:
     """Give the baseline recipe on the data that the searches use."""
     return override(load_recipe(BASELINE), {"data.dataset": "mnist", "data.per_class": options.per_class})
-
-
-def train_baseline(options: argparse.Namespace) -> dict[str, Any]:
-    """Train the baseline recipe as it is, on the same training and validation images, and give its results."""
-    run = RunFolder(options.runs_dir / BASELINE)
-    run.root.mkdir(parents=True, exist_ok=True)
-    config = baseline_config(options)
-    result = train(config, load_dataset("mnist", data_dir=options.data_dir), run)
-    history = run.read_json(run.history_json)
-    best = best_epoch(history, config.training.monitor)
-    return {
-        "accuracy": history[best - 1]["val_accuracy"],
-        "parameters": result.model.count_params(),
-        "epochs": len(history),
-    }
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def build_model(
     Raises:
         InputError: An unknown architecture or argument, an argument that makes no network, or fewer than 2 classes.
     """
-    function = _find_architecture(architecture, arguments)
+    function = find_architecture(architecture, arguments)
     if classes < 2:
         raise InputError(f"a network for {classes} classes has nothing to tell apart. Give data of 2 classes or more.")
     keras.utils.clear_session(free_memory=False)
@@ -210,7 +210,12 @@ def build_model(
         keras.config.set_dtype_policy(policy)
 
 
-def _find_architecture(architecture: str, arguments: Mapping[str, Any]) -> Callable[..., keras.Model]:
+def find_architecture(architecture: str, arguments: Mapping[str, Any]) -> Callable[..., keras.Model]:
+    """Give the function of an architecture, having seen that it takes these arguments by their names.
+
+    Raises:
+        InputError: An unknown architecture or argument.
+    """
     if architecture not in ARCHITECTURES:
         raise InputError(f"there is no architecture {architecture!r}. {suggest(architecture, ARCHITECTURES)}")
     function = ARCHITECTURES[architecture]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -13,11 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
+from rich.console import Console
 
 from cli.test_cli import call, run_command
-from mnist_cnn.cli.tune import parse_duration
+from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.cli.trials import TrialsView
+from mnist_cnn.cli.tune import parse_duration, settle_limits
 from mnist_cnn.config import load_recipe
 from mnist_cnn.errors import InputError
+from mnist_cnn.training.callbacks import DivergedError
+from mnist_cnn.tuning.bounds import Limits, save_limits
+from mnist_cnn.tuning.results import read_results
+from mnist_cnn.tuning.study import open_study
+from tuning.small import small_search
 
 SPACE = """
 [settings]
@@ -122,6 +133,58 @@ def test_time_bounds_the_search_within_a_trial(folder: Path) -> None:
     assert record["recipe"] is None
     assert "No trial has come to its end" in done.stderr
 
+    over = run_command("tune", "--resume", "runs/tuning-001", "--json", folder=folder)
+    assert "is up; give it more with --time" in over.stderr
+    assert json.loads(over.stdout)["trials"] == record["trials"]
+
+    longer = run_command("tune", "--resume", "runs/tuning-001", "--time", "12s", "--json", folder=folder)
+    assert longer.returncode == 0, longer.stderr
+    assert "for at most 0.2 minutes" in longer.stderr
+    assert len(json.loads(longer.stdout)["trials"][0]["accuracies"]) > len(record["trials"][0]["accuracies"])
+
+
+def test_a_session_s_limits_add_to_those_before(tmp_path: Path) -> None:
+    folder = small_search(tmp_path)
+    folder.save_seconds(1000)
+    save_limits(folder, Limits(trials=9, seconds=1800, workers=2))
+    assert settle_limits(folder, None, math.inf, None) == Limits(9, 1800, 2), "as before"
+    assert settle_limits(folder, None, 60, None) == Limits(math.inf, 1060, 2)
+    assert settle_limits(folder, 12, math.inf, 1) == Limits(12, math.inf, 1)
+
+
+def test_a_confirmation_that_fails_takes_nothing_from_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    folder = small_search(tmp_path)
+    study = open_study(folder)
+    study.tell(study.ask(), 0.9)
+
+    def fail(*words: Any) -> None:
+        raise DivergedError("the loss became nan")
+
+    monkeypatch.setattr("mnist_cnn.tuning.search.search", lambda folder, *words, **options: read_results(folder))
+    monkeypatch.setattr("mnist_cnn.tuning.report.write_report", lambda *words: None)
+    monkeypatch.setattr("mnist_cnn.cli.confirmation.confirm_best", fail)
+    code, out, error = call(capsys, "tune", "--resume", str(tmp_path), "--confirm", "1", "--json")
+    assert code == 1
+    assert json.loads(out)["best"] == 0
+    assert "NOTE: The best trial is not confirmed: the loss became nan" in error
+
+
+def test_the_live_table_shows_what_a_trial_says_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = small_search(tmp_path)
+    study = open_study(folder)
+    trial = study.ask()
+    trial.set_user_attr("reason", "[/x] of [1, 2]")
+    study.tell(trial, state=TrialState.FAIL)
+    terminal = Terminal(json_only=False)
+    terminal.console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    with TrialsView(terminal, Limits(seconds=1800)) as view:
+        view.show(read_results(folder))
+    shown = terminal.console.file.getvalue()  # type: ignore[attr-defined]
+    assert "[/x] of [1, 2]" in shown
+    assert "0:00 of 30:00" in shown
+
 
 @pytest.mark.parametrize(
     ("words", "message"),
@@ -133,6 +196,13 @@ def test_time_bounds_the_search_within_a_trial(folder: Path) -> None:
         (["--resume", "nowhere", "--epochs", "3"], "training.epochs cannot be changed"),
         (["--join", "study"], "--storage"),
         (["--dataset", "digits", "--storage", "nonsense"], "is no address"),
+        (["--resume", "nowhere", "--pruner", "none"], "--pruner cannot be changed"),
+        (["--resume", "nowhere", "--data-dir", "here"], "--data-dir cannot be changed"),
+        (["--resume", "nowhere", "--join", "study"], "--join cannot be changed"),
+        (["--join", "study", "--seed", "0"], "--seed cannot be changed"),
+        (["--join", "study", "--name", "other"], "--name cannot be changed"),
+        (["--objective", "accuracy,latency", "--pruner", "median"], "judges trials by one objective"),
+        (["--dataset", "digits", "--recipe", "batchnorm", "--confirm", "1"], "holds no images out"),
         (["--dataset", "digits", "--set", "data.validation=0.0"], "leaves nothing to choose by"),
     ],
 )
@@ -144,6 +214,17 @@ def test_mistakes_cost_nothing_and_are_explained(
     assert code == 2
     assert message in " ".join(error.split())
     assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_search_in_a_file_is_not_looked_for_on_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    small_search(tmp_path)
+    monkeypatch.setenv("MNIST_CNN_STORAGE", "postgresql://me:s3cret@host/db")
+    code, _, error = call(capsys, "tune", "--resume", str(tmp_path))
+    assert code == 2
+    assert "unset MNIST_CNN_STORAGE" in error
+    assert "s3cret" not in error
 
 
 def test_durations() -> None:

@@ -15,7 +15,13 @@ from mnist_cnn.datasets import Dataset, ResolvedDataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation import read_predictions
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.tuning.confirmation import confirmed_before, found_epochs, read_confirmation, retrainings
+from mnist_cnn.tuning.confirmation import (
+    check_confirmable,
+    confirmed_before,
+    found_epochs,
+    read_confirmation,
+    retrainings,
+)
 from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.report import write_report
@@ -57,6 +63,7 @@ def add_trial(folder: TuningFolder, accuracies: list[float]) -> None:
     trial = study.ask()
     trial.set_user_attr("settings", suggest_settings(plan.space, trial))
     trial.set_user_attr("accuracies", accuracies)
+    trial.set_user_attr("kept_epoch", accuracies.index(max(accuracies)) + 1)
     study.tell(trial, max(accuracies))
 
 
@@ -151,7 +158,7 @@ def test_nothing_is_confirmed_before_a_trial_has_ended(tmp_path: Path) -> None:
     ("settings", "epochs"),
     [
         ({}, 2),
-        ({"training.keep": "last"}, 3),
+        ({"training.monitor": "accuracy"}, 2),
         ({"optimizer.schedule": "cosine"}, 8),
         ({"optimizer.schedule": "one-cycle", "training.keep": "last"}, 8),
     ],
@@ -160,6 +167,29 @@ def test_epochs_as_found(settings: dict[str, object], epochs: int, folder: Tunin
     add_trial(folder, [0.7, 0.9, 0.8])  # ended early, of eight
     trial = read_results(folder).trials[-1]
     assert found_epochs(tiny_config({"training.epochs": 8, **settings}), trial) == epochs
+
+
+def test_epochs_are_those_that_the_trial_kept_and_not_guessed_from_its_accuracies(folder: TuningFolder) -> None:
+    trial, config = read_results(folder).trials[0], tiny_config({"training.epochs": 8})
+    assert found_epochs(config, dataclasses.replace(trial, accuracies=(0.6, 0.6), kept_epoch=2)) == 2, "lowest loss"
+    assert found_epochs(config, dataclasses.replace(trial, accuracies=(), kept_epoch=2)) == 2, "its worker died"
+    with pytest.raises(InputError, match="Begin a new search"):
+        found_epochs(config, dataclasses.replace(trial, kept_epoch=None))
+
+
+def test_a_rate_that_follows_held_out_images_is_not_confirmed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = small_plan({"training.reduce_on_plateau": 2}, data_checksum=digits().checksum())
+    folder, data = small_search(tmp_path, plan), few_digits()
+    add_trial(folder, [0.6])
+    with pytest.raises(InputError, match=r"--set training\.reduce_on_plateau=0"):
+        confirm(folder, read_results(folder), data, 1)
+    assert data.asked == []
+    check_confirmable(override(plan.base, {"training.reduce_on_plateau": 0}))
+    code, _, error = call(capsys, "tune", "--resume", str(folder.root), "--trials", "2", "--confirm", "1")
+    assert (code, "reduce_on_plateau" in error) == (2, True)
+    assert len(read_results(folder).trials) == 1, "refused before the search, not after it"
 
 
 def test_promises_and_seeds_of_what_is_trained(folder: TuningFolder) -> None:
@@ -185,5 +215,5 @@ def test_a_finished_search_is_confirmed_from_the_command_line(
     assert record["report"] == str(folder.report)
     assert record["confirmation"]["images"] == 359
     assert record["confirmation"]["difference"]["deviation"] is None
-    assert "with 1 seed" in error
+    assert "One seed cannot tell" in error
     assert "On the test set" in folder.report.read_text()

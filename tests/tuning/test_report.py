@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from evaluation.test_report import Page
 from mnist_cnn import figures
+from mnist_cnn.config import load_recipe
 from mnist_cnn.figures.tuning import name_setting, pareto_front
+from mnist_cnn.metrics import Interval, PairedTest
 from mnist_cnn.tuning import narrative
 from mnist_cnn.tuning.confirmation import Confirmation, Pair
 from mnist_cnn.tuning.folder import TuningFolder
-from mnist_cnn.tuning.importance import importances
+from mnist_cnn.tuning.importance import FEWEST, importances
 from mnist_cnn.tuning.report import draw, write_report
-from mnist_cnn.tuning.results import read_results
+from mnist_cnn.tuning.results import best_config, read_results
 from mnist_cnn.tuning.space import suggest_settings
 from mnist_cnn.tuning.study import open_plan, open_study
 from tuning.small import small_plan, small_search
@@ -51,6 +56,7 @@ def searched(root: Path, ends: str, **fields: Any) -> TuningFolder:
         if letter in "cp":
             trial.set_user_attr("accuracies", [accuracy - 0.1, accuracy] if letter == "c" else [accuracy - 0.1])
         if letter == "c":
+            trial.set_user_attr("kept_epoch", 2)
             study.tell(trial, [accuracy, 1000.0 + trial.number][: len(plan.objectives)])
         elif letter in "pt":
             trial.set_user_attr("reason", "others did better" if letter == "p" else "21,000 parameters are over")
@@ -73,7 +79,7 @@ def test_the_page_holds_everything_and_fetches_nothing(tmp_path: Path) -> None:
     assert best is not None
     assert f"It is trial {best.number}" in page.text
     assert f"learning_rate = {best.settings['optimizer.learning_rate']}" in page.text
-    for words in ("15 trials", "2 pruned", "2 failed", "12 min 34 s", REASON, "21,000 parameters are over",
+    for words in ("14 trials", "1 pruned", "2 failed", "too large", "12 min 34 s", REASON, "21,000 parameters are over",
                   "Two kinds of rates", "20,000 parameters", "optimizer.warmup (cosine)", "optuna-dashboard",
                   "others did better", "chosen because it came out first", "add --confirm 3"):  # fmt: skip
         assert words in page.text, words
@@ -101,15 +107,51 @@ def test_several_objectives_have_their_front_in_the_page(tmp_path: Path) -> None
     page = Page(write_report(folder).read_text())
     assert "latency (ms an image)" in page.text
     for trial in read_results(folder).front:
-        assert f"trials/{trial.run.name}/config.toml" in page.text
+        assert f"front/{trial.number:04d}.toml" in page.text
+        assert load_recipe(str(folder.front(trial.number))) == best_config(
+            read_results(folder), open_plan(folder), trial
+        )
+    assert "Latencies of different machines do not compare" in page.text
+
+
+def test_recipes_that_are_no_more_on_the_front_are_gone(tmp_path: Path) -> None:
+    folder = searched(tmp_path, "cc", objectives=("accuracy", "parameters"))
+    write_report(folder)
+    first = {path.name for path in folder.front(0).parent.iterdir()}
+    assert first == {f"{trial.number:04d}.toml" for trial in read_results(folder).front}
+    study = open_study(folder)
+    trial = study.ask()
+    trial.set_user_attr("settings", suggest_settings(open_plan(folder).space, trial))
+    trial.set_user_attr("kept_epoch", 1)
+    study.tell(trial, [0.99, 1.0])
+    write_report(folder)
+    assert [path.name for path in folder.front(0).parent.iterdir()] == ["0002.toml"], "better and smaller than all"
 
 
 def test_importance_finds_the_setting_that_decides(tmp_path: Path) -> None:
     folder = searched(tmp_path, "c" * 24)
-    shares = importances(open_study(folder))
-    assert next(iter(shares)) == "optimizer.learning_rate"
-    assert sum(shares.values()) == pytest.approx(1)
-    assert "optimizer.warmup" not in shares, "not every trial has it"
+    found = importances(open_study(folder))
+    rate, *others = found.values()
+    assert next(iter(found)) == "optimizer.learning_rate"
+    assert rate.share > rate.chance
+    assert [each.share for each in others] == sorted((each.share for each in others), reverse=True)
+    everywhere = [each.share for name, each in found.items() if name != "optimizer.warmup"]
+    assert 0.5 < sum(everywhere) <= 1, "what settings do together is not in it"
+    warm = [trial for trial in read_results(folder).complete if "optimizer.warmup" in trial.choices]
+    assert ("optimizer.warmup" in found) == (FEWEST <= len(warm) < 24), "judged among the trials that have it"
+
+
+def test_of_accuracies_by_chance_hardly_a_setting_stands_out(tmp_path: Path) -> None:
+    folder = small_search(tmp_path, small_plan(space=SPACE))
+    study, plan = open_study(folder), open_plan(folder)
+    random = np.random.default_rng(1)
+    for _ in range(12):
+        trial = study.ask()
+        suggest_settings(plan.space, trial)
+        study.tell(trial, float(random.uniform(0.9, 0.99)))
+    found = importances(study)
+    assert len(found) >= 3
+    assert sum(each.share > each.chance for each in found.values()) <= 1
 
 
 def test_importance_is_not_made_up(tmp_path: Path) -> None:
@@ -152,22 +194,67 @@ def test_names_of_settings() -> None:
 
 
 def test_importance_picture_holds_the_largest_shares() -> None:
-    figure = figures.setting_importance({f"a.s{index}": index / 100 for index in range(20)})
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][:2] == ["s19", "s18"]
+    shares = {f"a.s{index}": index / 100 for index in range(20)}
+    axes = figures.setting_importance(shares, dict.fromkeys(shares, 0.185)).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["s19", "s18"]
+    assert [text.get_text() for text in axes.texts][:2] == ["19 %", "18 %"]
+    bars: Any = axes.containers[1]
+    colours = [bar.get_facecolor() for bar in bars]
+    assert colours[0] != colours[1] == colours[2], "only the first is more than chance"
 
 
-def test_a_confirmation_in_words() -> None:
-    from mnist_cnn.metrics import Interval, PairedTest
+@dataclasses.dataclass
+class Drawn:
+    """A trial for pictures."""
 
-    def pair(seed: int, recipe: float, found: float, p_value: float) -> Pair:
-        difference = Interval(found - recipe, 0, 0)
-        return Pair(seed, recipe, found, PairedTest(1000, 1, 2, p_value, difference))
+    number: int
+    accuracy: float
+    accuracies: tuple[float, ...] = ()
+    state: str = "complete"
+    choices: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    one = Confirmation(7, 1000, (3, 4), (pair(1, 0.98, 0.99, 0.2),))
-    words = narrative.confirmation_verdict(one)
+
+def test_the_front_is_found_before_it_is_cut_off_at_the_edge_of_the_picture() -> None:
+    trials = [Drawn(0, 0.3), Drawn(1, 0.5), Drawn(2, 0.4), Drawn(3, 0.995)]  # the first three are far below the edge
+    axes = figures.accuracy_against_cost(trials, {"ms": {0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}}, best=3).axes[0]
+    lines: Any = axes.lines
+    marked = {line.get_label(): list(line.get_xdata()) for line in lines}
+    assert marked["Pareto front"] == [1, 2, 4]
+    assert marked["worse than shown"] == [3]
+    assert min(min(line.get_ydata(), default=100) for line in lines) >= axes.get_ylim()[0]
+
+
+def test_curves_that_were_higher_than_they_ended_are_shown_whole() -> None:
+    trials = [Drawn(0, 0.98, (0.9, 0.995, 0.98)), Drawn(1, 0.99, (0.8, 0.99))]
+    assert figures.trial_curves(trials, best=1).axes[0].get_ylim()[1] > 99.5
+
+
+def confirmed(*gains: float) -> Confirmation:
+    pairs = [
+        Pair(seed, 0.98, 0.98 + gain, PairedTest(1000, 1, 2, 0.01, Interval(gain, 0, 0)))
+        for seed, gain in enumerate(gains, 1)
+    ]
+    return Confirmation(7, 1000, (3, 4), tuple(pairs))
+
+
+def test_one_seed_tells_nothing_of_training() -> None:
+    words = narrative.confirmation_verdict(confirmed(0.01))
     assert "with 1 seed, the settings of trial 7 read 99.00\u202f% of the 1,000 test images right" in words
-    assert "With no seed is the difference more than chance" in words
-    three = Confirmation(7, 1000, (3, 4), (*one.pairs, pair(2, 0.98, 0.99, 0.01), pair(3, 0.99, 0.97, 0.01)))
-    words = narrative.confirmation_verdict(three)
-    assert "+0.00 ± 1.73 percentage points" in words
-    assert "1 in favour of the trial and 1 in favour of the recipe" in words
+    assert "One seed cannot tell" in words, "however small the p-value of its pair of networks is"
+    assert confirmed(0.01).as_dict()["interval"] is None
+
+
+@pytest.mark.parametrize(
+    ("gains", "words"),
+    [
+        ((0.010, 0.011, 0.012), "are better than the recipe's"),
+        ((-0.010, -0.011, -0.012), "are worse than the recipe's"),
+        ((0.01, 0.01, -0.02), "not more than the luck of training explains"),
+        ((0.001, 0.020), "not more than the luck of training explains"),
+    ],
+)
+def test_several_seeds_are_judged_by_their_mean(gains: tuple[float, ...], words: str) -> None:
+    assert words in narrative.confirmation_verdict(confirmed(*gains))
+    interval = confirmed(*gains).interval
+    known = stats.ttest_1samp(gains, 0).confidence_interval(0.95)
+    assert interval == pytest.approx((known.low, known.high))

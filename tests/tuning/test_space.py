@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from mnist_cnn.config import load_recipe, override, recipe_names
 from mnist_cnn.errors import InputError
 from mnist_cnn.models import build_model
-from mnist_cnn.tuning.declaration import check_space, load_space, parse_space, space_names
+from mnist_cnn.tuning.declaration import check_space, corner_configs, load_space, parse_space, space_names
 from mnist_cnn.tuning.space import Choice, Range, configure, starting_point, suggest_settings
 
 BASE = load_recipe("quick")
+KEEP = {"training.keep": {"choices": ["best", "last"]}}
 
 
 class Drawing:
@@ -150,9 +151,37 @@ def test_what_a_range_and_a_choice_hold() -> None:
         ({"settings": {"training.batch_size": {"low": 0, "high": 4, "log": True}}}, "needs low > 0"),
         ({"settings": {"training.batch_size": {"low": 1, "high": 4, "step": 0}}}, "step = 0 is not above 0"),
         ({"settings": {"training.batch_size": {"choices": []}}}, "no list of values"),
-        ({"settings": {"training.seed": {"low": 0, "high": 1}}, "conditional": [{}]}, "has no `when`"),
         ({"settings": {}, "limits": {"parameter": 3}}, "Did you mean 'parameters'"),
+        ({"settings": {}, "limits": {"parameters": "many"}}, "parameters = 'many' is no whole number above 0"),
+        ({"settings": {}, "limits": {"multiply_adds": True}}, "no whole number"),
         ({"settings": 3}, "no table"),
+        ({"settings": KEEP, "conditional": {"when": {"training.keep": "last"}}}, "Write [[conditional]]"),
+        ({"settings": KEEP, "conditional": [{}]}, "has no table `when`"),
+        ({"settings": KEEP, "conditional": [{"when": "x"}]}, "has no table `when`"),
+        ({"settings": KEEP, "conditional": [{"when": {"training.keep": "bset"}}]}, "never 'bset'. Did you mean 'best'"),
+        ({"settings": KEEP, "conditional": [{"when": {"training.kept": "last"}}]}, "Did you mean 'training.keep'"),
+        (
+            {
+                "settings": {"training.batch_size": {"low": 8, "high": 16}},
+                "conditional": [{"when": {"training.batch_size": 17}}],
+            },
+            "training.batch_size is never 17. Name a value",
+        ),
+        ({"settings": KEEP, "conditional": [{"when": {"optimizer.name": "adam"}}]}, "not drawn before"),
+        (
+            {
+                "settings": {**KEEP, "training.monitor": {"choices": ["loss", "accuracy"]}},
+                "conditional": [
+                    {"when": {"training.keep": "best"}, "optimizer.schedule": {"choices": ["constant", "cosine"]}},
+                    {"when": {"optimizer.schedule": "cosine", "training.keep": "last"}, "optimizer.warmup": 0.1},
+                ],
+            },
+            "never holds",
+        ),
+        ({"settings": {**KEEP, "training.seed": 3}}, "training.seed decides how trials are judged"),
+        ({"settings": {"training.epochs": {"low": 1, "high": 9}}}, "Use --set training.epochs"),
+        ({"settings": {"data.validation": {"low": 0.1, "high": 0.2}}}, "decides how trials are judged"),
+        ({"settings": KEEP, "conditional": [{"when": {"training.keep": "last"}, "data.per_class": 9}]}, "are judged"),
     ],
 )
 def test_a_wrong_declaration_is_explained(values: dict[str, Any], message: str) -> None:
@@ -160,6 +189,38 @@ def test_a_wrong_declaration_is_explained(values: dict[str, Any], message: str) 
         parse_space(values, "text")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_conditions_on_conditional_settings_are_tried_out() -> None:
+    text = """
+    [settings]
+    "training.reduce_on_plateau" = 0
+    "training.keep" = { choices = ["best", "last"] }
+    [[conditional]]
+    when = { "training.keep" = "last" }
+    "optimizer.schedule" = { choices = ["constant", "cosine"] }
+    [[conditional]]
+    when = { "optimizer.schedule" = "cosine", "training.keep" = ["best", "last"], "training.reduce_on_plateau" = 0 }
+    "optimizer.warmup" = { low = 0.0, high = 0.5 }
+    """
+    corners = corner_configs(parse_space(tomllib.loads(text), "text"), BASE)
+    assert [(each.optimizer.schedule, each.optimizer.warmup) for each in corners[-2:]] == [
+        ("cosine", 0),
+        ("cosine", 0.5),
+    ]
+    with pytest.raises(InputError, match=r"optimizer\.warmup = 7"):
+        check_space(parse_space(tomllib.loads(text.replace("0.5", "7.0")), "text"), BASE)
+
+
+def test_what_a_setting_can_be() -> None:
+    part = parse_space(
+        {"settings": {"model.arguments.filters": [8, {"low": 16, "high": 32, "step": 8}], **KEEP}}, "text"
+    ).parts[0]
+    filters, keep = part.settings
+    values = ([8, 24], [8, 25], [9, 24], [8], 8, "8")
+    assert [filters.can_be(value) for value in values] == [True, False, False, False, False, False]
+    assert (keep.can_be("last"), keep.can_be("first")) == (True, False)
+    assert filters.find([9, 24]) == {"model.arguments.filters[1]": 24}
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,12 @@ import pytest
 
 from mnist_cnn.config import load_recipe
 from mnist_cnn.errors import InputError
-from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.bounds import Limits, read_limits, save_limits
+from mnist_cnn.tuning.folder import TuningFolder, lead
+from mnist_cnn.tuning.handover import REASON
 from mnist_cnn.tuning.plan import parse_objectives, parse_plan
 from mnist_cnn.tuning.results import best_config, collect, read_results
+from mnist_cnn.tuning.search import search
 from mnist_cnn.tuning.space import suggest_settings
 from mnist_cnn.tuning.storage import without_password
 from mnist_cnn.tuning.study import create_study, open_plan, open_study
@@ -109,7 +112,9 @@ def test_results_are_plain_values_with_best_and_front(tmp_path: Path) -> None:
         trial = study.ask()
         trial.set_user_attr("settings", suggest_settings(plan.space, trial))
         study.tell(trial, [accuracy, parameters])
-    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    broken = study.ask()
+    broken.set_user_attr(REASON, "no such layer")
+    study.tell(broken, state=optuna.trial.TrialState.FAIL)
     results = read_results(folder)
     assert results.best is not None
     assert results.best.number == 2
@@ -131,19 +136,58 @@ def test_nothing_is_best_before_a_trial_has_ended(tmp_path: Path) -> None:
         best_config(results, open_plan(folder))
 
 
-def test_two_studies_of_one_name(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/shared.db"
-    for machine in ("a", "b"):
-        (tmp_path / machine).mkdir()
-    create_study(small_plan(), TuningFolder(tmp_path / "a"), url)
-    with pytest.raises(InputError, match=r"there is a study 'small'.*--join"):
-        create_study(small_plan(), TuningFolder(tmp_path / "b"), url)
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("postgresql://me:s3cret@host/db", "postgresql://me@host/db"),
+        ("postgresql+psycopg://me:s3cret%40@host:5433/db", "postgresql+psycopg://me@host:5433/db"),
+        ("postgresql://me@host/db?password=s3cret&sslpassword=s3cret", "postgresql://me@host/db"),
+        ("postgresql:///db?host=/run/postgresql", "postgresql:///db?host=%2Frun%2Fpostgresql"),
+    ],
+)
+def test_a_password_is_not_written_down(url: str, written: str) -> None:
+    assert without_password(url) == written
 
 
-def test_a_password_is_not_written_down() -> None:
-    assert without_password("postgresql://me:secret@host/db") == "postgresql://me@host/db"
-    with pytest.raises(InputError, match="is no address"):
-        without_password("somewhere")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "somewhere",
+        "postgresql//me:s3cret@host/db",
+        "postgresql://me:x@s3cret@host/db",  # read as the host `s3cret@host`
+        "postgresql://me:s3cret@host:port/db",
+        "postgresql://me:s3cret/db",
+        "mysql://me:s3cret@host/db",
+        "sqlite:///s3cret.db",
+    ],
+)
+def test_what_is_no_address_is_refused_without_being_repeated(url: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no address of a PostgreSQL server") as caught:
+        create_study(small_plan(), TuningFolder(tmp_path), url)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__context__ is None, "which would repeat it in a traceback"
+
+
+def test_a_moved_search_stays_itself(tmp_path: Path) -> None:
+    first, second = small_search(tmp_path / "first"), small_search(tmp_path / "second")
+    place = first.place
+    assert place != second.place
+    assert TuningFolder(first.root.rename(tmp_path / "a search")).place == place
+
+
+def test_how_to_go_on(tmp_path: Path) -> None:
+    folder = small_search(tmp_path)
+    assert folder.resume_command == f"mnist-cnn tune --resume {tmp_path}"
+    folder.plan.write_text('{"storage": "postgresql://me@host/db"}')
+    assert folder.resume_command.endswith(" --storage postgresql://me@host/db")
+
+
+def test_a_search_that_another_process_leads_keeps_its_limits(tmp_path: Path) -> None:
+    folder = small_search(tmp_path)
+    save_limits(folder, Limits(trials=7, workers=2))
+    with lead(folder), pytest.raises(InputError, match="another process is searching"):
+        search(folder, Limits(seconds=1))
+    assert read_limits(folder) == Limits(trials=7, workers=2)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -12,15 +13,21 @@ import time
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
+from optuna.study import Study, _optimize
+from optuna.trial import TrialState
+from sqlalchemy.exc import OperationalError
 
 from mnist_cnn.datasets import Dataset, ResolvedDataset, load_dataset
 from mnist_cnn.errors import InputError, MnistCnnError
-from mnist_cnn.tuning import worker
+from mnist_cnn.runs import RunFolder, lock_run
+from mnist_cnn.tuning import bounds, objective, worker
 from mnist_cnn.tuning.bounds import Bounds, write_environment
-from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.folder import TuningFolder, is_at_work
+from mnist_cnn.tuning.handover import BEGUN, FOLDER, PAUSED, PLACE, RETRIES, hand_back_abandoned
 from mnist_cnn.tuning.results import StudyResults, TrialResult, read_results
-from mnist_cnn.tuning.storage import RETRIES, hand_back_abandoned
 from mnist_cnn.tuning.study import open_study
 from tuning.small import SPACE, small_plan, small_search, worker_command
 
@@ -29,8 +36,8 @@ def digits() -> Dataset:
     return load_dataset("digits")
 
 
-def start_worker(folder: TuningFolder, bounds: Bounds) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **write_environment(bounds, "")}
+def start_worker(folder: TuningFolder, until: Bounds) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **write_environment(until, "")}
     return subprocess.Popen(worker_command(folder), env=environment, stderr=subprocess.DEVNULL)
 
 
@@ -52,8 +59,9 @@ def test_trials_train_and_resuming_goes_on_with_the_next(tmp_path: Path) -> None
     results = read_results(folder)
     assert [trial.state for trial in results.trials] == ["complete", "complete"]
     for trial in results.trials:
-        assert trial.values == trial.accuracies[-1:] or max(trial.accuracies) == trial.values[0]
         assert len(trial.accuracies) == 2
+        assert trial.kept_epoch is not None
+        assert trial.values[0] == trial.accuracies[trial.kept_epoch - 1] == max(trial.accuracies)
         assert 0.05 < trial.values[0] <= 1
         assert trial.parameters
         assert trial.multiply_adds
@@ -96,27 +104,63 @@ def test_failing_trials_are_recorded_and_the_search_goes_on(tmp_path: Path) -> N
     diverged, unbuildable, fine = read_results(folder).trials[1:]
     assert diverged.state == unbuildable.state == "failed"
     assert "the loss became" in diverged.reason or "infinite" in diverged.reason
+    assert "keras" not in diverged.reason, "no weights of it are kept"
+    assert "--learning-rate" not in diverged.reason
     assert "cannot be built" in unbuildable.reason
     assert fine.state == "complete"
     assert not (diverged.run / "state.npz").exists()
 
 
+def test_a_trial_that_cannot_begin_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = small_search(tmp_path)
+
+    def fail(run: RunFolder) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(run.root))
+
+    monkeypatch.setattr(objective, "lock_run", fail)
+    worker.work(folder, digits(), Bounds(trials=1))
+    assert [trial.state for trial in read_results(folder).trials] == ["failed"]
+    assert "No space left on device" in read_results(folder).trials[0].reason
+
+
 def test_a_search_in_which_everything_fails_ends(tmp_path: Path) -> None:
-    space = {"settings": {"model.arguments.depht": {"low": 1, "high": 9}}}
+    space = {"settings": {"model.arguments.kernel": {"low": 40, "high": 50}}}
     folder = small_search(tmp_path, small_plan(space=space))
-    with pytest.raises(MnistCnnError, match=r"first 5 trials all failed.*takes no argument 'depht'"):
+    with pytest.raises(MnistCnnError, match=r"first 5 trials all failed.*cannot be built"):
         worker.work(folder, digits(), Bounds(trials=50))
 
 
+def test_an_argument_that_the_architecture_does_not_take_ends_the_search_before_it_begins(tmp_path: Path) -> None:
+    space = {"settings": {"model.arguments.depht": {"low": 1, "high": 9}}}
+    folder = small_search(tmp_path, small_plan(space=space))
+    with pytest.raises(InputError, match=r"takes no argument 'depht'"):
+        worker.work(folder, digits(), Bounds(trials=50))
+    assert not read_results(folder).trials
+
+
 @pytest.mark.parametrize("objectives", [("accuracy",), ("accuracy", "parameters")])
-def test_networks_over_the_limits_are_not_trained(tmp_path: Path, objectives: tuple[str, ...]) -> None:
-    space = {**SPACE, "limits": {"parameters": 100}}
-    folder = small_search(tmp_path, small_plan(space=space, objectives=objectives))
-    worker.work(folder, digits(), Bounds(trials=12))  # the sampler draws at random at first, and learns after 10
-    for trial in read_results(folder).trials:
-        assert trial.state == "pruned"
-        assert "parameters are over the limit 100" in trial.reason
-        assert not trial.accuracies
+def test_networks_over_the_limits_are_not_trained_and_do_not_count(tmp_path: Path, objectives: tuple[str, ...]) -> None:
+    space = {"settings": {"model.arguments.dense": {"low": 8, "high": 5000}}, "limits": {"parameters": 20000}}
+    folder = small_search(tmp_path, small_plan({"training.epochs": 1}, space, objectives=objectives))
+    study = open_study(folder)
+    study.enqueue_trial({"model.arguments.dense": 5000})
+    study.enqueue_trial({"model.arguments.dense": 9})
+    worker.work(folder, digits(), Bounds(trials=2))
+    results = read_results(folder)
+    assert [(trial.state, trial.too_large) for trial in results.trials[:3]] == [
+        ("complete", False), ("pruned", True), ("complete", False)
+    ]  # fmt: skip
+    assert "parameters are over the limit 20,000" in results.trials[1].reason
+    assert not results.trials[1].accuracies
+    assert results.ended == 2
+
+
+def test_a_space_whose_networks_are_all_over_the_limits_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "_BARREN", 6)
+    folder = small_search(tmp_path, small_plan(space={**SPACE, "limits": {"parameters": 100}}))
+    with pytest.raises(MnistCnnError, match=r"the last 6 networks are all over the space's limits.*limit 100"):
+        worker.work(folder, digits(), Bounds(trials=2))
+    assert read_results(folder).ended == 0
 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband", "none"])
@@ -215,6 +259,7 @@ def test_a_worker_whose_leader_is_gone_ends(tmp_path: Path) -> None:
     folder = small_search(tmp_path, small_plan({"training.epochs": 500}))
     process = start_worker(folder, Bounds(leader=os.getppid()))  # not this process
     assert process.wait(timeout=120) == 0
+    assert [trial.state for trial in read_results(folder).trials] == ["waiting"]
 
 
 def test_other_data_are_refused(tmp_path: Path) -> None:
@@ -230,6 +275,25 @@ def _at_once(results: StudyResults) -> bool:
     )
 
 
+def begin(study: Study, run: str = "0000") -> optuna.Trial:
+    """Leave a trial as a worker does that dies in its first epoch."""
+    trial = study.ask()
+    for name, value in ((FOLDER, run), (PLACE, "a machine of another name"), (BEGUN, True)):
+        trial.set_user_attr(name, value)
+    return trial
+
+
+def pause(study: Study) -> None:
+    """Leave a trial as a worker does that Ctrl-C ends."""
+    trial = begin(study)
+    trial.set_user_attr(PAUSED, True)
+    study.tell(trial, state=TrialState.FAIL)
+
+
+def states(study: Study) -> list[str]:
+    return [trial.state.name for trial in study.get_trials()]
+
+
 def test_a_trial_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
     folder = small_search(tmp_path)
     study = open_study(folder)
@@ -239,3 +303,93 @@ def test_a_trial_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
     assert [(trial.state, trial.reason) for trial in read_results(folder).trials] == [
         ("failed", "its workers died again and again")
     ]
+
+
+def test_pauses_count_as_no_deaths(tmp_path: Path) -> None:
+    folder = small_search(tmp_path)
+    study = open_study(folder)
+    for _ in range(RETRIES + 1):
+        pause(study)
+        assert [trial.state for trial in read_results(folder).trials] == ["waiting"]
+        hand_back_abandoned(study, folder)
+    begin(study)
+    hand_back_abandoned(study, folder)
+    assert states(study) == ["FAIL"] * (RETRIES + 2) + ["WAITING"]
+
+
+def test_a_dead_worker_s_trial_is_taken_up_whatever_its_machine_was_called(tmp_path: Path) -> None:
+    folder = small_search(tmp_path)
+    study = open_study(folder)
+    begin(study)
+    hand_back_abandoned(study, folder)
+    assert states(study) == ["FAIL", "WAITING"]
+    with lock_run(_made(folder.trial("0000"))):
+        begin(study)
+        hand_back_abandoned(study, folder)
+        assert states(study) == ["FAIL", "RUNNING"], "a living worker's trial is its own"
+
+
+def test_a_death_between_an_abandoned_trial_s_end_and_its_return_loses_nothing(tmp_path: Path) -> None:
+    folder = small_search(tmp_path)
+    study = open_study(folder)
+    study.tell(begin(study), state=TrialState.FAIL)  # and here the worker that found it dies
+    assert [trial.state for trial in read_results(folder).trials] == ["waiting"]
+    for _ in range(2):
+        hand_back_abandoned(study, folder)
+        assert states(study) == ["FAIL", "WAITING"], "once, and once only"
+
+
+def test_a_trial_is_nobody_s_to_take_between_its_training_and_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = small_search(tmp_path, small_plan({"training.epochs": 1}))
+    tell = _optimize._tell_with_warning
+
+    def look_first(*words: Any, **options: Any) -> Any:
+        hand_back_abandoned(open_study(folder), folder)
+        return tell(*words, **options)
+
+    monkeypatch.setattr(_optimize, "_tell_with_warning", look_first)
+    worker.work(folder, digits(), Bounds(trials=1))
+    assert states(open_study(folder)) == ["COMPLETE"]
+    assert not is_at_work(folder.trial("0000")), "then its folder is let go"
+
+
+def test_an_outage_costs_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = small_search(tmp_path, small_plan({"training.epochs": 3}))
+    report, failures = optuna.Trial.report, iter([False, True])
+
+    def report_or_fail(trial: optuna.Trial, value: float, step: int) -> None:
+        try:
+            if next(failures, False):
+                raise OperationalError("UPDATE", {}, Exception("the server is gone"))
+            report(trial, value, step)
+        except OperationalError as error:  # as Optuna does
+            raise StorageInternalError from error
+
+    monkeypatch.setattr(optuna.Trial, "report", report_or_fail)
+    worker.work(folder, digits(), Bounds(trials=1))
+    results = read_results(folder)
+    assert [(trial.number, trial.state) for trial in results.trials] == [(1, "complete")]
+    assert len(results.trials[0].accuracies) == 3
+    assert beginnings(results.trials[0]) == 1, "it must have been resumed, not begun again"
+
+
+def test_a_worker_that_is_told_to_stop_does_so_although_its_trial_was_taken_from_it(tmp_path: Path) -> None:
+    folder = small_search(tmp_path, small_plan({"training.epochs": 4}))
+    study, history = open_study(folder), folder.trial("0000").history_json
+
+    class UntilAnotherTakesIt(Bounds):
+        def in_time(self) -> bool:
+            if not history.exists():
+                return True
+            study.tell(0, state=TrialState.FAIL)
+            return False
+
+    worker.work(folder, digits(), UntilAnotherTakesIt())
+    assert states(study) == ["FAIL"]
+
+
+def _made(run: RunFolder) -> RunFolder:
+    run.root.mkdir(parents=True)
+    return run

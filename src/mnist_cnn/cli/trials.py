@@ -27,6 +27,7 @@ class TrialsView:
     """Shows how a study stands whenever it is told."""
 
     def __init__(self, terminal: Terminal, limits: Limits) -> None:
+        """Prepare the view; `limits` says what is left for this session."""
         self._terminal = terminal
         self._limits = limits
         self._began = time.monotonic()
@@ -62,7 +63,8 @@ class TrialsView:
         table.add_column("choices", no_wrap=True, overflow="ellipsis", ratio=1)
         for trial in [*over[-_ROWS:], *others]:
             best = results.best is not None and trial.number == results.best.number
-            table.add_row(*_cells(trial, results), style="bold green" if best else _STYLES[trial.state])
+            cells = map(Text, _cells(trial, results))  # plain: a reason may hold what Rich takes for markup
+            table.add_row(*cells, style="bold green" if best else _STYLES[trial.state])
         return Group(table, Text(self._summary(results)))
 
     def _summary(self, results: StudyResults) -> str:
@@ -70,7 +72,8 @@ class TrialsView:
         best = (
             f"best {results.best.values[0]:.2%} (trial {results.best.number})" if results.best else "none complete yet"
         )
-        return f"{_clock(time.monotonic() - self._began)}  {results.ended}{trials} trials  {best}"
+        until = f" of {_clock(self._limits.seconds)}" if self._limits.seconds < math.inf else ""
+        return f"{_clock(time.monotonic() - self._began)}{until}  {results.ended}{trials} trials  {best}"
 
 
 def describe_trial(trial: TrialResult, results: StudyResults) -> str:

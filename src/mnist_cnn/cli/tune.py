@@ -7,7 +7,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,21 +15,24 @@ from mnist_cnn.cli.data import DataDirOption, resolve
 from mnist_cnn.cli.terminal import INTERRUPTED, JsonFlag, Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
 from mnist_cnn.datasets.catalog import DIGITS
-from mnist_cnn.errors import InputError
-from mnist_cnn.runs import CONFIG_NAME, create_run
-from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, load_space
+from mnist_cnn.errors import InputError, MnistCnnError
+from mnist_cnn.runs import create_run
+from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, corner_configs, load_space
 from mnist_cnn.tuning.folder import TuningFolder
-from mnist_cnn.tuning.plan import Plan, parse_objectives
+from mnist_cnn.tuning.plan import Plan, Pruner, parse_objectives, parse_plan
 
 if TYPE_CHECKING:
     from mnist_cnn.datasets import ResolvedDataset
     from mnist_cnn.tuning.bounds import Limits
     from mnist_cnn.tuning.confirmation import Confirmation
     from mnist_cnn.tuning.results import StudyResults
+    from mnist_cnn.tuning.space import Space
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 _DEFAULT_TIME = 1800.0  # seconds, where no limit is given
+_RUNS = Path("runs")
+_PRUNER: Pruner = "median"
 
 
 def tune(
@@ -37,7 +40,10 @@ def tune(
         str | None,
         typer.Option(help=f"The recipe to vary, by name or file (default: {DEFAULT_RECIPE}).", show_default=False),
     ] = None,
-    space: Annotated[str, typer.Option(help="What to vary, by name or TOML file.")] = DEFAULT_SPACE,
+    space: Annotated[
+        str | None,
+        typer.Option(help=f"What to vary, by name or TOML file (default: {DEFAULT_SPACE}).", show_default=False),
+    ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="A known data set or a path (default: auto).", show_default=False)
     ] = None,
@@ -47,25 +53,47 @@ def tune(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the recipe, for all trials.")
     ] = None,
     objective: Annotated[
-        str, typer.Option(help="accuracy, or with parameters, multiply_adds or latency: a Pareto front.")
-    ] = "accuracy",
+        str | None,
+        typer.Option(
+            help="accuracy (default), or with parameters, multiply_adds or latency: a Pareto front.",
+            show_default=False,
+        ),
+    ] = None,
     pruner: Annotated[
-        Literal["median", "hyperband", "none"], typer.Option(help="What ends hopeless trials early.")
-    ] = "median",
+        Pruner | None,
+        typer.Option(help=f"What ends hopeless trials early (default: {_PRUNER}).", show_default=False),
+    ] = None,
     time: Annotated[
-        str | None, typer.Option(metavar="1h30m", help="Search for so long (default: 30m).", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="1h30m",
+            help="Search for so long (default: 30m); with --resume, so much longer.",
+            show_default=False,
+        ),
     ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Search until so many trials.", show_default=False)] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine; they share its cores.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes what is proposed.")] = 0,
-    name: Annotated[str, typer.Option(help="The search's name.")] = "tuning",
-    runs_dir: Annotated[Path, typer.Option(help="Where searches are kept.")] = Path("runs"),
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes on this machine; they share its cores (default: 1).", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Fixes what is proposed (default: 0).", show_default=False)
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The search's name (default: tuning).", show_default=False)] = None,
+    runs_dir: Annotated[
+        Path | None, typer.Option(help=f"Where searches are kept (default: {_RUNS}).", show_default=False)
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Go on with a search.", show_default=False)
     ] = None,
     storage: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="A database that machines share: postgresql://…", show_default=False),
+        typer.Option(
+            metavar="URL",
+            envvar="MNIST_CNN_STORAGE",
+            help="A database that machines share: postgresql://…; its password is safer in ~/.pgpass.",
+            show_default=False,
+        ),
     ] = None,
     join: Annotated[
         str | None, typer.Option(metavar="NAME", help="Take part in a search in --storage.", show_default=False)
@@ -88,21 +116,32 @@ def tune(
     terminal = Terminal(as_json)
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings or [])
     changes |= {} if epochs is None else {"training.epochs": epochs}
-    limits = _parse_limits(time, trials, workers)
-    if resume or join:
-        _refuse_changes("--resume" if resume else "--join", recipe=recipe, dataset=None if join else dataset, **changes)
+    seconds = parse_duration(time) if time else math.inf
+    settled = {"--recipe": recipe, "--space": space, "--objective": objective, "--pruner": pruner, "--seed": seed}
+    settled |= {"--name": name, **changes}
     if resume:
-        folder = TuningFolder(resume)
+        here = {"--join": join, "--dataset": dataset, "--data-dir": data_dir, "--runs-dir": runs_dir}
+        _refuse_changes("--resume", {**settled, **here})
+        folder = _open(resume, storage)
+        if confirm:
+            known = parse_plan(folder.read_plan(), str(folder.plan))
+            _check_confirmable(known.space, known.base)
     elif join:
-        folder = _join(join, storage, dataset, data_dir, runs_dir, terminal)
+        _refuse_changes("--join", settled)
+        folder = _join(join, storage, dataset, data_dir, runs_dir or _RUNS, terminal)
     else:
-        declared, objectives = load_space(space), parse_objectives(objective)  # mistakes are found before a download
+        # Mistakes are found before a download.
+        declared, objectives = load_space(space or DEFAULT_SPACE), parse_objectives(objective or "accuracy")
+        pruner = _choose_pruner(pruner, objectives)
         base, data = _base(recipe, dataset, data_dir, changes, terminal)
         check_space(declared, base)
+        if confirm:
+            _check_confirmable(declared, base)
         checksum = data.load("train").checksum()
-        plan = Plan(name, base, declared, checksum, objectives, pruner, seed)
-        folder = _create(plan, data, runs_dir, storage or "")
-    _search(folder, _settle_limits(folder, limits), storage or "", confirm or 0, terminal)
+        plan = Plan(name or "tuning", base, declared, checksum, objectives, pruner, seed or 0)
+        folder = _create(plan, data, runs_dir or _RUNS, storage or "")
+    limits = settle_limits(folder, trials, seconds, workers)
+    _search(folder, limits, storage or "", confirm or 0, terminal)
 
 
 def parse_duration(text: str) -> float:
@@ -140,6 +179,34 @@ def _base(
     return base, data
 
 
+def _choose_pruner(given: Pruner | None, objectives: tuple[str, ...]) -> Pruner:
+    if len(objectives) == 1:
+        return given or _PRUNER
+    if given not in (None, "none"):
+        raise InputError(
+            f"--pruner {given} judges trials by one objective, and there are {len(objectives)}. Leave it out, or "
+            "search with --objective accuracy."
+        )
+    return "none"
+
+
+def _check_confirmable(space: Space, base: Config) -> None:
+    from mnist_cnn.tuning.confirmation import check_confirmable
+
+    for config in (base, *corner_configs(space, base)):  # found before the search, not after it
+        check_confirmable(config)
+
+
+def _open(root: Path, storage: str | None) -> TuningFolder:
+    folder = TuningFolder(root)
+    if storage and not folder.storage:
+        raise InputError(
+            f"the search in {root} is not on a server: its study is {folder.database}. Leave --storage out, and unset "
+            "MNIST_CNN_STORAGE."
+        )
+    return folder
+
+
 def _create(plan: Plan, data: ResolvedDataset, runs_dir: Path, storage: str) -> TuningFolder:
     from mnist_cnn.tuning.study import create_study
 
@@ -162,8 +229,8 @@ def _join(
     folder = TuningFolder(create_run(runs_dir, name).root)
     try:
         known = find_plan(name, folder, storage)
-        data = resolve(dataset or (known.base.data.dataset if known else "auto"), data_dir, terminal)
-        join_study(name, folder, storage, _local(data))
+        data = resolve(dataset or known.base.data.dataset, data_dir, terminal)
+        join_study(known, folder, storage, _local(data))
     except BaseException:
         shutil.rmtree(folder.root, ignore_errors=True)  # made a moment ago, and nothing came of it
         raise
@@ -174,23 +241,17 @@ def _local(data: ResolvedDataset) -> dict[str, Any]:
     return {"dataset": data.name, "data_dir": str(data.data_dir.resolve()) if data.data_dir else None}
 
 
-def _parse_limits(time: str | None, trials: int | None, workers: int) -> Limits:
-    from mnist_cnn.tuning.bounds import Limits
-
-    return Limits(trials or math.inf, parse_duration(time) if time else math.inf, workers)
-
-
-def _settle_limits(folder: TuningFolder, given: Limits) -> Limits:
+def settle_limits(folder: TuningFolder, trials: int | None, seconds: float, workers: int | None) -> Limits:
     """Take the limits that are given, else those of the session before, else half an hour."""
-    from mnist_cnn.tuning.bounds import read_limits, save_limits
+    from mnist_cnn.tuning.bounds import Limits, read_limits
 
-    bounded = min(given.trials, given.seconds) < math.inf
-    limits = given if bounded else read_limits(folder) or replace(given, seconds=_DEFAULT_TIME)
-    save_limits(folder, limits)
-    return replace(limits, workers=given.workers)
+    limits = read_limits(folder) or Limits(seconds=_DEFAULT_TIME)
+    if trials or seconds < math.inf:
+        limits = replace(limits, trials=trials or math.inf, seconds=folder.seconds_used() + seconds)
+    return replace(limits, workers=workers or limits.workers)
 
 
-def _refuse_changes(option: str, **given: Any) -> None:
+def _refuse_changes(option: str, given: dict[str, Any]) -> None:
     for name, value in given.items():
         if value is not None:
             raise InputError(
@@ -200,55 +261,54 @@ def _refuse_changes(option: str, **given: Any) -> None:
 
 def _search(folder: TuningFolder, limits: Limits, storage: str, seeds: int, terminal: Terminal) -> None:
     from mnist_cnn.cli.trials import TrialsView
+    from mnist_cnn.tuning.report import write_report
     from mnist_cnn.tuning.results import read_results
     from mnist_cnn.tuning.search import search
 
-    terminal.say(f"Searching in {folder.root}, {_describe(limits)}")
-    interrupted = False
+    left = replace(limits, seconds=limits.seconds - folder.seconds_used())
+    terminal.say(_describe(folder, left))
+    code = 0
     try:
-        with TrialsView(terminal, limits) as view:
+        with TrialsView(terminal, left) as view:
             results = search(folder, limits, url=storage, on_look=view.show)
     except KeyboardInterrupt:
-        interrupted = True
+        code = INTERRUPTED
         results = read_results(folder, storage)
-    report = _write_report(folder, storage)
+    write_report(folder, storage)
     confirmed = None
-    if seeds and results.best and not interrupted:
-        confirmed, interrupted = _confirm(folder, results, seeds, terminal)
-        report = _write_report(folder, storage)
+    if seeds and results.best and not code:
+        confirmed, code = _confirm(folder, results, seeds, terminal)
+        write_report(folder, storage)
+    interrupted = code == INTERRUPTED
     _show(folder, results, interrupted, terminal)
-    terminal.say(f"Report: {report}")
     terminal.finish(
         {
             "tuning": str(folder.root),
             "recipe": str(folder.best) if results.best else None,
-            "report": str(report),
+            "report": str(folder.report),
             "interrupted": interrupted,
             "confirmation": confirmed.as_dict() if confirmed else None,
             **results.as_dict(),
         }
     )
-    if interrupted:
-        raise SystemExit(INTERRUPTED)
-
-
-def _write_report(folder: TuningFolder, storage: str) -> Path:
-    from mnist_cnn.tuning.report import write_report
-
-    return write_report(folder, storage)
+    if code:
+        raise SystemExit(code)
 
 
 def _confirm(
     folder: TuningFolder, results: StudyResults, seeds: int, terminal: Terminal
-) -> tuple[Confirmation | None, bool]:
-    """Give what came out, and whether it was interrupted."""
+) -> tuple[Confirmation | None, int]:
+    """Give what came out, and the exit code: what the search came to is told even where its confirmation fails."""
     from mnist_cnn.cli.confirmation import confirm_best
 
     try:
-        return confirm_best(folder, results, seeds, terminal), False
+        return confirm_best(folder, results, seeds, terminal), 0
     except KeyboardInterrupt:
-        terminal.say(f"  go on:        mnist-cnn tune --resume {folder.root} --confirm {seeds}")
-        return None, True
+        terminal.say(f"  go on:        {folder.resume_command} --confirm {seeds}")
+        return None, INTERRUPTED
+    except MnistCnnError as error:
+        terminal.warn(f"The best trial is not confirmed: {error}")
+        return None, error.exit_code
 
 
 def _show(folder: TuningFolder, results: StudyResults, interrupted: bool, terminal: Terminal) -> None:
@@ -259,25 +319,30 @@ def _show(folder: TuningFolder, results: StudyResults, interrupted: bool, termin
         terminal.say(f"Best: trial {best.number}, {best.values[0]:.2%} of the validation images.")
         terminal.table(["setting", "value"], best.settings.items())
         if len(results.objectives) > 1:
-            _show_front(results, terminal)
+            _show_front(folder, results, terminal)
         terminal.say(f"  train it:     mnist-cnn train --recipe {folder.best}")
     else:
         terminal.warn("No trial has come to its end yet.")
-    terminal.say(f"  go on:        mnist-cnn tune --resume {folder.root} --time …")
+    terminal.say(f"  go on:        {folder.resume_command} --time 30m")
+    if folder.storage:
+        terminal.say("  its password: from ~/.pgpass, or in the address in MNIST_CNN_STORAGE")
     if folder.database.exists():
-        terminal.say(f"  look at it:   optuna-dashboard {folder.database}")
+        terminal.say(f"  look at it:   {folder.dashboard_command}")
+    terminal.say(f"Report: {folder.report}")
 
 
-def _show_front(results: StudyResults, terminal: Terminal) -> None:
-    rows = [(trial.number, *trial.values, str(trial.run / CONFIG_NAME)) for trial in results.front]
+def _show_front(folder: TuningFolder, results: StudyResults, terminal: Terminal) -> None:
+    rows = [(trial.number, *trial.values, str(folder.front(trial.number))) for trial in results.front]
     title = "Pareto front: no other trial is better in one of these and as good in all"
     terminal.table(["trial", *results.objectives, "recipe"], sorted(rows, key=lambda row: -row[1]), title=title)
 
 
-def _describe(limits: Limits) -> str:
+def _describe(folder: TuningFolder, left: Limits) -> str:
+    if left.seconds <= 0:
+        return f"The time of the search in {folder.root} is up; give it more with --time 30m."
     bounds = [
-        *([f"{limits.seconds / 60:.3g} minutes"] if limits.seconds < math.inf else []),
-        *([f"{limits.trials:.0f} trials"] if limits.trials < math.inf else []),
+        *([f"{left.seconds / 60:.3g} minutes"] if left.seconds < math.inf else []),
+        *([f"{left.trials:.0f} trials"] if left.trials < math.inf else []),
     ]
-    shared = f", {limits.workers} workers" if limits.workers > 1 else ""
-    return f"for at most {' or '.join(bounds)}{shared}; Ctrl-C keeps what is done."
+    shared = f", {left.workers} workers" if left.workers > 1 else ""
+    return f"Searching in {folder.root}, for at most {' or '.join(bounds)}{shared}; Ctrl-C keeps what is done."

@@ -70,13 +70,14 @@ def search_history(trials: Sequence[Trial], best: int) -> Figure:
     _draw_dots(axes, [(trial.number, trial) for trial in trials], floor, best)
     complete = _of_state(trials, "complete")
     record = np.maximum.accumulate([max(_percent(trial), floor) for trial in complete])
-    steps = [*(trial.number for trial in complete), trials[-1].number]
+    last = max(trial.number for trial in trials if trial.state in ("complete", "pruned", "failed"))
+    steps = [*(trial.number for trial in complete), last]
     axes.step(steps, [*record, record[-1]], where="post", color=TEXT, linewidth=1.2, zorder=1.5, label="best so far")
-    failed = [trial.number for trial in trials if trial.state == "failed"]
-    axes.plot(failed, [0.02] * len(failed), "x", color=WRONG, markersize=6, mew=1.6, label="failed",
-              transform=axes.get_xaxis_transform(), clip_on=False) if failed else None  # fmt: skip
+    if failed := [trial.number for trial in trials if trial.state == "failed"]:
+        axes.plot(failed, [0.02] * len(failed), "x", color=WRONG, markersize=6, mew=1.6, label="failed",
+                  transform=axes.get_xaxis_transform(), clip_on=False)  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
-    axes.set_xlim(-0.7, trials[-1].number + 0.7)
+    axes.set_xlim(-0.7, last + 0.7)
     axes.set_xlabel("trial")
     axes.grid(axis="y")
     _legend_above(axes)
@@ -88,7 +89,7 @@ def trial_curves(trials: Sequence[Trial], best: int) -> Figure:
     """Draw the validation accuracy of every trial after each epoch; arguments as for `search_history`."""
     figure = Figure(figsize=(9, 3.4))
     axes = figure.subplots()
-    _scale_accuracy(axes, trials, below=3)
+    _scale_accuracy(axes, trials, curves=True)
     for trial in sorted(trials, key=lambda trial: (trial.number == best, trial.state == "complete")):
         _draw_curve(axes, trial, best)
     axes.legend(*_all_handles([axes]), loc="lower right")
@@ -99,22 +100,29 @@ def trial_curves(trials: Sequence[Trial], best: int) -> Figure:
 
 
 @styled
-def setting_importance(shares: Mapping[str, float]) -> Figure:
-    """Draw the share of the differences in accuracy that each setting explains, the largest first.
+def setting_importance(shares: Mapping[str, float], chance: Mapping[str, float]) -> Figure:
+    """Draw the share of the differences between trials that each setting explains, the largest first.
 
     Args:
         shares: Setting → 0 … 1.
+        chance: Setting → the share up to which there may be nothing to explain.
     """
-    rows = sorted(shares.items(), key=lambda item: -item[1])[:BARS]
-    figure = Figure(figsize=(6.4, 0.5 + 0.27 * len(rows)))
+    rows = sorted(shares, key=lambda name: -shares[name])[:BARS]
+    figure = Figure(figsize=(6.4, 0.8 + 0.27 * len(rows)))
     axes = figure.subplots()
-    bars = axes.barh(range(len(rows)), [share for _, share in rows], height=0.66, color=RIGHT)
-    axes.bar_label(bars, [f"{100 * share:.0f} %" for _, share in rows], padding=4, fontsize=8.5, color=TEXT)
-    axes.set_yticks(range(len(rows)), [name_setting(name, 32) for name, _ in rows])
+    places, widths, bands = range(len(rows)), [shares[name] for name in rows], [chance[name] for name in rows]
+    axes.barh(places, bands, height=0.7, color=RULE, label="as far as chance goes")
+    colours = [RIGHT if width > band else MUTED for width, band in zip(widths, bands, strict=True)]
+    axes.barh(places, widths, height=0.34, color=colours)
+    for place, width in zip(places, widths, strict=True):
+        axes.annotate(f"{100 * width:.0f} %", (width, place), (4, 0), textcoords="offset points", va="center",
+                      fontsize=8.5, color=TEXT)  # fmt: skip
+    axes.set_yticks(places, [name_setting(name, 32) for name in rows])
     axes.invert_yaxis()
-    axes.set_xlim(0, max(1.12 * rows[0][1], 1e-6))
+    axes.set_xlim(0, max(1.12 * max(*widths, *bands), 1e-6))
     axes.set_xticks([])
     axes.spines[["left", "bottom"]].set_visible(False)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
     return figure
 
 
@@ -186,12 +194,12 @@ def accuracy_against_cost(trials: Sequence[Trial], costs: Mapping[str, Mapping[i
     ):
         shown = [trial for trial in _of_state(trials, "complete") if trial.number in known]
         floor = _scale_accuracy(axes, shown)
-        points = [(known[trial.number], max(_percent(trial), floor), trial.number) for trial in shown]
-        _draw_front(axes, points, best)
+        points = [(known[trial.number], _percent(trial), trial.number) for trial in shown]
+        _draw_front(axes, points, floor, best)
         _scale_cost(axes, [cost for cost, _, _ in points])
         axes.set_xlabel(title)
         axes.grid(axis="y")
-    figure.legend(*_all_handles(figure.axes), loc="outside upper left", ncols=3)
+    figure.legend(*_all_handles(figure.axes), loc="outside upper left", ncols=2 * len(costs))
     return figure
 
 
@@ -220,17 +228,21 @@ def _of_state(trials: Sequence[Trial], state: str) -> list[Trial]:
     return [trial for trial in trials if trial.state == state and trial.accuracy is not None]
 
 
-def _scale_accuracy(axes: Axes, trials: Sequence[Trial], below: float = 1) -> float:
+def _scale_accuracy(axes: Axes, trials: Sequence[Trial], *, curves: bool = False) -> float:
     """Scale the y axis by the error's logarithm, and give the lowest accuracy in percent that it shows.
 
     A trial that learnt nothing would squeeze the others into a corner.
     """
-    reached = [_percent(trial) for trial in _of_state(trials, "complete")]
-    error = max(100 - max(reached), SMALLEST_ERROR)
-    everything = [_percent(trial) for trial in trials if trial.accuracy is not None]
-    floor = max(100 - below * WORST_SHOWN * error, 0.0)
-    floor = max(floor, min(everything)) if below == 1 else floor
-    bottom, top = 100 - 1.12 * max(100 - floor, error), 100 - 0.86 * error
+    results = [_percent(trial) for trial in _of_state(trials, "complete")]
+    error = max(100 - max(results), SMALLEST_ERROR)
+    if curves:  # begin far below where they end, and may have been higher in between
+        highest = max([*results, *(100 * value for trial in trials for value in trial.accuracies)])
+        floor = max(100 - 3 * WORST_SHOWN * error, 0.0)
+    else:
+        highest = max(results)
+        lowest = min(_percent(trial) for trial in trials if trial.accuracy is not None)
+        floor = max(100 - WORST_SHOWN * error, lowest)
+    bottom, top = 100 - 1.12 * max(100 - floor, error), 100 - 0.86 * max(100 - highest, SMALLEST_ERROR)
     axes.set_yscale("function", functions=(error_steps, steps_to_accuracy))
     axes.set_ylim(bottom, top)
     axes.yaxis.set_major_locator(FixedLocator(_choose_ticks(bottom, top)))
@@ -317,7 +329,8 @@ def _place(axes: Axes, values: Sequence[Any], logarithmic: bool) -> list[float]:
         else:
             axes.xaxis.set_major_locator(MaxNLocator(4))
         return [float(value) for value in values]
-    axes.set_xticks(range(len(options)), [shorten(_write(option), 12) for option in options])
+    labels = [shorten(_write(option), 12) for option in options]
+    axes.set_xticks(range(len(options)), labels, fontsize=7.5 if sum(map(len, labels)) > 20 else None)
     axes.set_xlim(-0.5, len(options) - 0.5)
     # Trials of one option stand beside each other; the golden ratio spreads any number of them evenly.
     return [options.index(value) + 0.5 * ((place * 0.618034) % 1 - 0.5) for place, value in enumerate(values)]
@@ -368,15 +381,17 @@ def _write_beside(axes: Axes, x: float, y: float, text: str) -> None:
               bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8, "alpha": 0.8})  # fmt: skip
 
 
-def _draw_front(axes: Axes, points: Sequence[tuple[float, float, int]], best: int) -> None:
+def _draw_front(axes: Axes, points: Sequence[tuple[float, float, int]], floor: float, best: int) -> None:
     front = pareto_front(points)
     others = [point for point in points if point not in front]
     look: dict[str, Any] = {"color": MUTED, "fillstyle": "none", "markersize": 4.5, "mew": 0.9}
-    axes.plot(*np.array(others).reshape(-1, 3)[:, :2].T, "o", label="another is cheaper and as good", **look)
-    costs, accuracies, _ = zip(*front, strict=True)
+    for marker, label, outside in (("o", "another is cheaper and as good", False), ("v", "worse than shown", True)):
+        places = [(cost, max(accuracy, floor)) for cost, accuracy, _ in others if (accuracy < floor) is outside]
+        axes.plot(*np.array(places).reshape(-1, 2).T, marker, label=label, **look)
+    costs, accuracies = [cost for cost, _, _ in front], [max(accuracy, floor) for _, accuracy, _ in front]
     axes.step(costs, accuracies, where="post", color=RIGHT, linewidth=1.2)
     axes.plot(costs, accuracies, "o", color=RIGHT, markersize=6.5, mec=PAPER, mew=0.5, label="Pareto front")
-    for cost, accuracy, number in front:
+    for cost, accuracy, (_, _, number) in zip(costs, accuracies, front, strict=True):
         axes.annotate(str(number), (cost, accuracy), (-4, 4), textcoords="offset points", fontsize=8, ha="right")
     for cost, accuracy, number in points:
         if number == best:

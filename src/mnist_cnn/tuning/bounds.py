@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.files import write_json
 from mnist_cnn.tuning.folder import TuningFolder
-from mnist_cnn.tuning.storage import REASON, superseded
+from mnist_cnn.tuning.handover import REASON, is_too_large, superseded
 
 _STORAGE, _DEADLINE, _TRIALS, _LEADER = (
     f"MNIST_CNN_TUNE_{name}" for name in ("STORAGE", "DEADLINE", "TRIALS", "LEADER")
 )
 _HOPELESS = 5  # trials that all failed: something is wrong with all of them
+_BARREN = 50  # networks over the limits in a row: the sampler finds none within them
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Limits:
 class Bounds:
     """When a worker has done enough."""
 
-    trials: float = math.inf  # in all, of all workers and sessions; failed and pruned ones count
+    trials: float = math.inf  # in all, of all workers and sessions; failed and pruned ones count, if they were trained
     deadline: float = math.inf  # seconds since 1970
     leader: int | None = None  # the process without which there is nobody to work for
 
@@ -48,20 +49,29 @@ class Bounds:
         """Say whether another trial may begin.
 
         Raises:
-            MnistCnnError: All so far failed.
+            MnistCnnError: All so far failed, or no network is within the space's limits.
         """
         trials = study.get_trials(deepcopy=False)
         gone = superseded(trials)
         begun = [trial for trial in trials if trial.number not in gone and trial.state != TrialState.WAITING]
-        if len(begun) >= _HOPELESS and all(trial.state == TrialState.FAIL for trial in begun):
-            reason = begun[-1].user_attrs.get(REASON, "no reason known")
-            raise MnistCnnError(f"the first {len(begun)} trials all failed, the last one so: {reason}")
-        return len(begun) < self.trials and self.in_time()
+        trained = [trial for trial in begun if not is_too_large(trial)]
+        if len(trained) >= _HOPELESS and all(trial.state == TrialState.FAIL for trial in trained):
+            raise MnistCnnError(f"the first {len(trained)} trials all failed, the last one so: {_reason(trained[-1])}")
+        if len(begun) >= _BARREN and all(is_too_large(trial) for trial in begun[-_BARREN:]):
+            raise MnistCnnError(
+                f"the last {_BARREN} networks are all over the space's limits, the last one so: {_reason(begun[-1])}. "
+                "Raise [limits] or narrow the ranges, and begin a new search."
+            )
+        return len(trained) < self.trials and self.in_time()
+
+
+def _reason(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get(REASON, "no reason known"))
 
 
 def save_limits(folder: TuningFolder, limits: Limits) -> None:
     """Remember the limits, for a session that is not told any."""
-    bounds = {"trials": limits.trials, "seconds": limits.seconds}
+    bounds = {"trials": limits.trials, "seconds": limits.seconds, "workers": limits.workers}
     finite = {name: value for name, value in bounds.items() if value < math.inf}
     write_json(folder.plan, {**folder.read_plan(), "limits": finite})
 

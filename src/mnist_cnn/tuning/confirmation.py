@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import statistics
 from dataclasses import dataclass
 from typing import Any
+
+from scipy import stats
 
 from mnist_cnn.comparison import compare
 from mnist_cnn.config import Config, override
@@ -71,10 +74,22 @@ class Confirmation:
         """What the settings that were found gain, per seed."""
         return _spread([pair.gain for pair in self.pairs])
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the mean difference lies over all seeds with 95 % confidence; None of a single one.
+
+        Student's t over the differences per seed: it holds the luck of training, not that of the test images.
+        """
+        count, difference = len(self.pairs), self.difference
+        if difference.deviation is None:
+            return None
+        half = float(stats.t.ppf(0.975, count - 1)) * difference.deviation / math.sqrt(count)
+        return difference.mean - half, difference.mean + half
+
     def as_dict(self) -> dict[str, Any]:
         """Give plain dictionaries, lists and numbers, ready for JSON."""
         spreads = {name: dataclasses.asdict(getattr(self, name)) for name in ("recipe", "found", "difference")}
-        return {**dataclasses.asdict(self), **spreads}
+        return {**dataclasses.asdict(self), **spreads, "interval": self.interval}
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,19 @@ class Retraining:
 
     run: RunFolder
     config: Config
+
+
+def check_confirmable(config: Config) -> None:
+    """See that these settings mean the same where no images are held out.
+
+    Raises:
+        InputError: They follow the held-out images.
+    """
+    if config.training.reduce_on_plateau:
+        raise InputError(
+            "--confirm holds no images out, and reduce_on_plateau lowers the learning rate by held-out images. "
+            "Search with --set training.reduce_on_plateau=0, or with a recipe that has a schedule."
+        )
 
 
 def retrainings(folder: TuningFolder, plan: Plan, results: StudyResults, step: int) -> tuple[Retraining, Retraining]:
@@ -112,12 +140,15 @@ def found_epochs(config: Config, trial: TrialResult) -> int:
     """Give how long to train where nothing is held out that could say when to stop.
 
     A schedule is gone through to its end. With a constant rate training ends with the epoch whose weights were kept.
+
+    Raises:
+        InputError: The trial does not say which that was.
     """
     if config.optimizer.schedule != "constant":
         return config.training.epochs
-    if config.training.keep == "last":
-        return len(trial.accuracies)
-    return trial.accuracies.index(trial.values[0]) + 1
+    if trial.kept_epoch is None:
+        raise InputError(f"trial {trial.number} does not say which epoch's weights it kept. Begin a new search.")
+    return trial.kept_epoch
 
 
 def read_confirmation(folder: TuningFolder, plan: Plan, results: StudyResults) -> Confirmation | None:

@@ -18,10 +18,9 @@ Spaces that ship lie in `spaces/`.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ DEFAULT_SPACE = "default"
 
 _LIMITS = {"parameters", "multiply_adds"}
 _RANGE_KEYS = {"low", "high", "step", "log"}
+_JUDGING = {"training.seed", "training.epochs"}  # and all of `data`: trials that differ in these do not compare
 _ARGUMENTS = "model.arguments."
 
 
@@ -68,36 +68,52 @@ def parse_space(values: Mapping[str, Any], origin: str) -> Space:
         origin: What to call it in an error message, such as the file's path.
 
     Raises:
-        InputError: An unknown key or setting, or something that is neither range, choice nor value.
+        InputError: An unknown key or setting, something that is neither range, choice nor value, a condition that
+            never holds, or a setting that trials are judged by.
     """
     _check_keys(values, {"title", "limits", "settings", "conditional"}, origin)
     limits, settings, conditional = (
         values.get(key, default) for key, default in (("limits", {}), ("settings", {}), ("conditional", []))
     )
-    _check_keys(limits, _LIMITS, f"{origin}: limits")
+    _check_limits(limits, origin)
+    if not isinstance(conditional, list):
+        raise InputError(f"{origin}: conditional is no list. Write [[conditional]], in double brackets, above each.")
     for table in (settings, *conditional):
         _check_keys(table, None, origin)
     blocks = [{"when": {}, **settings}, *conditional]
     repeated = Counter(name for block in blocks for name in block if name != "when")
-    parts = tuple(_parse_part(block, repeated, origin) for block in blocks)
+    parts: list[Part] = []
+    for block in blocks:
+        part = _parse_part(block, repeated, origin)
+        _check_condition(part, parts, origin)
+        parts.append(part)
     if not any(True for part in parts for setting in part.settings for _ in setting.domains()):
         raise InputError(f"{origin}: nothing may vary. Give a setting a range: {{ low = 0.0, high = 0.5 }}.")
-    return Space(str(values.get("title", "")), dict(limits), parts, dict(values))
+    return Space(str(values.get("title", "")), dict(limits), tuple(parts), dict(values))
 
 
 def check_space(space: Space, base: Config) -> None:
     """See that every value that the space can give makes a valid configuration of `base`.
 
-    Each setting's extreme values are tried with every other setting at its first one.
-
     Raises:
         InputError: One does not; the message names the setting and the value.
     """
-    for part in space.parts:
-        for setting in part.settings:
-            for name, domain, _ in setting.domains():
-                for value in domain.extremes():
-                    configure(base, suggest_settings(space, _Fixed({**_demanded(space, part), name: value})))
+    corner_configs(space, base)
+
+
+def corner_configs(space: Space, base: Config) -> list[Config]:
+    """Give the configurations in which one setting has an extreme value, and every other its first one.
+
+    Raises:
+        InputError: One is not valid; the message names the setting and the value.
+    """
+    return [
+        configure(base, suggest_settings(space, _Fixed({**_ways(part, space.parts[:index])[0], name: value})))
+        for index, part in enumerate(space.parts)
+        for setting in part.settings
+        for name, domain, _ in setting.domains()
+        for value in domain.extremes()
+    ]
 
 
 class _Fixed:
@@ -115,14 +131,32 @@ class _Fixed:
         return self._values.get(name, low)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        value = self._values.get(name, choices[0])
-        return value if value in choices else json.dumps(value)
+        return self._values.get(name, choices[0])
 
 
-def _demanded(space: Space, part: Part) -> dict[str, Any]:
-    """Give the choices under which `part` applies."""
-    settings = [setting for other in space.parts for setting in other.settings if setting.name in part.when]
-    return {setting.label: part.when[setting.name][0] for setting in settings}
+def _ways(part: Part, earlier: Sequence[Part]) -> list[dict[str, Any]]:
+    """Give every set of choices under which `part` applies, as choosers name them.
+
+    Args:
+        part: Its condition may rest on settings that have conditions themselves.
+        earlier: The parts declared before it.
+    """
+    ways: list[dict[str, Any]] = [{}]
+    for name, options in part.when.items():
+        ways = [{**way, **more} for way in ways for more in _ways_to(name, options, earlier) if _agree(way, more)]
+    return ways
+
+
+def _ways_to(name: str, options: Sequence[Any], parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
+    for index, part in enumerate(parts):
+        for setting in part.settings:
+            for option in options if setting.name == name else ():
+                if setting.can_be(option):
+                    yield from ({**way, **setting.find(option)} for way in _ways(part, parts[:index]))
+
+
+def _agree(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    return all(first[name] == second[name] for name in first.keys() & second.keys())
 
 
 def _parse_toml(text: str, origin: str) -> Space:
@@ -134,12 +168,12 @@ def _parse_toml(text: str, origin: str) -> Space:
 
 
 def _parse_part(block: Mapping[str, Any], repeated: Counter[str], origin: str) -> Part:
-    if "when" not in block:
+    if not isinstance(block.get("when"), Mapping):
         raise InputError(
-            f'{origin}: a [[conditional]] has no `when`. Write: when = {{ "model.architecture" = "vgg" }}.'
+            f'{origin}: a [[conditional]] has no table `when`. Write: when = {{ "model.architecture" = "vgg" }}.'
         )
     when = {name: tuple(value) if isinstance(value, list) else (value,) for name, value in block["when"].items()}
-    for name in [*when, *block]:
+    for name in block:
         if name != "when":
             _check_name(name, origin)
     condition = ", ".join(str(value) for values in when.values() for value in values)
@@ -151,7 +185,38 @@ def _parse_part(block: Mapping[str, Any], repeated: Counter[str], origin: str) -
     return Part(when, tuple(settings))
 
 
+def _check_limits(limits: Any, origin: str) -> None:
+    _check_keys(limits, _LIMITS, f"{origin}: limits")
+    for name, limit in limits.items():
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            raise InputError(f"{origin}: limits: {name} = {limit!r} is no whole number above 0, such as 459_210.")
+
+
+def _check_condition(part: Part, earlier: Sequence[Part], origin: str) -> None:
+    for name, options in part.when.items():
+        drawn = [setting for other in earlier for setting in other.settings]
+        named = [setting for setting in drawn if setting.name == name]
+        if not named:
+            hint = suggest(name, {setting.name for setting in drawn}) if drawn else ""
+            raise InputError(f"{origin}: when: {name!r} is not drawn before. Declare it in [settings]. {hint}".rstrip())
+        for option in options:
+            if not any(setting.can_be(option) for setting in named):
+                raise InputError(f"{origin}: when: {name} is never {option!r}. {_suggest_value(option, named)}")
+    if not _ways(part, earlier):
+        raise InputError(f"{origin}: when = {dict(part.when)} never holds: no trial has all of that. Split it.")
+
+
+def _suggest_value(value: Any, settings: Sequence[Setting]) -> str:
+    domains = [domain for setting in settings for _, domain, _ in setting.domains()]
+    labels = [str(label) for domain in domains if isinstance(domain, Choice) for label in domain.labels]
+    return suggest(str(value), labels) if labels else "Name a value that it may have."
+
+
 def _check_name(name: str, origin: str) -> None:
+    if name.startswith("data.") or name in _JUDGING:
+        raise InputError(
+            f"{origin}: {name} decides how trials are judged, so no space may set it. Use --set {name}=… instead."
+        )
     if not name.startswith(_ARGUMENTS) and name not in setting_names():
         raise InputError(f"{origin}: there is no setting {name!r}. {suggest(name, setting_names())}")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,11 @@ class TuningFolder:
     def database(self) -> Path:
         """The study in Optuna's SQLite form, where it is not kept on a server; optuna-dashboard opens it."""
         return self.root / "study.db"
+
+    @property
+    def dashboard_command(self) -> str:
+        """What shows the study in a browser; of a database file, optuna-dashboard wants the address."""
+        return f"optuna-dashboard sqlite:///{self.database}"
 
     @property
     def clock(self) -> Path:
@@ -68,12 +73,27 @@ class TuningFolder:
 
     @property
     def place(self) -> str:
-        """Name this folder among those of all machines that share a study."""
-        return f"{socket.gethostname()}:{self.root.resolve()}"
+        """Name this folder among those of all machines that share a study, wherever it is moved to."""
+        return str(self.read_plan()["place"])
+
+    @property
+    def storage(self) -> str:
+        """Address of the server that has the study, without a password; empty where the study is in this folder."""
+        return str(self.read_plan()["storage"])
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with the search."""
+        storage = ["--storage", self.storage] if self.storage else []
+        return shlex.join(["mnist-cnn", "tune", "--resume", str(self.root), *storage])
 
     def trial(self, name: str) -> RunFolder:
         """Give the run folder of a trial, such as `0007`."""
         return RunFolder(self.root / "trials" / name)
+
+    def front(self, number: int) -> Path:
+        """Give the recipe of a trial on the Pareto front."""
+        return self.root / "front" / f"{number:04d}.toml"
 
     def confirmation(self, name: str) -> RunFolder:
         """Give the run folder of a network trained on all training images, such as `trial-0007-seed-1`."""

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,7 +65,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
             dataset: The training split; validation is held out of it, for every trial the same.
 
         Raises:
-            InputError: The configuration holds nothing out.
+            InputError: The configuration holds nothing out, or does not fit the data.
         """
         super().__init__()
         if not base.data.validation:
@@ -72,6 +73,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         self._space = space
         self._base = base
         self._dataset = dataset
+        self._images = len(prepare_data(base, dataset, find_addition(base, dataset))[0].images)
         self._conditions = _read_conditions(space)
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
@@ -90,8 +92,8 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         config = self.configuration(hp)
         if config.training.deterministic:
             fix_operation_order()
-        batches, _ = prepare_data(config, self._dataset, find_addition(config, self._dataset))
-        return compile_model(config, len(self._dataset.class_names), training_precision(config), batches.steps)
+        steps = math.ceil(self._images / config.training.batch_size)
+        return compile_model(config, len(self._dataset.class_names), training_precision(config), steps)
 
     def fit(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mnist_cnn.figures.tuning import name_setting
-from mnist_cnn.narrative import SIGNIFICANT, plain
+from mnist_cnn.narrative import plain
 from mnist_cnn.templates import percent
 from mnist_cnn.tuning.confirmation import Confirmation, Spread
 from mnist_cnn.tuning.plan import Plan
@@ -42,18 +42,21 @@ def verdict(results: StudyResults) -> str:
 def confirmation_verdict(confirmed: Confirmation) -> str:
     """Say in a few sentences what the settings are worth on the test set."""
     seeds = _count(len(confirmed.pairs), "seed")
-    sure = [pair for pair in confirmed.pairs if pair.test.p_value < SIGNIFICANT]
-    better = sum(pair.test.difference.value > 0 for pair in sure)
-    sentence = (
+    return (
         f"Trained on all training images with {seeds}, the settings of trial {confirmed.trial} read "
         f"{spread(confirmed.found)} of the {confirmed.images:,} test images right, the recipe's "
-        f"{spread(confirmed.recipe)}. The difference is {points(confirmed.difference)}."
+        f"{spread(confirmed.recipe)}. The difference is {points(confirmed.difference)}. {_judgement(confirmed)}"
     )
-    if not sure:
-        return f"{sentence} With no seed is the difference more than chance explains."
-    worse = len(sure) - better
-    words = " and ".join(f"{n} in favour of the {who}" for n, who in ((better, "trial"), (worse, "recipe")) if n)
-    return f"{sentence} Of {seeds}, {words} by more than chance explains (McNemar, p < {SIGNIFICANT})."
+
+
+def _judgement(confirmed: Confirmation) -> str:
+    if confirmed.interval is None:
+        return "One seed cannot tell whether that is more than the luck of training: confirm with 3 or more."
+    low, high = confirmed.interval
+    interval = f"95 % confidence over seeds: {_signed(low)} to {_signed(high)}"
+    if low <= 0 <= high:
+        return f"That is not more than the luck of training explains ({interval})."
+    return f"The settings that were found are {'better' if low > 0 else 'worse'} than the recipe's ({interval})."
 
 
 def spread(values: Spread) -> str:
@@ -71,8 +74,9 @@ def settings(space: Space, chosen: dict[str, Any]) -> list[tuple[str, str, str]]
     rows = []
     for part in space.parts:
         for setting in part.settings:
-            for name, domain, _ in setting.domains():
-                value = chosen.get(name)
+            for label, domain, index in setting.domains():
+                name = setting.name if index is None else f"{setting.name}[{index}]"
+                value = chosen.get(label)
                 rows.append((_name(name, part), _describe(domain), "–" if value is None else _round(value)))
     return rows
 
@@ -101,15 +105,19 @@ def method(plan: Plan, results: StudyResults) -> str:
 
 def failures(results: StudyResults) -> list[tuple[str, int, str]]:
     """List why trials failed or were turned down unseen: state, how many, reason; the most frequent first."""
-    lost = [trial for trial in results.trials if trial.state == "failed" or _is_turned_down(trial)]
-    states = {"failed": "failed", "pruned": "not trained"}
-    counted = Counter((states[trial.state], trial.reason or "no reason known") for trial in lost)
-    return [(state, count, reason) for (state, reason), count in counted.most_common()]
+    lost = [
+        ("too large", "its network is over the limits")
+        if trial.too_large
+        else ("failed", trial.reason or "no reason known")
+        for trial in results.trials
+        if trial.state == "failed" or trial.too_large
+    ]
+    return [(state, count, reason) for (state, reason), count in Counter(lost).most_common()]
 
 
-def outcome(trial: TrialResult) -> str:
-    """Say in a line why a trial ended before its time, or else with which settings it was trained."""
-    return trial.reason or ", ".join(f"{name_setting(name)} {_round(value)}" for name, value in trial.choices.items())
+def choices(trial: TrialResult) -> str:
+    """Say in a line what was drawn for a trial."""
+    return ", ".join(f"{name_setting(name)} {_round(value)}" for name, value in trial.choices.items())
 
 
 def limits(plan: Plan, results: StudyResults, images: int | None, confirmed: Confirmation | None) -> Iterator[str]:
@@ -132,19 +140,25 @@ def limits(plan: Plan, results: StudyResults, images: int | None, confirmed: Con
         "A pruned trial is shown with what it had reached when it was ended; it might have caught up. Importance holds "
         "within this space and among complete trials, and is rough where they are few."
     )
+    if "latency" in plan.objectives:
+        yield (
+            "Latency was measured by each worker on its own machine, beside what else that did. Latencies of different "
+            "machines do not compare."
+        )
     if confirmed:
         yield from _confirmation_limits(plan, confirmed)
 
 
 def _confirmation_limits(plan: Plan, confirmed: Confirmation) -> Iterator[str]:
     yield (
-        f"The confirmation rests on {_count(len(confirmed.pairs), 'seed')} and one test set; a standard deviation over "
-        "few seeds is itself uncertain. Choosing again by these test results would make them optimistic too."
+        f"The confirmation rests on {_count(len(confirmed.pairs), 'seed')} and one test set. Its interval holds the "
+        "luck of training; that of the test images is in McNemar's test, for each pair of networks. Choosing again by "
+        "these test results would make them optimistic too."
     )
-    if plan.base.training.early_stopping or plan.base.training.reduce_on_plateau:
+    if plan.base.training.early_stopping:
         yield (
-            "The recipe looks at validation images to stop or to lower its learning rate. Trained on all images it has "
-            f"none: it ran all its {_count(confirmed.epochs[0], 'epoch')}, and its rate followed the training images."
+            "The recipe looks at validation images to know when to stop. Trained on all images it has none: it ran all "
+            f"its {_count(confirmed.epochs[0], 'epoch')}."
         )
 
 
@@ -157,11 +171,7 @@ def _describe(domain: Domain) -> str:
 
 def _name(name: str, part: Part) -> str:
     condition = " or ".join(str(value) for values in part.when.values() for value in values)
-    return f"{name} ({condition})" if condition and "(" not in name else name
-
-
-def _is_turned_down(trial: TrialResult) -> bool:
-    return trial.state == "pruned" and not trial.accuracies
+    return f"{name} ({condition})" if condition else name
 
 
 def _round(value: Any) -> str:
@@ -170,7 +180,11 @@ def _round(value: Any) -> str:
 
 def _plus_minus(values: Spread, form: str) -> str:
     mean = f"{100 * values.mean:{form}}".replace("-", "−")
-    return mean if values.deviation is None else f"{mean} ± {100 * values.deviation:.2f}"
+    return mean if values.deviation is None else f"{mean}\u00a0±\u00a0{100 * values.deviation:.2f}"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.2f}".replace("-", "−")
 
 
 def _count(number: int, singular: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections.abc import Callable
@@ -14,16 +15,18 @@ from mnist_cnn.errors import MnistCnnError, first_line
 from mnist_cnn.history import Row
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder, lock_run
+from mnist_cnn.training.callbacks import DivergedError
 from mnist_cnn.training.listener import Listener
-from mnist_cnn.training.train import TrainingResult, train
+from mnist_cnn.training.train import train
 from mnist_cnn.tuning.cost import count_costs, describe_excess, measure_latency
 from mnist_cnn.tuning.folder import TuningFolder, is_at_work
+from mnist_cnn.tuning.handover import ACCURACIES, BEGUN, FOLDER, PAUSED, PLACE, REASON, folder_name
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.space import configure, suggest_settings
-from mnist_cnn.tuning.storage import FOLDER, PLACE, REASON, folder_name
+from mnist_cnn.tuning.storage import database_error
 
 # What a trial leaves in the study besides its values.
-SETTINGS, ACCURACIES = "settings", "accuracies"
+SETTINGS, KEPT_EPOCH = "settings", "kept_epoch"
 SECONDS_PER_EPOCH, CPU_SECONDS = "seconds_per_epoch", "cpu_seconds"
 
 
@@ -49,7 +52,7 @@ class Objective:
             plan: What is searched.
             dataset: The training split; validation is held out of it, for every trial the same.
             folder: Holds the trials' run folders.
-            begun: Called when a trial's settings are drawn and its folder is locked.
+            begun: Called when a trial's settings are drawn, its folder is locked and the study knows both.
             may_go_on: Asked after every step; where it says no, training ends and the trial can be taken up again.
         """
         self._plan = plan
@@ -57,32 +60,50 @@ class Objective:
         self._folder = folder
         self._begun = begun
         self._may_go_on = may_go_on
+        self._held = contextlib.ExitStack()  # the lock of the trial's folder
+        self.stopped = False  # training was told to end, and no other trial may begin
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Train, and give the value of each objective.
+
+        The trial's folder stays locked until `let_go`, so that nobody takes the trial for abandoned before its end is
+        in the study.
 
         Raises:
             TrialPruned: Others do better after as many epochs, or the network is over the space's limits.
             StopSearchError: Training was told to end.
             MnistCnnError: Training failed; the trial remembers why.
         """
-        settings = suggest_settings(self._plan.space, trial)
-        trial.set_user_attr(SETTINGS, settings)
+        run: RunFolder | None = None
+        try:
+            settings = suggest_settings(self._plan.space, trial)
+            trial.set_user_attr(SETTINGS, settings)
+            run = self._begin(trial)
+            return self._train(trial, configure(self._plan.base, settings), run)
+        except KeyboardInterrupt:
+            trial.set_user_attr(PAUSED, True)
+            raise
+        except Exception as error:
+            if database_error(error):
+                trial.set_user_attr(PAUSED, True)  # if it is back already
+                raise
+            trial.set_user_attr(REASON, _explain(error))
+            if run:
+                _drop_weights(run)
+            raise
+
+    def let_go(self) -> None:
+        """Unlock the folder of a trial whose end the study knows."""
+        self._held.close()
+
+    def _begin(self, trial: optuna.Trial) -> RunFolder:
         run = self._choose_folder(trial)
         run.root.mkdir(parents=True, exist_ok=True)
-        with lock_run(run):
-            trial.set_user_attr(PLACE, self._folder.place)
-            self._begun()
-            try:
-                return self._train(trial, configure(self._plan.base, settings), run)
-            except optuna.TrialPruned as error:
-                trial.set_user_attr(REASON, str(error))
-                _drop_weights(run)
-                raise
-            except Exception as error:
-                trial.set_user_attr(REASON, _explain(error))
-                _drop_weights(run)
-                raise
+        self._held.enter_context(lock_run(run))
+        trial.set_user_attr(PLACE, self._folder.place)
+        trial.set_user_attr(BEGUN, True)
+        self._begun()
+        return run
 
     def _choose_folder(self, trial: optuna.Trial) -> RunFolder:
         """Give the folder of the trial that this one takes up again, if it is here and free, else a new one."""
@@ -97,12 +118,22 @@ class Objective:
         began = time.process_time()
         try:
             result = train(config, self._dataset, run, listener=_TrialListener(trial, config, run, self._may_go_on))
+            if result.interrupted:
+                raise StopSearchError
+        except KeyboardInterrupt:
+            self.stopped = True  # noted before the study is told: it may have given the trial to another worker
+            raise
         finally:
             spent = trial.user_attrs.get(CPU_SECONDS, 0.0) + time.process_time() - began
             trial.set_user_attr(CPU_SECONDS, spent)
-        if result.interrupted:
-            raise StopSearchError
-        return tuple(self._measure(name, trial, config, run, result) for name in self._plan.objectives)
+        accuracies = _accuracies(run.read_json(run.history_json))  # again: the last worker may have died before it did
+        kept_epoch = result.best_epoch if config.training.keep == "best" else len(accuracies)
+        trial.set_user_attr(ACCURACIES, accuracies)
+        trial.set_user_attr(KEPT_EPOCH, kept_epoch)
+        values = {**trial.user_attrs, "accuracy": accuracies[kept_epoch - 1]}
+        if "latency" in self._plan.objectives:
+            values["latency"] = measure_latency(result.model)
+        return tuple(float(values[name]) for name in self._plan.objectives)
 
     def _check_limits(self, trial: optuna.Trial, config: Config) -> None:
         classes = len(self._dataset.class_names)
@@ -112,15 +143,6 @@ class Objective:
             trial.set_user_attr(name, count)
         if excess := describe_excess(costs, self._plan.space.limits):
             raise optuna.TrialPruned(excess)
-
-    def _measure(
-        self, objective: str, trial: optuna.Trial, config: Config, run: RunFolder, result: TrainingResult
-    ) -> float:
-        if objective == "accuracy":
-            return kept_accuracy(run, config, result)
-        if objective == "latency":
-            return measure_latency(result.model)
-        return float(trial.user_attrs[objective])
 
 
 class _TrialListener(Listener):
@@ -142,9 +164,9 @@ class _TrialListener(Listener):
         """Report the validation accuracy, and ask whether the trial is worth another epoch."""
         # From the history, since a worker may die after it has saved an epoch and before it reports it.
         history = self._run.read_json(self._run.history_json)
-        accuracies = [float(each["val_accuracy"]) for each in history]
+        accuracies = _accuracies(history)
         self._trial.set_user_attr(ACCURACIES, accuracies)
-        self._trial.set_user_attr(SECONDS_PER_EPOCH, statistics.median(each["seconds"] for each in history))
+        self._trial.set_user_attr(SECONDS_PER_EPOCH, statistics.median(row["seconds"] for row in history))
         if not self._can_prune:
             return
         epoch, accuracy = len(accuracies), accuracies[-1]
@@ -153,15 +175,15 @@ class _TrialListener(Listener):
             raise optuna.TrialPruned(f"{accuracy:.2%} after epoch {epoch}: others did better by then")
 
 
-def kept_accuracy(run: RunFolder, config: Config, result: TrainingResult) -> float:
-    """Give the validation accuracy of the epoch whose weights became the model."""
-    history = run.read_json(run.history_json)
-    epoch = result.best_epoch if config.training.keep == "best" else len(history)
-    return float(history[epoch - 1]["val_accuracy"])
+def _accuracies(history: list[Row]) -> list[float]:
+    return [float(row["val_accuracy"]) for row in history]
 
 
 def _explain(error: Exception) -> str:
-    return str(error) if isinstance(error, MnistCnnError) else f"{type(error).__name__}: {first_line(error)}"
+    if isinstance(error, DivergedError):
+        return str(error).partition(";")[0]  # the rest says which weights are kept: of a trial none
+    known = isinstance(error, MnistCnnError | optuna.TrialPruned)
+    return str(error) if known else f"{type(error).__name__}: {first_line(error)}"
 
 
 def _drop_weights(run: RunFolder) -> None:

@@ -11,7 +11,7 @@ import tomli_w
 
 from mnist_cnn import figures
 from mnist_cnn.comparison import WORDS_ONLY
-from mnist_cnn.config import Config, flatten
+from mnist_cnn.config import Config, flatten, save_config
 from mnist_cnn.files import write_text
 from mnist_cnn.narrative import plain
 from mnist_cnn.runs import RunFolder
@@ -20,7 +20,7 @@ from mnist_cnn.templates.pictures import embed
 from mnist_cnn.tuning import narrative
 from mnist_cnn.tuning.confirmation import confirmed_before, read_confirmation
 from mnist_cnn.tuning.folder import TuningFolder
-from mnist_cnn.tuning.importance import FEWEST, importances
+from mnist_cnn.tuning.importance import FEWEST, Importance, importances
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.results import StudyResults, TrialResult, best_config, collect
 from mnist_cnn.tuning.space import Range
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def write_report(folder: TuningFolder, url: str = "") -> Path:
-    """Write pictures and the page into a search's folder; an unfinished search is told as it stands.
+    """Write pictures, the page and the front's recipes into a search's folder; an unfinished one is told as it stands.
 
     Args:
         folder: Of the search.
@@ -46,19 +46,19 @@ def write_report(folder: TuningFolder, url: str = "") -> Path:
     """
     plan, study = open_plan(folder), open_study(folder, url)
     results = collect(study, plan, folder)
-    shares = importances(study)
-    pictures = _save_figures(folder.figures, draw(plan, results, shares))
+    _save_front(folder, plan, results)
+    pictures = _save_figures(folder.figures, draw(plan, results, importances(study)))
     write_text(folder.report, render_page(folder, plan, results, pictures))
     return folder.report
 
 
-def draw(plan: Plan, results: StudyResults, shares: Mapping[str, float]) -> Iterator[tuple[str, Figure]]:
+def draw(plan: Plan, results: StudyResults, important: Mapping[str, Importance]) -> Iterator[tuple[str, Figure]]:
     """Draw every picture that the results allow, as (name, figure), one at a time to save memory.
 
     Args:
         plan: Of the search.
         results: Of the search.
-        shares: The importance of settings; empty where it is not known.
+        important: The importance of settings; empty where it is not known.
     """
     best = results.best
     if best is None:
@@ -66,8 +66,10 @@ def draw(plan: Plan, results: StudyResults, shares: Mapping[str, float]) -> Iter
     trials = results.trials
     yield "history", figures.search_history(trials, best.number)
     yield "curves", figures.trial_curves(trials, best.number)
+    shares = {name: each.share for name, each in important.items()}
     if shares:
-        yield "importance", figures.setting_importance(shares)
+        chance = {name: each.chance for name, each in important.items()}
+        yield "importance", figures.setting_importance(shares, chance)
     names, logarithmic = _interesting(results, best, shares), _logarithmic(plan)
     if names:
         yield "slices", figures.setting_slices(trials, names, logarithmic, best.number)
@@ -95,7 +97,7 @@ def render_page(folder: TuningFolder, plan: Plan, results: StudyResults, picture
         plan=plan,
         results=results,
         best=best,
-        states=Counter(trial.state for trial in results.trials),
+        states=Counter(trial.state for trial in results.trials if not trial.too_large),
         seconds=folder.seconds_used(),
         processor_seconds=sum(trial.cpu_seconds or 0 for trial in results.trials),
         costs={name: narrative.COSTS[name] for name in results.objectives[1:]},
@@ -110,12 +112,22 @@ def render_page(folder: TuningFolder, plan: Plan, results: StudyResults, picture
         confirmed=confirmed,
         confirmation_verdict=narrative.confirmation_verdict(confirmed) if confirmed else "",
         confirmed_before=confirmed_before(folder, results),
-        outcome=narrative.outcome,
+        choices=narrative.choices,
         spread=narrative.spread,
         points=narrative.points,
         fewest=FEWEST,
         pictures=embed(pictures),
     )
+
+
+def _save_front(folder: TuningFolder, plan: Plan, results: StudyResults) -> None:
+    """Leave a recipe for each trial on the Pareto front: the machine that trained it may be another one."""
+    wanted = {folder.front(trial.number): trial for trial in results.front if len(results.objectives) > 1}
+    for path in folder.front(0).parent.glob("*.toml"):
+        if path not in wanted:
+            path.unlink()
+    for path, trial in wanted.items():
+        save_config(path, best_config(results, plan, trial))
 
 
 def _save_figures(folder: Path, drawn: Iterator[tuple[str, Figure]]) -> dict[str, Path]:
@@ -130,7 +142,8 @@ def _save_figures(folder: Path, drawn: Iterator[tuple[str, Figure]]) -> dict[str
 
 def _interesting(results: StudyResults, best: TrialResult, shares: Mapping[str, float]) -> list[str]:
     """Give the settings of the best trial that differ between trials, the most important first."""
-    varied = [name for name in best.choices if len({trial.choices.get(name) for trial in results.trials}) > 1]
+    tried = {name: {trial.choices[name] for trial in results.trials if name in trial.choices} for name in best.choices}
+    varied = [name for name, values in tried.items() if len(values) > 1]
     return sorted(varied, key=lambda name: -shares.get(name, 0.0))
 
 

@@ -15,9 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_cnn.config import Config, override
 from mnist_cnn.errors import InputError
 from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.handover import ACCURACIES, REASON, folder_name, is_too_large, is_unfinished, superseded
 from mnist_cnn.tuning.plan import OBJECTIVES, Plan
 from mnist_cnn.tuning.space import configure
-from mnist_cnn.tuning.storage import REASON, folder_name, superseded
 from mnist_cnn.tuning.study import open_plan, open_study
 
 State = Literal["waiting", "running", "complete", "pruned", "failed"]
@@ -43,6 +43,8 @@ class TrialResult:
     choices: dict[str, Any]  # the same as the sampler sees it: one number, string or truth value per parameter
     values: tuple[float, ...]  # one per objective; only of a complete trial
     accuracies: tuple[float, ...]  # on the validation images, after each epoch
+    kept_epoch: int | None  # from 1: whose weights became the model; only of a complete trial
+    too_large: bool  # its network is over the space's limits, and was not trained
     parameters: int | None
     multiply_adds: int | None  # an image
     seconds_per_epoch: float | None  # median: the first one also builds the graph
@@ -73,8 +75,8 @@ class StudyResults:
 
     @property
     def ended(self) -> int:
-        """How many trials are over: complete, pruned or failed."""
-        return sum(trial.state in ("complete", "pruned", "failed") for trial in self.trials)
+        """How many trials are over: complete, pruned or failed. Networks that were too large to be trained are none."""
+        return sum(trial.state in ("complete", "pruned", "failed") and not trial.too_large for trial in self.trials)
 
     @property
     def best(self) -> TrialResult | None:
@@ -134,7 +136,7 @@ def best_config(results: StudyResults, plan: Plan, trial: TrialResult | None = N
     if chosen is None or not chosen.values:
         raise InputError(f"no trial of {results.name!r} has come to its end. Go on with --resume and more --time.")
     words = {
-        "title": f"Trial {chosen.number} of {len(results.trials)} of the search {results.name!r}",
+        "title": f"Trial {chosen.number} of the search {results.name!r}",
         "source": f"Found by mnist-cnn tune, from: {plan.base.title or plan.base.model.architecture}",
         "expected_accuracy": f"{chosen.values[0]:.2%} on the validation images that chose it",
         "parameters": chosen.parameters or 0,
@@ -144,14 +146,17 @@ def best_config(results: StudyResults, plan: Plan, trial: TrialResult | None = N
 
 def _read(trial: FrozenTrial, folder: TuningFolder) -> TrialResult:
     known = trial.user_attrs
+    state: State = "waiting" if is_unfinished(trial) else _STATES[trial.state]  # soon the study says so, too
     return TrialResult(
         number=trial.number,
-        state=_STATES[trial.state],
-        reason=known.get(REASON, _DIED if trial.state == TrialState.FAIL else ""),
+        state=state,
+        reason=known.get(REASON, _DIED if state == "failed" else ""),
         settings=known.get("settings", {}),
         choices=dict(trial.params),
         values=tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else (),
-        accuracies=tuple(known.get("accuracies", ())),
+        accuracies=tuple(known.get(ACCURACIES, ())),
+        kept_epoch=known.get("kept_epoch"),
+        too_large=is_too_large(trial),
         parameters=known.get("parameters"),
         multiply_adds=known.get("multiply_adds"),
         seconds_per_epoch=known.get("seconds_per_epoch"),

@@ -11,7 +11,14 @@ from mnist_cnn.findings import gather, metrics_record
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.train import TrainingResult, train
-from mnist_cnn.tuning.confirmation import Confirmation, Retraining, is_measured, read_confirmation, retrainings
+from mnist_cnn.tuning.confirmation import (
+    Confirmation,
+    Retraining,
+    check_confirmable,
+    is_measured,
+    read_confirmation,
+    retrainings,
+)
 from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.results import StudyResults
 from mnist_cnn.tuning.study import open_plan
@@ -42,7 +49,7 @@ def confirm(
         The comparison; None after Ctrl-C before the first pair was done.
 
     Raises:
-        InputError: No trial has come to its end, or these are other training data.
+        InputError: No trial has come to its end, these are other training data, or settings follow held-out images.
         DivergedError: A loss became no number.
         KeyboardInterrupt: Ctrl-C; what is done is kept.
     """
@@ -50,6 +57,8 @@ def confirm(
     wanted = [each for step in range(1, seeds + 1) for each in retrainings(folder, plan, results, step)]
     missing = [each for each in wanted if not is_measured(each.run)]
     if missing:
+        for each in missing:
+            check_confirmable(each.config)
         training = data.load("train")
         plan.check_data(training)
         test = data.load("test")

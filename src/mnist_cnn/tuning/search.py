@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from mnist_cnn.config import save_config
 from mnist_cnn.cores import usable_cores
 from mnist_cnn.errors import MnistCnnError
-from mnist_cnn.tuning.bounds import Bounds, Limits, write_environment
+from mnist_cnn.tuning.bounds import Bounds, Limits, save_limits, write_environment
 from mnist_cnn.tuning.folder import TuningFolder, lead
 from mnist_cnn.tuning.results import StudyResults, best_config, collect
 from mnist_cnn.tuning.storage import explain_loss
@@ -24,6 +25,7 @@ _LOOK = 1.0  # seconds between two looks at the study
 _SAVE = 10.0  # seconds between two notes of the time that has gone
 _LAST_WORDS = 120.0  # seconds in which a worker may end its step and save
 _REPLACEMENTS = 10  # workers that die are replaced so many times
+_BEGINS = "worker begins"  # how its part of the log does: earlier sessions wrote there, too
 
 
 @dataclass
@@ -38,6 +40,8 @@ class _Crew:
     def start(self, index: int) -> None:
         """Start a worker in a session of its own, so that Ctrl-C reaches it through its leader only."""
         with self.folder.worker_log(index).open("ab") as log:
+            log.write(f"{dt.datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {_BEGINS}\n".encode())
+            log.flush()
             self.processes[index] = subprocess.Popen(
                 [sys.executable, "-m", "mnist_cnn.tuning.worker", str(self.folder.root)],
                 env=self.environment,
@@ -95,7 +99,7 @@ def search(
 
     Args:
         folder: Of a study that was created or joined; one that was searched before is gone on with.
-        limits: How long.
+        limits: How long, over all sessions; remembered for the next one.
         url: Of the database server; empty for what the search remembers.
         on_look: Told once a second how the study stands.
 
@@ -120,10 +124,12 @@ def search(
         return results
 
     with lead(folder), explain_loss(folder, url):
+        save_limits(folder, limits)
         clock = _Clock(folder)
-        crew = _Crew(folder, _environment(limits, limits.seconds - clock.seconds(), url))
+        seconds = limits.seconds - clock.seconds()
+        crew = _Crew(folder, _environment(limits, seconds, url))
         try:
-            for index in range(limits.workers):
+            for index in range(limits.workers if seconds > 0 else 0):
                 crew.start(index)
             while crew.is_busy():
                 look()
@@ -165,5 +171,5 @@ def _environment(limits: Limits, seconds: float, url: str) -> dict[str, str]:
 
 
 def _last_line(folder: TuningFolder, index: int) -> str:
-    lines = folder.worker_log(index).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    last = folder.worker_log(index).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1]
+    return "it said nothing" if last.endswith(_BEGINS) else last

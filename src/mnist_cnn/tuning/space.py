@@ -84,8 +84,8 @@ class Choice:
         )
 
     def extremes(self) -> tuple[Any, ...]:
-        """Give every option."""
-        return self.options
+        """Give every option, as a chooser would name it."""
+        return self.labels
 
 
 Domain = Range | Choice
@@ -113,6 +113,24 @@ class Setting:
                     yield f"{self.label}[{index}]", part, index
         elif isinstance(self.content, Domain):
             yield self.label, self.content, None
+
+    def can_be(self, value: Any) -> bool:
+        """Say whether a trial may have this value."""
+        if not isinstance(self.content, tuple):
+            return _can_be(self.content, value)
+        fits = isinstance(value, list) and len(value) == len(self.content)
+        return fits and all(map(_can_be, self.content, value))
+
+    def find(self, value: Any) -> dict[str, Any]:
+        """Give what a chooser would have had to choose to arrive at `value`, as far as that is possible."""
+        known = {}
+        for name, domain, index in self.domains():
+            if index is not None and not (isinstance(value, list) and len(value) == len(self.content)):
+                return {}
+            found = domain.find(value if index is None else value[index])
+            if found is not None:
+                known[name] = found
+        return known
 
 
 @dataclass(frozen=True)
@@ -169,7 +187,7 @@ def starting_point(space: Space, base: Config) -> dict[str, Any]:
     for part in space.parts:
         if part.applies(values):
             for setting in part.settings:
-                known |= _found(setting, values.get(setting.name))
+                known |= setting.find(values.get(setting.name))
     return known
 
 
@@ -177,15 +195,8 @@ def _draw(content: Any, name: str, chooser: Chooser) -> Any:
     return content.draw(name, chooser) if isinstance(content, Domain) else content
 
 
-def _found(setting: Setting, value: Any) -> dict[str, Any]:
-    known = {}
-    for name, domain, index in setting.domains():
-        if index is not None and not (isinstance(value, list) and len(value) == len(setting.content)):
-            return {}
-        found = domain.find(value if index is None else value[index])
-        if found is not None:
-            known[name] = found
-    return known
+def _can_be(content: Any, value: Any) -> bool:
+    return content.find(value) is not None if isinstance(content, Domain) else _same(content, value)
 
 
 def _same(first: Any, second: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Where a study is kept, and what becomes of a trial whose worker is gone.
+"""Where a study is kept, and who may change it.
 
 A study in a file is SQLite's: a transaction is whole or not at all, whenever the process dies, and the system frees
 the locks of a dead process. (Optuna's journal file has neither: half a line that a killed process leaves makes it
@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from filelock import FileLock
+from optuna.storages import BaseStorage, RDBStorage
 
 from mnist_cnn.errors import InputError, MissingExtraError, MnistCnnError, first_line
-from mnist_cnn.tuning.folder import TuningFolder, is_at_work
-
-RETRIES = 3  # a trial that takes its workers down with it is given up
-PLACE, FOLDER, REASON = "place", "folder", "reason"  # attributes of a trial
+from mnist_cnn.tuning.folder import TuningFolder
 
 _PATIENCE = 60  # seconds in which other processes may hold SQLite's lock
 _ANSWER = 10  # seconds in which a server has to answer
+_FROZEN = 60  # seconds after which a server takes the claim from a worker that does nothing with it
 _GRACE = 4  # missed heartbeats after which a worker counts as dead
 
 
@@ -34,7 +32,7 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
 
     Args:
         folder: Holds it where `url` is empty.
-        url: Of a database server, as SQLAlchemy takes it.
+        url: Of a PostgreSQL server, as SQLAlchemy takes it.
         heartbeat: Seconds between two signs of life, on a server.
 
     Raises:
@@ -43,43 +41,65 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # what happens is told by `results`
     if not url:
         return _open_file(folder)
+    address = without_password(url)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return RDBStorage(
-                url,
-                # No connection outlives its transaction: many workers share what few a server allows.
-                engine_kwargs={"poolclass": sqlalchemy.NullPool, "connect_args": _connect_arguments(url)},
-                heartbeat_interval=heartbeat,
-                grace_period=_GRACE * heartbeat,
-                heartbeat_stale_trial_callback=_retry(RETRIES),
+        with without_warnings():
+            return _ServerStorage(
+                url, engine_kwargs=_connecting(), heartbeat_interval=heartbeat, grace_period=_GRACE * heartbeat
             )
     except ImportError as error:
         raise MissingExtraError("a database driver", "postgresql") from error
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:  # RuntimeError: the tables are of another Optuna
         raise InputError(
-            f"the database {without_password(url)} cannot be opened: {_explain(error)}. See that its server runs, and "
-            "give its address, with the password if it needs one: --storage postgresql://USER:PASSWORD@HOST/DATABASE."
+            f"the database {address} cannot be opened: {_explain(error)}. See that its server runs, and give its "
+            "address with --storage postgresql://USER:PASSWORD@HOST/DATABASE or in MNIST_CNN_STORAGE; the password "
+            "may be left to ~/.pgpass."
         ) from error
 
 
 def without_password(url: str) -> str:
-    """Give a database's address as it may be written down.
+    """Give a server's address as it may be written down.
 
     Raises:
-        InputError: It is none.
+        InputError: It is no address of a PostgreSQL server.
     """
     try:
         known = sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError:
-        raise InputError(
-            f"--storage {url!r} is no address. Write it as postgresql://USER:PASSWORD@HOST/DATABASE."
-        ) from None
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # ValueError: the port is no number
+        known = None
+    # After an `@` that is not quoted the rest of the password is read as a part of the host.
+    if known is None or known.get_backend_name() != "postgresql" or "@" in (known.host or ""):
+        raise InputError(  # which does not repeat it: there may be a password in it
+            "--storage is no address of a PostgreSQL server. Write it as postgresql://USER:PASSWORD@HOST/DATABASE, in "
+            "PASSWORD %40 for @, %3A for : and %2F for /, or leave the password to ~/.pgpass."
+        )
     query = {name: value for name, value in known.query.items() if "password" not in name}  # `sslpassword` neither
     address = sqlalchemy.URL.create(
         known.drivername, known.username, host=known.host, port=known.port, database=known.database, query=query
     )
     return address.render_as_string()
+
+
+@contextlib.contextmanager
+def claim_study(folder: TuningFolder, url: str, name: str) -> Iterator[None]:
+    """Let no other worker begin a trial, count the trials or look for dead workers at the same time.
+
+    The system frees a file's lock when its process dies. A server's lock lasts as long as the transaction does that
+    took it, and that the server ends as well where a worker is frozen or cut off.
+
+    Args:
+        folder: Of the search.
+        url: Of the database server; empty where the study is in the folder.
+        name: Of the study.
+    """
+    if not url:
+        with FileLock(folder.claim):
+            yield
+        return
+    with sqlalchemy.create_engine(url, **_connecting()).begin() as connection:
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN}s'")
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(name.encode())})
+        yield
 
 
 @contextlib.contextmanager
@@ -96,85 +116,50 @@ def explain_loss(folder: TuningFolder, url: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Optuna reports it as an error of its own, or meets another error while it does.
-        cause = next((each for each in _chain(error) if isinstance(each, sqlalchemy.exc.SQLAlchemyError)), None)
+        cause = database_error(error)
         if cause is None:
             raise
-        url = url or folder.read_plan()["storage"]
+        url = url or folder.storage
         raise MnistCnnError(
             f"the database {without_password(url) if url else folder.database} cannot be used any more: "
-            f"{_explain(cause)}. What was reached is kept; once it can, go on with --resume {folder.root}."
+            f"{_explain(cause)}. What was reached is kept; once it can, go on with: {folder.resume_command}"
         ) from error
 
 
-def hand_back(study: Study, number: int, retries: int | None = None) -> None:
-    """Queue a trial again that nobody works at any more; who takes it up goes on from its last finished epoch.
-
-    In the study it becomes a new trial that remembers the number of the old one, which counts as failed.
-
-    Args:
-        study: Which study.
-        number: The trial's number.
-        retries: How often a trial may be queued again in all; None: as often as need be.
-    """
-    with contextlib.suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):  # Ctrl-C: Optuna has said so
-        study.tell(number, state=TrialState.FAIL)
-    trial = next(trial for trial in study.get_trials() if trial.number == number)
-    if trial.state == TrialState.FAIL and REASON not in trial.user_attrs:  # not if it ended in the same moment
-        _retry(retries)(study, trial)
+def database_error(error: BaseException | None) -> sqlalchemy.exc.SQLAlchemyError | None:
+    """Give the database's error that is behind another; Optuna has its own, or meets one while it reports that."""
+    while error is not None:
+        if isinstance(error, sqlalchemy.exc.SQLAlchemyError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
-def hand_back_abandoned(study: Study, folder: TuningFolder) -> None:
-    """Queue again every trial whose worker is dead, which is known at once of those here, later of those elsewhere.
-
-    Whoever calls this must hold the folder's claim: between asking for a trial and locking its run nobody may look.
-    """
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keep quiet that Optuna calls what it has had for years experimental."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        optuna.storages.fail_stale_trials(study)  # whose workers on other machines have given no sign of life
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _was_begun_in(folder, trial) and not is_at_work(folder.trial(folder_name(trial))):
-            hand_back(study, trial.number, RETRIES)
+        yield
 
 
-def folder_name(trial: FrozenTrial | optuna.Trial) -> str:
-    """Give the name of a trial's run folder: its number's, or that of the trial which it takes up again."""
-    return str(trial.user_attrs.get(FOLDER, f"{trial.number:04d}"))
+class _ServerStorage(RDBStorage):
+    """Optuna's, whose signs of life survive an outage: there the first that failed would be the last."""
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        """Give a sign of life, if the server can be reached."""
+        with contextlib.suppress(optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError):
+            super().record_heartbeat(trial_id)
 
 
-def superseded(trials: list[FrozenTrial]) -> set[int]:
-    """Give the numbers of the trials that others have taken up again."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return {number for trial in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(trial)}
-
-
-def _was_begun_in(folder: TuningFolder, trial: FrozenTrial) -> bool:
-    place = trial.user_attrs.get(PLACE)
-    # Without a place its worker died in the moment after it asked; in a file of this folder it can only be ours.
-    return bool(place == folder.place or (place is None and folder.database.exists()))
-
-
-def _connect_arguments(url: str) -> dict[str, Any]:
-    # Without a limit an address at which nobody answers is tried for minutes.
-    is_postgresql = sqlalchemy.make_url(url).get_backend_name() == "postgresql"
-    return {"connect_timeout": _ANSWER} if is_postgresql else {}
+def _connecting() -> dict[str, Any]:
+    # No connection outlives its transaction: many workers share what few a server allows. Without a limit an address
+    # at which nobody answers is tried for minutes.
+    return {"poolclass": sqlalchemy.NullPool, "connect_args": {"connect_timeout": _ANSWER}}
 
 
 def _explain(error: BaseException) -> str:
     return first_line(getattr(error, "orig", None) or error)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _retry(retries: int | None) -> RetryHeartbeatStaleTrialCallback:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return RetryHeartbeatStaleTrialCallback(max_retry=retries, inherit_intermediate_values=True)
 
 
 def _open_file(folder: TuningFolder) -> BaseStorage:

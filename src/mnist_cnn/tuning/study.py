@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import optuna
@@ -47,29 +48,21 @@ def create_study(plan: Plan, folder: TuningFolder, url: str = "", local: dict[st
     _write_plan(plan, folder, url, local)
 
 
-def join_study(name: str, folder: TuningFolder, url: str, local: dict[str, Any] | None = None) -> Plan:
-    """Take part in a study that another machine began, and write down what resuming needs.
-
-    Raises:
-        InputError: There is no such study, or it is none of ours.
-    """
-    plan = find_plan(name, folder, url)
-    if plan is None:
-        raise InputError(f"there is no study {name!r} in {without_password(url)}. Begin one by leaving out --join.")
+def join_study(plan: Plan, folder: TuningFolder, url: str, local: dict[str, Any] | None = None) -> None:
+    """Take part in a study that another machine began: write down what resuming needs."""
     _write_plan(plan, folder, url, local)
-    return plan
 
 
-def find_plan(name: str, folder: TuningFolder, url: str) -> Plan | None:
-    """Give the plan of a study on a server; None if there is no study of this name.
+def find_plan(name: str, folder: TuningFolder, url: str) -> Plan:
+    """Give the plan of a study on a server.
 
     Raises:
-        InputError: It was not made by this package, or the server cannot be reached.
+        InputError: There is no such study, it was not made by this package, or the server cannot be reached.
     """
     storage = open_storage(folder, url, heartbeat=Plan.heartbeat)
     known = {study.study_name: study for study in storage.get_all_studies()}
     if name not in known:
-        return None
+        raise InputError(f"there is no study {name!r} in {without_password(url)}. Begin one by leaving out --join.")
     values = known[name].user_attrs.get(_PLAN)
     if values is None:
         raise InputError(
@@ -94,7 +87,7 @@ def open_study(folder: TuningFolder, url: str = "") -> Study:
         InputError: The folder holds no search, or the server cannot be reached.
     """
     plan = open_plan(folder)
-    storage: BaseStorage = open_storage(folder, url or folder.read_plan()["storage"], plan.heartbeat)
+    storage: BaseStorage = open_storage(folder, url or folder.storage, plan.heartbeat)
     return optuna.load_study(
         study_name=plan.name,
         storage=storage,
@@ -114,5 +107,5 @@ def build_pruner(plan: Plan) -> BasePruner:
 
 
 def _write_plan(plan: Plan, folder: TuningFolder, url: str, local: dict[str, Any] | None) -> None:
-    kept = {"storage": without_password(url) if url else "", **(local or {})}
+    kept = {"storage": without_password(url) if url else "", "place": uuid.uuid4().hex, **(local or {})}
     write_json(folder.plan, {**kept, **plan.to_dict()})

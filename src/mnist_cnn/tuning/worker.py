@@ -5,26 +5,28 @@ Run as a process by `search`: `python -m mnist_cnn.tuning.worker FOLDER`, with t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import optuna
-from filelock import FileLock
 from optuna.study import Study
 
 from mnist_cnn.datasets import Dataset, ResolvedDataset
 from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.models import find_architecture
 from mnist_cnn.tuning.bounds import Bounds, read_environment
+from mnist_cnn.tuning.declaration import corner_configs
 from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.handover import hand_back_abandoned
 from mnist_cnn.tuning.objective import Objective
-from mnist_cnn.tuning.storage import explain_loss, hand_back, hand_back_abandoned
+from mnist_cnn.tuning.storage import claim_study, explain_loss
 from mnist_cnn.tuning.study import open_plan, open_study
 
 
 def work(folder: TuningFolder, dataset: Dataset, bounds: Bounds, url: str = "") -> None:
-    """Take trials until the bounds are reached; Ctrl-C ends it with the trial in hand queued again.
+    """Take trials until the bounds are reached; Ctrl-C ends it, and the trial in hand can be taken up again.
 
     Args:
         folder: Of the search.
@@ -33,47 +35,36 @@ def work(folder: TuningFolder, dataset: Dataset, bounds: Bounds, url: str = "") 
         url: Of the database server; empty for what the search remembers.
 
     Raises:
-        InputError: These are not the data that the search was begun with.
+        InputError: These are not the data that the search was begun with, or the space names an argument that its
+            architecture does not take.
         MnistCnnError: All trials fail, or the database is lost.
     """
     plan, study = open_plan(folder), open_study(folder, url)
     plan.check_data(dataset)
-    claim = FileLock(folder.claim)
-    objective = Objective(plan, dataset, folder, begun=claim.release, may_go_on=bounds.in_time)
-    with explain_loss(folder, url):
-        while _take_one(study, folder, objective, bounds, claim):
-            pass
+    for config in corner_configs(plan.space, plan.base):
+        find_architecture(config.model.architecture, config.model.arguments)
+    claim = contextlib.ExitStack()
+    objective = Objective(plan, dataset, folder, begun=claim.close, may_go_on=bounds.in_time)
+    with explain_loss(folder, url), contextlib.suppress(KeyboardInterrupt):
+        while not objective.stopped:
+            with claim:
+                # Held until the trial has begun: whoever counts or looks for dead workers sees every trial whole.
+                claim.enter_context(claim_study(folder, url or folder.storage, plan.name))
+                hand_back_abandoned(study, folder)
+                if not bounds.want_another(study):
+                    return
+                _run_trial(study, objective)
 
 
-def _take_one(study: Study, folder: TuningFolder, objective: Objective, bounds: Bounds, claim: FileLock) -> bool:
-    """Run one trial; False where there is none to run or training was told to end."""
-    asked: list[int] = []
-    # Held until the trial's folder is locked: whoever counts or looks for dead workers sees every trial whole.
-    claim.acquire()
+def _run_trial(study: Study, objective: Objective) -> None:
     try:
-        hand_back_abandoned(study, folder)
-        if not bounds.want_another(study):
-            return False
-        study.optimize(_noting(objective, asked), n_trials=1, catch=(Exception,))
-    except KeyboardInterrupt:
-        for number in asked:
-            hand_back(study, number)
-        return False
+        study.optimize(objective, n_trials=1, catch=(Exception,))
     except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
         # Optuna's own (the objective's are caught): the trial is over. Cut off from the server, this worker seemed
         # dead, and another one has taken the trial up.
         pass
     finally:
-        claim.release()
-    return True
-
-
-def _noting(objective: Objective, asked: list[int]) -> Callable[[optuna.Trial], tuple[float, ...]]:
-    def run(trial: optuna.Trial) -> tuple[float, ...]:
-        asked.append(trial.number)
-        return objective(trial)
-
-    return run
+        objective.let_go()
 
 
 def main(root: str) -> None:
