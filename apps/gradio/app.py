@@ -1,4 +1,4 @@
-"""The recogniser behind a Gradio page: draw a digit, or give a picture of one. Runs as a Hugging Face Space as it is."""
+"""The recogniser behind a Gradio page: draw a digit, or give a picture of one. Runs as a Hugging Face Space."""
 
 from __future__ import annotations
 

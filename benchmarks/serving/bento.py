@@ -29,7 +29,7 @@ class Digits:
     def __init__(self) -> None:
         self.recognizer = Recognizer.load(threads=1)
 
-    @bentoml.api(batchable=True, max_batch_size=64)
+    @bentoml.api(batchable=True, max_batch_size=64)  # type: ignore[untyped-decorator]  # BentoML is not installed here
     def predict(self, images: list[str]) -> list[Answer]:
         """Read the images of all requests that wait."""
         readings = self.recognizer.read_prepared([arrange_one(base64.b64decode(image)) for image in images])
