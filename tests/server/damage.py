@@ -66,7 +66,7 @@ class Sent:
 
 def whole_requests() -> list[Sent]:
     """Give requests that a server answers with success, of every form that it takes."""
-    picture = drawing("7")
+    picture = drawing("7", scale=2)
     files = {kind: file_of(picture, kind) for kind in _KINDS} | {"PNG": marked_png()}
     text = base64.b64encode(files["PNG"]).decode()
     rows = digit("7").tolist()
@@ -98,7 +98,7 @@ def marked_png() -> bytes:
     """Give a PNG file that carries `MARK` as text."""
     file, words = io.BytesIO(), PngImagePlugin.PngInfo()
     words.add_text("Comment", MARK)
-    Image.fromarray(drawing("7")).save(file, "PNG", pnginfo=words)
+    Image.fromarray(drawing("7", scale=2)).save(file, "PNG", pnginfo=words)
     return file.getvalue()
 
 
