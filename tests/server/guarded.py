@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Scope
 
 from mnist_cnn.server import guards, problems
 from mnist_cnn.server.settings import Settings
 
 SECRET = "do-not-tell-anyone"  # stands for what was in an image
+LARGE = 20_000_000  # bytes of an answer: more than a connection takes up by itself
 
 
 @dataclass
@@ -45,6 +46,7 @@ def make_app(**settings: Any) -> FastAPI:
     app.get("/things/{name}")(thing)
     app.get("/slow")(slow)
     app.get("/bug")(bug)
+    app.get("/large")(large)
     app.get("/health/live")(health)
     problems.install(app)
     guards.install(app, app.state.settings)
@@ -80,6 +82,10 @@ async def bug() -> None:
         raise KeyError(SECRET)
     except KeyError as error:
         raise ValueError(SECRET) from error
+
+
+async def large() -> Response:
+    return Response(bytes(LARGE))
 
 
 async def health() -> dict[str, str]:

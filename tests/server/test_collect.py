@@ -207,10 +207,16 @@ def test_opened_cors_does_not_open_collecting(make_client: MakeClient, folder: P
         ({}, "127.0.0.1:8000", 201),
         ({}, "localhost", 201),
         ({}, "[::1]:8000", 201),
+        ({}, "LOCALHOST:8000", 201),
         ({}, "rebound.example:8000", 403),
+        ({}, "a{b.rebound.example:80", 403),
+        ({}, "127.0.0.1@rebound.example", 403),
+        ({}, "", 403),
         ({"host": "0.0.0.0"}, "digits.example", 201),  # noqa: S104
         ({"hosts": "digits.example"}, "digits.example", 201),
+        ({"hosts": "Digits.example"}, "digits.Example:443", 201),
         ({"hosts": "digits.example"}, "rebound.example", 403),
+        ({"hosts": "testserver"}, "a{b.rebound.example:80", 403),  # Starlette would take the server's own instead
     ],
 )
 def test_another_sites_name_for_this_machine_is_not_ours(
@@ -218,6 +224,14 @@ def test_another_sites_name_for_this_machine_is_not_ours(
 ) -> None:
     client = make_client(collect=folder, **settings)
     assert keep(client, headers={"Host": host, "Sec-Fetch-Site": "same-origin"}).status_code == status
+
+
+@pytest.mark.parametrize(("settings", "warnings"), [({"host": "0.0.0.0"}, 1), ({}, 0)])  # noqa: S104
+def test_collecting_under_any_name_is_warned_of(
+    make_client: MakeClient, folder: Path, settings: dict[str, Any], warnings: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_client(collect=folder, **settings)
+    assert capsys.readouterr().out.count("MNIST_CNN_SERVE_HOSTS") == warnings
 
 
 def test_there_is_a_limit(client: TestClient, folder: Path) -> None:

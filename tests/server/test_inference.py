@@ -370,12 +370,12 @@ def test_limits_and_overload_are_told_in_the_protocols_form(make_client: MakeCli
 
 
 def test_a_key_is_asked_for_in_the_protocols_form(make_client: MakeClient) -> None:
-    client = make_client(api_key="a key of twenty bytes")
+    client = make_client(api_key="a-key-of-twenty-bytes")
     for answer in (client.get("/v2"), client.post(INFER, json=json_body())):
         assert answer.status_code == 401
         assert list(answer.json()) == ["error"]
     assert client.get("/v2/health/ready").status_code == 200
-    assert client.post(INFER, json=json_body(), headers={"X-API-Key": "a key of twenty bytes"}).status_code == 200
+    assert client.post(INFER, json=json_body(), headers={"X-API-Key": "a-key-of-twenty-bytes"}).status_code == 200
 
 
 def test_other_methods_and_addresses_are_refused_in_the_protocols_form(client: TestClient) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from mnist_cnn.server.guards.paths import find_path, is_open
 from server.conftest import MakeClient
-from server.guarded import make_app, send
+from server.guarded import ask, make_app, send
 
-KEY = "correct horse battery"
+KEY = "correct-horse-battery"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,20 @@ def test_anything_else_does_not(headers: dict[str, str], capsys: pytest.CaptureF
 
 def test_without_a_key_anyone_may_ask() -> None:
     assert send(make_app(), "GET", "/things/a").status == 200
+
+
+def test_who_has_no_key_takes_nobodys_place() -> None:
+    app = make_app(api_key=KEY, max_requests=1)
+
+    async def crowd() -> int:
+        refused = asyncio.create_task(ask(app, "POST", "/echo", body=[None], headers={"Content-Length": "100000"}))
+        await asyncio.sleep(0.05)
+        assert not refused.done(), "a refusal lingers, or this test shows nothing"
+        answer = await ask(app, "GET", "/things/a", headers={"X-API-Key": KEY})
+        refused.cancel()
+        return answer.status
+
+    assert asyncio.run(crowd()) == 200
 
 
 def test_the_body_of_who_has_no_key_is_not_read() -> None:

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import socket
 import time
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from mnist_cnn.server import metrics
 from mnist_cnn.server.guards.connections import PunctualProtocol
-from mnist_cnn.server.guards.limits import Crowd
-from server.guarded import Answer, ask, make_app, send, serving
+from mnist_cnn.server.guards.limits import Bounds, Crowd, Room
+from server.guarded import LARGE, Answer, ask, make_app, send, serving
 
 KIB = b"x" * 1024
 
@@ -21,6 +23,7 @@ class Impatient(PunctualProtocol):
     """As the real one, for a test's patience."""
 
     head_timeout = 0.5
+    drain_timeout = 0.5
 
 
 def test_a_body_within_the_limit_passes() -> None:
@@ -35,6 +38,66 @@ def test_a_length_above_the_limit_is_refused_before_a_byte_is_read() -> None:
     assert answer.headers["connection"] == "close"
     assert answer.headers["content-type"] == "application/problem+json"
     assert "2049 bytes; this server takes at most 2048" in answer.json()["detail"]
+
+
+def _app_with_room(**settings: Any) -> tuple[FastAPI, Room]:
+    """Give an application, and the room of its bodies."""
+    app = make_app(**settings)
+    layer: Any = app.build_middleware_stack()
+    app.middleware_stack = layer
+    while not isinstance(layer, Bounds):
+        layer = layer.app
+    return app, layer.room
+
+
+@pytest.mark.parametrize("headers", [{"Content-Length": "2048"}, {"Transfer-Encoding": "chunked"}])
+def test_all_bodies_together_have_a_bound(headers: dict[str, str]) -> None:
+    app, room = _app_with_room(max_body=2048, max_held=3072, timeout=0.5)
+
+    async def crowd() -> tuple[Answer, Answer, Answer]:
+        slow = asyncio.create_task(ask(app, "POST", "/echo", body=[KIB, KIB, None], headers=headers))
+        await asyncio.sleep(0.05)
+        refused = await ask(app, "POST", "/echo", body=[KIB, KIB], headers=headers)
+        small = await ask(app, "POST", "/echo", body=[b"x", b""])
+        await slow
+        return refused, small, await ask(app, "POST", "/echo", body=[KIB, KIB, b""], headers=headers)
+
+    refused, small, after = asyncio.run(crowd())
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    assert "all the memory" in refused.json()["detail"]
+    assert small.status == 200
+    assert after.status == 200
+    assert room.left == 3072
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("/echo", [KIB, b""]),
+        ("/echo", [KIB]),  # left in the middle
+        ("/echo", [KIB] * 3),  # too long
+        ("/echo", [KIB, None]),  # too slow
+        ("/none", [KIB, b""]),
+    ],
+)
+def test_however_a_request_ends_its_room_is_given_back(path: str, parts: list[bytes | None]) -> None:
+    app, room = _app_with_room(max_body=2048, max_held=3072, timeout=0.05)
+    send(app, "POST", path, body=parts)
+    assert room.left == 3072
+
+
+def test_a_length_without_a_body_takes_no_room() -> None:
+    """Else a few heads would keep everybody out."""
+    app, _ = _app_with_room(max_body=2048, max_held=2048, timeout=0.5)
+
+    async def crowd() -> Answer:
+        heads = [asyncio.create_task(ask(app, "POST", "/echo", [None], {"Content-Length": "2048"})) for _ in range(9)]
+        await asyncio.sleep(0.05)
+        answer = await ask(app, "POST", "/echo", body=[KIB, b""])
+        await asyncio.gather(*heads)
+        return answer
+
+    assert asyncio.run(crowd()).status == 200
 
 
 @pytest.mark.parametrize("path", ["/echo", "/swallow"])
@@ -161,6 +224,53 @@ def test_a_connection_with_requests_stays() -> None:
             time.sleep(0.2)
             client.sendall(request[20:])
             assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_refused_body_that_comes_late_leaves_the_connection_open() -> None:
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1024\r\n\r\n"
+    app = make_app(api_key="k" * 16)
+    with serving(app, http=Impatient) as port, socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(head)
+        assert client.recv(4096).startswith(b"HTTP/1.1 401 ")
+        client.sendall(KIB[:500])
+        time.sleep(0.1)
+        client.sendall(KIB[500:])
+        time.sleep(0.8)  # longer than a head may take, shorter than an idle connection lives
+        client.sendall(head)
+        assert client.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("lines", [b"", b"Connection: close\r\n"])
+def test_a_client_that_takes_no_answer_is_cut_off(lines: bytes) -> None:
+    request = b"GET /large HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n"
+    with serving(make_app(), http=Impatient) as port, socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(request)
+        time.sleep(1.5)
+        assert len(_read_to_the_end(client)) < LARGE
+
+
+@pytest.mark.parametrize("lines", [b"", b"Connection: close\r\n"])
+def test_a_client_that_takes_its_time_gets_all(lines: bytes) -> None:
+    request = b"GET /large HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n"
+    with serving(make_app(), http=Impatient) as port, socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(request)
+        time.sleep(0.2)
+        taken = 0
+        while taken < LARGE:
+            taken += len(client.recv(LARGE))
+
+
+def test_requests_sent_ahead_are_answered_up_to_a_number() -> None:
+    request = b"GET /things/a HTTP/1.1\r\nHost: x\r\n\r\n"
+    last = b"GET /things/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with serving(make_app(), http=Impatient) as port:
+        with socket.create_connection(("127.0.0.1", port), 5) as client:
+            client.sendall(request * 15 + last)
+            assert _read_to_the_end(client).count(b"HTTP/1.1 200 ") == 16
+        with socket.create_connection(("127.0.0.1", port), 5) as client:
+            client.sendall(request * 1000 + last)
+            with contextlib.suppress(ConnectionResetError):
+                assert _read_to_the_end(client).count(b"HTTP/1.1 200 ") <= 16
 
 
 def _read_to_the_end(client: socket.socket) -> bytes:

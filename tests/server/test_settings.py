@@ -55,6 +55,7 @@ def test_another_process_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         ({"log_level": "loud"}, "log_level = 'loud'"),
         ({"prot": 1}, "Did you mean 'port'?"),
         ({"max_images": 600}, "max_images = 600 is more than may wait (max_pending = 512)"),
+        ({"max_held": 2**20}, "max_body = 10485760 is more than may be held (max_held = 1048576)"),
     ],
 )
 def test_a_bad_setting_is_told_in_one_line(given: dict[str, Any], words: str) -> None:
@@ -62,6 +63,44 @@ def test_a_bad_setting_is_told_in_one_line(given: dict[str, Any], words: str) ->
         load_settings(**given)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["APIKEY", "API-KEY", "COLECT"])
+def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Else the server would run without its key."""
+    monkeypatch.setenv(PREFIX + name, KEY)
+    with pytest.raises(
+        InputError, match=f"there is no setting {PREFIX}{name}. Did you mean '(api_key|collect)'"
+    ) as caught:
+        load_settings()
+    assert KEY not in str(caught.value)
+
+
+def test_an_empty_variable_is_none_but_no_empty_key_or_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MODEL", "THRESHOLD", "COLLECT"):
+        monkeypatch.setenv(PREFIX + name, "")
+    settings = load_settings()
+    assert (settings.model, settings.threshold, settings.collect) == (None, None, None)
+    for name in ("API_KEY", "HOST"):  # these would open the server to all
+        monkeypatch.setenv(PREFIX + name, "")
+        with pytest.raises(InputError, match=f"{name.lower()}.* is not valid"):
+            load_settings()
+        monkeypatch.delenv(PREFIX + name)
+
+
+def test_the_line_end_of_a_keys_file_is_not_the_keys() -> None:
+    key = load_settings(api_key=f" {KEY}\r\n").api_key
+    assert key is not None
+    assert key.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize(
+    "key", ["short-secret", "two words of a secret", "gehe\u00edm-" * 5, "a-line\nand-another-one", " " * 20]
+)
+def test_a_key_that_no_header_can_hold_is_refused(key: str) -> None:
+    with pytest.raises(InputError, match="api_key is not valid: too short, or with spaces") as caught:
+        load_settings(api_key=key)
+    assert key not in str(caught.value)
 
 
 def test_a_bad_key_is_not_repeated() -> None:

@@ -92,17 +92,16 @@ def _settings(**given: Any) -> Settings:
 
 def _read_key(path: Path) -> str:
     try:
-        key = path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise InputError(f"--api-key-file {path} cannot be read as text. Name a file with one line.") from None
-    if len(key.split()) != 1:
-        raise InputError(f"--api-key-file {path} holds no key. Write one there, without spaces.")
-    return key
 
 
 def _announce(address: str, open_page: bool) -> None:
     typer.echo(f"Listening on {address}", err=True)  # standard output is the log's
     if open_page:
+        import threading
         import webbrowser
 
-        webbrowser.open(address)
+        # A browser in the terminal holds its caller until it is left, and this is the server's own loop.
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

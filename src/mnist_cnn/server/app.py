@@ -16,6 +16,7 @@ from mnist_cnn.recognizer import Recognizer
 from mnist_cnn.server import documentation, guards, problems
 from mnist_cnn.server.collection import open_collection
 from mnist_cnn.server.inference import routes as inference
+from mnist_cnn.server.logs import make_logger
 from mnist_cnn.server.model import describe
 from mnist_cnn.server.reader import Reader
 from mnist_cnn.server.routes import collect, docs, health, metrics, model, page, predict
@@ -67,6 +68,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     reader = Reader(recognizer, max_pending=settings.max_pending, max_pixels=settings.max_pixels)
     if settings.collect:
         app.state.collection = open_collection(settings.collect, recognizer.class_names, settings.collect_limit)
+        if not settings.own_names:
+            make_logger(settings).warning("collecting under any name: set MNIST_CNN_SERVE_HOSTS to the page's own")
     app.state.model = describe(recognizer, settings)
     app.state.reader = reader
     _settle()

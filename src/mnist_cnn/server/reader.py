@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import struct
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from mnist_cnn.cores import usable_cores
 from mnist_cnn.errors import DataError, MnistCnnError
@@ -25,8 +29,10 @@ if TYPE_CHECKING:
     from mnist_cnn.recognizer import Reading, Recognizer
 
 _AT_ONCE = 4  # images prepared in one go: few enough for others to have their turn, many enough for a thread's price
-_THREADS = 4  # at most: each may hold a photo of the largest size, some 200 MB
+_THREADS = 4  # at most
 _SMALL = 2048  # pixels: prepared in less time than a thread takes to be asked twice
+_LARGE = 4_000_000  # pixels: decoding a picture of the largest size takes some 300 MB, so one at a time
+_SLOW_CHUNKS = (b"zTXt", b"iTXt", b"iCCP")  # of a PNG: compressed words, which may take as long as a photo
 _PNG = struct.Struct(">16xII")  # a PNG's width and height, after signature, length and name of its first chunk
 
 
@@ -35,7 +41,6 @@ class OverloadedError(MnistCnnError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"too many images wait for the network (at most {limit} may). Try again in a second.")
-        self.retry_after = 1  # seconds; the longest queue that is allowed is read in less
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +68,7 @@ class Reader:
         self.pending = 0
         self._network: Batcher[Prepared, Reading] = Batcher(self._read_together)
         self._threads = ThreadPoolExecutor(min(usable_cores(), _THREADS), "ink")
+        self._large = threading.Lock()
 
     async def read(self, images: Sequence[ImageSource]) -> list[Seen]:
         """Read images, in order.
@@ -107,9 +113,12 @@ class Reader:
         prepared = []
         for place, image in enumerate(images[start : start + _AT_ONCE], start):
             try:
-                prepared.append(arrange_one(image, self.max_pixels))
+                with self._large if _may_be_large(image) else contextlib.nullcontext():
+                    prepared.append(arrange_one(image, self.max_pixels))
             except DataError as error:
-                raise error if len(images) == 1 else DataError(f"image {place} of the batch: {error}") from error
+                if len(images) == 1:
+                    raise
+                raise DataError(f"image {place} of the batch: {error}") from error
         return prepared
 
 
@@ -120,4 +129,17 @@ def _is_small(image: ImageSource) -> bool:
     if not isinstance(image, bytes) or not image.startswith(b"\x89PNG\r\n\x1a\n") or len(image) < _PNG.size:
         return False
     width, height = _PNG.unpack_from(image)
-    return len(image) <= 4 * _SMALL and int(width) * int(height) <= _SMALL
+    if len(image) > 4 * _SMALL or int(width) * int(height) > _SMALL:
+        return False
+    return not any(kind in image for kind in _SLOW_CHUNKS)
+
+
+def _may_be_large(image: ImageSource) -> bool:
+    """Whether decoding an image may take much memory: its first bytes say that it is large, or do not say."""
+    if _is_small(image) or isinstance(image, np.ndarray):
+        return False
+    try:
+        with Image.open(io.BytesIO(image), formats=("PNG", "JPEG")) as opened:  # type: ignore[arg-type]
+            return opened.width * opened.height > _LARGE
+    except Exception:  # of many kinds; reading it in earnest says what is wrong
+        return True

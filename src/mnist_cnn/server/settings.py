@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +14,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from mnist_cnn.errors import InputError, suggest
 
 PREFIX = "MNIST_CNN_SERVE_"
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_KEY = re.compile(r"[!-~]{16,}")  # what any client can send as a header's value
 
 
 class Settings(BaseSettings):
@@ -25,12 +30,17 @@ class Settings(BaseSettings):
     threshold: float | None = Field(
         default=None, ge=0, le=1, description="Confidence from which a digit is accepted; none: the model's own."
     )
-    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all of this machine's.")
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all of this machine's."
+    )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 for any that is free.")
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that share the port, each with its own network."
     )
     max_body: int = Field(default=10 * 2**20, ge=1024, le=2**30, description="Bytes of a request's body.")
+    max_held: int = Field(
+        default=256 * 2**20, ge=1024, le=2**40, description="Bytes of all bodies in memory at once; more: 503."
+    )
     max_pixels: int = Field(default=25_000_000, ge=784, le=64_000_000, description="Pixels of one image.")
     max_images: int = Field(default=256, ge=1, le=65536, description="Images of one request.")
     max_pending: int = Field(default=512, ge=1, le=65536, description="Images that wait for the network; more: 503.")
@@ -44,7 +54,8 @@ class Settings(BaseSettings):
         description="Seconds from a request's head to its answer; a slow body: 408, slow work: 503.",
     )
     api_key: SecretStr | None = Field(
-        default=None, min_length=16, description="What a request must bring; none: anyone may."
+        default=None,
+        description="What a request must bring, 16 or more letters, digits and signs; none: anyone may.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -75,15 +86,42 @@ class Settings(BaseSettings):
                 texts[PREFIX + name.upper()] = ",".join(value) if isinstance(value, tuple) else str(value)
         return texts
 
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Names that the page may be reached by; none: any."""
+        return self.hosts or (_LOOPBACK if self.host in _LOOPBACK else ())
+
+    @field_validator("model", "threshold", "collect", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value  # else an empty path would be the folder that the server runs in
+
+    @field_validator("api_key")
+    @classmethod
+    def _can_be_sent(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None:
+            return None
+        text = key.get_secret_value().strip()  # a file's last line end
+        if not _KEY.fullmatch(text):
+            raise ValueError("too short, or with spaces or characters beyond ASCII")
+        return SecretStr(text)
+
     @field_validator("cors_origins", "hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(each.strip() for each in value.split(",") if each.strip()) if isinstance(value, str) else value
 
+    @field_validator("cors_origins", "hosts")
+    @classmethod
+    def _lower(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.lower() for name in names)  # as browsers send them
+
     @model_validator(mode="after")
     def _one_request_fits(self) -> Settings:
         if self.max_images > self.max_pending:
             raise ValueError(f"max_images = {self.max_images} is more than may wait (max_pending = {self.max_pending})")
+        if self.max_body > self.max_held:
+            raise ValueError(f"max_body = {self.max_body} is more than may be held (max_held = {self.max_held})")
         return self
 
 
@@ -91,8 +129,12 @@ def load_settings(**given: Any) -> Settings:
     """Read the settings: what is given, the environment for the rest.
 
     Raises:
-        InputError: A value is out of its range, or of the wrong kind.
+        InputError: A value is out of its range, or of the wrong kind, or a variable is no setting's.
     """
+    for variable in os.environ:
+        name = variable.upper().removeprefix(PREFIX).lower()
+        if variable.upper().startswith(PREFIX) and name not in Settings.model_fields:  # a misspelt key protects nothing
+            raise InputError(f"there is no setting {variable}. {suggest(name, Settings.model_fields)}")
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
@@ -102,11 +144,12 @@ def load_settings(**given: Any) -> Settings:
 def _explain(error: ValidationError) -> str:
     """Say what the first bad setting is, without its value where that is a key."""
     first = error.errors(include_url=False, include_context=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:  # two that do not go together
-        return f"{first['msg'].removeprefix('Value error, ')}. Lower the one or raise the other."
+        return f"{message}. Lower the one or raise the other."
     name = str(first["loc"][0])
     if name not in Settings.model_fields:
         return f"there is no setting {name!r}. {suggest(name, Settings.model_fields)}"
     value = "" if name == "api_key" else f" = {first['input']!r:.80}"
     meaning = Settings.model_fields[name].description
-    return f"{name}{value} is not valid: {first['msg'].lower()}. {meaning} See {PREFIX}{name.upper()}."
+    return f"{name}{value} is not valid: {message.lower()}. {meaning} See {PREFIX}{name.upper()}."

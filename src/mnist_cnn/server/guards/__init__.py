@@ -25,13 +25,14 @@ def install(app: FastAPI, settings: Settings) -> None:
     """Put all guards before an application's routes.
 
     From outside to inside: security headers, which refusals and bugs need too; the request's name, its line in the log
-    and the metrics; HEAD; CORS, so that a page may read why it was refused; how many requests at once; the key; the
-    body's size and the time.
+    and the metrics; HEAD; CORS, so that a page may read why it was refused; the key; how many requests at once, of
+    which who has no key takes none; the body's size and the time.
     """
-    app.add_middleware(Bounds, max_body=settings.max_body, timeout=settings.timeout)  # each goes around those before
+    # Each goes around those before.
+    app.add_middleware(Bounds, max_body=settings.max_body, max_held=settings.max_held, timeout=settings.timeout)
+    app.add_middleware(Crowd, max_requests=settings.max_requests)
     if settings.api_key:
         app.add_middleware(Keys, key=settings.api_key)
-    app.add_middleware(Crowd, max_requests=settings.max_requests)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

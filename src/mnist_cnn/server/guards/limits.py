@@ -1,4 +1,4 @@
-"""How much and how long: requests at once, bytes of a body, seconds of a request."""
+"""How much and how long: requests at once, bytes of a body and of all bodies, seconds of a request."""
 
 from __future__ import annotations
 
@@ -43,13 +43,31 @@ class Crowd:
             self.in_work -= 1
 
 
+class Room:
+    """Memory for the bodies of all requests in work.
+
+    Bytes take it as they come. Were it reserved for a length that a head promises, a few heads without a body would
+    keep everybody else out.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.left = size  # bytes
+
+    def take(self, count: int) -> bool:
+        """Take some of it, if there is as much."""
+        enough = count <= self.left
+        self.left -= count if enough else 0
+        return enough
+
+
 class Bounds:
     """Ends requests whose body is too long or too slow, or whose work takes too long; the work is cancelled."""
 
-    def __init__(self, app: ASGIApp, max_body: int, timeout: float) -> None:
+    def __init__(self, app: ASGIApp, max_body: int, max_held: int, timeout: float) -> None:
         self.app = app
         self.max_body = max_body  # bytes
         self.timeout = timeout  # s
+        self.room = Room(max_held)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or end it with 400, 408, 413 or 503."""
@@ -61,12 +79,14 @@ class Bounds:
             await refuse(scope, receive, send, 400, "Content-Length is no number of bytes. Correct it.", unread=True)
         elif length is not None and int(length) > self.max_body:
             await self._refuse_length(scope, receive, send, str(int(length)), unread=True)
+        elif length is not None and int(length) > self.room.left:
+            await self._refuse_held(scope, receive, send, unread=has_long_body(scope))
         else:
             await self._watch(scope, receive, send)
 
     async def _watch(self, scope: Scope, receive: Receive, send: Send) -> None:
         timer = asyncio.timeout(self.timeout)
-        body = _Body(receive, self.max_body, timer, scope["state"])
+        body = _Body(receive, self.max_body, self.room, timer, scope["state"])
         answering = False
 
         async def answer(message: Message) -> None:
@@ -82,10 +102,14 @@ class Bounds:
                 raise  # one of the work's own
             if not answering:  # else the answer ends here, and the server closes the connection
                 await self._end(scope, receive, send, body)
+        finally:
+            self.room.left += body.held
 
     async def _end(self, scope: Scope, receive: Receive, send: Send, body: _Body) -> None:
         if body.too_long:
             await self._refuse_length(scope, receive, send, f"more than {self.max_body}", unread=not body.ended)
+        elif body.without_room:
+            await self._refuse_held(scope, receive, send, unread=not body.ended)
         elif body.awaited:
             metrics.count_refusal("slow_body")
             detail = f"the body did not come within {self.timeout:g} s. Send it faster, or less at once."
@@ -100,28 +124,36 @@ class Bounds:
         detail = f"the body has {size} bytes; this server takes at most {self.max_body}. Send fewer or smaller images."
         await refuse(scope, receive, send, 413, detail, unread=unread)
 
+    async def _refuse_held(self, scope: Scope, receive: Receive, send: Send, *, unread: bool) -> None:
+        metrics.count_refusal("held")
+        detail = "the bodies of other requests take all the memory that there is for them. Try again in 1 s."
+        await refuse(scope, receive, send, 503, detail, RETRY_SOON, unread=unread)
+
 
 class _Body:
     """A request's body as it comes in, counted.
 
     Attributes:
+        held: Bytes of it in memory.
         too_long: It has more bytes than are allowed.
+        without_room: There was no memory for all of it.
         awaited: The work waits for more of it.
         ended: All of it came.
     """
 
-    def __init__(self, receive: Receive, limit: int, timer: asyncio.Timeout, state: dict[str, Any]) -> None:
+    def __init__(self, receive: Receive, limit: int, room: Room, timer: asyncio.Timeout, state: dict[str, Any]) -> None:
         self._receive = receive
         self._limit = limit
+        self._room = room
         self._timer = timer
         self._state = state
-        self._bytes = 0
-        self.too_long = self.awaited = self.ended = False
+        self.held = 0
+        self.too_long = self.without_room = self.awaited = self.ended = False
 
     async def receive(self) -> Message:
         """Give the next part.
 
-        What is too long ends the work as a timeout does, since a cancellation passes through all code that turns
+        What is too much ends the work as a timeout does, since a cancellation passes through all code that turns
         exceptions into answers of its own.
         """
         self.awaited = not self.ended
@@ -130,12 +162,14 @@ class _Body:
         if message["type"] != "http.request":
             self._state["left"] = not self.ended
             return message
-        self._bytes += len(message.get("body", b""))
-        self._state["bytes"] = self._bytes
+        count = len(message.get("body", b""))
         self.ended = not message.get("more_body", False)
-        self.too_long = self._bytes > self._limit
-        if self.too_long:
+        self._state["bytes"] = self.held + count
+        self.too_long = self.held + count > self._limit
+        self.without_room = not self.too_long and not self._room.take(count)
+        if self.too_long or self.without_room:
             loop = asyncio.get_running_loop()
             self._timer.reschedule(loop.time())
             await loop.create_future()  # until cancelled
+        self.held += count
         return message

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["collect"])
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _RETRY_LATER = {"Retry-After": "60"}  # seconds, in which somebody may free the disk
 _REASONS = {  # of the operating system, without a path of the server's
     errno.ENOSPC: "the server's disk is full",
@@ -125,9 +124,10 @@ def _is_called_by_its_name(request: Request) -> bool:
 
     Another site can let its own name point to this machine (DNS rebinding); to a browser its page then is our page.
     """
-    settings = get_settings(request)
-    names = settings.hosts or (_LOOPBACK if settings.host in _LOOPBACK else ())
-    return not names or request.url.hostname in names
+    names = get_settings(request).own_names
+    host = request.headers.get("host", "").lower()  # Starlette's `url` has another one where it cannot read this
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return not names or name in names
 
 
 def _parse(body: bytes, content_type: str) -> tuple[Any, str]:
