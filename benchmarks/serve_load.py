@@ -40,6 +40,7 @@ QUARTERS = 4  # of the requests, after each of which memory is looked at
 SETTLED = 10_000  # requests after which memory counts: buffers and caches have their size
 GROWTH = 5  # MiB that count as flat
 STRETCH = 1.0  # seconds, in which recovery is measured
+RECOVERED = 0.8  # of the images a second before
 
 
 @dataclass
@@ -68,10 +69,11 @@ class Row:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print; end with code 1 where a goal was missed."""
     options = parse_options()
-    {"throughput": throughput, "memory": memory, "overload": overload}[options.what](options)
+    is_met = {"throughput": throughput, "memory": memory, "overload": overload}[options.what](options)
     print(f"\nMeasured on: {processor_name()}, {usable_cores()} cores, which client and server share.")
+    sys.exit(0 if is_met else 1)
 
 
 def parse_options() -> argparse.Namespace:
@@ -91,8 +93,18 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
-def throughput(options: argparse.Namespace) -> None:
-    """Compare the servers, in turns."""
+def throughput(options: argparse.Namespace) -> bool:
+    """Compare the servers; gives whether ours is fast enough."""
+    rows = measure_throughput(options)
+    print("| server | version | images | images a second | p50, ms | p95, ms | p99, ms | server's CPU, µs an image |")
+    print("|---|---|---|--:|--:|--:|--:|--:|")
+    print("\n".join(row.markdown() for row in rows))
+    print(f"\n{options.connections} connections, {options.rounds} rounds of {options.seconds:g} s in turns.")
+    return judge_throughput(next(row for row in rows if row.server.name == OWN))
+
+
+def measure_throughput(options: argparse.Namespace) -> list[Row]:
+    """Load each server with each kind of image, in turns."""
     digits = load_digits(options)
     files = {SMALL: [png(digit) for digit in digits], LARGE: [png(drawing(digit)) for digit in digits]}
     with contextlib.ExitStack() as stack:
@@ -104,18 +116,20 @@ def throughput(options: argparse.Namespace) -> None:
                 print(f"round {turn + 1}/{options.rounds}: {row.server.name}, {row.images}", file=sys.stderr)
                 row.add(ask(row.server, files[row.images], options))
                 time.sleep(PAUSE)
-    print("| server | version | images | images a second | p50, ms | p95, ms | p99, ms | server's CPU, µs an image |")
-    print("|---|---|---|--:|--:|--:|--:|--:|")
-    print("\n".join(row.markdown() for row in rows))
-    own = next(row for row in rows if row.server.name == OWN)
+    return rows
+
+
+def judge_throughput(own: Row) -> bool:
+    """Hold our server against its goals, and give whether it meets them all."""
     rate, slow = statistics.median(own.rates), float(np.quantile(own.latencies, 0.99))
-    print(f"\n{options.connections} connections, {options.rounds} rounds of {options.seconds:g} s in turns.")
-    print(f"- images a second at {SMALL}: {rate:,.0f} (at least {GOAL_RATE:,}: {verdict(rate >= GOAL_RATE)})")
-    print(f"- p99: {slow * 1e3:.1f} ms (at most {GOAL_P99 * 1e3:.0f}: {verdict(slow <= GOAL_P99)})")
+    is_many, is_soon = rate >= GOAL_RATE, slow <= GOAL_P99
+    print(f"- images a second at {own.images}: {rate:,.0f} (at least {GOAL_RATE:,}: {verdict(is_many)})")
+    print(f"- p99: {slow * 1e3:.1f} ms (at most {GOAL_P99 * 1e3:.0f}: {verdict(is_soon)})")
+    return is_many and is_soon
 
 
-def memory(options: argparse.Namespace) -> None:
-    """See whether the server's memory grows."""
+def memory(options: argparse.Namespace) -> bool:
+    """Give whether the server's memory stays as it is."""
     files = [png(image) for digit in load_digits(options) for image in (digit, drawing(digit))]
     with own_server(options.workers).running() as server:
         load = Load(server.port, server.requests(files))
@@ -127,7 +141,9 @@ def memory(options: argparse.Namespace) -> None:
             done = mark
             sizes.append(show_memory(server, done))
     growth = sizes[-1] - sizes[1]
-    print(f"\nFrom {SETTLED:,} to {done:,} requests: {growth:+.1f} MiB ({'flat' if growth <= GROWTH else 'GROWING'}).")
+    is_flat = growth <= GROWTH
+    print(f"\nFrom {SETTLED:,} to {done:,} requests: {growth:+.1f} MiB ({'flat' if is_flat else 'GROWING'}).")
+    return is_flat
 
 
 def show_memory(server: Server, requests: int) -> float:
@@ -137,11 +153,12 @@ def show_memory(server: Server, requests: int) -> float:
     return size
 
 
-def overload(options: argparse.Namespace) -> None:
-    """Ask for more than the server takes, without heeding its refusals; then see whether it recovers."""
+def overload(options: argparse.Namespace) -> bool:
+    """Ask for more than the server takes, without heeding its refusals; gives whether it recovers."""
     files = [png(drawing(digit)) for digit in load_digits(options)]
     print("| load | connections | images a second | refused | p50 / p99 of answers, ms | of refusals, ms |")
     print("|---|--:|--:|--:|--:|--:|")
+    rates = {}
     with own_server(options.workers).running() as server:
         load = Load(server.port, server.requests(files))
         for name, connections, seconds in (
@@ -152,10 +169,15 @@ def overload(options: argparse.Namespace) -> None:
         ):
             measured = uvloop.run(load.run(connections, seconds=seconds))
             print(overload_line(name, connections, measured), flush=True)
+            rates[name] = measured.rate
             if set(measured.latencies) - {200, 503} or measured.broken or measured.without_retry:
                 sys.exit(f"answers {dict(measured.counts)}, {measured.broken} broken connections, and "
                          f"{measured.without_retry} refusals without Retry-After.")  # fmt: skip
+    share = rates["the second after"] / rates["before"]
+    has_recovered = share >= RECOVERED
     print("\nEvery refusal is a 503 with Retry-After; no connection broke.")
+    print(f"In the second after: {share:.0%} of the rate before (at least {RECOVERED:.0%}: {verdict(has_recovered)}).")
+    return has_recovered
 
 
 def overload_line(name: str, connections: int, measured: Measured) -> str:

@@ -145,9 +145,9 @@ def draw_one(lines: list[Line], random: np.random.Generator) -> NDArray[np.uint8
     paper = np.full((_SIDE + 2 * _MARGIN, _SIDE + 2 * _MARGIN), 255, np.uint8)
     slant, width, turn = random.uniform(-0.1, 0.2), random.uniform(0.75, 1.15), random.uniform(-0.1, 0.1)
     pen = int(random.integers(8, 17))
-    for line_ in lines:
-        x, y = np.array(line_).T - 0.5
-        x, y = (each + random.normal(0, 0.035 if len(line_) < 10 else 0.01, len(line_)) for each in (x, y))
+    for stroke in lines:
+        x, y = np.array(stroke).T - 0.5
+        x, y = (each + random.normal(0, 0.035 if len(stroke) < 10 else 0.01, len(stroke)) for each in (x, y))
         x = width * x - slant * y
         x, y = x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)
         points = np.rint(np.stack([x, y], axis=1) * _SIDE + len(paper) / 2).astype(np.int32)

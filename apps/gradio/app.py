@@ -33,10 +33,11 @@ def read(given: Image.Image | dict[str, Any] | None) -> tuple[dict[str, float], 
     if image is None:
         return {}, SAYS["blank"], None
     try:
-        reading = recognizer.read(image)
-        seen = Image.fromarray(prepare(image).image).resize((280, 280), Image.Resampling.NEAREST)
+        prepared = prepare(image)
     except InputError as error:
         raise gr.Error(str(error)) from None
+    (reading,) = recognizer.read_prepared([prepared])
+    seen = Image.fromarray(prepared.image).resize((280, 280), Image.Resampling.NEAREST)
     probabilities = dict(zip(recognizer.class_names, map(float, reading.probabilities), strict=True))
     return probabilities if reading.has_ink else {}, SAYS[reading.reason], seen
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, expect
 
 Stroke = Sequence[tuple[float, float]]  # points, as shares of the surface's side
 
@@ -53,15 +52,14 @@ class Desk:
     requests: list[Request] = field(default_factory=list)
 
     @classmethod
-    def open(cls, browser: Browser, url: str, **context: Any) -> Desk:
+    def open(cls, context: BrowserContext, url: str) -> Desk:
         """Open the page in a tab of its own.
 
         Args:
-            browser: Which.
+            context: A browser's, which keeps what tabs share.
             url: Of the server.
-            context: Options of Playwright's `new_context`.
         """
-        page = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context}).new_page()
+        page = context.new_page()
         page.set_default_timeout(10_000)
         desk = cls(page, url)
         page.on("pageerror", lambda error: desk.faults.append(str(error)))

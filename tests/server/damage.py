@@ -31,7 +31,10 @@ _NUMBERS = (
     b"null",
     b"",
 )
-_NESTS = (b"[" * 500, b'{"a":' * 500, b"\xff\xfe", b"\x00" * 64, b"\r\n\r\n", b'"', b"\\ud800", b"%00", b"../../etc")
+_NESTS = (
+    b"[" * 500, b'{"a":' * 500, b"\xff\xfe", b"\x00" * 64, b"\r\n\r\n", b'"', b"\\ud800", b"%00",
+    f"../../{MARK}".encode(),
+)  # fmt: skip
 _TYPES = (
     "image/png", "image/", "application/json", "application/json; charset=utf-16", "multipart/form-data",
     "multipart/form-data; boundary=", f'multipart/form-data; boundary="{_BOUNDARY[:-1]}"', "text/plain", "",

@@ -40,13 +40,13 @@ function makeRow(name, pick) {
   const meter = add(item, "span", "bar");
   const number = add(item, "span", "number");
   label.title = name;
-  label.ariaHidden = number.ariaHidden = "true"; // the meter says both
+  for (const each of [label, number]) each.setAttribute("aria-hidden", "true"); // the meter says both
   const values = { role: "meter", "aria-label": name, "aria-valuemin": 0, "aria-valuemax": 100 };
   for (const [key, value] of Object.entries(values)) meter.setAttribute(key, value);
   if (pick) {
     const button = add(item, "button", "pick");
     button.type = "button";
-    button.ariaLabel = `It is ${name}`;
+    button.setAttribute("aria-label", `It is ${name}`);
     button.addEventListener("click", () => pick(name));
   }
   return { item, meter, number };

@@ -22,8 +22,8 @@ function ask() {
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
-      const isGiven = dialog.returnValue === "use" && input.value !== "";
-      if (isGiven) useKey(input.value);
+      const isGiven = dialog.returnValue === "use";
+      if (isGiven) useKey(input.value.trim()); // its pattern lets nothing pass that a header cannot hold
       input.value = "";
       resolve(isGiven);
     }, { once: true });

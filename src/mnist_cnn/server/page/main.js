@@ -1,6 +1,7 @@
 // The page: what is drawn goes to the server, and its answer is shown.
 
 import { Answer } from "./answer.js";
+import { showCard } from "./card.js";
 import { Classes } from "./classes.js";
 import { askForKey } from "./key.js";
 import { listenToShortcuts } from "./keyboard.js";
@@ -12,7 +13,7 @@ import { BLANK, History, isBlank, ofPicture, withStroke } from "./scenes.js";
 import { getModel, predict, Trouble } from "./server.js";
 import { Surface } from "./surface.js";
 import { Teaching } from "./teaching.js";
-import { wordsOfKind, wordsOfTrouble } from "./words.js";
+import { keysOf, wordsOfKind, wordsOfTrouble } from "./words.js";
 
 const SETTLED = 600; // ms after the pen was lifted: a 4 or a 7 has more strokes to come
 const INVITATION = "I read along while you draw.";
@@ -25,7 +26,7 @@ const classes = new Classes($("#classes"));
 const answer = new Answer($("#answer"), $("#status"), classes);
 const notice = new Notice($("#notice"));
 const questions = new Newest(async (scene, signal) => predict(await toBlob(scene), signal), answered, failed);
-const board = { get scene() { return surface.scene; }, clear, restore };
+const board = { get scene() { return surface.scene; }, clear, reopen, focus: () => $("#surface").focus() };
 const teaching = new Teaching(board, answer, notice, new Toast($("#toast")));
 
 let model = null; // as the server describes it; null: not known yet
@@ -63,6 +64,12 @@ async function take(file) {
 function restore(scene) {
   history.push(scene);
   turn();
+}
+
+/** Show again what was there; a picture is opened anew, for history may have closed it. */
+async function reopen(scene) {
+  if (scene.picture) await take(scene.picture.file);
+  else restore(scene);
 }
 
 function clear() {
@@ -109,16 +116,25 @@ async function loadModel() {
   try {
     model = await getModel();
   } catch (error) {
-    if (error.kind === "locked") unlock(loadModel);
+    if (error.kind === "locked") await unlock(loadModel);
     return; // whatever else it is, the next question meets it too
   }
   const words = wordsOfKind(model.classes);
   document.title = $("#title").textContent = words.title;
   $("#classes-title").textContent = words.classes;
   $("#teach").textContent = words.teach;
-  $("#teach").hidden = $("#teach-keys").hidden = !model.collecting;
+  $("#teach").hidden = !model.collecting;
+  const keys = keysOf(model.classes);
+  $("#teach-keys").hidden = !model.collecting || !keys.length;
+  document.querySelectorAll("#teach-keys kbd").forEach((element, index) => { element.textContent = keys[index] ?? ""; });
   classes.build(model.classes, model.collecting ? (label) => teaching.teach(label) : null);
   if (reading) answer.showReading(reading, isSettled);
+}
+
+async function showModel() {
+  if (!model) await loadModel();
+  if (model) showCard($("#card"), model);
+  else notice.show("The server did not say what its model is.", "Ask again", showModel);
 }
 
 function pick(name) {
@@ -161,7 +177,7 @@ function retry(scene, seconds) {
 }
 
 async function unlock(then) {
-  if (await askForKey()) then();
+  if (await askForKey()) await then();
 }
 
 surface.addEventListener("stroke", drawn);
@@ -172,6 +188,11 @@ listenToChooser($("#choose"), $("#file"), take);
 listenToChooser($("#photograph"), $("#camera"), take);
 listenToShortcuts({ undo, redo, clear, pick });
 for (const [id, action] of Object.entries({ undo, redo, clear })) $(`#${id}`).addEventListener("click", action);
+$("#about").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
+  event.preventDefault();
+  showModel();
+});
 window.addEventListener("online", () => questions.release());
 classes.build([..."0123456789"], null); // until the server names its own
 answer.showNothing(INVITATION);

@@ -60,6 +60,8 @@ export class Toast {
 
   #hideLater() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.hide(), TOAST);
+    this.#timer = setTimeout(() => {
+      if (!this.#element.contains(document.activeElement)) this.hide(); // a pointer left, but the focus is still in it
+    }, TOAST);
   }
 }

@@ -3,7 +3,7 @@
 /** @typedef {{file: Blob, bitmap: ImageBitmap | null}} Picture  No bitmap: this browser cannot show it. */
 
 const LONGEST = 1600; // pixels of the longer side; more than the reader looks at, and a photo uploads in a blink
-const SMALL = 2 ** 20; // bytes; a file of at most this many is sent as it is
+const SMALL = 2 ** 20; // bytes; a file of at most this many is sent as it is, however large it would be shown
 
 /**
  * Open an image file. One that this browser cannot show is kept as it is: the server knows more kinds.
@@ -18,12 +18,16 @@ export async function openPicture(file) {
     return { file, bitmap: null };
   }
   const scale = LONGEST / Math.max(bitmap.width, bitmap.height);
-  if (scale >= 1 || file.size <= SMALL) return { file, bitmap };
+  if (scale >= 1) return { file, bitmap };
   const smaller = shrink(bitmap, scale);
   bitmap.close();
-  const kind = file.type === "image/jpeg" ? "image/jpeg" : "image/png"; // a PNG may be transparent
-  const sent = await new Promise((resolve) => { smaller.toBlob(resolve, kind, 0.92); });
+  const sent = file.size <= SMALL ? file : await toFile(smaller, file.type);
   return { file: sent, bitmap: await createImageBitmap(smaller) };
+}
+
+function toFile(canvas, type) {
+  const kind = type === "image/jpeg" ? type : "image/png"; // a PNG may be transparent
+  return new Promise((resolve) => { canvas.toBlob(resolve, kind, 0.92); });
 }
 
 function shrink(bitmap, scale) {

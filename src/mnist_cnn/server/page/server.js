@@ -47,21 +47,34 @@ export async function keep(blob, label) {
 export const takeBack = ({ label, name }) =>
   call(`collect/${encodeURIComponent(label)}/${encodeURIComponent(name)}`, { method: "DELETE" });
 
-async function call(path, { headers = {}, signal, ...options }) {
-  const patience = AbortSignal.timeout(PATIENCE);
-  let response;
+async function call(path, { headers, signal, ...options }) {
+  const all = new Headers(headers); // not below: a header that cannot be sent says nothing of the server
+  if (key) all.set("X-API-Key", key);
+  const patience = limit(PATIENCE, signal);
   try {
-    response = await fetch(path, {
-      ...options,
-      headers: key ? { ...headers, "X-API-Key": key } : headers,
-      signal: signal ? AbortSignal.any([signal, patience]) : patience,
-    });
-    if (response.ok) return response.status === 204 ? null : await response.json();
+    const response = await fetch(path, { ...options, headers: all, signal: patience.signal });
+    if (!response.ok) throw await troubleOf(response);
+    return response.status === 204 ? null : await response.json();
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (signal?.aborted || error instanceof Trouble) throw error;
     throw new Trouble("unreachable");
+  } finally {
+    patience.end();
   }
-  throw await troubleOf(response);
+}
+
+/** Make a signal that aborts after `time` ms or with another one; older browsers lack `AbortSignal.any`. */
+function limit(time, other) {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const timer = setTimeout(abort, time);
+  if (other?.aborted) abort();
+  other?.addEventListener("abort", abort);
+  const end = () => {
+    clearTimeout(timer);
+    other?.removeEventListener("abort", abort);
+  };
+  return { signal: controller.signal, end };
 }
 
 async function troubleOf(response) {

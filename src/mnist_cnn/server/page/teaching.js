@@ -10,7 +10,7 @@ export class Teaching {
   #isBusy = false;
 
   /**
-   * @param {{scene: object, clear: () => void, restore: (scene: object) => void}} board
+   * @param {{scene: object, clear: () => void, reopen: (scene: object) => Promise<void>, focus: () => void}} board
    * @param {import("./answer.js").Answer} answer
    * @param {import("./notices.js").Notice} notice
    * @param {import("./notices.js").Toast} toast
@@ -28,18 +28,20 @@ export class Teaching {
     if (isBlank(scene) || this.#isBusy) return;
     this.#isBusy = true;
     await this.#try("not kept", async () => {
-      const kept = await keep(await toBlob(scene), label);
-      this.#toast.show(`Kept as ${label} · ${kept.kept} so far`, this.#answer.picture, () => this.#undo(kept, scene));
+      const { name, kept: count } = await keep(await toBlob(scene), label);
+      const words = `Kept as ${label} · ${count} so far`;
+      this.#toast.show(words, this.#answer.picture, () => this.#undo({ label, name }, scene));
       if (this.#board.scene === scene) this.#board.clear();
-      this.#answer.say(`Kept as ${label}`);
+      this.#answer.say(`${words}. A button at the end of the page takes it back.`);
     });
     this.#isBusy = false;
   }
 
-  #undo(kept, scene) {
+  #undo(picture, scene) {
+    this.#board.focus(); // its button is gone
     return this.#try("not taken back", async () => {
-      await takeBack(kept);
-      if (isBlank(this.#board.scene)) this.#board.restore(scene);
+      await takeBack(picture);
+      if (isBlank(this.#board.scene)) await this.#board.reopen(scene);
       this.#answer.say("Taken back");
     });
   }

@@ -22,6 +22,24 @@ export function wordsOfKind(names) {
   return { title, classes, teach: `Wrong? Click the right ${one} to teach it.` };
 }
 
+/** Give the keys that teach the first and the last class; none where a class has no key of its own. */
+export const keysOf = (names) => (kindOf(names) === "picture" ? [] : [names[0], names.at(-1)]);
+
+/** Say of a model what a person may want to know. @returns {[string, string][]}  Names and facts. */
+export function factsOf({ classes, architecture, dataset, accuracy, threshold, bytes, sha256, limits }) {
+  const facts = [
+    ["Reads", classes.join(", ")],
+    ["Network", architecture],
+    ["Size", `${Math.round(bytes / 1000)}\u202fkB`],
+    ["Trained on", dataset],
+    ["Right", accuracy && `${(accuracy * 100).toFixed(2)}\u202f% of its test images`],
+    ["Accepts", `what it is at least ${percent(threshold)} sure of`],
+    ["Images", `up to ${Math.round(limits.body / 2 ** 20)}\u202fMiB and ${limits.pixels / 1e6} million pixels`],
+    ["SHA-256", sha256],
+  ];
+  return facts.filter(([, fact]) => fact);
+}
+
 /** Probabilities are never quite 0 or 1, and are not shown so. */
 export function percent(probability) {
   if (probability >= 0.995) return ">\u202f99\u202f%";
