@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import zipfile
 from pathlib import Path
-from typing import Any
-
-import h5py  # type: ignore[import-untyped]  # it ships no type information
-import keras
+from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.config import SHIPPED_MODEL
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import InputError, first_line
 from mnist_cnn.files import write_whole
 from mnist_cnn.runs import RunFolder
+
+if TYPE_CHECKING:
+    import keras
 
 INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
 MODEL_SUFFIXES = (".keras", ".h5")
@@ -32,6 +33,8 @@ def open_model(path: Path) -> keras.Model:
             classes), or one that does not take [n, 28, 28, 1] and give [n, k].
     """
     file = model_file(path)
+    import keras  # slow, and whether there is a file is asked before
+
     try:
         # Not compiled: prediction needs no optimizer or loss, and what is not read cannot do harm.
         model = keras.saving.load_model(file, compile=False, safe_mode=True)
@@ -56,9 +59,14 @@ def model_file(path: Path) -> Path:
         return _SHIPPED
     file = RunFolder(path).model if path.is_dir() else path
     if not file.is_file():
-        raise InputError(f"there is no model {file}. Train one with: mnist-cnn train")
+        is_close = difflib.get_close_matches(path.stem, [SHIPPED_MODEL])
+        hint = f"Did you mean {SHIPPED_MODEL!r}?" if is_close else "Train one with: mnist-cnn train"
+        raise InputError(f"there is no model {file}. {hint}")
     if file.suffix not in MODEL_SUFFIXES:
-        raise InputError(f"{file} is no model file: its name must end in {' or '.join(MODEL_SUFFIXES)}.")
+        raise InputError(
+            f"{file} is no model file: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file, a run, or "
+            f"{SHIPPED_MODEL!r} for the network that ships."
+        )
     return file
 
 
@@ -79,6 +87,8 @@ def save_weights(model_file: Path, path: Path) -> None:
 
 def save_legacy_h5(model: keras.Model, path: Path) -> None:
     """Write the model in Keras' old format, in memory first for the same reason; the path ends in `.h5`."""
+    import h5py  # type: ignore[import-untyped]  # it ships no type information
+
     # Keras' public function takes no open file. Imported here, so that only this verb depends on a private name.
     from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 

@@ -45,6 +45,25 @@ def test_what_was_put_aside_for_testing_is_not_learnt(tmp_path: Path) -> None:
     assert len(load_addition(tmp_path, DIGIT_NAMES)) == 2
 
 
+def test_what_is_passed_over_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "train", "7", 1)
+    write(tmp_path / "test", "7", 1)
+    assert not load_addition(tmp_path, DIGIT_NAMES).notice
+    notes = tmp_path / "train" / "7" / "notes.txt"
+    for file in (notes, notes.with_name(".hidden"), tmp_path / "test" / "7" / "notes.txt"):
+        file.write_text("no image")
+    assert load_addition(tmp_path, DIGIT_NAMES).notice == f"passed over {notes}, whose suffix is no image format's"
+    notes.with_name("more.csv").write_text("1,2")
+    assert "passed over 2 files" in load_addition(tmp_path, DIGIT_NAMES).notice
+    assert "the first: " in load_addition(tmp_path, DIGIT_NAMES).notice
+
+
+def test_one_image_alone_is_no_folder(tmp_path: Path) -> None:
+    write(tmp_path, "7", 1)
+    with pytest.raises(InputError, match=r"00\.png is no data set\. Give a folder with one sub-folder"):
+        load_addition(tmp_path / "7" / "00.png", DIGIT_NAMES)
+
+
 def test_a_class_that_the_data_set_lacks_is_named(tmp_path: Path) -> None:
     write(tmp_path, "sevn", 1)
     with pytest.raises(InputError, match=r"class 'sevn', which the data set does not have\. Did you mean 'seven'\?"):

@@ -22,7 +22,7 @@ from mnist_cnn.config import (
     override,
     parse_setting,
 )
-from mnist_cnn.datasets import ResolvedDataset
+from mnist_cnn.datasets import Dataset, ResolvedDataset, load_addition
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import InputError
 from mnist_cnn.runs import CONFIG_NAME, RunFolder, create_run, discard_run, lock_run, open_run
@@ -124,6 +124,8 @@ def _train_and_report(
 ) -> None:
     began = time.perf_counter()
     digits = data.load("train")
+    if not run.finished:
+        _check_inputs(config, digits, terminal)
     terminal.say(f"Training {run.root}: {config.title or config.model.architecture}, on {data.name}")
     start_keras()  # takes seconds; what can fail before has failed
     from mnist_cnn.evaluation import predict
@@ -147,6 +149,16 @@ def _train_and_report(
         "total_seconds": time.perf_counter() - began,
     }
     report_result(run, result.model, predictions, terminal, training=training)
+
+
+def _check_inputs(config: Config, digits: Dataset, terminal: Terminal) -> None:
+    """Find what training would find wrong with the files beside the data set, before it is said to begin."""
+    from mnist_cnn.model_files import model_file
+
+    if config.model.init_from:
+        model_file(Path(config.model.init_from))
+    if config.data.add and (notice := load_addition(Path(config.data.add), digits.class_names).notice):
+        terminal.warn(notice)
 
 
 def _absolute(model: str) -> str:

@@ -25,6 +25,9 @@ def load_addition(path: Path, class_names: Sequence[str]) -> Dataset:
         path: As `load_dataset` takes it: a folder of class folders, IDX files, an `.npz`.
         class_names: Of the other data set; those of the folder are among them.
 
+    Returns:
+        The images; the notice says which files beside them were passed over.
+
     Raises:
         InputError: Nothing there, or a class that the other data set lacks.
         DataError: The files are damaged, or hold no images.
@@ -44,7 +47,19 @@ def load_addition(path: Path, class_names: Sequence[str]) -> Dataset:
             )
     places = {name: class_names.index(name) for name in used}
     labels = np.array([places[own.class_names[label]] for label in own.labels], np.int64)
-    return replace(own, split="train", labels=labels, class_names=tuple(class_names))
+    return replace(own, split="train", labels=labels, class_names=tuple(class_names), notice=_notice(path))
+
+
+def _notice(path: Path) -> str:
+    """Say which files were not learnt from: of a few images each one counts."""
+    from mnist_cnn.datasets.folder import find_passed_over, folder_has_split
+
+    if not path.is_dir():
+        return ""
+    files = find_passed_over(path / "train" if folder_has_split(path) else path)
+    if len(files) > 1:
+        return f"passed over {len(files)} files whose suffix is no image format's, the first: {files[0]}"
+    return f"passed over {files[0]}, whose suffix is no image format's" if files else ""
 
 
 def blend(dataset: Dataset, added: Dataset, share: float) -> Dataset:

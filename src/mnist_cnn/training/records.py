@@ -48,7 +48,9 @@ def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: R
     write_json(run.environment, {**session, **_describe_inputs(config), **data})
     append_log(run, f"began {run.name}: {len(dataset)} images of {dataset.name} from {dataset.source}")
     if added:
-        append_log(run, f"and {len(added)} images from {added.source}")
+        append_log(run, f"and {len(added)} image{'s' if len(added) > 1 else ''} from {added.source}")
+        if added.notice:
+            append_log(run, added.notice)
     if dataset.notice:
         append_log(run, dataset.notice)
 

@@ -21,6 +21,7 @@
   system.addEventListener("change", () => { if (!remembered()) apply(ofSystem()); });
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.querySelector("#theme");
+    if (!button) return; // the documentation has none
     button.setAttribute("aria-pressed", String(root.dataset.theme === "dark"));
     button.addEventListener("click", () => {
       const theme = root.dataset.theme === "dark" ? "light" : "dark";

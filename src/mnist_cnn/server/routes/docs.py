@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document as a page to read, without a script and without a request to any other host.
+"""`/docs`: the OpenAPI document as a page to read, in the drawing page's theme, without a request to any other host.
 
 FastAPI's own page loads its scripts from elsewhere, which the server's security policy forbids.
 """
@@ -20,18 +20,23 @@ router = APIRouter(include_in_schema=False)
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?")
 _KEY = "…"  # stands for the API key
 _LINE = 400  # characters of an example that fits into a command
+_ADDRESS = "http://127.0.0.1:8000"  # the server's in what the document says; the page knows the one that was asked
 _BOUNDS = {"minimum": "≥ ", "exclusiveMinimum": "> ", "maximum": "≤ ", "exclusiveMaximum": "< "}
 _LENGTHS = {"minLength": "at least {} characters", "maxLength": "at most {} characters"}
 _LENGTHS |= {"minItems": "at least {} items", "maxItems": "at most {} items"}
+
+_Operation = tuple[str, str, Any]  # method, path, what the document says of it
 
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="theme-color" content="#f5f7f9">
 <title>{title} API</title>
 <link rel="icon" href="page/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="page/docs.css">
+<script src="page/theme.js"></script>
 </head>
 <body>
 <header>
@@ -70,26 +75,45 @@ def render(document: Mapping[str, Any], address: str) -> str:
         document: As `FastAPI.openapi()` gives it.
         address: Of the server, without a slash at the end.
     """
-    operations = [
-        (method, path, operation)
-        for path, methods in document["paths"].items()
-        for method, operation in methods.items()
-    ]
+    groups = _grouped(document["paths"])
+    operations = [each for group in groups.values() for each in group]
     schemas = document.get("components", {}).get("schemas", {})
     info = document["info"]
     return _PAGE.format(
         title=escape(info["title"]),
         version=escape(info["version"]),
-        description=_prose(info.get("description") or info.get("summary") or ""),
-        contents=_contents(operations),
+        description=_prose((info.get("description") or info.get("summary") or "").replace(_ADDRESS, address)),
+        contents=_contents(groups),
         operations="\n".join(_operation(*each, address, "security" in document) for each in operations),
         schemas="\n".join(_schema(name, schema) for name, schema in schemas.items()),
     )
 
 
-def _contents(operations: Iterable[tuple[str, str, Any]]) -> str:
-    links = (f"<li>{_link(_anchor(method, path), f'{method.upper()} {path}')}" for method, path, _ in operations)
-    return f"<ul>{''.join(links)}<li>{_link('schemas', 'Schemas')}</ul>"
+def _grouped(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, list[_Operation]]:
+    """Put the operations that share their first tag together, in the order in which tags come."""
+    groups: dict[str, list[_Operation]] = {}
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            tag = next(iter(operation.get("tags", [])), "other")
+            groups.setdefault(tag, []).append((method, path, operation))
+    return groups
+
+
+def _contents(groups: Mapping[str, Iterable[_Operation]]) -> str:
+    items = (f"<li>{escape(tag[:1].upper() + tag[1:])}<ul>{_links(group)}</ul>" for tag, group in groups.items())
+    return f"<ul>{''.join(items)}<li>{_link('schemas', 'Schemas')}</ul>"
+
+
+def _links(operations: Iterable[_Operation]) -> str:
+    return "".join(
+        f'<li><a href="#{_anchor(method, path)}"><b>{method.upper()}</b><span>{_breakable(path)}</span></a>'
+        for method, path, _ in operations
+    )
+
+
+def _breakable(path: str) -> str:
+    """Let a path go on in another line before a slash, and nowhere else."""
+    return escape(path).replace("/", "<wbr>/")
 
 
 def _operation(method: str, path: str, operation: Mapping[str, Any], address: str, has_key: bool) -> str:
