@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mnist_cnn.datasets.folder import read_folder
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.recognizer.arrangement import arrange_one
 from mnist_cnn.server.collection import Collection, CollectionFullError, check_class_names, open_collection
 
@@ -309,6 +309,24 @@ def keep_some(folder: Path, start: int) -> int:
         if seed % 7 == 0 and collection.take_back(kept.label, kept.name):
             done -= 1
     return done
+
+
+def test_a_picture_never_has_two_labels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection = Collection(folder, DIGITS, 10)
+    kept = collection.keep(picture(), "1")
+    unlink = Path.unlink
+
+    def fail(path: Path, *args: Any, **options: Any) -> None:
+        if path.parent.name == "1":
+            raise PermissionError(errno.EACCES, "no")
+        unlink(path, *args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", fail)
+        with pytest.raises(MnistCnnError):
+            collection.keep(picture(), "7")
+    assert files(folder) == [f"1/{kept.name}.png"]
+    assert not (folder / "7").exists()
 
 
 def test_several_workers_share_the_folder_and_its_limit(folder: Path) -> None:

@@ -59,6 +59,7 @@ def test_one_line_per_request(capsys: pytest.CaptureFixture[str]) -> None:
         ("GET", f"/things/{SECRET}", "/things/{name}"),
         ("GET", f"/{SECRET}", "none"),
         ("HEAD", "/things/a", "/things/{name}"),
+        (SECRET.upper(), "/things/a", "/things/{name}"),
     ],
 )
 def test_a_line_holds_the_template_of_the_route(
@@ -66,9 +67,9 @@ def test_a_line_holds_the_template_of_the_route(
 ) -> None:
     send(make_app(), method, path, headers={"User-Agent": SECRET, "Referer": SECRET, "X-Request-ID": f"{SECRET}!"})
     out = capsys.readouterr().out
-    assert SECRET not in out  # the query holds it too
+    assert SECRET not in out.lower()  # the query holds it too
     (event,) = read_events(out)
-    assert (event["method"], event["route"]) == (method, route)
+    assert (event["method"], event["route"]) == (method if method in ("GET", "HEAD") else "other", route)
 
 
 def test_a_bug_is_answered_honestly_and_logged_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:

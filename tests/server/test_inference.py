@@ -294,7 +294,7 @@ def test_what_other_clients_add_is_no_error(client: TestClient) -> None:
         (json.dumps(json_body(data=["7"] * 784)).encode(), "integers from 0 to 255"),
         (json.dumps(json_body() | {"id": 7}).encode(), "id is not valid"),
         (json.dumps(json_body() | {"id": "7" * 2000}).encode(), "id is not valid"),
-        (b'{"inputs": [' + b"[]," * 1_000_000 + b"[]]}", "more than 408932 values"),
+        (b'{"inputs": [' + b"[]," * 1_000_000 + b"[]]}", "more than 408,932 values"),
     ],
 )
 def test_a_malformed_request_is_told_what_is_wrong(client: TestClient, body: bytes, sentence: str) -> None:
@@ -432,6 +432,35 @@ def test_a_runs_folder_gives_its_name(tmp_path: Path, monkeypatch: pytest.Monkey
     assert model_name(folder) == "quick-seed0-001"
     monkeypatch.chdir(folder)
     assert model_name(Path()) == "quick-seed0-001"
+
+
+def test_what_bodies_are_once_decompressed_has_a_bound_too(make_client: MakeClient) -> None:
+    client = make_client(max_body=100_000, max_held=100_000)
+    for _ in range(3):
+        answer = client.post(INFER, content=gzip.compress(bytes(99_990)), headers={"Content-Encoding": "gzip"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert "memory" in answer.json()["error"]
+        answer = client.post(INFER, content=gzip.compress(bytes(9_990)), headers={"Content-Encoding": "gzip"})
+        assert answer.status_code == 400, "room is given back"
+
+
+def test_the_name_stays_whatever_the_folder_becomes(
+    make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "quick-seed0-001"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(read_model_file(None)[0])
+    monkeypatch.chdir(folder)
+    client = make_client(model=Path())
+    monkeypatch.chdir(tmp_path)
+    folder.rename(tmp_path / "elsewhere")
+    assert client.get("/v2/models/quick-seed0-001").status_code == 200
+
+
+@pytest.mark.parametrize(("path", "form"), [("/digits/v2/none", "error"), ("/digits/v2x", "type"), ("/v2x", "type")])
+def test_errors_have_the_protocols_form_below_v2_alone(client: TestClient, path: str, form: str) -> None:
+    behind_a_proxy = TestClient(client.app, root_path="/digits")
+    assert next(iter(behind_a_proxy.get(path).json())) == form
 
 
 def test_another_models_classes_are_its_own(make_client: MakeClient, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from mnist_cnn.server.guards.paths import find_path, is_open
+from mnist_cnn.server.paths import find_path, is_open
 from server.conftest import MakeClient
 from server.guarded import ask, make_app, send
 

@@ -64,7 +64,7 @@ def test_texts_are_written_with_their_lengths_in_bytes() -> None:
 def test_a_body_is_joined_as_it_is_split() -> None:
     body, length = tensors.join_body({"a": 1}, [b"xy", b"z"])
     text, binary = tensors.split_body(body, str(length))
-    assert tensors.parse_json(text, 10) == {"a": 1}
+    assert tensors.json_of(text, 10) == {"a": 1}
     assert bytes(binary) == b"xyz"
 
 
@@ -91,7 +91,7 @@ def test_any_header_length_splits_or_is_refused(body: bytes, header_length: str 
 @example(b"[NaN, Infinity, -Infinity]")
 def test_any_text_parses_or_is_refused(text: bytes) -> None:
     try:
-        value = tensors.parse_json(memoryview(text), 1_000_000)
+        value = tensors.json_of(memoryview(text), 1_000_000)
     except ProtocolError as error:
         check_message(error)
         return
@@ -100,13 +100,13 @@ def test_any_text_parses_or_is_refused(text: bytes) -> None:
 
 def test_json_without_its_length_says_so() -> None:
     with pytest.raises(ProtocolError, match="Inference-Header-Content-Length"):
-        tensors.parse_json(memoryview(b'{"inputs": []}\x00\x00'), 10)
+        tensors.json_of(memoryview(b'{"inputs": []}\x00\x00'), 10)
 
 
 @pytest.mark.parametrize("text", [b"[1,2,3,4,5,6,7]", b"[[],[],[],[]]", b"[" * 8])
 def test_json_with_too_many_values_is_not_parsed(text: bytes) -> None:
     with pytest.raises(ProtocolError, match="more than 6 values"):
-        tensors.parse_json(memoryview(text), 6)
+        tensors.json_of(memoryview(text), 6)
 
 
 @given(st.binary(max_size=100), DATATYPES, ODD_SHAPES)

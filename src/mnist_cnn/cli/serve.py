@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,8 +55,6 @@ def serve(
 
     Limits and logs are set in the environment: MNIST_CNN_SERVE_MAX_BODY, …; see the README.
     """
-    # Reading multiplies no matrices in NumPy, whose OpenBLAS takes 60 ms of processor to start its threads.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     settings = _settings(
         model=model,
         threshold=threshold,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from mnist_cnn.errors import MnistCnnError
@@ -10,8 +9,6 @@ from mnist_cnn.errors import MnistCnnError
 
 def main() -> None:
     """Serve, and leave the process with its exit code: 0 after SIGTERM, 130 after Ctrl-C, 2 where settings are bad."""
-    # Reading multiplies no matrices in NumPy, whose OpenBLAS takes 60 ms of processor to start its threads.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from mnist_cnn.server.process import serve
         from mnist_cnn.server.settings import load_settings

@@ -16,8 +16,9 @@ from mnist_cnn.recognizer import Recognizer
 from mnist_cnn.server import documentation, guards, problems
 from mnist_cnn.server.collection import open_collection
 from mnist_cnn.server.inference import routes as inference
+from mnist_cnn.server.inference.model import model_name
 from mnist_cnn.server.logs import make_logger
-from mnist_cnn.server.model import describe
+from mnist_cnn.server.model import describe, read_card
 from mnist_cnn.server.reader import Reader
 from mnist_cnn.server.routes import collect, docs, health, metrics, model, page, predict
 from mnist_cnn.server.settings import Settings, load_settings
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None, recognizer: Recognizer | None =
         lifespan=_lifespan,
         docs_url=None,  # ours loads nothing from other hosts
         redoc_url=None,
+        redirect_slashes=False,  # to an address made of the request's own Host
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings, app.state.recognizer = settings, recognizer
@@ -70,7 +72,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.collection = open_collection(settings.collect, recognizer.class_names, settings.collect_limit)
         if not settings.own_names:
             make_logger(settings).warning("collecting under any name: set MNIST_CNN_SERVE_HOSTS to the page's own")
-    app.state.model = describe(recognizer, settings)
+    app.state.model, app.state.card = describe(recognizer, settings), read_card(settings.model)
+    app.state.model_name = model_name(settings.model)  # once, since folders may be moved meanwhile
     app.state.reader = reader
     _settle()
     try:

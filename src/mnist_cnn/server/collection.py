@@ -82,9 +82,7 @@ class Collection:
                     partial.write_bytes(_as_png(picture))
             finally:
                 self._drop_empty(label)
-            for each in before:
-                if each != label:
-                    self._remove(each, name)
+            self._forget(name, [each for each in before if each != label], label)
             return Kept(label, name, count if before else count + 1)
 
     def take_back(self, label: str, name: str) -> bool:
@@ -113,6 +111,15 @@ class Collection:
             return False
         self._drop_empty(label)
         return True
+
+    def _forget(self, name: str, labels: Sequence[str], label: str) -> None:
+        """Remove a picture from its former labels, or else from its new one: two labels would teach nonsense."""
+        try:
+            for each in labels:
+                self._remove(each, name)
+        except OSError:
+            self._remove(label, name)
+            raise
 
     def _drop_empty(self, label: str) -> None:
         """Leave no class without images, which is an error to whoever reads the folder."""

@@ -1,7 +1,8 @@
 """One line per event on standard output, as JSON or for people: the server's own and other libraries' in one form.
 
 What a line may hold: names, numbers and times that the server made itself. Never a query, a body, a header's value,
-a path as it came, nor the text of an exception, since that can quote any of these.
+a path as it came, nor the text of an exception, since that can quote any of these. The one exception's text that is
+kept says why the application did not start, before there was any request: frameworks log it as a message.
 """
 
 from __future__ import annotations

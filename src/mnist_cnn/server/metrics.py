@@ -53,14 +53,19 @@ def end_request(route: str, method: str, status: int, seconds: float) -> None:
 
     Args:
         route: The template of the route that answered, never the path itself.
-        method: As it came; what is no common one becomes "other".
+        method: From `name_method`.
         status: Of the answer.
         seconds: Until the answer's first byte.
     """
     _in_work.dec()
-    count, latency = _of_route(route, method if method in _METHODS else "other", status)
+    count, latency = _of_route(route, method, status)
     count.inc()
     latency.observe(seconds)
+
+
+def name_method(method: str) -> str:
+    """Give a request's method, or "other" for what is no common one: some servers take any word for one."""
+    return method if method in _METHODS else "other"
 
 
 def count_readings(readings: Iterable[Reading]) -> None:

@@ -9,7 +9,10 @@ from mnist_cnn.recognizer import Recognizer, read_model_file
 from mnist_cnn.server.schemas import Limits, ModelCard
 from mnist_cnn.server.settings import Settings
 
-_SHIPPED_CARD = Path(__file__).parents[1] / "weights" / "README.md"
+_CARD = "README.md"  # in a run's folder
+_EXPORTS = "exports"
+_SHIPPED_CARD = Path(__file__).parents[1] / "weights" / _CARD
+_LONGEST_CARD = 2**20  # bytes
 
 
 def describe(recognizer: Recognizer, settings: Settings) -> ModelCard:
@@ -40,6 +43,17 @@ def describe(recognizer: Recognizer, settings: Settings) -> ModelCard:
     )
 
 
-def shipped_card() -> str:
-    """Give the card of the model that ships, Markdown."""
-    return _SHIPPED_CARD.read_text(encoding="utf-8")
+def read_card(model: Path | None) -> str | None:
+    """Give the card of a model, Markdown: of the one that ships, or of a run; None where there is none to be read."""
+    path = _SHIPPED_CARD if model is None else _run_of(model) / _CARD
+    try:
+        with path.open("rb") as file:
+            return file.read(_LONGEST_CARD).decode(errors="replace")
+    except OSError:
+        return None
+
+
+def _run_of(model: Path) -> Path:
+    """Give the folder of a model that is named by it, or as `exports/model.onnx` in it; of another, the file itself."""
+    folder = model.absolute().parent
+    return folder.parent if folder.name == _EXPORTS else model

@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from mnist_cnn.errors import DataError, MnistCnnError
+from mnist_cnn.server.paths import find_path, is_inference
 from mnist_cnn.server.reader import OverloadedError
 from mnist_cnn.server.schemas import ProblemDetails
 from mnist_cnn.server.state import NotReadyError, get_request_id
@@ -46,7 +47,7 @@ def problem_response(
         detail: One line: the bad value, what would be valid, the next step.
         headers: Further ones, such as Retry-After.
     """
-    if connection.scope["path"].startswith("/v2"):
+    if is_inference(find_path(connection.scope)):
         return Response(json.dumps({"error": detail}), status, headers, "application/json")
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}

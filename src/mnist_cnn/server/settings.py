@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     )
     max_body: int = Field(default=10 * 2**20, ge=1024, le=2**30, description="Bytes of a request's body.")
     max_held: int = Field(
-        default=256 * 2**20, ge=1024, le=2**40, description="Bytes of all bodies in memory at once; more: 503."
+        default=128 * 2**20, ge=1024, le=2**40, description="Bytes of all bodies in memory at once; more: 503."
     )
     max_pixels: int = Field(default=25_000_000, ge=784, le=64_000_000, description="Pixels of one image.")
     max_images: int = Field(default=256, ge=1, le=65536, description="Images of one request.")
@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     collect: Path | None = Field(
         default=None, description="Folder in which labelled digits are kept; none: nothing is kept."
     )
-    collect_limit: int = Field(default=10_000, ge=1, le=10_000_000, description="Files in that folder.")
+    collect_limit: int = Field(default=10_000, ge=1, le=100_000, description="Files in that folder.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is worth a line.")
     log_format: Literal["json", "text"] = Field(
         default_factory=lambda: "text" if sys.stdout.isatty() else "json",

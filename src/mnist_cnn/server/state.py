@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -46,6 +47,21 @@ def get_model(request: HTTPConnection) -> ModelCard:
     return card
 
 
+def get_card(request: HTTPConnection) -> str | None:
+    """Give what the model's makers say of it, in Markdown; None where they say nothing."""
+    card: str | None = request.app.state.card
+    return card
+
+
+def get_model_name(request: HTTPConnection) -> str:
+    """Give the model's name in the Open Inference Protocol.
+
+    Raises:
+        NotReadyError: None is loaded.
+    """
+    return str(_loaded(request, "model_name"))
+
+
 def get_collection(request: HTTPConnection) -> Collection:
     """Give where labelled pictures are kept; for routes that are there only if the settings name a folder.
 
@@ -64,6 +80,12 @@ def get_request_id(request: HTTPConnection) -> str:
 def note_images(request: HTTPConnection, count: int) -> None:
     """Leave the number of images in a request for its log line (`scope["state"]["images"]`)."""
     request.scope.setdefault("state", {})["images"] = count
+
+
+def hold(request: HTTPConnection, count: int) -> bool:
+    """Count further bytes among those that requests hold, until this one ends; say whether there is room for them."""
+    room: Callable[[int], bool] | None = request.scope.get("state", {}).get("hold")  # put there by the guards
+    return room is None or room(count)
 
 
 def _loaded(request: HTTPConnection, name: str) -> Any:

@@ -66,13 +66,13 @@ class Identity:
             self._note(scope, status or _LEFT, (answered or time.perf_counter()) - begun)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route, state = find_route(scope), scope["state"]
-        metrics.end_request(route, scope["method"], status, seconds)
+        route, method, state = find_route(scope), metrics.name_method(scope["method"]), scope["state"]
+        metrics.end_request(route, method, status, seconds)
         write = self.log.debug if route.startswith(_QUIET) and status < 400 else self.log.info
         write(
             "request",
             request_id=state["request_id"],
-            method=scope["method"],
+            method=method,
             route=route,
             status=status,
             ms=round(1000 * seconds, 2),

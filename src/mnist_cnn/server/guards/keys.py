@@ -6,8 +6,8 @@ import hmac
 from typing import TYPE_CHECKING
 
 from mnist_cnn.server import metrics
-from mnist_cnn.server.guards.paths import find_path, is_open
 from mnist_cnn.server.guards.refusals import find_header, has_long_body, refuse
+from mnist_cnn.server.paths import find_path, is_open
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

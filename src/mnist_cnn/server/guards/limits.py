@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.server import metrics
-from mnist_cnn.server.guards.paths import find_path, is_probe
 from mnist_cnn.server.guards.refusals import find_header, has_long_body, refuse
+from mnist_cnn.server.paths import find_path, is_probe
 from mnist_cnn.server.problems import RETRY_SOON
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class _Body:
     """A request's body as it comes in, counted.
 
     Attributes:
-        held: Bytes of it in memory.
+        held: Bytes of it in memory, once more where they were compressed.
         too_long: It has more bytes than are allowed.
         without_room: There was no memory for all of it.
         awaited: The work waits for more of it.
@@ -148,6 +148,7 @@ class _Body:
         self._timer = timer
         self._state = state
         self.held = 0
+        state["hold"] = self.hold
         self.too_long = self.without_room = self.awaited = self.ended = False
 
     async def receive(self) -> Message:
@@ -164,12 +165,17 @@ class _Body:
             return message
         count = len(message.get("body", b""))
         self.ended = not message.get("more_body", False)
-        self._state["bytes"] = self.held + count
-        self.too_long = self.held + count > self._limit
-        self.without_room = not self.too_long and not self._room.take(count)
+        self._state["bytes"] = length = self.held + count
+        self.too_long = length > self._limit
+        self.without_room = not self.too_long and not self.hold(count)
         if self.too_long or self.without_room:
             loop = asyncio.get_running_loop()
             self._timer.reschedule(loop.time())
             await loop.create_future()  # until cancelled
-        self.held += count
         return message
+
+    def hold(self, count: int) -> bool:
+        """Take room for more bytes, of the body or of what is made of it, if there is as much."""
+        enough = self._room.take(count)
+        self.held += count if enough else 0
+        return enough

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ _SHIPPED = "digits"
 _IN_RUN = ("exports", "model.onnx")  # where a run's export lies
 
 
-@cache
 def model_name(path: Path | None) -> str:
-    """Name a model: the run that a file was exported from, else the file. Once, since folders may go away meanwhile.
+    """Name a model: the run that a file was exported from, else the file.
 
     Args:
         path: What the server was given; None for the weights that ship.

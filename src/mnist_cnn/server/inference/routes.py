@@ -16,11 +16,11 @@ from mnist_cnn.errors import DataError
 from mnist_cnn.server.inference import schemas
 from mnist_cnn.server.inference.bodies import read_body
 from mnist_cnn.server.inference.digits import encode, images_of, most_values, outputs_of, raw_request, wanted_outputs
-from mnist_cnn.server.inference.model import VERSION, configure, describe, model_name
-from mnist_cnn.server.inference.tensors import HEADER_LENGTH, ProtocolError, join_body, parse_json, split_body
+from mnist_cnn.server.inference.model import VERSION, configure, describe
+from mnist_cnn.server.inference.tensors import HEADER_LENGTH, ProtocolError, join_body, json_of, split_body
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.routes.direct import DirectRoute
-from mnist_cnn.server.state import get_reader, get_settings, note_images
+from mnist_cnn.server.state import get_model_name, get_reader, get_settings, note_images
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -91,7 +91,7 @@ async def ready(request: Request) -> Response:
 @router.post("/repository/index", response_model=list[schemas.IndexEntry], summary="Which models are there?")
 async def index(request: Request) -> Response:
     """List the models: there is one."""
-    return JSONResponse([{"name": _name(request), "version": VERSION, "state": "READY", "reason": ""}])
+    return JSONResponse([{"name": get_model_name(request), "version": VERSION, "state": "READY", "reason": ""}])
 
 
 @router.post("/repository/models/{name}/{action}", include_in_schema=False)
@@ -120,7 +120,7 @@ async def model_ready(request: Request) -> Response:
     """Answer 200 once the model is loaded, else 503."""
     _check_model(request)
     get_reader(request)
-    return _json(schemas.ModelReady(name=_name(request), ready=True))
+    return _json(schemas.ModelReady(name=get_model_name(request), ready=True))
 
 
 @_of_model("GET", "/config", response_model=dict[str, Any], responses=_REFUSED, summary="Triton's configuration")
@@ -163,7 +163,7 @@ async def _answer(request: Request, body: bytes) -> Response:
     note_images(request, len(images))
     readings = [seen.reading for seen in await reader.read(images)]
     heads, tails = encode(asked, wanted, outputs_of(readings, wanted, class_names))
-    head = {"model_name": _name(request), "model_version": VERSION, "outputs": heads}
+    head = {"model_name": get_model_name(request), "model_version": VERSION, "outputs": heads}
     if asked.id is not None:
         head["id"] = asked.id
     content, length = join_body(head, tails)
@@ -177,24 +177,20 @@ def _parse(body: bytes, header_length: str | None, max_images: int) -> tuple[sch
     text, binary = split_body(body, header_length)
     if header_length is not None and not text:
         return raw_request(len(binary)), binary
-    return schemas.parse_request(parse_json(text, most_values(max_images))), binary
+    return schemas.parse_request(json_of(text, most_values(max_images))), binary
 
 
 def _check_model(request: Request) -> None:
     """Refuse what asks for another model than the one that there is."""
     name, version = request.path_params["name"], request.path_params.get("version", VERSION)
-    if name != _name(request):
-        raise Problem(404, f"there is no model {name!r:.100}. Valid: {_name(request)}.")
+    if name != get_model_name(request):
+        raise Problem(404, f"there is no model {name!r:.100}. Valid: {get_model_name(request)}.")
     if version != VERSION:
         raise Problem(404, f"there is no version {version!r:.100} of this model. Valid: {VERSION}.")
 
 
-def _name(request: Request) -> str:
-    return model_name(get_settings(request).model)
-
-
 def _metadata(request: Request) -> schemas.ModelMetadata:
-    return describe(_name(request), len(get_reader(request).recognizer.class_names))
+    return describe(get_model_name(request), len(get_reader(request).recognizer.class_names))
 
 
 def _json(model: BaseModel) -> Response:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic_core import from_json
 
-from mnist_cnn.errors import InputError, first_line
+from mnist_cnn.errors import InputError
+from mnist_cnn.server.jsontext import JsonError, parse_json
 
 HEADER_LENGTH = "Inference-Header-Content-Length"  # the header that says how many bytes are JSON
 
@@ -63,26 +63,23 @@ def split_body(body: bytes, header_length: str | None) -> tuple[memoryview, memo
     return view[:length], view[length:]
 
 
-def parse_json(text: memoryview, most: int) -> Any:
-    """Parse JSON as RFC 8259 has it: UTF-8, and no NaN.
+def json_of(text: memoryview, most: int) -> Any:
+    """Parse the JSON of a body.
 
     Args:
         text: All of it.
-        most: Values that it may hold, lists among them. They are counted before they take up memory, an empty list
-            twenty times as much as its text.
+        most: Values that it may hold, lists among them.
 
     Raises:
         ProtocolError: It is something else, or holds more.
     """
-    data = bytes(text)
-    if data.count(b",") + data.count(b"[") > most:
-        raise ProtocolError(f"the JSON holds more than {most} values. Send fewer images, or binary data.")
     try:
-        return from_json(data, allow_inf_nan=False)
-    except ValueError as error:  # its message names line and column, and quotes nothing
+        return parse_json(bytes(text), most)
+    except JsonError as error:
+        if error.too_much:
+            raise ProtocolError(f"{error}. Send fewer images, or binary data.") from None
         raise ProtocolError(
-            f"the request is no JSON that can be read ({first_line(error)}). Where binary data follow it, give its "
-            f"length in bytes as {HEADER_LENGTH}."
+            f"{error}. Where binary data follow it, give its length in bytes as {HEADER_LENGTH}."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Which paths a guard treats differently. What is not named here is guarded."""
+"""Which paths are treated differently. What is not named here is guarded."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def find_path(scope: Scope) -> str:
 def is_probe(path: str) -> bool:
     """Say whether an orchestrator asks how the server is: answered however busy it is."""
     return path.startswith(_PROBES) or path == "/metrics"
+
+
+def is_inference(path: str) -> bool:
+    """Say whether a path is the Open Inference Protocol's, which has a form of its own for errors."""
+    return path == "/v2" or path.startswith("/v2/")
 
 
 def is_open(path: str) -> bool:
