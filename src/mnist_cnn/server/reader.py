@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import struct
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -68,7 +66,7 @@ class Reader:
         self.pending = 0
         self._network: Batcher[Prepared, Reading] = Batcher(self._read_together)
         self._threads = ThreadPoolExecutor(min(usable_cores(), _THREADS), "ink")
-        self._large = threading.Lock()
+        self._large = ThreadPoolExecutor(1, "ink-large")  # a lock would do, but each thread keeps memory of its own
 
     async def read(self, images: Sequence[ImageSource]) -> list[Seen]:
         """Read images, in order.
@@ -92,6 +90,7 @@ class Reader:
         """Finish what has begun, and end the threads."""
         await self._network.close()
         self._threads.shutdown(cancel_futures=True)
+        self._large.shutdown()
 
     def _read_together(self, prepared: list[Prepared]) -> list[Reading]:
         readings = self.recognizer.read_prepared(prepared)
@@ -113,13 +112,17 @@ class Reader:
         prepared = []
         for place, image in enumerate(images[start : start + _AT_ONCE], start):
             try:
-                with self._large if _may_be_large(image) else contextlib.nullcontext():
-                    prepared.append(arrange_one(image, self.max_pixels))
+                prepared.append(self._prepare_one(image))
             except DataError as error:
                 if len(images) == 1:
                     raise
                 raise DataError(f"image {place} of the batch: {error}") from error
         return prepared
+
+    def _prepare_one(self, image: ImageSource) -> Prepared:
+        if _may_be_large(image):
+            return self._large.submit(arrange_one, image, self.max_pixels).result()
+        return arrange_one(image, self.max_pixels)
 
 
 def _is_small(image: ImageSource) -> bool:
