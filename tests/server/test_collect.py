@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import errno
+import gzip
+import io
+import json
 import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +58,12 @@ def files(folder: Path) -> list[str]:
     return sorted(
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
     )
+
+
+def two_digits() -> bytes:
+    """Two strokes, far from each other."""
+    one = np.asarray(Image.open(io.BytesIO(drawing())))
+    return cv2.imencode(".png", np.hstack([one, one]))[1].tobytes()
 
 
 @pytest.fixture
@@ -295,6 +304,23 @@ def test_another_process_that_holds_the_folder_is_waited_for_then_named(
     assert (answer.status_code, "busy" in answer.json()["detail"]) == (503, True)
 
 
+def test_several_digits_are_not_kept_as_one(client: TestClient, folder: Path) -> None:
+    answer = keep(client, image=two_digits())
+    assert (answer.status_code, files(folder)) == (422, [])
+    assert "more than one digit" in answer.json()["detail"]
+
+
+def test_a_misspelt_key_is_named(client: TestClient) -> None:
+    answer = client.post("/collect", json={"image": "aGk=", "lable": "1"})
+    assert "there is no key 'lable'. Did you mean 'label'?" in answer.json()["detail"]
+
+
+def test_a_compressed_body_is_taken(client: TestClient) -> None:
+    body = json.dumps({"image": picture().tolist(), "label": "1"}).encode()
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    assert client.post("/collect", content=gzip.compress(body), headers=headers).status_code == 201
+
+
 def keep_some(folder: Path, start: int) -> int:
     """In a worker process: keep pictures until the collection is full, and say how many went in."""
     collection = Collection(folder, DIGITS, 50)
@@ -366,3 +392,10 @@ def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path)
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(InputError, match=r"nothing can be collected: .*--collect"):
         open_collection(tmp_path / "file", DIGITS, 10)
+
+
+def test_a_file_where_the_folder_should_be_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("no folder")
+    for folder in (tmp_path / "key", tmp_path / "key" / "kept"):
+        with pytest.raises(InputError, match=f"{folder} is, or lies in, a file. Choose another folder"):
+            open_collection(folder, DIGITS, 10)

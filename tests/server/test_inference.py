@@ -21,7 +21,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.recognizer import Recognizer, read_model_file
-from mnist_cnn.server.inference.bodies import decompress
+from mnist_cnn.server.bodies import decompress
 from mnist_cnn.server.inference.model import model_name
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.settings import load_settings
@@ -208,15 +208,23 @@ def test_errors_are_sentences_in_tritons_exception(
         (lambda: server.get_model_metadata("digits", "7"), "404", "there is no version '7' of this model. Valid: 1."),
         (lambda: server.infer("digits", [image], outputs=wanted(True, "probs")), "400", "Did you mean 'probabilities'"),
         (lambda: server.infer("digits", [image], outputs=wanted(True, "digit", "digit")), "400", "named twice"),
-        (lambda: server.infer("digits", [tensor(digits, name="x")]), "400", "inputs[0].name"),
+        (
+            lambda: server.infer("digits", [tensor(digits, name="x")]),
+            "400",
+            "inputs[0].name = 'x' is not valid. Valid: image.",
+        ),
         (lambda: server.infer("digits", [image, tensor(digits, name="x")]), "400", "inputs"),
         (lambda: server.infer("digits", [image, image]), "400", "at most 1 item"),
-        (lambda: server.infer("digits", [tensor(digits.astype(np.float64))]), "400", "'FP32' or 'UINT8'"),
+        (
+            lambda: server.infer("digits", [tensor(digits.astype(np.float64))]),
+            "400",
+            "datatype = 'FP64' is not valid. Valid: FP32, UINT8.",
+        ),
         (lambda: server.infer("digits", [tensor(digits[0])]), "400", "Valid: [n, 28, 28, 1],"),
         (lambda: server.infer("digits", [tensor(digits[:0])]), "400", "0 images. Valid: 1 to 256"),
         (lambda: server.infer("digits", [tensor(np.zeros((257, 784), np.uint8))]), "400", "257 images"),
         (lambda: server.infer("digits", [tensor(digits / np.float32("nan"))]), "400", "NaN"),
-        (lambda: server.infer("digits", [tensor(digits * np.float32(-1))]), "400", "image 0 of the batch"),
+        (lambda: server.infer("digits", [tensor(digits * np.float32(-1))]), "400", "image 1 of 12: the array"),
         (lambda: server.infer("digits", [image], priority=1), "400", "no parameter 'priority'"),
         (lambda: server.infer("digits", [image], timeout=1), "400", "no parameter 'timeout'"),
         (lambda: server.infer("digits", [image], sequence_id=1), "400", "no parameter 'sequence_id'"),
@@ -278,7 +286,7 @@ def test_what_other_clients_add_is_no_error(client: TestClient) -> None:
     [
         (b"", "no JSON"),
         (b"[]", "the request is not valid"),
-        (b"{}", "inputs is not valid: field required"),
+        (b"{}", "inputs is missing. Send a request such as /docs shows"),
         (b'{"inputs": []}', "at least 1 item"),
         (json.dumps(json_body(data=None)).encode(), "either data or the parameter binary_data_size"),
         (json.dumps(json_body(parameters={"binary_data_size": 784})).encode(), "either data or"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import struct
@@ -67,9 +68,10 @@ def test_all_kinds_of_json_are_read_in_their_order(client: TestClient) -> None:
         f"data:image/png;base64,{text}",
         (drawing("7") / 255).tolist(),
         drawing("0").astype(float).tolist(),
+        digit("7")[..., None].tolist(),
     ]
-    assert labels(client.post("/predict", json={"images": images})) == list("701170")
-    for image, label in zip(images, "701170", strict=True):
+    assert labels(client.post("/predict", json={"images": images})) == list("7011707")
+    for image, label in zip(images, "7011707", strict=True):
         assert labels(client.post("/predict", json={"image": image})) == [label]
 
 
@@ -95,6 +97,29 @@ def test_the_picture_is_what_the_network_saw(client: TestClient) -> None:
     assert "picture" not in client.post("/predict", json={"image": seven.tolist()}).json()["predictions"][0]
 
 
+@pytest.mark.parametrize(("value", "there"), [("1", True), ("true", True), ("0", False), ("false", False)])
+def test_a_picture_is_asked_for(client: TestClient, value: str, there: bool) -> None:
+    answer = client.post(f"/predict?picture={value}", content=file_of(digit("7")))
+    assert ("picture" in answer.json()["predictions"][0]) is there
+
+
+def test_a_compressed_body_is_read_within_the_same_limits(make_client: MakeClient) -> None:
+    client = make_client(max_body=5000)
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    content = json.dumps({"image": digit("7").tolist()}).encode()
+    assert labels(client.post("/predict", content=gzip.compress(content), headers=headers)) == ["7"]
+    bomb = gzip.compress(content + b" " * 5000)
+    assert "5000 bytes when it is decompressed" in problem(client.post("/predict", content=bomb, headers=headers), 413)
+    assert "is no gzip" in problem(client.post("/predict", content=content, headers=headers), 400)
+    headers["content-encoding"] = "br"
+    assert "Valid: gzip, deflate" in problem(client.post("/predict", content=content, headers=headers), 415)
+
+
+def test_an_empty_file_is_named_by_its_number(client: TestClient) -> None:
+    files = [("file", ("a.png", file_of(digit("7")))), ("file", ("b.png", b""))]
+    assert "file 2 of 2 is empty" in problem(client.post("/predict", files=files), 422)
+
+
 def rows(value: Any) -> list[list[Any]]:
     """28×28 with one odd value."""
     image: list[list[Any]] = digit("7").tolist()
@@ -113,7 +138,7 @@ MISTAKES: dict[str, tuple[Any, int, str]] = {
     "a number": (7, 422, "right form"),
     "no image": ({}, 422, "right form"),
     "both": ({"image": "", "images": []}, 422, "right form"),
-    "misspelt": ({"img": ""}, 422, "right form"),
+    "misspelt": ({"imag": ""}, 422, "there is no key 'imag'. Did you mean 'image'?"),
     "images no list": ({"images": "abcd"}, 422, "images is a text"),
     "no images": ({"images": []}, 422, "no image"),
     "null": ({"image": None}, 422, "image is null"),
@@ -124,7 +149,9 @@ MISTAKES: dict[str, tuple[Any, int, str]] = {
     "empty rows": ({"image": [[], []]}, 422, "empty"),
     "uneven": ({"image": [[0, 1], [2]]}, 422, "different lengths"),
     "mixed depth": ({"image": [[0, 1], 2]}, 422, "no number"),
-    "too deep": ({"image": [[[0], [1]]]}, 422, "no number"),
+    "three channels": ({"image": [[[0, 0, 0]] * 28] * 28}, 422, "shape 28×28×3"),
+    "channels first": ({"image": [rows(0)]}, 422, "shape 1×28×28"),
+    "too deep": ({"image": [[[[0]], [[1]]]]}, 422, "shape 1×2×1×1"),
     "783 values": ({"image": [0] * 783}, 422, "783 values"),
     "boolean pixels": ({"image": rows(True)}, 422, "no number"),
     "null pixels": ({"image": rows(None)}, 422, "no number"),
@@ -138,11 +165,16 @@ MISTAKES: dict[str, tuple[Any, int, str]] = {
     "cut base64": ({"image": text_of(digit("7"))[:-3]}, 422, "no base64"),
     "spaced base64": ({"image": "aGVs bG8="}, 422, "no base64"),
     "not base64 data": ({"image": "data:image/png,abc"}, 422, "no base64"),
-    "link": ({"image": "http://localhost/a.png,b"}, 422, "no base64"),
+    "link": ({"image": "http://localhost/a.png,b"}, 422, "an address or a path"),
+    "path": ({"images": ["/home/me/my digit.png"]}, 422, "images[0] is no base64 but an address or a path"),
     "empty text": ({"image": ""}, 422, "empty"),
     "empty data": ({"image": "data:;base64,"}, 422, "empty"),
     "base64 of nothing known": ({"image": "aGVsbG8gd29ybGQ="}, 422, "cannot be read"),
-    "second of three": ({"images": [text_of(digit("7")), "aGVsbG8gd29ybGQ=", "aGVsbG8="]}, 422, "image 1 of the batch"),
+    "second of three": (
+        {"images": [text_of(digit("7")), "aGVsbG8gd29ybGQ=", "aGVsbG8="]},
+        422,
+        "image 2 of 3: this image",
+    ),
 }
 
 
@@ -180,7 +212,7 @@ FORM = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nx\
         (FORM.replace(b'; filename="f"', b""), "multipart/form-data; boundary=b", 422, "'f' is no file"),
         (FORM.replace(b"Content-Disposition", b"X"), "multipart/form-data; boundary=b", 422, "is no file"),
         (FORM, "multipart/form-data; boundary=b", 422, "cannot be read"),
-        (FORM.replace(b"x", b""), "multipart/form-data; boundary=b", 422, "cannot be read"),
+        (FORM.replace(b"x", b""), "multipart/form-data; boundary=b", 422, "the form's file is empty"),
     ],
 )
 def test_a_damaged_form_is_told(client: TestClient, body: bytes, kind: str, status: int, words: str) -> None:
@@ -220,7 +252,7 @@ def test_a_bomb_is_refused_by_its_head(make_client: MakeClient) -> None:
     assert problem(client.post("/predict", json={"image": pixels}), 413)
 
 
-@pytest.mark.parametrize("query", ["picture=maybe", "picture=", "picture=1"])
+@pytest.mark.parametrize("query", ["picture=maybe", "picture=", "picture=2"])
 def test_a_bad_query_is_told(client: TestClient, query: str) -> None:
     assert "?picture=true" in problem(client.post(f"/predict?{query}", content=file_of(digit("7"))), 422)
 

@@ -78,7 +78,7 @@ def test_an_unreadable_image_is_named_and_hurts_nobody_else(recognizer: Recogniz
         assert isinstance(results[0], list)
         assert isinstance(results[1], DataError)
         assert str(results[1]).startswith("this image")
-        assert str(results[2]).startswith("image 6 of the batch: this image")
+        assert str(results[2]).startswith("image 7 of 7: this image")
         await close(reader)
 
     asyncio.run(main())

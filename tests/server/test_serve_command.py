@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from mnist_cnn.server.settings import PREFIX
@@ -117,9 +118,58 @@ def test_a_taken_port_is_told(live_server: MakeServer) -> None:
         assert f"port {server.port} is taken" in finished.stderr
 
 
+def test_sigterm_reaches_all_workers_though_one_does_not_answer(live_server: MakeServer) -> None:
+    """The supervisor asks its workers how they are, and must not wait for an answer before it heeds a signal."""
+    server = live_server(workers=2)
+    stuck, other = workers_of(server)
+    stuck.suspend()
+    time.sleep(1.5)  # it asks twice a second
+    server.process.send_signal(signal.SIGTERM)
+    try:
+        assert ends(other, within=5)
+        assert server.process.poll() is None
+    finally:
+        stuck.resume()
+    assert server.stop() == 0
+
+
+def test_a_worker_that_dies_is_replaced(live_server: MakeServer) -> None:
+    server = live_server(workers=2)
+    before = workers_of(server)
+    before[0].kill()
+    assert ends(before[0], within=5)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and len(workers_of(server)) < len(before):
+        time.sleep(0.1)
+    assert len(workers_of(server)) == 2
+    assert read(server.url) == "7"
+    assert server.stop() == 0
+
+
+def workers_of(server: LiveServer) -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # nor a zombie
+            found += [child] if "spawn_main" in " ".join(child.cmdline()) else []
+    return found
+
+
+def ends(process: psutil.Process, within: float) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--collect", ""], "--collect is empty"),
+        (["--model", ""], "--model is empty"),
+        (["--model", "http://a.example/b.onnx"], "model = 'http://a.example/b.onnx' is not valid: addresses are not"),
+        (["--cors-origin", "example.com"], "See --cors-origin"),
         (["--model", "nowhere.onnx"], "there is no model nowhere.onnx"),
         (["--model", "nowhere.onnx", "--workers", "2"], "there is no model nowhere.onnx"),
         (["--host", "nowhere.invalid"], "there is no address 'nowhere.invalid'"),
@@ -133,6 +183,20 @@ def test_a_mistake_is_told_in_one_line(arguments: list[str], words: str) -> None
     assert finished.returncode == 2
     assert finished.stderr.count("\n") == 1, finished.stderr
     assert words in finished.stderr
+
+
+def test_a_bad_model_is_told_before_a_taken_port(live_server: MakeServer) -> None:
+    finished = run("--port", str(live_server().port), "--model", "nowhere.onnx")
+    assert "there is no model nowhere.onnx" in finished.stderr
+
+
+def test_a_wish_for_another_protocol_gets_no_advice_into_the_log(live_server: MakeServer) -> None:
+    server = live_server()
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    assert httpx.get(f"{server.url}/health/live", headers=headers).status_code == 200
+    server.stop()
+    assert "pip install" not in server.output
+    assert "upgrade" not in server.output.lower()
 
 
 def test_the_key_comes_from_a_file(tmp_path: Path) -> None:

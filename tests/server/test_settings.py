@@ -53,6 +53,16 @@ def test_another_process_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         ({"timeout": float("inf")}, "timeout = inf"),
         ({"workers": 0}, "workers = 0"),
         ({"log_level": "loud"}, "log_level = 'loud'"),
+        ({"threshold": float("nan")}, "should be a finite number"),
+        ({"port": 70000}, "See --port."),
+        (
+            {"model": "http://a.example/b.onnx"},
+            "model = 'http://a.example/b.onnx' is not valid: addresses are not read",
+        ),
+        ({"collect": "~nobody-is-called-so/kept"}, "there is no such home"),
+        ({"cors_origins": ("example.com",)}, "'example.com' is no origin, such as https://example.com."),
+        ({"cors_origins": ("http://a.example:80/",)}, "is no origin, such as http://a.example:80. "),
+        ({"max_body": "10 stones"}, "max_body = '10 stones' is not valid"),
         ({"prot": 1}, "Did you mean 'port'?"),
         ({"max_images": 600}, "max_images = 600 is more than may wait (max_pending = 512)"),
         ({"max_held": 2**20}, "max_body = 10485760 is more than may be held (max_held = 1048576)"),
@@ -63,6 +73,24 @@ def test_a_bad_setting_is_told_in_one_line(given: dict[str, Any], words: str) ->
         load_settings(**given)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_the_environment_says_badly_is_named_as_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + "PORT", "70000")
+    with pytest.raises(InputError, match=f"See {PREFIX}PORT"):
+        load_settings()
+
+
+def test_people_write_sizes_levels_and_homes_as_they_are_used_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv(PREFIX + "MAX_BODY", "2 MiB")
+    monkeypatch.setenv(PREFIX + "LOG_LEVEL", "WARNING")
+    monkeypatch.setenv(PREFIX + "COLLECT", "~/kept")
+    settings = load_settings(cors_origins=("https://a.example:8443", "http://[::1]:80", "*"))
+    assert settings.max_body == 2 * 2**20
+    assert settings.log_level == "warning"
+    assert settings.collect == Path("/home/somebody/kept")
+    assert settings.to_environment()[PREFIX + "MAX_BODY"] == str(2 * 2**20)
 
 
 @pytest.mark.parametrize("name", ["APIKEY", "API-KEY", "COLECT"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def serve(
     model: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="An ONNX file or an exported run (default: the weights that ship).", show_default=False),
     ] = None,
     threshold: Annotated[
@@ -33,7 +33,7 @@ def serve(
         int | None, typer.Option(help="Processes that share the port (default: 1).", show_default=False)
     ] = None,
     collect: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR", help="Keep digits that people label on the page, for training.", show_default=False
         ),
@@ -55,6 +55,7 @@ def serve(
 
     Limits and logs are set in the environment: MNIST_CNN_SERVE_MAX_BODY, …; see the README.
     """
+    _refuse_empty(model=model, collect=collect)
     settings = _settings(
         model=model,
         threshold=threshold,
@@ -68,6 +69,17 @@ def serve(
     from mnist_cnn.server.process import serve as run
 
     run(settings, lambda address: _announce(address, open_page))
+
+
+def _refuse_empty(**paths: str | None) -> None:
+    """Refuse what a shell makes of a variable that is not set.
+
+    Raises:
+        InputError: An option is empty.
+    """
+    for name, path in paths.items():
+        if path is not None and not path.strip():
+            raise InputError(f"--{name} is empty. Give it a path, or leave it out.")
 
 
 def _settings(**given: Any) -> Settings:

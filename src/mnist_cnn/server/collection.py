@@ -135,6 +135,10 @@ class Collection:
                 yield
         except Timeout:
             raise MnistCnnError(f"others have kept {self.folder} busy for {_PATIENCE:g} s. Try again.") from None
+        except (FileExistsError, NotADirectoryError) as error:
+            raise MnistCnnError(f"{self.folder} is, or lies in, a file.") from error
+        except FileNotFoundError as error:  # /proc and the like; everywhere else folders are made as needed
+            raise MnistCnnError(f"no folder can be made at {self.folder}.") from error
         except OSError as error:
             raise MnistCnnError(f"{self.folder} cannot be written: {error.strerror or error}.") from error
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from mnist_cnn.server.paths import is_open
+from mnist_cnn.server.problems import documented
 from mnist_cnn.server.schemas import ProblemDetails
 
 _KEYS = {
@@ -28,10 +30,20 @@ def _document(app: FastAPI) -> dict[str, Any]:
         if app.state.settings.api_key:
             components["securitySchemes"] = _KEYS
             document["security"] = [{name: []} for name in _KEYS]
-        for operations in document["paths"].values():
+        for path, operations in document["paths"].items():
             for operation in operations.values():
                 operation["description"] = _for_callers(operation.get("description", ""))
+                _tell_of_key(operation, path)
     return app.openapi_schema or {}
+
+
+def _tell_of_key(operation: dict[str, Any], path: str) -> None:
+    """Say of an operation what the guard of keys does, which stands outside of all routes."""
+    if is_open(path):
+        operation["responses"].pop("401", None)
+        operation["security"] = []
+    elif "401" not in operation["responses"]:
+        operation["responses"]["401"] = documented(401)[401]
 
 
 def _for_callers(docstring: str) -> str:

@@ -10,6 +10,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from mnist_cnn.server.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from python_multipart.multipart import MultipartCallbacks
 
 _HEADER_BYTES = 2048  # of one line; a file's name has at most 255 characters
@@ -25,7 +27,7 @@ def files_in(body: bytes, content_type: str, most: int) -> list[bytes]:
         most: Files, more are refused.
 
     Raises:
-        Problem: It is damaged (400), holds what is no file (422), or too many (413).
+        Problem: It is damaged (400), holds what is no file, or an empty one (422), or too many (413).
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
@@ -39,7 +41,15 @@ def files_in(body: bytes, content_type: str, most: int) -> list[bytes]:
         raise Problem(400, f"the form is damaged or cut off. {_HOW}") from None
     if not parts.is_complete:
         raise Problem(400, f"the form is cut off: its last boundary is missing. {_HOW}")
+    _refuse_empty(parts.contents)
     return [bytes(content) for content in parts.contents]
+
+
+def _refuse_empty(contents: Sequence[bytearray]) -> None:
+    for number, content in enumerate(contents, 1):
+        if not content:
+            which = "the form's file" if len(contents) == 1 else f"file {number} of {len(contents)}"
+            raise Problem(422, f"{which} is empty. Send one that holds an image.")
 
 
 class _Parts:

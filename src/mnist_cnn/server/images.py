@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import binascii
 import itertools
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnist_cnn.errors import suggest
 from mnist_cnn.ink.form import SIZE
+from mnist_cnn.server.bodies import read_body
 from mnist_cnn.server.form import files_in
 from mnist_cnn.server.jsontext import JsonError, parse_json
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.state import get_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from numpy.typing import NDArray
     from starlette.requests import Request
 
@@ -23,6 +28,11 @@ if TYPE_CHECKING:
 _JSON_VALUES = 1_000_000  # in one body: parsing more would hold up everybody else for a tenth of a second
 _ACCEPTED = "Send an image file (Content-Type: image/png), a form with files (multipart/form-data) or application/json"
 _VALID = "Valid: an image file in base64, or pixels: rows of grey levels 0 to 255, or 784 of them in one list"
+_KEYS = ("image", "images")
+_ADDRESS = re.compile(r"[a-z][a-z+]*://.*|[\w./\\~ -]{1,255}\.[a-z]{3,4}", re.IGNORECASE | re.DOTALL)  # or a path
+_LONGEST_ADDRESS = 2048  # characters of a text that are looked at
+_LONGEST_KEY = 80  # characters that are compared with what would be valid
+_DIMENSIONS = 4  # that a message shows
 
 
 async def images_of(request: Request) -> list[ImageSource]:
@@ -67,7 +77,9 @@ def images_in(value: Any, most: int) -> list[ImageSource]:
     Raises:
         Problem: It is neither (422), or there are more than `most` (413).
     """
-    if not isinstance(value, dict) or len(value) != 1 or not value.keys() <= {"image", "images"}:
+    if isinstance(value, dict):
+        refuse_other_keys(value, _KEYS)
+    if not isinstance(value, dict) or len(value) != 1:
         raise Problem(422, 'the JSON is not of the right form. Valid: {"image": …} or {"images": [ … ]}, nothing else.')
     if "image" in value:
         return [image_in(value["image"])]
@@ -79,12 +91,23 @@ def images_in(value: Any, most: int) -> list[ImageSource]:
     return [image_in(image, f"images[{place}]") for place, image in enumerate(images)]
 
 
+def refuse_other_keys(value: Mapping[str, Any], valid: Sequence[str]) -> None:
+    """See that a JSON object has no other keys than these.
+
+    Raises:
+        Problem: It has one (422).
+    """
+    for key in value:
+        if key not in valid:
+            raise Problem(422, f"there is no key {key!r:.80}. {suggest(key[:_LONGEST_KEY], valid)}")
+
+
 def image_in(value: Any, name: str = "image") -> ImageSource:
     """Take one image out of parsed JSON: base64 of an image file, or pixels.
 
     Args:
-        value: A text (base64, with or without `data:…;base64,` before it), rows of grey levels 0 … 255, or 784 of
-            them in one list.
+        value: A text (base64, with or without `data:…;base64,` before it), rows of grey levels 0 … 255, each in a
+            list of its own or not, or 784 of them in one list.
         name: What to call it in an error message.
 
     Returns:
@@ -101,13 +124,17 @@ def image_in(value: Any, name: str = "image") -> ImageSource:
 
 
 async def _body(request: Request) -> bytes:
-    body = await request.body()
+    body = await read_body(request, get_settings(request).max_body)
     if not body:
         raise Problem(400, f"the body is empty. {_ACCEPTED}.")
     return body
 
 
 def _file(text: str, name: str) -> bytes:
+    if _ADDRESS.fullmatch(text, 0, _LONGEST_ADDRESS):
+        raise Problem(
+            422, f"{name} is no base64 but an address or a path, which are not read. Send the file itself, in base64."
+        )
     head, comma, data = text.partition(",")
     if comma and not (head.startswith("data:") and head.endswith(";base64")):
         raise Problem(422, f"{name} is no base64, nor a data: address with ;base64. {_VALID}.")
@@ -121,9 +148,13 @@ def _file(text: str, name: str) -> bytes:
 
 
 def _pixels(rows: list[Any], name: str) -> NDArray[Any]:
+    rows = _without_channel(rows)
     nested = all(type(row) is list for row in rows)
     # Before NumPy sees them: it takes true for 1, and of texts it makes an array as wide as the longest.
     kinds = set(map(type, itertools.chain.from_iterable(rows) if nested else rows))
+    if kinds == {list}:
+        shape = "×".join(map(str, _shape_of(rows)))
+        raise Problem(422, f"{name} has shape {shape}, so is no single image of grey levels. {_VALID}.")
     if not kinds or not kinds <= {int, float}:
         raise Problem(422, f"{name} is empty, or holds what is no number. {_VALID}.")
     try:
@@ -138,6 +169,29 @@ def _pixels(rows: list[Any], name: str) -> NDArray[Any]:
     if not (low >= 0 and high <= 255):  # infinity, too
         raise Problem(422, f"{name} has values from {low:g} to {high:g}. {_VALID}.")
     return pixels.astype(np.uint8) if kinds == {int} else pixels
+
+
+def _without_channel(rows: list[Any]) -> list[Any]:
+    """Make of [h, w, 1], as Keras has images, [h, w]; anything else stays as it is."""
+    first = rows[0] if rows else None
+    if type(first) is not list or not first or type(first[0]) is not list:
+        return rows
+    if all(type(row) is list and all(map(_holds_one, row)) for row in rows):
+        return [[pixel[0] for pixel in row] for row in rows]
+    return rows
+
+
+def _holds_one(pixel: Any) -> bool:
+    return type(pixel) is list and len(pixel) == 1 and type(pixel[0]) is not list
+
+
+def _shape_of(nested: Any) -> Iterator[int]:
+    """Give the sizes of nested lists, as far as a message shows them; the first of each level stand for the others."""
+    for _ in range(_DIMENSIONS):
+        if type(nested) is not list:
+            return
+        yield len(nested)
+        nested = nested[0] if nested else None
 
 
 def _kind(value: Any) -> str:

@@ -8,11 +8,13 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.server.app import create_app, load_recognizer
@@ -45,24 +47,25 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         KeyboardInterrupt: After SIGINT, once all that was begun is finished.
         SystemExit: With 0, likewise after SIGTERM.
     """
-    listener = _listen(settings.host, settings.port)
-    with listener:
+    # uvicorn raises the signal again that it has obeyed. One that comes before uvicorn listens ends the process too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    recognizer = _check(settings)  # before the port: what is wrong with the model holds on any
+    with _listen(settings.host, settings.port) as listener:
         address = _address(listener)
         if settings.workers == 1:
-            _serve_alone(settings, listener, lambda: announce(address))
+            _serve_alone(settings, recognizer, listener, lambda: announce(address))
         else:
             _serve_together(settings, listener, lambda: announce(address))
 
 
-def _serve_alone(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
-    # uvicorn raises the signal again that it has obeyed. One that comes before uvicorn listens ends the process too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    app = create_app(settings, _check(settings))
+def _serve_alone(
+    settings: Settings, recognizer: Recognizer, listener: socket.socket, ready: Callable[[], None]
+) -> None:
+    app = create_app(settings, recognizer)
     _Server(uvicorn.Config(app, **_options(settings)), ready).run([listener])
 
 
 def _serve_together(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
-    _check(settings)  # what is wrong is better said once than by every worker
     os.environ.update(settings.to_environment())
     with shared_folder():
         config = uvicorn.Config("mnist_cnn.server.asgi:app", **_options(settings))
@@ -88,17 +91,43 @@ class _Server(uvicorn.Server):
 
 
 class _Supervisor(Multiprocess):
-    """Says when all its workers listen, and keeps in mind which signal ended it."""
+    """Says when all its workers listen, ends them as soon as a signal comes, and keeps in mind which one it was."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
         super().__init__(config, sockets)
         self._ready = ready
+        self._heard: dict[int, float] = {}  # when each worker last answered, by process id; seconds of `monotonic`
         self.ended_by: int | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._end_workers)
 
     def init_processes(self) -> None:
         super().init_processes()
         if all(process.wait_until_ready(_STARTING, self.should_exit) for process in self.processes):
             self._ready()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that ended or hang, without waiting for each one's answer, which takes busy ones seconds."""
+        if not self.signal_queue and not all(map(self._is_well, self.processes)):
+            super().keep_subprocess_alive()
+
+    def _is_well(self, process: Process) -> bool:
+        """Take the answer to the last ping, if it is there, and ping again."""
+        now = time.monotonic()
+        heard = self._heard.setdefault(process.pid or 0, 0.0)
+        answered = process.parent_conn.poll()
+        if answered:
+            process.parent_conn.recv()
+        if answered or not heard:
+            process.parent_conn.send(b"ping")
+            self._heard[process.pid or 0] = heard = now
+        return process.process.is_alive() and now - heard < _HEARTBEAT
+
+    def _end_workers(self, number: int, _frame: object) -> None:
+        """Let workers take no more connections at once; the supervisor itself looks for signals twice a second."""
+        self.signal_queue.append(number)
+        for process in self.processes:
+            process.process.terminate()
 
     def handle_int(self) -> None:
         self.ended_by = signal.SIGINT
@@ -139,7 +168,7 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the port. Who connects before the model is loaded waits.
+    """Take the port. Who connects before the server is ready waits.
 
     Raises:
         InputError: It is taken or not to be had.

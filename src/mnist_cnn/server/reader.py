@@ -73,7 +73,7 @@ class Reader:
 
         Raises:
             OverloadedError: Too many wait already; nothing was done.
-            DataError: One cannot be read; where there are several, the message names its place, counted from 0.
+            DataError: One cannot be read; where there are several, the message names its place, counted from 1.
         """
         if self.pending + len(images) > self.max_pending:
             metrics.count_refusal("pending")
@@ -110,13 +110,13 @@ class Reader:
 
     def _prepare_few(self, images: Sequence[ImageSource], start: int) -> list[Prepared]:
         prepared = []
-        for place, image in enumerate(images[start : start + _AT_ONCE], start):
+        for place, image in enumerate(images[start : start + _AT_ONCE], start + 1):
             try:
                 prepared.append(self._prepare_one(image))
             except DataError as error:
                 if len(images) == 1:
                     raise
-                raise DataError(f"image {place} of the batch: {error}") from error
+                raise DataError(f"image {place} of {len(images)}: {error}") from error
         return prepared
 
     def _prepare_one(self, image: ImageSource) -> Prepared:

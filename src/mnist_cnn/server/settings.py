@@ -5,17 +5,26 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mnist_cnn.errors import InputError, suggest
 
+if TYPE_CHECKING:
+    Bytes: TypeAlias = int  # callers give numbers
+else:
+    Bytes = ByteSize  # people write 10MiB
+
 PREFIX = "MNIST_CNN_SERVE_"
 
+_LONGEST_SHOWN = 80  # characters of a value that a message repeats
+_OPTIONS = {"cors_origins": "--cors-origin", "api_key": "--api-key-file"}  # those not called as their settings
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")  # RFC 6454, as browsers send it
 _KEY = re.compile(r"[!-~]{16,}")  # what any client can send as a header's value
 
 
@@ -28,7 +37,11 @@ class Settings(BaseSettings):
         default=None, description="An ONNX file or an exported run; none: the weights that ship."
     )
     threshold: float | None = Field(
-        default=None, ge=0, le=1, description="Confidence from which a digit is accepted; none: the model's own."
+        default=None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Confidence from which a digit is accepted; none: the model's own.",
     )
     host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all of this machine's."
@@ -37,9 +50,14 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that share the port, each with its own network."
     )
-    max_body: int = Field(default=10 * 2**20, ge=1024, le=2**30, description="Bytes of a request's body.")
-    max_held: int = Field(
-        default=128 * 2**20, ge=1024, le=2**40, description="Bytes of all bodies in memory at once; more: 503."
+    max_body: Bytes = Field(
+        default=10 * 2**20, ge=1024, le=2**30, description="Bytes of a request's body, such as 10MiB."
+    )
+    max_held: Bytes = Field(
+        default=128 * 2**20,
+        ge=1024,
+        le=2**40,
+        description="Bytes of all bodies in memory at once; more: 503.",
     )
     max_pixels: int = Field(default=25_000_000, ge=784, le=64_000_000, description="Pixels of one image.")
     max_images: int = Field(default=256, ge=1, le=65536, description="Images of one request.")
@@ -96,6 +114,26 @@ class Settings(BaseSettings):
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value  # else an empty path would be the folder that the server runs in
 
+    @field_validator("model", mode="before")
+    @classmethod
+    def _is_no_address(cls, value: Any) -> Any:
+        if "://" in str(value):
+            raise ValueError("addresses are not read; download the file first")
+        return value
+
+    @field_validator("model", "collect")
+    @classmethod
+    def _at_home(cls, path: Path | None) -> Path | None:
+        try:
+            return path and path.expanduser()  # no shell does it in a container's environment
+        except RuntimeError:
+            raise ValueError("there is no such home; write the path without ~") from None
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_small_letters(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
     @field_validator("api_key")
     @classmethod
     def _can_be_sent(cls, key: SecretStr | None) -> SecretStr | None:
@@ -116,6 +154,14 @@ class Settings(BaseSettings):
     def _lower(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name.lower() for name in names)  # as browsers send them
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r:.80} is no origin, such as {_likely_origin(origin)}")
+        return origins
+
     @model_validator(mode="after")
     def _one_request_fits(self) -> Settings:
         if self.max_images > self.max_pending:
@@ -123,6 +169,13 @@ class Settings(BaseSettings):
         if self.max_body > self.max_held:
             raise ValueError(f"max_body = {self.max_body} is more than may be held (max_held = {self.max_held})")
         return self
+
+
+def _likely_origin(text: str) -> str:
+    """Give what was probably meant by something that is no origin."""
+    scheme, found, rest = text.rpartition("://")
+    origin = f"{scheme if found else 'https'}://{rest.partition('/')[0]}"
+    return origin if _ORIGIN.fullmatch(origin) and len(origin) <= _LONGEST_SHOWN else "https://example.com"
 
 
 def load_settings(**given: Any) -> Settings:
@@ -138,11 +191,16 @@ def load_settings(**given: Any) -> Settings:
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
-        raise InputError(_explain(error)) from None
+        raise InputError(_explain(error, given)) from None
 
 
-def _explain(error: ValidationError) -> str:
-    """Say what the first bad setting is, without its value where that is a key."""
+def _explain(error: ValidationError, given: Collection[str]) -> str:
+    """Say what the first bad setting is, without its value where that is a key, and where it comes from.
+
+    Args:
+        error: Of `Settings`.
+        given: Names of the settings that the command line gave; the others are the environment's.
+    """
     first = error.errors(include_url=False, include_context=False)[0]
     message = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:  # two that do not go together
@@ -152,4 +210,6 @@ def _explain(error: ValidationError) -> str:
         return f"there is no setting {name!r}. {suggest(name, Settings.model_fields)}"
     value = "" if name == "api_key" else f" = {first['input']!r:.80}"
     meaning = Settings.model_fields[name].description
-    return f"{name}{value} is not valid: {message.lower()}. {meaning} See {PREFIX}{name.upper()}."
+    option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+    source = option if name in given else PREFIX + name.upper()
+    return f"{name}{value} is not valid: {message[0].lower()}{message[1:]}. {meaning} See {source}."

@@ -97,6 +97,9 @@ class PunctualProtocol(HttpToolsProtocol):
         self._stop_draining()
         super().connection_lost(exc)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: a client that would rather speak another protocol is no news, and uvicorn's advice is wrong."""
+
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self.head_timeout, self._close)
 

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mnist_cnn.errors import DataError
+from mnist_cnn.server.bodies import read_body
 from mnist_cnn.server.inference import schemas
-from mnist_cnn.server.inference.bodies import read_body
 from mnist_cnn.server.inference.digits import encode, images_of, most_values, outputs_of, raw_request, wanted_outputs
 from mnist_cnn.server.inference.model import VERSION, configure, describe
 from mnist_cnn.server.inference.tensors import HEADER_LENGTH, ProtocolError, join_body, json_of, split_body

@@ -205,8 +205,18 @@ def parse_request(value: Any) -> InferRequest:
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
+    first = error.errors(include_url=False)[0]
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     if first["type"] == "value_error":  # one of our own
         return f"{place}: {first['ctx']['error']}"
+    if first["type"] == "missing":
+        return f"{place} is missing. Send a request such as /docs shows."
+    if first["type"] == "literal_error":
+        value = f" = {first['input'][:_LONGEST_NAME]!r}" if isinstance(first["input"], str) else ""
+        return f"{place}{value} is not valid. Valid: {_choices(first['ctx']['expected'])}."
     return f"{place or 'the request'} is not valid: {first['msg'][0].lower()}{first['msg'][1:]}."
+
+
+def _choices(expected: str) -> str:
+    """Write Pydantic's "'FP32' or 'UINT8'" as a list of names."""
+    return expected.replace("'", "").replace(" or ", ", ")

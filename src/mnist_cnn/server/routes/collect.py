@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from mnist_cnn.errors import MnistCnnError, suggest
+from mnist_cnn.server.bodies import read_body
 from mnist_cnn.server.collection import CollectionFullError
-from mnist_cnn.server.images import image_in, json_of
+from mnist_cnn.server.images import image_in, json_of, refuse_other_keys
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.schemas import OneImage
 from mnist_cnn.server.state import get_collection, get_reader, get_settings, note_images
@@ -64,7 +65,8 @@ async def keep(request: Request) -> KeptPicture:
     The same picture is kept once; with another label, it changes its class.
     """
     _refuse_other_sites(request)
-    image, label = _parse(await request.body(), request.headers.get("content-type", ""))
+    body = await read_body(request, get_settings(request).max_body)
+    image, label = _parse(body, request.headers.get("content-type", ""))
     collection = get_collection(request)
     if label not in collection.class_names:
         raise Problem(422, f"label {label!r:.80} is no class of the model. {suggest(label, collection.class_names)}")
@@ -72,6 +74,8 @@ async def keep(request: Request) -> KeptPicture:
     note_images(request, 1)
     if not seen.reading.has_ink:
         raise Problem(422, "there is no ink in this image, so there is nothing to learn. Draw a digit.")
+    if seen.reading.reason == "several":
+        raise Problem(422, "there is more than one digit in this image, so no label fits. Draw one digit.")
     try:
         kept = await run_in_threadpool(collection.keep, seen.picture, label)
     except CollectionFullError as error:
@@ -139,6 +143,8 @@ def _parse(body: bytes, content_type: str) -> tuple[Any, str]:
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, f"Content-Type {content_type!r:.80} is not taken here. Send application/json.")
     value = json_of(body)
+    if isinstance(value, dict):
+        refuse_other_keys(value, ("image", "label"))
     if not isinstance(value, dict) or value.keys() != {"image", "label"} or not isinstance(value["label"], str):
         raise Problem(422, 'the JSON is not of the right form. Valid: {"image": …, "label": "7"}, nothing else.')
     return image_in(value["image"]), value["label"]

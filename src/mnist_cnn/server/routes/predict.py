@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mnist_cnn.server.reader import Seen
 
 _DECIMALS = 6  # of a probability: more than the network's float32 knows for certain
+_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}}}
 _SEVEN = (  # a digit, 28×28, light on black
@@ -88,9 +89,9 @@ def _wants_pictures(request: Request) -> bool:
     if not request.scope["query_string"]:
         return False
     wanted = request.query_params.get("picture", "false")
-    if wanted not in ("true", "false"):
-        raise Problem(422, "picture has no valid value. Valid: ?picture=true or ?picture=false.")
-    return wanted == "true"
+    if wanted not in _SWITCH:
+        raise Problem(422, f"picture = {wanted!r:.40} is not valid. Valid: ?picture=true or ?picture=false.")
+    return _SWITCH[wanted]
 
 
 def _prediction(seen: Seen, with_picture: bool) -> dict[str, Any]:
