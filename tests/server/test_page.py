@@ -173,10 +173,7 @@ def test_a_drawn_digit_is_read(desk: Desk, digit: str) -> None:
     expect(desk.page.locator("#classes li.best .name")).to_have_text(digit)
     meter = desk.page.get_by_role("meter", name=digit, exact=True)
     assert int(str(meter.get_attribute("aria-valuenow"))) > 50
-    size = desk.page.evaluate(
-        "async () => { const p = document.querySelector('#picture'); await p.decode(); return p.naturalWidth; }"
-    )
-    assert size == 28
+    expect(desk.page.locator("#picture")).to_have_js_property("naturalWidth", 28)
 
 
 def test_the_digit_appears_while_it_is_drawn(desk: Desk) -> None:
@@ -323,6 +320,18 @@ def test_a_finger_draws_on_a_phone(open_desk: OpenDesk) -> None:
     desk.expect_label("7")
 
 
+def test_a_phone_on_its_side_shows_all_at_once(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
+    for url in (None, collecting[0]):
+        desk = open_desk(*([url] if url else []), **PHONE | {"viewport": {"width": 740, "height": 360}})
+        desk.touch("7")
+        desk.expect_label("7")
+        assert desk.page.evaluate("document.documentElement.scrollWidth") == 740
+        for name in ("#surface", "#classes", ".tools"):
+            box = desk.page.locator(name).bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] <= 360, name
+
+
 def test_a_pen_that_presses_draws_a_broader_line(desk: Desk) -> None:
     session = desk.page.context.new_cdp_session(desk.page)
     inked = []
@@ -436,9 +445,14 @@ def test_of_many_pictures_the_newest_are_kept_and_the_others_closed(desk: Desk) 
     assert told == [[0, 0, *[1600] * 9, 0], True]
 
 
+def test_an_empty_file_is_called_so(desk: Desk) -> None:
+    upload(desk, b"")
+    expect(desk.page.get_by_role("alert")).to_have_text("This file is empty. Choose another one.")
+
+
 def test_a_file_that_is_no_picture(desk: Desk) -> None:
     upload(desk, b"%PDF-1.4 not a picture", "letter.pdf", "application/pdf")
-    expect(desk.page.get_by_role("alert")).to_contain_text("cannot be read as an image")
+    expect(desk.page.get_by_role("alert")).to_contain_text("cannot be read as an image. The server says: ")
     desk.draw("1")
     desk.expect_label("1")
     expect(desk.page.get_by_role("alert")).to_be_hidden()
@@ -532,9 +546,11 @@ def test_a_wrong_digit_is_corrected_and_taken_back(open_desk: OpenDesk, collecti
     desk = open_desk(url)
     page = desk.page
     expect(page.locator("#teach")).to_contain_text("Wrong? Click the right digit")
+    expect(page.locator("#teach")).to_be_hidden()  # nothing is wrong yet
     desk.press("It is 7")  # nothing is drawn, so nothing is kept
     desk.draw("1")
     desk.expect_label("1")
+    expect(page.locator("#teach")).to_be_visible()
     desk.press("It is 7")
     expect(page.locator("#toast")).to_contain_text("Kept as 7 · 1 so far")
     expect(page.locator("#status")).to_contain_text("Kept as 7 · 1 so far. A button")
@@ -550,6 +566,57 @@ def test_a_wrong_digit_is_corrected_and_taken_back(open_desk: OpenDesk, collecti
     page.keyboard.press("1")
     expect(page.locator("#toast")).to_contain_text("Kept as 1")
     assert [path.parent.name for path in folder.rglob("*.png")] == ["1"]
+
+
+def kept_in(folder: Path) -> list[str]:
+    return sorted(path.parent.name for path in folder.rglob("*.png"))
+
+
+def test_undoing_back_to_what_was_kept_takes_it_back(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
+    url, folder = collecting
+    before = kept_in(folder)
+    desk = open_desk(url)
+    for digit, label in (("2", "3"), ("4", "9")):
+        desk.draw(digit)
+        desk.expect_label(digit)
+        desk.press(f"It is {label}")
+        desk.expect_nothing()
+    assert kept_in(folder) == sorted([*before, "3", "9"])
+    with desk.page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        desk.page.keyboard.press("Control+z")
+    desk.expect_label("4")
+    expect(desk.page.locator("#toast")).to_be_hidden()
+    assert kept_in(folder) == sorted([*before, "3"])
+    with desk.page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        for _ in range(3):  # both strokes of the 4, and then the clearing before them
+            desk.page.keyboard.press("Control+z")
+    desk.expect_label("2")
+    assert kept_in(folder) == before
+
+
+def test_two_digits_are_not_kept_as_one(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
+    url, folder = collecting
+    before = kept_in(folder)
+    desk = open_desk(url)
+    desk.draw("17")
+    expect(desk.page.locator("#sentence")).to_contain_text("More than one digit")
+    desk.press("It is 3")
+    expect(desk.page.get_by_role("alert")).to_contain_text("More than one digit cannot be kept under one name.")
+    assert kept_in(folder) == before
+    assert desk.ink() > 0
+
+
+def test_what_was_kept_is_told_beside_the_keys_and_not_over_them(
+    open_desk: OpenDesk, collecting: tuple[str, Path]
+) -> None:
+    desk = open_desk(collecting[0])
+    desk.draw("1")
+    desk.expect_label("1")
+    desk.press("It is 1")
+    expect(desk.page.locator("#toast")).to_be_visible()
+    boxes = [desk.page.locator(name).bounding_box() for name in ("#toast", "#keys", "#surface")]
+    toast, keys, surface = (each for each in boxes if each)
+    assert toast["y"] + toast["height"] <= min(surface["y"], keys["y"])
 
 
 def test_a_server_that_does_not_collect_offers_no_correction(desk: Desk) -> None:

@@ -13,7 +13,7 @@ import { BLANK, History, isBlank, ofPicture, withStroke } from "./scenes.js";
 import { getModel, predict, Trouble } from "./server.js";
 import { Surface } from "./surface.js";
 import { Teaching } from "./teaching.js";
-import { keysOf, wordsOfKind, wordsOfTrouble } from "./words.js";
+import { keysOf, wordsOfKind, wordsOfSeveral, wordsOfTrouble } from "./words.js";
 
 const SETTLED = 600; // ms after the pen was lifted: a 4 or a 7 has more strokes to come
 const INVITATION = "I read along while you draw.";
@@ -81,6 +81,7 @@ function clear() {
 function undo() {
   if (!surface.isDrawing) history.undo(); // else the stroke under way is what goes
   turn();
+  teaching.undone(history.scene);
 }
 
 function redo() {
@@ -127,7 +128,7 @@ async function loadModel() {
   const keys = keysOf(model.classes);
   $("#teach-keys").hidden = !model.collecting || !keys.length;
   document.querySelectorAll("#teach-keys kbd").forEach((element, index) => { element.textContent = keys[index] ?? ""; });
-  classes.build(model.classes, model.collecting ? (label) => teaching.teach(label) : null);
+  classes.build(model.classes, model.collecting ? teach : null);
   if (reading) answer.showReading(reading, isSettled);
 }
 
@@ -139,8 +140,13 @@ async function showModel() {
 
 function pick(name) {
   if (!model?.collecting || !model.classes.includes(name)) return false;
-  teaching.teach(name);
+  teach(name);
   return true;
+}
+
+function teach(name) {
+  if (reading?.reason === "several") notice.show(wordsOfSeveral(model.classes));
+  else teaching.teach(name);
 }
 
 function answered(prediction) {

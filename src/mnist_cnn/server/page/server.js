@@ -6,7 +6,7 @@ const KEY = "mnist-cnn.api-key"; // in sessionStorage: gone with the tab
 /** What can go wrong, as the page tells it apart. */
 export class Trouble extends Error {
   /**
-   * @param {"unreachable" | "busy" | "locked" | "large" | "unreadable" | "failed"} kind
+   * @param {"unreachable" | "busy" | "locked" | "empty" | "large" | "unreadable" | "failed"} kind
    * @param {{status?: number, wait?: number, detail?: string}} more  wait: seconds until it is worth another try.
    */
   constructor(kind, { status = 0, wait = 0, detail = "" } = {}) {
@@ -32,6 +32,7 @@ export const getModel = () => call("model", { headers: { Accept: "application/js
 
 /** Read one image. @param {Blob} blob @param {AbortSignal} signal */
 export async function predict(blob, signal) {
+  if (!blob.size) throw new Trouble("empty");
   const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
   const options = { method: "POST", body: blob, headers: { "Content-Type": type }, signal };
   return (await call("predict?picture=true", options)).predictions[0];

@@ -7,6 +7,7 @@ import { wordsOfRefusal } from "./words.js";
 
 export class Teaching {
   #board; #answer; #notice; #toast;
+  #kept = new WeakMap(); // of a scene: the picture that the server has of it
   #isBusy = false;
 
   /**
@@ -29,21 +30,33 @@ export class Teaching {
     this.#isBusy = true;
     await this.#try("not kept", async () => {
       const { name, kept: count } = await keep(await toBlob(scene), label);
+      this.#kept.set(scene, { label, name });
       const words = `Kept as ${label} · ${count} so far`;
-      this.#toast.show(words, this.#answer.picture, () => this.#undo({ label, name }, scene));
+      this.#toast.show(words, this.#answer.picture, () => this.#undo(scene));
       if (this.#board.scene === scene) this.#board.clear();
       this.#answer.say(`${words}. A button at the end of the page takes it back.`);
     });
     this.#isBusy = false;
   }
 
-  #undo(picture, scene) {
+  /** Take back what was kept of a scene, if anything was: undoing has come back to it. */
+  async undone(scene) {
+    if (this.#kept.has(scene) && await this.#takeBack(scene)) this.#toast.hide();
+  }
+
+  async #undo(scene) {
     this.#board.focus(); // its button is gone
-    return this.#try("not taken back", async () => {
-      await takeBack(picture);
-      if (isBlank(this.#board.scene)) await this.#board.reopen(scene);
+    if (await this.#takeBack(scene) && isBlank(this.#board.scene)) await this.#board.reopen(scene);
+  }
+
+  /** Say whether it is taken back. */
+  async #takeBack(scene) {
+    await this.#try("not taken back", async () => {
+      await takeBack(this.#kept.get(scene));
+      this.#kept.delete(scene);
       this.#answer.say("Taken back");
     });
+    return !this.#kept.has(scene);
   }
 
   async #try(failure, work) {

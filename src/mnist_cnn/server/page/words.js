@@ -22,6 +22,9 @@ export function wordsOfKind(names) {
   return { title, classes, teach: `Wrong? Click the right ${one} to teach it.` };
 }
 
+/** Say why what is more than one is not kept. */
+export const wordsOfSeveral = (names) => `${SEVERAL[kindOf(names)]} cannot be kept under one name. Draw one at a time.`;
+
 /** Give the keys that teach the first and the last class; none where a class has no key of its own. */
 export const keysOf = (names) => (kindOf(names) === "picture" ? [] : [names[0], names.at(-1)]);
 
@@ -78,8 +81,10 @@ export function wordsOfTrouble(trouble) {
       return "This server asks for an API key.";
     case "large":
       return "This image is too large for the server. Choose a smaller one.";
+    case "empty":
+      return "This file is empty. Choose another one.";
     case "unreadable":
-      return `This cannot be read as an image. Try a PNG or a JPEG. ${sentence(trouble.detail)}`;
+      return `This cannot be read as an image. ${sentence(trouble.detail) || "Try a PNG or a JPEG."}`;
     default:
       return `That did not work. ${sentence(trouble.detail)}`;
   }
