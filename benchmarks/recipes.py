@@ -19,7 +19,7 @@ from typing import Any
 from mnist_cnn.config import recipe_names
 from mnist_cnn.runs import RunFolder
 
-NOT_FOR_MNIST = {"small"}
+NOT_FOR_MNIST = {"small", "teach"}
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from mnist_cnn.errors import InputError, suggest
 from mnist_cnn.files import write_text
 
 DEFAULT_RECIPE = "quick"
+SHIPPED_MODEL = "digits"  # how `init_from` names the network that comes with this package
 DEFAULT_SMALL_RECIPE = "small"  # where the data are the bundled digits, for which quick makes too few steps
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -40,6 +41,8 @@ class DataConfig:
     dataset: str = "auto"  # a known name, or a path to IDX files, an .npz or a folder of images
     validation: Fraction = 0.2  # share of the training images held out, stratified by class
     per_class: CountOrZero = 0  # use only so many training images of each class, drawn by the seed; 0 = all
+    add: str = ""  # a path to further images, of some of the data set's classes, to learn beside it; none is held out
+    add_share: Annotated[float, Field(gt=0, lt=1)] = 0.1  # of an epoch's images: the further ones are repeated
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -48,7 +51,7 @@ class ModelConfig:
 
     architecture: str = "batchnorm"
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
-    init_from: str = ""  # a run or .keras file to start from: its network, weights and precision, not the above
+    init_from: str = ""  # "digits", a run or .keras file to start from: its network and weights, not the above
     freeze: Literal["nothing", "features"] = "nothing"  # features: all layers before the flattening stay as they are
 
 

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py  # type: ignore[import-untyped]  # it ships no type information
-import keras
-
+from mnist_cnn.config import SHIPPED_MODEL
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import InputError, first_line
 from mnist_cnn.files import write_whole
 from mnist_cnn.runs import RunFolder
 
+if TYPE_CHECKING:
+    import keras
+
 INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
 MODEL_SUFFIXES = (".keras", ".h5")
+_SHIPPED = Path(__file__).with_name("weights") / f"{SHIPPED_MODEL}.keras"
 
 
 def open_model(path: Path) -> keras.Model:
     """Open a run folder's model or a `.keras` or `.h5` file, running no code that the file may carry.
 
+    Args:
+        path: Of either; or "digits" for the network that ships.
+
     Raises:
         InputError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
             classes), or one that does not take [n, 28, 28, 1] and give [n, k].
     """
-    file = _model_file(path)
+    file = model_file(path)
+    import keras  # slow, and whether there is a file is asked before
+
     try:
         # Not compiled: prediction needs no optimizer or loss, and what is not read cannot do harm.
         model = keras.saving.load_model(file, compile=False, safe_mode=True)
@@ -39,6 +47,27 @@ def open_model(path: Path) -> keras.Model:
         ) from error
     _check_shapes(model, file)
     return model
+
+
+def model_file(path: Path) -> Path:
+    """Find the file of a model named as for `open_model`.
+
+    Raises:
+        InputError: Nothing there, or no model file's suffix.
+    """
+    if path == Path(SHIPPED_MODEL):
+        return _SHIPPED
+    file = RunFolder(path).model if path.is_dir() else path
+    if not file.is_file():
+        is_close = difflib.get_close_matches(path.stem, [SHIPPED_MODEL])
+        hint = f"Did you mean {SHIPPED_MODEL!r}?" if is_close else "Train one with: mnist-cnn train"
+        raise InputError(f"there is no model {file}. {hint}")
+    if file.suffix not in MODEL_SUFFIXES:
+        raise InputError(
+            f"{file} is no model file: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file, a run, or "
+            f"{SHIPPED_MODEL!r} for the network that ships."
+        )
+    return file
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -58,6 +87,8 @@ def save_weights(model_file: Path, path: Path) -> None:
 
 def save_legacy_h5(model: keras.Model, path: Path) -> None:
     """Write the model in Keras' old format, in memory first for the same reason; the path ends in `.h5`."""
+    import h5py  # type: ignore[import-untyped]  # it ships no type information
+
     # Keras' public function takes no open file. Imported here, so that only this verb depends on a private name.
     from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 
@@ -66,15 +97,6 @@ def save_legacy_h5(model: keras.Model, path: Path) -> None:
         save_model_to_hdf5(model, file)
     with write_whole(path) as partial:
         partial.write_bytes(content.getvalue())
-
-
-def _model_file(path: Path) -> Path:
-    file = RunFolder(path).model if path.is_dir() else path
-    if not file.is_file():
-        raise InputError(f"there is no model {file}. Train one with: mnist-cnn train")
-    if file.suffix not in MODEL_SUFFIXES:
-        raise InputError(f"{file} is no model file: its name must end in {' or '.join(MODEL_SUFFIXES)}.")
-    return file
 
 
 def _check_shapes(model: Any, file: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mnist_cnn.config import SHIPPED_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,14 +76,22 @@ def _data(config: Config) -> str:
     images = f"{config.data.per_class:,} training images per class" if config.data.per_class else "the training images"
     held_out = f"{100 * config.data.validation:g} % of them held out for validation, stratified by class"
     rest = held_out if config.data.validation else "none of them held out for validation"
-    return f"{_network(config)} was trained on {images}, {rest}."
+    return f"{_network(config)} was trained on {images}, {rest}.{_added(config)}"
+
+
+def _added(config: Config) -> str:
+    if not config.data.add:
+        return ""
+    share = f"at least {100 * config.data.add_share:g} % of each epoch"
+    return f" Images of {Path(config.data.add).name} were learnt beside them, repeated to make up {share}."
 
 
 def _network(config: Config) -> str:
     if not config.model.init_from:
         return f"The network {config.model.architecture}"
     frozen = " (its features frozen)" if config.model.freeze == "features" else ""
-    return f"The network, started from the weights of {config.model.init_from}{frozen},"
+    source = "that ship" if config.model.init_from == SHIPPED_MODEL else f"of {config.model.init_from}"
+    return f"The network, started from the weights {source}{frozen},"
 
 
 def _optimizer(optimizer: OptimizerConfig, training: TrainingConfig) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from mnist_cnn.cli.app import main
+from mnist_cnn.datasets import load_dataset
 from mnist_cnn.datasets.idx import write_idx
 
 TINY = ["--recipe", "conv3", "--dataset", "digits", "--epochs", "2", "--set", "model.arguments.filters=[4, 8, 8]"]
@@ -141,6 +143,9 @@ def test_lists_are_one_object(verb: str, capsys: pytest.CaptureFixture[str]) -> 
         (["train", "--resume", "runs/none", "--epochs", "3"], "cannot be changed"),
         (["train", "--dataset", "digits", "--recipe", "vgg", "--set", "model.arguments.filter=3"], "'filters'"),
         (["train", "--init-from", "x.keras", "--set", "model.architecture=vgg"], "brings its own network"),
+        (["train", "--dataset", "digits", "--add", "mine"], "'mine' does not exist"),
+        (["train", "--dataset", "digits", "--init-from", "digit"], "Did you mean 'digits'?"),
+        (["train", "--dataset", "digits", "--init-from", "none.keras"], "Train one with: mnist-cnn train"),
         (["train", "--dataset", "digits", "--name", "../mine"], "a run cannot be called"),
         (["train", "--dataset", "digits", "--seed", "99999999999"], "training.seed"),
         (["trian"], "Did you mean 'train'? See"),
@@ -159,6 +164,43 @@ def test_the_caller_s_mistakes_are_one_line_and_exit_code_2(
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not list(tmp_path.rglob("*-001"))  # no empty run is left behind
+
+
+def test_no_training_is_said_to_begin_with_a_folder_that_holds_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    code, out, error = call(
+        capsys, "train", "--dataset", "digits", "--add", str(own), "--runs-dir", str(tmp_path / "runs")
+    )
+    assert (code, out) == (2, "")
+    assert "holds no class folders" in error
+
+
+def test_a_model_of_another_format_is_no_start_and_the_shipped_one_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "digits.onnx"
+    file.touch()
+    words = ["--dataset", "digits", "--init-from", str(file), "--runs-dir", str(tmp_path / "runs")]
+    code, out, error = call(capsys, "train", *words)
+    assert (code, out) == (2, "")
+    assert "must end in .keras or .h5. Name such a file, a run, or 'digits' for the network that ships." in error
+
+
+def test_what_is_passed_over_among_added_images_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "own" / "7"
+    own.mkdir(parents=True)
+    Image.fromarray(load_dataset("digits").images[0]).save(own / "a.png")
+    (own / "notes.txt").write_text("no image")
+    words = [*TINY, "--add", str(own.parent), "--runs-dir", str(tmp_path / "runs"), "--name", "one"]
+    code, out, _ = call(capsys, "train", *words)
+    assert code == 0
+    assert out.startswith(f"NOTE: passed over {own / 'notes.txt'}")
+    log = (tmp_path / "runs" / "one-001" / "log.txt").read_text("utf-8")
+    assert "and 1 image from" in log
+    assert "notes.txt" in log
 
 
 def test_an_error_under_json_is_one_object_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from rich.console import Console
 from cli.test_cli import call, run_command
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.trials import TrialsView
-from mnist_cnn.cli.tune import parse_duration, settle_limits
+from mnist_cnn.cli.tune import more_options, parse_duration, settle_limits
 from mnist_cnn.config import load_recipe
 from mnist_cnn.errors import InputError
 from mnist_cnn.training.callbacks import DivergedError
@@ -150,6 +150,42 @@ def test_a_session_s_limits_add_to_those_before(tmp_path: Path) -> None:
     assert settle_limits(folder, None, math.inf, None) == Limits(9, 1800, 2), "as before"
     assert settle_limits(folder, None, 60, None) == Limits(math.inf, 1060, 2)
     assert settle_limits(folder, 12, math.inf, 1) == Limits(12, math.inf, 1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "ended", "options"),
+    [
+        (Limits(seconds=1800), 3, "--time 30m"),
+        (Limits(trials=3), 3, "--trials 6"),
+        (Limits(trials=9), 3, "--trials 9"),
+        (Limits(trials=3, seconds=60), 3, "--trials 6 --time 30m"),
+    ],
+)
+def test_the_way_on_is_of_the_kind_that_was_asked_for(limits: Limits, ended: int, options: str) -> None:
+    assert more_options(limits, ended) == options
+
+
+def test_a_search_that_has_its_trials_already_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    folder = small_search(tmp_path)
+    study = open_study(folder)
+    study.tell(study.ask(), 0.9)
+    monkeypatch.setattr("mnist_cnn.tuning.search.search", lambda folder, *words, **options: read_results(folder))
+    monkeypatch.setattr("mnist_cnn.tuning.report.write_report", lambda *words: None)
+    code, out, _ = call(capsys, "tune", "--resume", str(tmp_path), "--trials", "1")
+    assert code == 0
+    assert "has 1 trial already; ask for more with --trials 2." in out
+    code, out, _ = call(capsys, "tune", "--resume", str(tmp_path), "--trials", "5")
+    assert "for at most 5 trials;" in out
+    assert "--trials 5\n" in out
+
+
+def test_an_address_is_checked_before_the_data(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_cnn.cli.tune.resolve", lambda *words: pytest.fail("the data were looked for"))
+    code, _, error = call(capsys, "tune", "--storage", "mysql://x")
+    assert code == 2
+    assert "is no address of a PostgreSQL server" in error
 
 
 def test_a_confirmation_that_fails_takes_nothing_from_the_search(

@@ -69,6 +69,14 @@ def test_recipe_says_what_is_special_and_nothing_else() -> None:
         assert phrase in special
 
 
+def test_recipe_says_what_a_network_was_taught_beside_what_it_knew() -> None:
+    taught = narrative.recipe(
+        parse_config({"data": {"add": "/home/me/my-digits"}, "model": {"init_from": "digits"}}, "test"), 1, 1
+    )
+    assert "started from the weights that ship, was trained" in taught
+    assert "Images of my-digits were learnt beside them, repeated to make up at least 10 % of each epoch." in taught
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

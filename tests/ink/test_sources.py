@@ -246,3 +246,13 @@ def test_rare_formats_are_loaded_only_when_needed() -> None:
     code = "import sys, mnist_cnn.ink; print(*[name for name in sys.modules if name.endswith('Plugin')])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.split() == []
+
+
+def test_a_caller_may_set_a_lower_limit(tmp_path: Path) -> None:
+    picture = np.zeros((40, 50), np.uint8)
+    path = tmp_path / "picture.png"
+    Image.fromarray(picture).save(path)
+    for source in (picture, path, path.read_bytes(), Image.fromarray(picture)):
+        assert read_image(source, max_pixels=2000).shape == (40, 50)
+        with pytest.raises(DataError, match="50×40 pixels; at most 1,999 are read"):
+            read_image(source, max_pixels=1999)

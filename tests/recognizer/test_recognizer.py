@@ -310,3 +310,13 @@ def test_a_folder_of_exports_is_read(model_file: Path, tmp_path: Path, digits: N
     assert Recognizer.load(tmp_path).metadata.temperature == TEMPERATURE
     with pytest.raises(InputError, match="for another runtime"):
         Recognizer.load(tmp_path / "model.tflite")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 70])
+def test_what_is_prepared_is_read_in_one_go(recognizer: Recognizer, digits: NDArray[np.uint8], count: int) -> None:
+    images = [drawing(digit) if place % 2 else digit for place, digit in enumerate(digits[:count])]
+    images[1:2] = [np.full((40, 40), 255, np.uint8)] * (count > 1)
+    for found, image in zip(recognizer.read_prepared([prepare(each) for each in images]), images, strict=True):
+        expected = recognizer.read(image)
+        assert (found.digit, found.label, found.reason) == (expected.digit, expected.label, expected.reason)
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -37,6 +38,21 @@ def test_they_are_small_and_say_what_they_are(recognizer: Recognizer) -> None:
     assert 0.5 < metadata.temperature < 2
     assert 0.5 < recognizer.threshold < 1
     assert f"{metadata.accuracy:.2%}".replace("%", " %") in (WEIGHTS / "README.md").read_text("utf-8")
+
+
+def test_the_keras_file_is_the_same_network_and_no_more(recognizer: Recognizer) -> None:
+    from mnist_cnn.evaluation import predict_images
+    from mnist_cnn.export.metadata_files import read_metadata
+    from mnist_cnn.model_files import open_model
+
+    images = load_dataset("digits").images
+    model = open_model(Path("digits"))
+    np.testing.assert_allclose(predict_images(model, images), recognizer.network.scores(images, 1), atol=1e-5)
+    assert not model.compiled  # no optimizer, whose state would double the size
+    ours, theirs = recognizer.metadata, read_metadata(WEIGHTS / "digits.keras")
+    assert dataclasses.replace(ours, temperature=1, rejection_threshold=0) == dataclasses.replace(
+        theirs, temperature=1, rejection_threshold=0
+    )
 
 
 def test_they_read_other_peoples_digits(recognizer: Recognizer) -> None:

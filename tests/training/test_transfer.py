@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from mnist_cnn.config import Config, ModelConfig
 from mnist_cnn.datasets import Dataset
 from mnist_cnn.errors import InputError
-from mnist_cnn.model_files import open_model
+from mnist_cnn.evaluation import predict_images
+from mnist_cnn.model_files import model_file, open_model
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder, create_run
-from mnist_cnn.training.train import TrainingResult, train
+from mnist_cnn.training.records import record_start
+from mnist_cnn.training.train import TrainingResult, find_addition, prepare_data, train
 from mnist_cnn.training.transfer import adapt_model
 from training.tiny import digits, tiny_config
 
@@ -123,3 +127,57 @@ def test_freezing_leaves_the_classifier_to_learn(architecture: str) -> None:
 def test_a_missing_source_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no model .*absent"):
         transfer(adapted(tmp_path / "absent.keras"), digits(), tmp_path)
+
+
+def mirrored(label: int) -> np.ndarray:
+    """Digits as the very young write some of them."""
+    return np.ascontiguousarray(digits().images[digits().labels == label][:, :, ::-1])
+
+
+def share_read_as(label: int, model: keras.Model, images: np.ndarray) -> float:
+    return float((predict_images(model, images).argmax(axis=1) == label).mean())
+
+
+@pytest.fixture
+def own_sevens(tmp_path: Path) -> Path:
+    """Five images of one class, mirrored."""
+    folder = tmp_path / "mine" / "7"
+    folder.mkdir(parents=True)
+    for index, image in enumerate(mirrored(7)[:5]):
+        Image.fromarray(image).save(folder / f"{index}.png")
+    return folder.parent
+
+
+def test_added_images_of_one_class_are_learnt_and_the_other_classes_kept(tmp_path: Path, own_sevens: Path) -> None:
+    config = tiny_config({"model.init_from": "digits", "data.add": str(own_sevens), "optimizer.learning_rate": 1e-3})
+    result, run = transfer(config, digits(), tmp_path)
+    assert share_read_as(7, open_model(Path("digits")), mirrored(7)[5:]) < 0.5
+    assert share_read_as(7, result.model, mirrored(7)[5:]) > 0.8
+    assert (
+        np.mean([share_read_as(label, result.model, digits().images[digits().labels == label]) for label in range(10)])
+        > 0.95
+    )
+    recorded = run.read_json(run.environment)
+    assert (recorded["data"]["images"], recorded["added"]["images"]) == (300, 5)
+    assert "5 images from" in run.log.read_text("utf-8")
+    file = model_file(Path("digits"))
+    assert recorded["init_from_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_added_images_are_never_held_out(own_sevens: Path) -> None:
+    config = tiny_config({"data.add": str(own_sevens), "data.add_share": 0.5})
+    plain, held_out = prepare_data(tiny_config(), digits(), None)
+    batches, same = prepare_data(config, digits(), find_addition(config, digits()))
+    np.testing.assert_array_equal(same[0], held_out[0])
+    np.testing.assert_array_equal(batches.images[: len(plain.images)], plain.images)
+    assert len(batches.images) == 2 * len(plain.images)
+    assert set(batches.targets[len(plain.images) :].tolist()) == {7}
+
+
+def test_going_on_with_other_added_images_is_refused(tmp_path: Path, own_sevens: Path) -> None:
+    config = tiny_config({"data.add": str(own_sevens)})
+    run = create_run(tmp_path, "adapted")
+    record_start(config, digits(), find_addition(config, digits()), run, "float32")
+    (own_sevens / "7" / "0.png").unlink()
+    with pytest.raises(InputError, match=r"begun with other training data .*Restore the data at .*mine"):
+        record_start(config, digits(), find_addition(config, digits()), run, "float32")

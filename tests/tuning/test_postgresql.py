@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
@@ -180,7 +181,12 @@ def test_a_failed_sign_of_life_is_not_the_last(tmp_path: Path, server: Server, m
         record(self, trial_id)
 
     monkeypatch.setattr(RDBStorage, "record_heartbeat", record_or_fail)
-    study.optimize(lambda _: time.sleep(2.5 * QUIET) or 0.5, n_trials=1)
+
+    def wait(trial: optuna.Trial) -> float:
+        time.sleep(2.5 * QUIET)
+        return 0.5
+
+    study.optimize(wait, n_trials=1)
     with sqlalchemy.create_engine(server.url).connect() as connection:
         assert (
             connection.scalar(

@@ -343,7 +343,7 @@ def test_a_trial_is_nobody_s_to_take_between_its_training_and_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = small_search(tmp_path, small_plan({"training.epochs": 1}))
-    tell = _optimize._tell_with_warning
+    tell = vars(_optimize)["_tell_with_warning"]
 
     def look_first(*words: Any, **options: Any) -> Any:
         hand_back_abandoned(open_study(folder), folder)

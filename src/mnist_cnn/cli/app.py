@@ -25,6 +25,7 @@ _HOMES = {  # of the verbs, in the order in which help lists them
     "evaluate": "evaluate",
     "export": "export",
     "predict": "predict",
+    "serve": "serve",
     "explore": "explore",
     "augment": "augment",
     "compare": "compare",

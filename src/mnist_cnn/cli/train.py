@@ -13,8 +13,16 @@ from mnist_cnn.cli.progress import TerminalListener
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.results import report_result
 from mnist_cnn.cli.terminal import INTERRUPTED, JsonFlag, Terminal
-from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
-from mnist_cnn.datasets import ResolvedDataset
+from mnist_cnn.config import (
+    DEFAULT_RECIPE,
+    DEFAULT_SMALL_RECIPE,
+    SHIPPED_MODEL,
+    Config,
+    load_recipe,
+    override,
+    parse_setting,
+)
+from mnist_cnn.datasets import Dataset, ResolvedDataset, load_addition
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import InputError
 from mnist_cnn.runs import CONFIG_NAME, RunFolder, create_run, discard_run, lock_run, open_run
@@ -31,6 +39,12 @@ def train(
         str | None, typer.Option(help="A known data set or a path (default: auto).", show_default=False)
     ] = None,
     data_dir: DataDirOption = None,
+    add: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, help="Learn these images too: a folder with one sub-folder per class.", show_default=False
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes through the training images.", show_default=False)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per step.", show_default=False)] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest one.", show_default=False)] = None,
@@ -45,7 +59,8 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, such as optimizer.ema=0."),
     ] = None,
     init_from: Annotated[
-        Path | None, typer.Option(help="Start from this run's or .keras file's weights.", show_default=False)
+        str | None,
+        typer.Option(help="Start from the weights of this run or .keras file; digits: of those that ship."),
     ] = None,
     freeze: Annotated[
         Literal["nothing", "features"] | None, typer.Option(help="What --init-from leaves as it is.")
@@ -65,13 +80,14 @@ def train(
     terminal = Terminal(as_json)
     flags: dict[str, Any] = {
         "data.dataset": dataset,
+        "data.add": str(add.resolve()) if add else None,
         "data.validation": validation,
         "training.epochs": epochs,
         "training.batch_size": batch_size,
         "training.seed": seed,
         "training.deterministic": deterministic or None,
         "optimizer.learning_rate": learning_rate,
-        "model.init_from": str(init_from.resolve()) if init_from else None,
+        "model.init_from": _absolute(init_from) if init_from else None,
         "model.freeze": freeze,
     }
     changes = {key: value for key, value in flags.items() if value is not None}
@@ -108,6 +124,8 @@ def _train_and_report(
 ) -> None:
     began = time.perf_counter()
     digits = data.load("train")
+    if not run.finished:
+        _check_inputs(config, digits, terminal)
     terminal.say(f"Training {run.root}: {config.title or config.model.architecture}, on {data.name}")
     start_keras()  # takes seconds; what can fail before has failed
     from mnist_cnn.evaluation import predict
@@ -131,6 +149,21 @@ def _train_and_report(
         "total_seconds": time.perf_counter() - began,
     }
     report_result(run, result.model, predictions, terminal, training=training)
+
+
+def _check_inputs(config: Config, digits: Dataset, terminal: Terminal) -> None:
+    """Find what training would find wrong with the files beside the data set, before it is said to begin."""
+    from mnist_cnn.model_files import model_file
+
+    if config.model.init_from:
+        model_file(Path(config.model.init_from))
+    if config.data.add and (notice := load_addition(Path(config.data.add), digits.class_names).notice):
+        terminal.warn(notice)
+
+
+def _absolute(model: str) -> str:
+    """Give what is to be started from as the configuration keeps it, so that it is found from another folder."""
+    return model if model == SHIPPED_MODEL else str(Path(model).resolve())
 
 
 def _say_interrupted(epochs: int, run: RunFolder, terminal: Terminal) -> None:

@@ -131,6 +131,7 @@ def tune(
         folder = _join(join, storage, dataset, data_dir, runs_dir or _RUNS, terminal)
     else:
         # Mistakes are found before a download.
+        _check_address(storage)
         declared, objectives = load_space(space or DEFAULT_SPACE), parse_objectives(objective or "accuracy")
         pruner = _choose_pruner(pruner, objectives)
         base, data = _base(recipe, dataset, data_dir, changes, terminal)
@@ -164,6 +165,13 @@ def _require_optuna() -> None:
         from mnist_cnn.errors import MissingExtraError
 
         raise MissingExtraError(str(error.name), "tune") from error
+
+
+def _check_address(storage: str | None) -> None:
+    from mnist_cnn.tuning.storage import without_password
+
+    if storage:
+        without_password(storage)
 
 
 def _base(
@@ -266,7 +274,7 @@ def _search(folder: TuningFolder, limits: Limits, storage: str, seeds: int, term
     from mnist_cnn.tuning.search import search
 
     left = replace(limits, seconds=limits.seconds - folder.seconds_used())
-    terminal.say(_describe(folder, left))
+    terminal.say(_describe(folder, left, read_results(folder, storage).ended))
     code = 0
     try:
         with TrialsView(terminal, left) as view:
@@ -280,7 +288,7 @@ def _search(folder: TuningFolder, limits: Limits, storage: str, seeds: int, term
         confirmed, code = _confirm(folder, results, seeds, terminal)
         write_report(folder, storage)
     interrupted = code == INTERRUPTED
-    _show(folder, results, interrupted, terminal)
+    _show(folder, results, limits, interrupted, terminal)
     terminal.finish(
         {
             "tuning": str(folder.root),
@@ -311,7 +319,7 @@ def _confirm(
         return None, error.exit_code
 
 
-def _show(folder: TuningFolder, results: StudyResults, interrupted: bool, terminal: Terminal) -> None:
+def _show(folder: TuningFolder, results: StudyResults, limits: Limits, interrupted: bool, terminal: Terminal) -> None:
     if interrupted:
         terminal.warn("Interrupted; all that was reached is kept.")
     best = results.best
@@ -323,7 +331,7 @@ def _show(folder: TuningFolder, results: StudyResults, interrupted: bool, termin
         terminal.say(f"  train it:     mnist-cnn train --recipe {folder.best}")
     else:
         terminal.warn("No trial has come to its end yet.")
-    terminal.say(f"  go on:        {folder.resume_command} --time 30m")
+    terminal.say(f"  go on:        {folder.resume_command} {more_options(limits, results.ended)}")
     if folder.storage:
         terminal.say("  its password: from ~/.pgpass, or in the address in MNIST_CNN_STORAGE")
     if folder.database.exists():
@@ -337,12 +345,26 @@ def _show_front(folder: TuningFolder, results: StudyResults, terminal: Terminal)
     terminal.table(["trial", *results.objectives, "recipe"], sorted(rows, key=lambda row: -row[1]), title=title)
 
 
-def _describe(folder: TuningFolder, left: Limits) -> str:
+def more_options(limits: Limits, ended: int) -> str:
+    """Give the options by which the search goes on: of the kind that bounded it, and more than there is."""
+    if limits.trials == math.inf:
+        return "--time 30m"
+    trials = f"--trials {max(limits.trials, 2 * ended):.0f}"
+    return trials if limits.seconds == math.inf else f"{trials} --time 30m"
+
+
+def _describe(folder: TuningFolder, left: Limits, ended: int) -> str:
+    if left.trials <= ended:
+        return f"The search in {folder.root} has {_trials(ended)} already; ask for more with --trials {2 * ended}."
     if left.seconds <= 0:
         return f"The time of the search in {folder.root} is up; give it more with --time 30m."
     bounds = [
         *([f"{left.seconds / 60:.3g} minutes"] if left.seconds < math.inf else []),
-        *([f"{left.trials:.0f} trials"] if left.trials < math.inf else []),
+        *([_trials(left.trials)] if left.trials < math.inf else []),
     ]
     shared = f", {left.workers} workers" if left.workers > 1 else ""
     return f"Searching in {folder.root}, for at most {' or '.join(bounds)}{shared}; Ctrl-C keeps what is done."
+
+
+def _trials(count: float) -> str:
+    return "1 trial" if count == 1 else f"{count:.0f} trials"

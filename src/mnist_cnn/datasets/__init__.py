@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mnist_cnn.datasets.addition import blend, load_addition
 from mnist_cnn.datasets.catalog import ResolvedDataset, list_datasets, load_dataset, resolve_dataset
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, IMAGE_SIZE, Dataset
 from mnist_cnn.datasets.split import split_validation, take_per_class
@@ -11,7 +12,9 @@ __all__ = [
     "IMAGE_SIZE",
     "Dataset",
     "ResolvedDataset",
+    "blend",
     "list_datasets",
+    "load_addition",
     "load_dataset",
     "resolve_dataset",
     "split_validation",

@@ -50,6 +50,16 @@ def read_folder(path: Path, split: str) -> Dataset:
     )
 
 
+def find_passed_over(path: Path) -> list[Path]:
+    """Give what lies among the images of one split and is not read, by its suffix; hidden files are none.
+
+    Args:
+        path: The folder of class folders.
+    """
+    folders = sorted(entry for entry in _entries(path) if entry.is_dir())
+    return [file for folder in folders for file in sorted(_entries(folder)) if file.suffix.lower() not in SUFFIXES]
+
+
 def _class_names(root: Path) -> tuple[str, ...]:
     names = [entry.name for entry in _entries(root) if entry.is_dir()]
     if not names:

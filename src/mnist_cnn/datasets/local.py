@@ -80,6 +80,11 @@ def _read_labels(path: Path) -> NDArray[np.int64]:
 
 
 def _labels_beside(images: Path) -> Path:
+    if "images" not in images.name:
+        raise DataError(
+            f"{images} is no data set. Give a folder with one sub-folder of images per class, an IDX file such as "
+            "train-images-idx3-ubyte, or an .npz file."
+        )
     stem = images.name.removesuffix(".gz").replace("images", "labels").replace(".idx", "-idx")
     for kind in ("idx1-ubyte", "idx2-int"):
         found = find_idx(images.parent, stem.replace("idx3-ubyte", kind))

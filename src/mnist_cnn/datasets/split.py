@@ -91,12 +91,13 @@ def _checked_size(dataset: Dataset, fraction: float) -> int:
         if size == 1:
             raise InputError(
                 f"class {name!r} of {dataset.source} has 1 image; at least 2 are needed to hold one out. "
-                "Add images, or take none out."
+                "Add images, take none out, or learn them beside a data set: mnist-cnn train --add"
             )
     held_out, classes = round(len(dataset) * fraction), int((sizes > 0).sum())
     if not classes <= held_out <= len(dataset) - classes:
         raise InputError(
             f"{fraction:.3g} of the {len(dataset)} images of {dataset.source} is {held_out}; "
-            f"each part needs at least {classes}, one per class. Choose another fraction, or add images."
+            f"each part needs at least {classes}, one per class. Choose another fraction, add images, or learn them "
+            "beside a data set: mnist-cnn train --add"
         )
     return held_out

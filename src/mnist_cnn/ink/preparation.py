@@ -11,7 +11,7 @@ import numpy as np
 from mnist_cnn.ink import form
 from mnist_cnn.ink.paper import NARROW, WIDE, lift_ink
 from mnist_cnn.ink.polarity import ink_is_light
-from mnist_cnn.ink.sources import ImageSource, read_image
+from mnist_cnn.ink.sources import MAX_PIXELS, ImageSource, read_image
 from mnist_cnn.ink.strokes import Strokes, find_strokes
 
 if TYPE_CHECKING:
@@ -50,18 +50,19 @@ class _View:
     strokes: Strokes
 
 
-def prepare(source: ImageSource) -> Prepared:
+def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Prepared:
     """Bring a picture of a digit, of any size, polarity and lighting, to MNIST's form.
 
     An image that is in MNIST's form, or its negative, keeps its pixels.
 
     Args:
         source: As for `read_image`.
+        max_pixels: As for `read_image`.
 
     Raises:
         DataError: As for `read_image`.
     """
-    return _prepare(read_image(source), [])
+    return _prepare(read_image(source, max_pixels), [])
 
 
 def stages(source: ImageSource) -> list[tuple[str, NDArray[np.uint8]]]:

@@ -46,7 +46,7 @@ _LITTLE_ABOVE_1 = 2.0
 _EXIF_ORIENTATION = 0x0112
 
 
-def read_image(source: ImageSource) -> NDArray[np.uint8]:
+def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read a picture as grey levels, upright, with its polarity as it is.
 
     Colour becomes luminance (ITU-R 601). Transparency shows the paper that contrasts with what is drawn. Arrays may
@@ -56,37 +56,38 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
 
     Args:
         source: An array, the path of a file, a file's bytes, or a Pillow image. Of an animation, the first frame.
+        max_pixels: Height times width; a file's own are known from its first bytes, before anything is decoded.
 
     Returns:
         uint8 [h, w]. Large JPEG files come at a half, a quarter or an eighth of their size.
 
     Raises:
-        DataError: No image, damaged, empty, of a kind that is not read, or larger than `MAX_PIXELS`.
+        DataError: No image, damaged, empty, of a kind that is not read, or larger than `max_pixels`.
     """
     if isinstance(source, np.ndarray):
-        return _grey_array(np.asarray(source))
+        return _grey_array(np.asarray(source), max_pixels)
     if isinstance(source, (bytearray, memoryview)):
         source = bytes(source)
     name = _name(source)
     try:
         if isinstance(source, Image.Image):
-            return _grey_image(source, name)
-        with _open(source, name) as image:
-            return _grey_image(image, name)
+            return _grey_image(source, name, max_pixels)
+        with _open(source, name, max_pixels) as image:
+            return _grey_image(image, name, max_pixels)
     except (DataError, MemoryError):
         raise
     except Exception as error:  # Pillow's parsers let many kinds through: struct, syntax, index, zlib, …
-        raise DataError(_reason(error, name)) from error
+        raise DataError(_reason(error, name, max_pixels)) from error
 
 
-def _reason(error: Exception, name: str) -> str:
+def _reason(error: Exception, name: str, max_pixels: int) -> str:
     match error:
         case FileNotFoundError():
             return f"{name} does not exist. Check the path."
         case IsADirectoryError():
             return f"{name} is a folder, not an image. Name a file."
         case Image.DecompressionBombError():
-            return f"{name} has too many pixels; at most {MAX_PIXELS:,} are read. Scale it down."
+            return f"{name} has too many pixels; at most {max_pixels:,} are read. Scale it down."
         case OSError(strerror=str()):
             return f"{name} cannot be read: {error.strerror}. Check its path and permissions."
     return f"{name} cannot be read: damaged, or none of {', '.join((*_COMMON_FORMATS, *_RARE_FORMATS))}. Replace it."
@@ -100,7 +101,7 @@ def _name(source: Any) -> str:
     raise DataError(f"{type(source).__name__} is no kind of image. Valid: array, path, bytes, Pillow image.")
 
 
-def _open(source: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
+def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) -> Image.Image:
     file: io.BytesIO | Path = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
     try:
         image = _identify(file)
@@ -110,7 +111,7 @@ def _open(source: str | os.PathLike[str] | bytes, name: str) -> Image.Image:
             if mark in head:
                 raise DataError(f"{name} is {reason}") from None
         raise
-    if image.width * image.height <= MAX_PIXELS:  # else `_grey_image` refuses it: first, no draft of a giant
+    if image.width * image.height <= max_pixels:  # else `_grey_image` refuses it: first, no draft of a giant
         image.draft("L", (_ENOUGH, _ENOUGH))
     return image
 
@@ -134,12 +135,12 @@ def _head(path: Path) -> bytes:
         return file.read(_HEAD_BYTES)
 
 
-def _grey_image(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    _check_size(image.height, image.width, name)
+def _grey_image(image: Image.Image, name: str, max_pixels: int) -> NDArray[np.uint8]:
+    _check_size(image.height, image.width, name, max_pixels)
     if _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255
-        return _grey_array(np.asarray(image))
+        return _grey_array(np.asarray(image), max_pixels)
     if image.has_transparency_data:
         return _on_paper(image)
     return np.array(image.convert("L"))
@@ -172,20 +173,20 @@ def _on_paper(image: Image.Image) -> NDArray[np.uint8]:
     return np.rint(blended).astype(np.uint8)
 
 
-def _grey_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+def _grey_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.uint8]:
     array = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
     if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
         raise DataError(f"an array of shape {array.shape} is no image. Valid: (h, w), (h, w, 1), (h, w, 3), (h, w, 4).")
-    _check_size(array.shape[0], array.shape[1], "this array")
+    _check_size(array.shape[0], array.shape[1], "this array", max_pixels)
     levels = _levels(array)
-    return levels if levels.ndim == 2 else _grey_image(Image.fromarray(levels), "this array")
+    return levels if levels.ndim == 2 else _grey_image(Image.fromarray(levels), "this array", max_pixels)
 
 
-def _check_size(height: int, width: int, name: str) -> None:
+def _check_size(height: int, width: int, name: str, max_pixels: int) -> None:
     if height * width == 0:
         raise DataError(f"{name} is empty ({width}×{height} pixels). An image has at least one pixel.")
-    if height * width > MAX_PIXELS:
-        raise DataError(f"{name} has {width}×{height} pixels; at most {MAX_PIXELS:,} are read. Scale it down.")
+    if height * width > max_pixels:
+        raise DataError(f"{name} has {width}×{height} pixels; at most {max_pixels:,} are read. Scale it down.")
 
 
 def _levels(array: NDArray[Any]) -> NDArray[np.uint8]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mnist_cnn.recognizer.recognizer import Reading, Recognizer
+from mnist_cnn.recognizer.recognizer import Reading, Recognizer, read_model_file
 
-__all__ = ["Reading", "Recognizer"]
+__all__ = ["Reading", "Recognizer", "read_model_file"]

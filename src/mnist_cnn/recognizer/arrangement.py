@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import numpy as np
 
 from mnist_cnn.errors import DataError
-from mnist_cnn.ink import ImageSource, Prepared, looks_like_mnist, prepare
+from mnist_cnn.ink import MAX_PIXELS, ImageSource, Prepared, looks_like_mnist, prepare
 from mnist_cnn.ink.form import SIZE
 from mnist_cnn.recognizer.ahead import map_ahead
 
@@ -32,16 +32,16 @@ def is_mnist_form(image: Any) -> bool:
     )
 
 
-def arrange_one(image: ImageSource) -> Prepared:
+def arrange_one(image: ImageSource, max_pixels: int = MAX_PIXELS) -> Prepared:
     """Bring one image into MNIST's form, if it is not in it already.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: It cannot be read, or has more pixels than that.
     """
     if is_mnist_form(image):
         pixels: NDArray[np.uint8] = np.asarray(image).reshape(SIZE, SIZE)
         return Prepared(pixels, has_ink=True)
-    return prepare(image)
+    return prepare(image, max_pixels)
 
 
 def arrange(images: Images, threads: int) -> NDArray[np.uint8]:

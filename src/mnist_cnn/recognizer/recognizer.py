@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +23,7 @@ from mnist_cnn.recognizer.network import Network, find_network, metadata_of, sta
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnist_cnn.ink import ImageSource
+    from mnist_cnn.ink import ImageSource, Prepared
 
 Source = TypeVar("Source", bound="ImageSource")
 
@@ -112,7 +112,7 @@ class Recognizer:
         _check_range("threshold", threshold, 0.0, 1.0)
         _check_range("scale", scale, 1e-9, 1e9)
         threads = threads or usable_cores()
-        data, origin = _model_file(None if path is None else Path(path))
+        data, origin = read_model_file(None if path is None else Path(path))
         session = start_session(data, origin)
         metadata = ModelMetadata.from_strings(metadata_of(session, origin), origin)
         if metadata and scale:
@@ -174,8 +174,17 @@ class Recognizer:
         Raises:
             DataError: It cannot be read.
         """
-        prepared = arrange_one(image)
-        probabilities = self._calibrated(self.network.scores(prepared.image[np.newaxis], threads=1))[0]
+        return self.read_prepared([arrange_one(image)])[0]
+
+    def read_prepared(self, prepared: Sequence[Prepared]) -> list[Reading]:
+        """Read pictures that `ink` has prepared, any number of them, in the caller's thread alone."""
+        if not prepared:
+            return []
+        images = np.array([each.image for each in prepared])  # uint8 [n, 28, 28]
+        probabilities = self._calibrated(self.network.scores(images, threads=1))  # [n, k]
+        return [self._reading(*pair) for pair in zip(prepared, probabilities, strict=True)]
+
+    def _reading(self, prepared: Prepared, probabilities: NDArray[np.float32]) -> Reading:
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
         accepted = prepared.has_ink and prepared.is_single and confidence >= self.threshold
@@ -221,8 +230,11 @@ def _check_range(name: str, value: float | None, low: float, high: float) -> Non
         raise InputError(f"{name} = {value!r} is not valid. Valid: {low:g} to {high:g}.")
 
 
-def _model_file(path: Path | None) -> tuple[bytes, str]:
+def read_model_file(path: Path | None) -> tuple[bytes, str]:
     """Read a model file whole, and say what to call it.
+
+    Args:
+        path: An ONNX file, or a run folder that was exported. None for the weights that come with this package.
 
     Raises:
         InputError: There is none, or it is of another kind.

@@ -18,14 +18,14 @@ from mnist_cnn.environment import describe_environment
 from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.files import write_json, write_text
 from mnist_cnn.history import Row
-from mnist_cnn.model_files import save_model
+from mnist_cnn.model_files import model_file, save_model
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import devices
 from mnist_cnn.training.state import TrainingState
 
 
-def record_start(config: Config, dataset: Dataset, run: RunFolder, precision: str) -> None:
+def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: RunFolder, precision: str) -> None:
     """Write configuration and environment; where the run is resumed, check that the data are the same.
 
     A report of what the run had come to before is removed, so that nobody takes it for the result.
@@ -34,23 +34,23 @@ def record_start(config: Config, dataset: Dataset, run: RunFolder, precision: st
         InputError: The run was begun with other data.
     """
     session = {"began": _now(), "precision": precision, **describe_environment(), "devices": devices()}
-    checksum = dataset.checksum()
+    data = {"data": _describe_data(dataset), **({"added": _describe_data(added)} if added else {})}
     if run.environment.exists():
         known = run.read_json(run.environment)
-        begun_with = known["data"]["sha256"]
-        if begun_with != checksum:
-            raise InputError(
-                f"{run.root} was begun with other training data (SHA-256 {begun_with[:12]}…, now {checksum[:12]}…). "
-                f"Restore the data at {known['data']['source']}, or train a new run."
-            )
+        for key, given in data.items():
+            _check_same(run, known[key], given)
         for outdated in (run.report, run.metrics, run.model_card):
             outdated.unlink(missing_ok=True)
         write_json(run.environment, {**known, "resumed": [*known.get("resumed", []), session]})
         append_log(run, f"resumed on {session['platform']}")
         return
     save_config(run.config, config)
-    write_json(run.environment, {**session, **_describe_inputs(config, dataset, checksum)})
+    write_json(run.environment, {**session, **_describe_inputs(config), **data})
     append_log(run, f"began {run.name}: {len(dataset)} images of {dataset.name} from {dataset.source}")
+    if added:
+        append_log(run, f"and {len(added)} image{'s' if len(added) > 1 else ''} from {added.source}")
+        if added.notice:
+            append_log(run, added.notice)
     if dataset.notice:
         append_log(run, dataset.notice)
 
@@ -127,21 +127,30 @@ def _now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
-def _describe_inputs(config: Config, dataset: Dataset, checksum: str) -> dict[str, Any]:
-    inputs: dict[str, Any] = {
-        "backend": keras.backend.backend(),
-        "data": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "images": len(dataset),
-            "classes": list(dataset.class_names),
-            "sha256": checksum,
-            "notice": dataset.notice,
-        },
-        "not_fixed_by_seed": _not_fixed(config),
+def _describe_data(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "images": len(dataset),
+        "classes": list(dataset.class_names),
+        "sha256": dataset.checksum(),
+        "notice": dataset.notice,
     }
+
+
+def _check_same(run: RunFolder, known: dict[str, Any], given: dict[str, Any]) -> None:
+    if known["sha256"] != given["sha256"]:
+        raise InputError(
+            f"{run.root} was begun with other training data (SHA-256 {known['sha256'][:12]}…, now "
+            f"{given['sha256'][:12]}…). Restore the data at {known['source']}, or train a new run."
+        )
+
+
+def _describe_inputs(config: Config) -> dict[str, Any]:
+    inputs: dict[str, Any] = {"backend": keras.backend.backend(), "not_fixed_by_seed": _not_fixed(config)}
     if config.model.init_from:
-        inputs["init_from_sha256"] = _file_checksum(Path(config.model.init_from))
+        file = model_file(Path(config.model.init_from))
+        inputs["init_from_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
     return inputs
 
 
@@ -150,8 +159,3 @@ def _not_fixed(config: Config) -> list[str]:
     if config.training.deterministic:
         return [hardware]
     return ["the order in which threads add up numbers (use --deterministic)", hardware]
-
-
-def _file_checksum(path: Path) -> str:
-    file = RunFolder(path).model if path.is_dir() else path
-    return hashlib.sha256(file.read_bytes()).hexdigest()

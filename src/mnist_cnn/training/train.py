@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from mnist_cnn.config import Config
+from mnist_cnn.datasets.addition import blend, load_addition
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.split import split_validation, take_per_class
 from mnist_cnn.environment import peak_memory_gib
@@ -88,14 +89,15 @@ def train(
     if config.training.deterministic:
         fix_operation_order()
 
-    batches, held_out = prepare_data(config, dataset)
+    added = find_addition(config, dataset)
+    batches, held_out = prepare_data(config, dataset, added)
     precision = training_precision(config)
     twin = new_model(config, classes, precision="float32")  # what is saved: neither bfloat16 nor compiled
     model = compile_model(config, classes, precision, batches.steps)
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
     # Only now, when what was asked for is known to be possible, is anything written.
-    record_start(config, dataset, run, precision)
+    record_start(config, dataset, added, run, precision)
     state = TrainingState.load(run.state)
     if state.epochs_done:
         restore_variables(model, state.variables)
@@ -135,12 +137,18 @@ def train(
     )
 
 
-def prepare_data(config: Config, dataset: Dataset) -> tuple[Batches, Any]:
+def find_addition(config: Config, dataset: Dataset) -> Dataset | None:
+    """Load what is to be learnt beside the data set; None where nothing is."""
+    return load_addition(Path(config.data.add), dataset.class_names) if config.data.add else None
+
+
+def prepare_data(config: Config, dataset: Dataset, added: Dataset | None) -> tuple[Batches, Any]:
     """Give what is trained on, and what training is judged by.
 
     Args:
         config: Which part is held out, in what form the labels are learnt, how images are distorted.
         dataset: The training split.
+        added: Images to learn beside it, of which none is held out; None for no such.
 
     Returns:
         The training batches, and the validation images uint8 [n, 28, 28, 1] with their targets; None without any.
@@ -152,6 +160,8 @@ def prepare_data(config: Config, dataset: Dataset) -> tuple[Batches, Any]:
     if config.data.per_class:
         chosen = take_per_class(dataset, config.data.per_class, config.training.seed)
     training, validation = split_validation(chosen, config.data.validation, config.training.seed)
+    if added:
+        training = blend(training, added, config.data.add_share)
     targets = functools.partial(encode_labels, classes=len(dataset.class_names), form=config.training.loss)
     batches = Batches(
         training.images,

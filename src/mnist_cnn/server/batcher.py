@@ -1,0 +1,72 @@
+"""Work of many callers, done together: what waits while one batch is in work makes the next."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Generic, TypeAlias, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """One thread that always takes all that waits, and never waits for more.
+
+    So an idle server answers at once, and a busy one works in batches as large as it is busy. All methods belong to
+    one event loop, which is why nothing here is locked.
+    """
+
+    def __init__(self, work: Callable[[list[Item]], list[Result]]) -> None:
+        self._work = work  # called in the thread: one result per item, in order
+        self._thread = ThreadPoolExecutor(1, "batcher")
+        self._waiting: list[_Job[Item, Result]] = []
+        self._running: asyncio.Future[list[Result]] | None = None
+
+    async def do(self, items: Sequence[Item]) -> list[Result]:
+        """Give one result per item.
+
+        Raises:
+            Exception: What the work raised; it then reaches all callers whose items were in that batch.
+        """
+        answer: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((items, answer))
+        if self._running is None:
+            self._start()
+        return await answer
+
+    async def close(self) -> None:
+        """Finish what waits, and end the thread."""
+        while self._running is not None:
+            await asyncio.wait([self._running])
+        self._thread.shutdown()
+
+    def _start(self) -> None:
+        """Begin with all that waits; who went away meanwhile is passed over."""
+        jobs = [job for job in self._waiting if not job[1].done()]
+        self._waiting.clear()
+        if not jobs:
+            self._running = None
+            return
+        items = list(itertools.chain.from_iterable(items for items, _ in jobs))
+        self._running = asyncio.get_running_loop().run_in_executor(self._thread, self._work, items)
+        self._running.add_done_callback(partial(self._finish, jobs))
+
+    def _finish(self, jobs: list[_Job[Item, Result]], finished: asyncio.Future[list[Result]]) -> None:
+        self._start()  # first, so that the thread works while the answers are handed out
+        error = finished.exception()
+        results = iter(() if error else finished.result())
+        for items, answer in jobs:
+            share = list(itertools.islice(results, len(items)))
+            if answer.done():  # cancelled: who asked went away
+                continue
+            if error:
+                answer.set_exception(error)
+            else:
+                answer.set_result(share)
+
+
+_Job: TypeAlias = "tuple[Sequence[Item], asyncio.Future[list[Result]]]"

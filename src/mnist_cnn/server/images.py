@@ -1,0 +1,199 @@
+"""The images in a request's body, whatever form they come in."""
+
+from __future__ import annotations
+
+import binascii
+import itertools
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnist_cnn.errors import suggest
+from mnist_cnn.ink.form import SIZE
+from mnist_cnn.server.bodies import read_body
+from mnist_cnn.server.form import files_in
+from mnist_cnn.server.jsontext import JsonError, parse_json
+from mnist_cnn.server.problems import Problem
+from mnist_cnn.server.state import get_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from starlette.requests import Request
+
+    from mnist_cnn.ink import ImageSource
+
+_JSON_VALUES = 1_000_000  # in one body: parsing more would hold up everybody else for a tenth of a second
+_ACCEPTED = "Send an image file (Content-Type: image/png), a form with files (multipart/form-data) or application/json"
+_VALID = "Valid: an image file in base64, or pixels: rows of grey levels 0 to 255, or 784 of them in one list"
+_KEYS = ("image", "images")
+_ADDRESS = re.compile(r"[a-z][a-z+]*://.*|[\w./\\~ -]{1,255}\.[a-z]{3,4}", re.IGNORECASE | re.DOTALL)  # or a path
+_LONGEST_ADDRESS = 2048  # characters of a text that are looked at
+_LONGEST_KEY = 80  # characters that are compared with what would be valid
+_DIMENSIONS = 4  # that a message shows
+
+
+async def images_of(request: Request) -> list[ImageSource]:
+    """Give the images of a request, in their order: file bytes, or pixels as arrays.
+
+    Raises:
+        Problem: There are none, too many, or their form is not understood (400, 413, 415, 422).
+    """
+    content_type = request.headers.get("content-type", "application/octet-stream")
+    kind = content_type.partition(";")[0].strip().lower()
+    most = get_settings(request).max_images
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        images: list[ImageSource] = [await _body(request)]
+    elif kind == "application/json":
+        images = images_in(json_of(await _body(request)), most)
+    elif kind == "multipart/form-data":
+        images = [*files_in(await _body(request), content_type, most)]
+    else:
+        raise Problem(415, f"Content-Type {kind!r:.80} is not read here. {_ACCEPTED}.")
+    if not images:
+        raise Problem(422, f"there is no image in this request. {_ACCEPTED}.")
+    return images
+
+
+def json_of(body: bytes) -> Any:
+    """Parse a body of JSON.
+
+    Raises:
+        Problem: It is none (400), or too much of it (413).
+    """
+    try:
+        return parse_json(body, _JSON_VALUES)
+    except JsonError as error:
+        if error.too_much:
+            raise Problem(413, f"{error}. Send image files, or fewer images.") from None
+        raise Problem(400, f"{error}. Send it in UTF-8, without NaN.") from None
+
+
+def images_in(value: Any, most: int) -> list[ImageSource]:
+    """Take the images out of `{"image": …}` or `{"images": [ … ]}`.
+
+    Raises:
+        Problem: It is neither (422), or there are more than `most` (413).
+    """
+    if isinstance(value, dict):
+        refuse_other_keys(value, _KEYS)
+    if not isinstance(value, dict) or len(value) != 1:
+        raise Problem(422, 'the JSON is not of the right form. Valid: {"image": …} or {"images": [ … ]}, nothing else.')
+    if "image" in value:
+        return [image_in(value["image"])]
+    images = value["images"]
+    if not isinstance(images, list):
+        raise Problem(422, f"images is {_kind(images)}. Valid: a list of images.")
+    if len(images) > most:
+        raise Problem(413, f"the request has {len(images)} images; at most {most} are read. Send several requests.")
+    return [image_in(image, f"images[{place}]") for place, image in enumerate(images)]
+
+
+def refuse_other_keys(value: Mapping[str, Any], valid: Sequence[str]) -> None:
+    """See that a JSON object has no other keys than these.
+
+    Raises:
+        Problem: It has one (422).
+    """
+    for key in value:
+        if key not in valid:
+            raise Problem(422, f"there is no key {key!r:.80}. {suggest(key[:_LONGEST_KEY], valid)}")
+
+
+def image_in(value: Any, name: str = "image") -> ImageSource:
+    """Take one image out of parsed JSON: base64 of an image file, or pixels.
+
+    Args:
+        value: A text (base64, with or without `data:…;base64,` before it), rows of grey levels 0 … 255, each in a
+            list of its own or not, or 784 of them in one list.
+        name: What to call it in an error message.
+
+    Returns:
+        The file's bytes, or uint8 or float64 [h, w].
+
+    Raises:
+        Problem: It is neither (422).
+    """
+    if isinstance(value, str):
+        return _file(value, name)
+    if isinstance(value, list):
+        return _pixels(value, name)
+    raise Problem(422, f"{name} is {_kind(value)}. {_VALID}.")
+
+
+async def _body(request: Request) -> bytes:
+    body = await read_body(request, get_settings(request).max_body)
+    if not body:
+        raise Problem(400, f"the body is empty. {_ACCEPTED}.")
+    return body
+
+
+def _file(text: str, name: str) -> bytes:
+    if _ADDRESS.fullmatch(text, 0, _LONGEST_ADDRESS):
+        raise Problem(
+            422, f"{name} is no base64 but an address or a path, which are not read. Send the file itself, in base64."
+        )
+    head, comma, data = text.partition(",")
+    if comma and not (head.startswith("data:") and head.endswith(";base64")):
+        raise Problem(422, f"{name} is no base64, nor a data: address with ;base64. {_VALID}.")
+    try:
+        content = binascii.a2b_base64(data if comma else text, strict_mode=True)
+    except ValueError:  # binascii's own for bad base64, a plain one for what is not ASCII
+        raise Problem(422, f"{name} is no base64 (RFC 4648, in one line, with its padding). {_VALID}.") from None
+    if not content:
+        raise Problem(422, f"{name} is empty. {_VALID}.")
+    return content
+
+
+def _pixels(rows: list[Any], name: str) -> NDArray[Any]:
+    rows = _without_channel(rows)
+    nested = all(type(row) is list for row in rows)
+    # Before NumPy sees them: it takes true for 1, and of texts it makes an array as wide as the longest.
+    kinds = set(map(type, itertools.chain.from_iterable(rows) if nested else rows))
+    if kinds == {list}:
+        shape = "×".join(map(str, _shape_of(rows)))
+        raise Problem(422, f"{name} has shape {shape}, so is no single image of grey levels. {_VALID}.")
+    if not kinds or not kinds <= {int, float}:
+        raise Problem(422, f"{name} is empty, or holds what is no number. {_VALID}.")
+    try:
+        pixels = np.array(rows, np.float64)
+    except (ValueError, OverflowError):
+        raise Problem(422, f"{name} has rows of different lengths, or a number beyond all. {_VALID}.") from None
+    if not nested:
+        if pixels.size != SIZE * SIZE:
+            raise Problem(422, f"{name} has {pixels.size} values in one list. {_VALID}.")
+        pixels = pixels.reshape(SIZE, SIZE)
+    low, high = pixels.min(), pixels.max()
+    if not (low >= 0 and high <= 255):  # infinity, too
+        raise Problem(422, f"{name} has values from {low:g} to {high:g}. {_VALID}.")
+    return pixels.astype(np.uint8) if kinds == {int} else pixels
+
+
+def _without_channel(rows: list[Any]) -> list[Any]:
+    """Make of [h, w, 1], as Keras has images, [h, w]; anything else stays as it is."""
+    first = rows[0] if rows else None
+    if type(first) is not list or not first or type(first[0]) is not list:
+        return rows
+    if all(type(row) is list and all(map(_holds_one, row)) for row in rows):
+        return [[pixel[0] for pixel in row] for row in rows]
+    return rows
+
+
+def _holds_one(pixel: Any) -> bool:
+    return type(pixel) is list and len(pixel) == 1 and type(pixel[0]) is not list
+
+
+def _shape_of(nested: Any) -> Iterator[int]:
+    """Give the sizes of nested lists, as far as a message shows them; the first of each level stand for the others."""
+    for _ in range(_DIMENSIONS):
+        if type(nested) is not list:
+            return
+        yield len(nested)
+        nested = nested[0] if nested else None
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")

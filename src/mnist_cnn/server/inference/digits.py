@@ -1,0 +1,186 @@
+"""Tensors and digits: a request's input becomes images, their readings become the outputs that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_cnn.errors import suggest
+from mnist_cnn.ink.form import SIZE
+from mnist_cnn.recognizer import Reading
+from mnist_cnn.server.inference import tensors
+from mnist_cnn.server.inference.schemas import (
+    InferRequest,
+    InputParameters,
+    OutputParameters,
+    RequestInput,
+    RequestOutput,
+    RequestParameters,
+)
+from mnist_cnn.server.inference.tensors import ProtocolError
+
+# Of one image: the model's own first, then what else frameworks and data sets make of 28×28 pixels.
+_LAYOUTS = ((SIZE, SIZE, 1), (1, SIZE, SIZE), (SIZE, SIZE), (SIZE * SIZE,))
+_NAMES = ("probabilities", "digit", "accepted")  # of the outputs
+_OTHER_VALUES = 100  # in a request's JSON: its names, parameters and shape
+_CLASSIFIED = "probabilities"
+_LONGEST_SHOWN = 100  # characters of a value that a message repeats
+
+
+def most_values(max_images: int) -> int:
+    """Count the values in the JSON of a request with so many images, were each pixel in a list of its own."""
+    return max_images * (2 * SIZE * SIZE + SIZE + 1) + _OTHER_VALUES
+
+
+def raw_request(size: int) -> InferRequest:
+    """Give the request that a body without any JSON stands for: one image, all outputs as bytes.
+
+    Args:
+        size: Bytes of the body.
+    """
+    parameters = InputParameters(binary_data_size=size)
+    image = RequestInput(name="image", shape=[1, *_LAYOUTS[0]], datatype="FP32", parameters=parameters)
+    return InferRequest(inputs=[image], parameters=RequestParameters(binary_data_output=True))
+
+
+def images_of(tensor: RequestInput, binary: memoryview, max_images: int) -> list[NDArray[Any]]:
+    """Take the images out of the input tensor.
+
+    Args:
+        tensor: The input.
+        binary: What follows the JSON.
+        max_images: That one request may hold.
+
+    Returns:
+        [28, 28] each: uint8 where all of its pixels are grey levels, else float32 as they came, for `ink`.
+
+    Raises:
+        ProtocolError: The tensor is not what its shape and datatype say, or not what the model takes.
+    """
+    _check_shape(tensor.shape, max_images)
+    size = tensor.parameters.binary_data_size
+    if (size is None) == (tensor.data is None):
+        raise ProtocolError("the input needs either data or the parameter binary_data_size. Send one of them.")
+    if len(binary) != (size or 0):
+        raise ProtocolError(f"{len(binary)} bytes follow the JSON, and binary_data_size says {size or 0}.")
+    if tensor.data is None:
+        array = tensors.from_bytes(binary, tensor.datatype, tensor.shape)
+    else:
+        array = tensors.from_list(tensor.data, tensor.datatype, tensor.shape)
+    stack = array.reshape(-1, SIZE, SIZE)
+    return list(stack) if stack.dtype == np.uint8 else [_levels(image) for image in stack]
+
+
+def _check_shape(shape: Sequence[int], max_images: int) -> None:
+    if tuple(shape[1:]) not in _LAYOUTS:
+        valid = ", ".join(str(["n", *layout]).replace("'", "") for layout in _LAYOUTS)
+        raise ProtocolError(f"an input of shape {_shown(shape)} is not read. Valid: {valid}, for n images.")
+    if not 1 <= shape[0] <= max_images:
+        raise ProtocolError(f"the input holds {_shown(shape[0])} images. Valid: 1 to {max_images} in one request.")
+
+
+def _shown(value: object) -> str:
+    return str(value)[:_LONGEST_SHOWN]
+
+
+def _levels(image: NDArray[np.float32]) -> NDArray[Any]:
+    """Give whole grey levels as uint8, so that MNIST's own images are known as such."""
+    whole = (image >= 0) & (image <= 255) & (image == np.rint(image))
+    return image.astype(np.uint8) if whole.all() else image
+
+
+def wanted_outputs(request: InferRequest, classes: int) -> list[RequestOutput]:
+    """Give the outputs that a request asks for, with the parameters of each.
+
+    Args:
+        request: All outputs where it names none.
+        classes: Of the model.
+
+    Raises:
+        ProtocolError: One is unknown, is named twice, or is wanted in a form that it does not have.
+    """
+    wanted = request.outputs or [RequestOutput(name=name) for name in _NAMES]
+    for output in wanted:
+        _check_output(output, classes)
+    if len({output.name for output in wanted}) < len(wanted):
+        raise ProtocolError("an output is named twice. Name each once.")
+    return wanted
+
+
+def _check_output(output: RequestOutput, classes: int) -> None:
+    if output.name not in _NAMES:
+        name = _shown(output.name)
+        raise ProtocolError(f"there is no output {name!r}. {suggest(name, _NAMES)}")
+    count = output.parameters.classification
+    if count is None:
+        return
+    if output.name != _CLASSIFIED:
+        raise ProtocolError(f"{output.name} has no classes to rank. Ask for the classification of {_CLASSIFIED}.")
+    if not 1 <= count <= classes:
+        raise ProtocolError(f"classification = {_shown(count)} is not valid. Valid: 1 to {classes}.")
+
+
+def outputs_of(
+    readings: Sequence[Reading], wanted: Sequence[RequestOutput], class_names: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """Make the wanted outputs of readings, in their order.
+
+    Returns:
+        By name: probabilities float32 [n, k], calibrated, or object [n, count] where their classification is wanted;
+        digit int64 [n]; accepted bool [n].
+    """
+    outputs: Mapping[str, NDArray[Any]] = {
+        "probabilities": np.stack([reading.probabilities for reading in readings]),
+        "digit": np.array([reading.digit for reading in readings], np.int64),
+        "accepted": np.array([reading.accepted for reading in readings], np.bool_),
+    }
+    return {output.name: _in_form(outputs[output.name], output.parameters, class_names) for output in wanted}
+
+
+def _in_form(array: NDArray[Any], parameters: OutputParameters, class_names: Sequence[str]) -> NDArray[Any]:
+    count = parameters.classification
+    return array if count is None else classify(array, count, class_names)
+
+
+def classify(probabilities: NDArray[np.float32], count: int, class_names: Sequence[str]) -> NDArray[np.object_]:
+    """Rank classes (Triton's extension `classification`).
+
+    Args:
+        probabilities: [n, k].
+        count: Of the best, 1 … k.
+        class_names: k.
+
+    Returns:
+        Texts [n, count], "value:index:label" each, the best first; of equal ones, the one of lower index.
+    """
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    ranked = [
+        [f"{row[index]:f}:{index}:{class_names[index]}" for index in indices]
+        for row, indices in zip(probabilities, best, strict=True)
+    ]
+    return np.array(ranked, np.object_)
+
+
+def encode(
+    request: InferRequest, wanted: Sequence[RequestOutput], outputs: Mapping[str, NDArray[Any]]
+) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """Write outputs for the wire.
+
+    Returns:
+        The protocol's object for each, and the binary data of those that are wanted so.
+    """
+    default = bool(request.parameters.binary_data_output)
+    heads, tails = [], []
+    for output in wanted:
+        array = outputs[output.name]
+        head = {"name": output.name, "datatype": tensors.datatype_of(array), "shape": list(array.shape)}
+        binary = output.parameters.binary_data
+        if default if binary is None else binary:
+            tails.append(tensors.to_bytes(array))
+            heads.append({**head, "parameters": {"binary_data_size": len(tails[-1])}})
+        else:
+            heads.append({**head, "data": tensors.to_list(array)})
+    return heads, tails

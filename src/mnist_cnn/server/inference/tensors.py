@@ -1,0 +1,196 @@
+"""Tensors on the wire: JSON and the binary data that may follow it (Triton's extension `binary_tensor_data`).
+
+Nothing here knows of HTTP or of digits. Binary data are never copied: arrays that come out are views of the body.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_cnn.errors import InputError
+from mnist_cnn.server.jsontext import JsonError, parse_json
+
+HEADER_LENGTH = "Inference-Header-Content-Length"  # the header that says how many bytes are JSON
+
+# Little-endian, row by row, without gaps. A tensor of BYTES is an array of texts, of NumPy's dtype object.
+_DTYPES = {
+    "BOOL": np.dtype("?"),
+    "UINT8": np.dtype("u1"),
+    "INT64": np.dtype("<i8"),
+    "FP32": np.dtype("<f4"),
+    "BYTES": np.dtype("O"),
+}
+_DATATYPES = {dtype: name for name, dtype in _DTYPES.items()}
+_MOST_DIMENSIONS = 8
+_MOST_DIGITS = 18  # of a length in a header; more than any memory holds, and int() takes its time over millions
+
+
+class ProtocolError(InputError):
+    """A request that is not as the Open Inference Protocol wants it."""
+
+
+def split_body(body: bytes, header_length: str | None) -> tuple[memoryview, memoryview]:
+    """Split a body into its JSON and the binary data after it.
+
+    Args:
+        body: As it came, without compression.
+        header_length: What the header says; None: all is JSON.
+
+    Returns:
+        Views of both; either may be empty.
+
+    Raises:
+        ProtocolError: The length is no number, or is larger than the body.
+    """
+    view = memoryview(body)
+    if header_length is None:
+        return view, view[len(view) :]
+    if not (header_length.isascii() and header_length.isdigit() and len(header_length) <= _MOST_DIGITS):
+        raise ProtocolError(
+            f"{HEADER_LENGTH} = {header_length[:_MOST_DIGITS]!r} is not valid. Valid: the JSON's length in bytes."
+        )
+    length = int(header_length)
+    if length > len(view):
+        raise ProtocolError(f"{HEADER_LENGTH} is {length}, but the body has {len(view)} bytes. Send it whole.")
+    return view[:length], view[length:]
+
+
+def json_of(text: memoryview, most: int) -> Any:
+    """Parse the JSON of a body.
+
+    Args:
+        text: All of it.
+        most: Values that it may hold, lists among them.
+
+    Raises:
+        ProtocolError: It is something else, or holds more.
+    """
+    try:
+        return parse_json(bytes(text), most)
+    except JsonError as error:
+        if error.too_much:
+            raise ProtocolError(f"{error}. Send fewer images, or binary data.") from None
+        raise ProtocolError(
+            f"{error}. Where binary data follow it, give its length in bytes as {HEADER_LENGTH}."
+        ) from None
+
+
+def from_bytes(raw: memoryview, datatype: str, shape: Sequence[int]) -> NDArray[Any]:
+    """Take a tensor from binary data.
+
+    Args:
+        raw: All of its bytes, and no others.
+        datatype: "FP32", "UINT8" or "INT64".
+        shape: Sizes from 1 on.
+
+    Returns:
+        A read-only view of `raw`, of that shape, every float finite.
+
+    Raises:
+        ProtocolError: There are fewer or more bytes than the shape says, or a NaN.
+    """
+    dtype = _DTYPES[datatype]
+    expected = _count(shape) * dtype.itemsize
+    if len(raw) != expected:
+        raise ProtocolError(f"{datatype} of shape {list(shape)} takes {expected} bytes, and {len(raw)} came. Send all.")
+    return _finite(np.frombuffer(raw, dtype)).reshape(shape)
+
+
+def from_list(data: Sequence[Any], datatype: str, shape: Sequence[int]) -> NDArray[Any]:
+    """Take a tensor from parsed JSON.
+
+    Args:
+        data: Numbers, all in one list, or in lists of lists as the shape has it.
+        datatype: "FP32", "UINT8" or "INT64".
+        shape: Sizes from 1 on.
+
+    Returns:
+        An array of that shape, every float finite.
+
+    Raises:
+        ProtocolError: There are fewer or more numbers than the shape says, or some that the datatype cannot hold.
+    """
+    dtype = _DTYPES[datatype]
+    values = _row_by_row(data, shape, _count(shape))
+    # np.asarray would take anything, and make of one long text among many short ones an array of long ones.
+    if not set(map(type, values)) <= ({int} if dtype.kind in "iu" else {int, float}):
+        raise ProtocolError(f"the data hold something else than {datatype}. Valid: {_valid_numbers(dtype)}.")
+    try:
+        with np.errstate(over="ignore"):  # to infinity, which is refused
+            return _finite(np.fromiter(values, dtype, len(values))).reshape(shape)
+    except OverflowError:
+        raise ProtocolError(f"the data hold a number that {datatype} cannot. Valid: {_valid_numbers(dtype)}.") from None
+
+
+def datatype_of(array: NDArray[Any]) -> str:
+    """Give the protocol's name of an array's dtype."""
+    return _DATATYPES[array.dtype]
+
+
+def to_bytes(array: NDArray[Any]) -> bytes:
+    """Give an array's binary data; of texts, each with its length before it (4 bytes, little-endian)."""
+    if array.dtype.kind != "O":
+        return array.tobytes()
+    texts = [text.encode(errors="replace") for text in array.flat]
+    return b"".join(itertools.chain.from_iterable((struct.pack("<I", len(text)), text) for text in texts))
+
+
+def to_list(array: NDArray[Any]) -> list[Any]:
+    """Give an array's elements for JSON, row by row in one list; float32 keep every bit."""
+    elements: list[Any] = array.ravel().tolist()
+    return elements
+
+
+def join_body(head: Any, tails: Iterable[bytes]) -> tuple[bytes, int]:
+    """Put binary data after JSON.
+
+    Returns:
+        The body, and how many of its bytes are JSON.
+    """
+    text = json.dumps(head, separators=(",", ":")).encode()
+    return b"".join((text, *tails)), len(text)
+
+
+def _count(shape: Sequence[int]) -> int:
+    """Count a shape's elements. What has these many, all sizes being at least 1, can be given the shape."""
+    if not (1 <= len(shape) <= _MOST_DIMENSIONS and min(shape) >= 1):
+        raise ProtocolError(f"a shape with {len(shape)} sizes, or an empty one, is not read. Valid: sizes from 1 on.")
+    return math.prod(shape)
+
+
+def _row_by_row(data: Sequence[Any], shape: Sequence[int], count: int) -> Sequence[Any]:
+    """Take numbers out of the lists that they are nested in."""
+    if data and type(data[0]) is list:
+        _check_count(len(data), shape[0])
+        for size in shape[1:]:
+            if any(type(row) is not list or len(row) != size for row in data):
+                raise ProtocolError(f"the data's lists are not nested as {list(shape)}. Nest them so, or not at all.")
+            data = list(itertools.chain.from_iterable(data))
+        return data
+    _check_count(len(data), count)
+    return data
+
+
+def _check_count(count: int, expected: int) -> None:
+    if count != expected:
+        raise ProtocolError(f"the data hold {count} elements where the shape says {expected}. Send as many.")
+
+
+def _finite(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ProtocolError("the data hold NaN or infinity. Valid: finite numbers.")
+    return array
+
+
+def _valid_numbers(dtype: np.dtype[Any]) -> str:
+    if dtype.kind == "f":
+        return f"numbers up to {np.finfo(dtype).max:g}"
+    return f"integers from {np.iinfo(dtype).min} to {np.iinfo(dtype).max}"

@@ -1,0 +1,62 @@
+// What the network says, beside what it sees.
+
+import { kindOf, wordsFor } from "./words.js";
+
+export class Answer {
+  #element; #label; #title; #text; #picture; #status; #classes;
+
+  /**
+   * @param {HTMLElement} element
+   * @param {HTMLElement} status  Read out when it changes.
+   * @param {import("./classes.js").Classes} classes
+   */
+  constructor(element, status, classes) {
+    this.#element = element;
+    this.#label = element.querySelector("#label");
+    this.#title = element.querySelector("#sentence b");
+    this.#text = element.querySelector("#sentence span");
+    this.#picture = element.querySelector("#picture");
+    this.#status = status;
+    this.#classes = classes;
+  }
+
+  /** Address of the 28×28 picture. */
+  get picture() { return this.#picture.src; }
+
+  /** Nothing was asked, or there is no answer. */
+  showNothing(text = "") {
+    this.#write({ label: "–", title: "", text }, "empty");
+    this.#picture.hidden = true;
+    this.#classes.show(null);
+  }
+
+  /** @param {boolean} isSettled  Only then it is read out: a voice cannot follow a pen. */
+  showReading(reading, isSettled) {
+    const words = wordsFor(reading, kindOf(this.#classes.names), isSettled);
+    this.#write(words, reading.accepted ? "accepted" : "rejected");
+    this.#picture.src = `data:image/png;base64,${reading.picture}`;
+    this.#picture.hidden = false;
+    this.#picture.alt = "The drawing, reduced to 28 by 28 pixels";
+    const isBlank = reading.reason === "blank"; // what the network says of nothing means nothing
+    this.#classes.show(isBlank ? null : reading.probabilities, reading.accepted ? reading.digit : -1);
+    if (isSettled) this.say(reading.accepted ? `${words.label}, ${words.title}` : `${words.title}. ${words.text}`);
+  }
+
+  say(text) {
+    if (this.#status.textContent !== text) this.#status.textContent = text;
+  }
+
+  #write({ label, title, text }, state) {
+    this.#element.dataset.state = state;
+    this.#label.textContent = label;
+    this.#label.dataset.length = lengthOf(label);
+    this.#title.textContent = title;
+    this.#text.textContent = text;
+  }
+}
+
+/** Say how large a label may be set. */
+function lengthOf(label) {
+  if (label.length <= 2) return "sign";
+  return label.length <= 6 ? "word" : "long";
+}

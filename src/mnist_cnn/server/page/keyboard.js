@@ -1,0 +1,22 @@
+// Keys that work anywhere on the page. Those that draw belong to the surface.
+
+/**
+ * @param {{undo: () => void, redo: () => void, clear: () => void, pick: (name: string) => boolean}} actions
+ *   `pick` says whether there is such a class to pick.
+ */
+export function listenToShortcuts({ undo, redo, clear, pick }) {
+  document.addEventListener("keydown", (event) => {
+    if (event.target.closest("dialog, input") || event.defaultPrevented) return;
+    const key = event.key.toLowerCase();
+    const isCommand = (event.ctrlKey || event.metaKey) && !event.altKey;
+    if (isCommand && key === "z") (event.shiftKey ? redo : undo)();
+    else if (isCommand && key === "y") redo();
+    else if (isCommand || event.altKey) return;
+    else if (["escape", "delete", "backspace"].includes(key)) clear();
+    else if (!mayPick(event) || !pick(event.key)) return;
+    event.preventDefault();
+  });
+}
+
+/** Single characters act only where the focus is on what they act on (WCAG 2.1.4). */
+const mayPick = (event) => event.key.length === 1 && event.key !== " " && event.target.closest("#surface, #classes");

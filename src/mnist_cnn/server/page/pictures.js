@@ -1,0 +1,73 @@
+// Image files: chosen, photographed, dropped or pasted.
+
+/** @typedef {{file: Blob, bitmap: ImageBitmap | null}} Picture  No bitmap: this browser cannot show it. */
+
+const LONGEST = 1600; // pixels of the longer side; more than the reader looks at, and a photo uploads in a blink
+const SMALL = 2 ** 20; // bytes; a file of at most this many is sent as it is, however large it would be shown
+
+/**
+ * Open an image file. One that this browser cannot show is kept as it is: the server knows more kinds.
+ * @param {File} file
+ * @returns {Promise<Picture>}
+ */
+export async function openPicture(file) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    return { file, bitmap: null };
+  }
+  const scale = LONGEST / Math.max(bitmap.width, bitmap.height);
+  if (scale >= 1) return { file, bitmap };
+  const smaller = shrink(bitmap, scale);
+  bitmap.close();
+  const sent = file.size <= SMALL ? file : await toFile(smaller, file.type);
+  return { file: sent, bitmap: await createImageBitmap(smaller) };
+}
+
+function toFile(canvas, type) {
+  const kind = type === "image/jpeg" ? type : "image/png"; // a PNG may be transparent
+  return new Promise((resolve) => { canvas.toBlob(resolve, kind, 0.92); });
+}
+
+function shrink(bitmap, scale) {
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+/**
+ * Call `take` with each file that is dropped anywhere on the page or pasted.
+ * @param {(file: File) => void} take
+ */
+export function listenForFiles(take) {
+  const root = document.documentElement;
+  const leave = () => root.classList.remove("dropping");
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault(); // else the browser opens the file in place of the page
+    root.classList.toggle("dropping", event.dataTransfer.types.includes("Files"));
+  });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) leave(); });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    leave();
+    if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+  });
+  document.addEventListener("paste", (event) => {
+    const file = event.clipboardData?.files[0];
+    if (file) take(file);
+  });
+}
+
+/** Call `take` with the file that is chosen once `button` is pressed. */
+export function listenToChooser(button, input, take) {
+  button.addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    if (input.files.length) take(input.files[0]);
+    input.value = ""; // the same file may be chosen again
+  });
+}

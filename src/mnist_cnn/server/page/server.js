@@ -1,0 +1,98 @@
+// The server's API. Addresses are relative: the page may lie below a prefix.
+
+const PATIENCE = 15_000; // ms until an answer is given up
+const KEY = "mnist-cnn.api-key"; // in sessionStorage: gone with the tab
+
+/** What can go wrong, as the page tells it apart. */
+export class Trouble extends Error {
+  /**
+   * @param {"unreachable" | "busy" | "locked" | "empty" | "large" | "unreadable" | "failed"} kind
+   * @param {{status?: number, wait?: number, detail?: string}} more  wait: seconds until it is worth another try.
+   */
+  constructor(kind, { status = 0, wait = 0, detail = "" } = {}) {
+    super(`${kind}: ${detail}`);
+    Object.assign(this, { kind, status, wait, detail });
+  }
+}
+
+let key = remembered();
+
+export const hasKey = () => key !== null;
+
+export function useKey(value) {
+  key = value;
+  try { sessionStorage.setItem(KEY, value); } catch { /* forbidden: then it holds until the page is left */ }
+}
+
+function remembered() {
+  try { return sessionStorage.getItem(KEY); } catch { return null; }
+}
+
+export const getModel = () => call("model", { headers: { Accept: "application/json" } });
+
+/** Read one image. @param {Blob} blob @param {AbortSignal} signal */
+export async function predict(blob, signal) {
+  if (!blob.size) throw new Trouble("empty");
+  const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
+  const options = { method: "POST", body: blob, headers: { "Content-Type": type }, signal };
+  return (await call("predict?picture=true", options)).predictions[0];
+}
+
+/** Keep an image with its label. @returns {Promise<{label: string, name: string, kept: number}>} */
+export async function keep(blob, label) {
+  const body = JSON.stringify({ image: await toDataUrl(blob), label });
+  return call("collect", { method: "POST", body, headers: { "Content-Type": "application/json" } });
+}
+
+/** Take back what was kept. */
+export const takeBack = ({ label, name }) =>
+  call(`collect/${encodeURIComponent(label)}/${encodeURIComponent(name)}`, { method: "DELETE" });
+
+async function call(path, { headers, signal, ...options }) {
+  const all = new Headers(headers); // not below: a header that cannot be sent says nothing of the server
+  if (key) all.set("X-API-Key", key);
+  const patience = limit(PATIENCE, signal);
+  try {
+    const response = await fetch(path, { ...options, headers: all, signal: patience.signal });
+    if (!response.ok) throw await troubleOf(response);
+    return response.status === 204 ? null : await response.json();
+  } catch (error) {
+    if (signal?.aborted || error instanceof Trouble) throw error;
+    throw new Trouble("unreachable");
+  } finally {
+    patience.end();
+  }
+}
+
+/** Make a signal that aborts after `time` ms or with another one; older browsers lack `AbortSignal.any`. */
+function limit(time, other) {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const timer = setTimeout(abort, time);
+  if (other?.aborted) abort();
+  other?.addEventListener("abort", abort);
+  const end = () => {
+    clearTimeout(timer);
+    other?.removeEventListener("abort", abort);
+  };
+  return { signal: controller.signal, end };
+}
+
+async function troubleOf(response) {
+  const problem = await response.json().catch(() => ({}));
+  const kinds = { 401: "locked", 408: "busy", 413: "large", 415: "unreadable", 422: "unreadable", 429: "busy", 503: "busy" };
+  return new Trouble(kinds[response.status] ?? "failed", {
+    status: response.status,
+    wait: Number(response.headers.get("Retry-After")) || 1,
+    detail: problem.detail ?? "",
+  });
+}
+
+function toDataUrl(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(new Trouble("unreadable"));
+    reader.readAsDataURL(blob);
+  });
+}

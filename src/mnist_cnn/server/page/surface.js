@@ -1,0 +1,172 @@
+// The surface one draws on: mouse, finger, pen or arrow keys become strokes.
+
+import { paint } from "./painting.js";
+import { withStroke } from "./scenes.js";
+
+const WIDTH = 0.055; // of a stroke, as a share of the surface's side; MNIST's own are about as broad
+const NEAREST = 0.004; // share of the side; points nearer to the last one add nothing
+const STEP = 1 / 40; // of the side, per key press; a held key repeats
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/** Emits "stroke" (begun or longer) and "strokeend" (detail: the stroke), and "pen" (detail: whether it is down). */
+export class Surface extends EventTarget {
+  #element; #canvas; #pen;
+  #scene;
+  #stroke = null; // under way
+  #pointer = null; // that draws it; null: the keys do
+  #at = { x: 0.5, y: 0.3, width: WIDTH }; // where the keys' pen is
+  #held = new Set(); // arrow keys
+  #frame = 0;
+
+  /**
+   * @param {HTMLElement} element  Holds a canvas and the mark of the keys' pen.
+   * @param {import("./scenes.js").Scene} scene
+   */
+  constructor(element, scene) {
+    super();
+    this.#element = element;
+    this.#canvas = element.querySelector("canvas");
+    this.#pen = element.querySelector("#pen");
+    this.#scene = scene;
+    this.#listenToPointers();
+    this.#listenToKeys();
+    new ResizeObserver(() => this.#repaint()).observe(element);
+    document.documentElement.addEventListener("themechange", () => this.#repaint());
+  }
+
+  /** The scene with the stroke under way. */
+  get scene() { return this.#stroke ? withStroke(this.#scene, this.#stroke) : this.#scene; }
+  get isDrawing() { return this.#stroke !== null; }
+
+  /** Show another scene; a stroke under way is given up. */
+  show(scene) {
+    this.#scene = scene;
+    this.#stroke = this.#pointer = null;
+    this.#showPen();
+    this.#repaint();
+  }
+
+  #repaint() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      const side = Math.round(this.#element.clientWidth * devicePixelRatio);
+      if (this.#canvas.width !== side) this.#canvas.width = this.#canvas.height = side;
+      const style = getComputedStyle(this.#element);
+      const colours = { ink: style.color, paper: style.backgroundColor };
+      paint(this.#canvas.getContext("2d"), this.scene, side, colours);
+    });
+  }
+
+  #begin(point, pointer) {
+    this.#stroke = [point];
+    this.#pointer = pointer;
+    this.#changed();
+  }
+
+  #extend(point) {
+    const last = this.#stroke.at(-1);
+    if (Math.hypot(point.x - last.x, point.y - last.y) < NEAREST) return;
+    this.#stroke.push(point);
+    this.#changed();
+  }
+
+  #end() {
+    const stroke = this.#stroke;
+    this.#stroke = this.#pointer = null;
+    this.dispatchEvent(new CustomEvent("strokeend", { detail: stroke }));
+  }
+
+  #changed() {
+    this.#repaint();
+    this.dispatchEvent(new Event("stroke"));
+  }
+
+  #listenToPointers() {
+    const element = this.#element;
+    element.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0 || !event.isPrimary || this.#pointer !== null) return;
+      if (this.#stroke) this.#liftPen();
+      this.#pen.hidden = true;
+      element.setPointerCapture(event.pointerId);
+      this.#begin(this.#pointOf(event), event.pointerId);
+    });
+    element.addEventListener("pointermove", (event) => {
+      if (event.pointerId !== this.#pointer) return;
+      const events = event.getCoalescedEvents?.() ?? [];
+      for (const each of events.length ? events : [event]) this.#extend(this.#pointOf(each));
+    });
+    // A stroke that ends fast is a fling to the browser, which swallows the next tap; a slow one calls up a magnifier.
+    element.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
+    for (const type of ["pointerup", "pointercancel"]) {
+      element.addEventListener(type, (event) => { if (event.pointerId === this.#pointer) this.#end(); });
+    }
+  }
+
+  #pointOf(event) {
+    const box = this.#canvas.getBoundingClientRect();
+    const pressure = event.pointerType === "pen" ? 0.5 + event.pressure : 1; // others give 0.5, or nothing at all
+    return {
+      x: (event.clientX - box.left) / box.width,
+      y: (event.clientY - box.top) / box.height,
+      width: WIDTH * pressure,
+    };
+  }
+
+  #listenToKeys() {
+    const element = this.#element;
+    element.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || this.#pointer !== null) return;
+      if (event.key in ARROWS) this.#move(event.key);
+      else if (event.key === " ") this.#togglePen(event.repeat);
+      else return;
+      event.preventDefault();
+    });
+    element.addEventListener("keyup", (event) => this.#held.delete(event.key));
+    element.addEventListener("blur", () => {
+      this.#held.clear();
+      this.#liftPen();
+      this.#pen.hidden = true;
+    });
+  }
+
+  /** Two arrow keys held together move the pen aslant. */
+  #move(key) {
+    this.#held.add(key);
+    const { x, y } = this.#at;
+    const [right, down] = [...this.#held].map((each) => ARROWS[each]).reduce(([a, b], [c, d]) => [a + c, b + d]);
+    const inside = (value) => Math.min(1, Math.max(0, value));
+    this.#at = { x: inside(x + right * STEP), y: inside(y + down * STEP), width: WIDTH };
+    if (this.#stroke) this.#extend(this.#at);
+    this.#pen.hidden = false;
+    this.#showPen();
+  }
+
+  #togglePen(isRepeat) {
+    if (isRepeat) return;
+    this.#pen.hidden = false;
+    if (this.#stroke) this.#liftPen();
+    else this.#lowerPen();
+  }
+
+  #lowerPen() {
+    this.#begin(this.#at, null);
+    this.#tellPen();
+  }
+
+  #liftPen() {
+    if (!this.#stroke || this.#pointer !== null) return;
+    this.#end();
+    this.#tellPen();
+  }
+
+  #tellPen() {
+    this.#showPen();
+    this.dispatchEvent(new CustomEvent("pen", { detail: this.isDrawing }));
+  }
+
+  #showPen() {
+    this.#pen.style.left = `${this.#at.x * 100}%`;
+    this.#pen.style.top = `${this.#at.y * 100}%`;
+    this.#pen.classList.toggle("down", this.isDrawing);
+  }
+}

@@ -1,0 +1,110 @@
+"""`POST /predict`: images in, digits out."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import cv2
+from fastapi import APIRouter
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mnist_cnn.server.images import images_of
+from mnist_cnn.server.problems import Problem, documented
+from mnist_cnn.server.routes.direct import DirectRoute
+from mnist_cnn.server.schemas import ManyImages, OneImage, Predictions
+from mnist_cnn.server.state import get_model, get_reader, note_images
+
+if TYPE_CHECKING:
+    from mnist_cnn.server.reader import Seen
+
+_DECIMALS = 6  # of a probability: more than the network's float32 knows for certain
+_SWITCH = {"true": True, "1": True, "false": False, "0": False}
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {"type": "object", "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}}}
+_SEVEN = (  # a digit, 28×28, light on black
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAq0lEQVR4nGNgGHag+tt/OPhWgyZ5/z8SeAwVZIHSBUWcUJasBMNp"
+    "XOYzHfr/3wmXpPHv/5eZcUnO+v8/C5ec2Pv/7wTgVqBJxggwLP2AQyP79f+/tXGZ6vXv/25GHHKMW///98elUePH/zscCC6qg1LZ"
+    "Geb+wKFR4MX/T1K4TE35/38hLjmWM///WOKStPv7/xjOYF3x/388LjnmW/+f8uKSZCi/F4BTDhMAADuBTCFsIF8YAAAAAElFTkSu"
+    "QmCC"
+)
+_DOCUMENTATION: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "picture",
+            "in": "query",
+            "description": "Whether to answer with what the network saw of each image, too.",
+            "schema": {"type": "boolean", "default": False},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"oneOf": [OneImage.model_json_schema(), ManyImages.model_json_schema()]},
+                "examples": {
+                    "a file in base64": {"value": {"image": _SEVEN}},
+                    "several files": {"value": {"images": [_SEVEN, f"data:image/png;base64,{_SEVEN}"]}},
+                },
+            },
+            "image/*": _FILE,
+            "application/octet-stream": _FILE,
+            "multipart/form-data": {"schema": _FORM},
+        },
+    },
+}
+
+router = APIRouter(tags=["predict"], route_class=DirectRoute)
+
+
+@router.post(
+    "/predict",
+    response_model=Predictions,
+    responses=documented(400, 401, 408, 413, 415, 422, 503),
+    openapi_extra=_DOCUMENTATION,
+    summary="Read digits",
+)
+async def predict(request: Request) -> Response:
+    """Read the digit on each image: one, or many in a form or in JSON. The answer keeps their order.
+
+    Raises:
+        Problem: The request is not understood, or asks too much (400, 413, 415, 422).
+        DataError: An image cannot be read.
+        OverloadedError: Too many images wait already.
+    """
+    with_pictures = _wants_pictures(request)
+    images = await images_of(request)
+    note_images(request, len(images))
+    seen = await get_reader(request).read(images)
+    answer = {
+        "predictions": [_prediction(each, with_pictures) for each in seen],
+        "model": get_model(request).summary,
+    }
+    return Response(to_json(answer), media_type="application/json")
+
+
+def _wants_pictures(request: Request) -> bool:
+    if not request.scope["query_string"]:
+        return False
+    wanted = request.query_params.get("picture", "false")
+    if wanted not in _SWITCH:
+        raise Problem(422, f"picture = {wanted!r:.40} is not valid. Valid: ?picture=true or ?picture=false.")
+    return _SWITCH[wanted]
+
+
+def _prediction(seen: Seen, with_picture: bool) -> dict[str, Any]:
+    """Give one `schemas.Prediction`, as what becomes JSON."""
+    reading = seen.reading
+    prediction = {
+        "digit": reading.digit,
+        "label": reading.label,
+        "confidence": round(reading.confidence, _DECIMALS),
+        "accepted": reading.accepted,
+        "reason": reading.reason or None,
+        "probabilities": [round(each, _DECIMALS) for each in reading.probabilities.tolist()],
+    }
+    if with_picture:
+        prediction["picture"] = base64.b64encode(cv2.imencode(".png", seen.picture)[1].tobytes()).decode("ascii")
+    return prediction

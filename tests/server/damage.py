@@ -1,0 +1,224 @@
+"""Requests as they should be, and thousands of damaged ones made of them, the same each time."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from server.drawn import digit, drawing, file_of
+
+MARK = "what-was-in-the-picture"  # lies in each image file that can carry words
+_BOUNDARY = "----digits"
+_KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+_NUMBERS = (
+    b"0",
+    b"-1",
+    b"1e999",
+    b"NaN",
+    b"256",
+    b"99999999999999999999",
+    b"4294967296",
+    b"0.5",
+    b"true",
+    b"null",
+    b"",
+)
+_NESTS = (
+    b"[" * 500, b'{"a":' * 500, b"\xff\xfe", b"\x00" * 64, b"\r\n\r\n", b'"', b"\\ud800", b"%00",
+    f"../../{MARK}".encode(),
+)  # fmt: skip
+_TYPES = (
+    "image/png", "image/", "application/json", "application/json; charset=utf-16", "multipart/form-data",
+    "multipart/form-data; boundary=", f'multipart/form-data; boundary="{_BOUNDARY[:-1]}"', "text/plain", "",
+    "application/octet-stream", "*/*", "application/x-www-form-urlencoded", "image/svg+xml", "\xff",
+)  # fmt: skip
+_HEADERS = (
+    ("Content-Encoding", "gzip"), ("Content-Encoding", "br"), ("Inference-Header-Content-Length", "1"),
+    ("Inference-Header-Content-Length", "-7"), ("Inference-Header-Content-Length", "99999999999999999999"),
+    ("Content-Length", "3"), ("X-Request-ID", "a b"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site"),
+    ("Transfer-Encoding", "gzip"), ("Accept", "\xff"), ("Expect", "100-continue"), ("Range", "bytes=0-1"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request: its body comes in parts, and then ends, or the client leaves."""
+
+    path: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    method: str = "POST"
+    cuts: tuple[int, ...] = ()  # where the body is cut into parts
+    leaves: bool = False
+
+    @property
+    def parts(self) -> list[bytes]:
+        """What arrives, one after the other; an empty part ends it."""
+        places = [0, *self.cuts, len(self.body)]
+        parts = [self.body[start:end] for start, end in itertools.pairwise(places)]
+        return [part for part in parts if part] + ([] if self.leaves else [b""])
+
+
+def whole_requests() -> list[Sent]:
+    """Give requests that a server answers with success, of every form that it takes."""
+    picture = drawing("7", scale=2)
+    files = {kind: file_of(picture, kind) for kind in _KINDS} | {"PNG": marked_png()}
+    text = base64.b64encode(files["PNG"]).decode()
+    rows = digit("7").tolist()
+    row = digit("7").ravel().tolist()
+    infer = "/v2/models/digits/infer"
+    return [
+        *(Sent("/predict", {"Content-Type": f"image/{kind.lower()}"}, file) for kind, file in files.items()),
+        Sent("/predict", {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}, form(files)),
+        *(_json("/predict", value) for value in ({"image": text}, {"images": [text, rows]}, {"image": row})),
+        _json("/collect", {"image": text, "label": "7"}),
+        _json(infer, {"inputs": [tensor(data=row, datatype="UINT8")], "id": "a", "outputs": [{"name": "digit"}]}),
+        binary_tensor(infer),
+    ]
+
+
+def damaged_requests(seed: int) -> Iterator[Sent]:
+    """Give damaged requests for ever: each made of a whole one, by one to four changes. Few of them are still whole."""
+    chance = random.Random(seed)  # noqa: S311  # the same each time
+    whole = whole_requests()
+    while True:
+        sent = chance.choice(whole)
+        for _ in range(chance.choice((1, 1, 2, 4))):
+            sent = chance.choice(_CHANGES)(sent, whole, chance)
+        cuts = sorted(chance.randrange(len(sent.body) + 1) for _ in range(chance.choice((0, 0, 1, 3))))
+        yield replace(sent, cuts=tuple(cuts), leaves=chance.random() < 0.02)
+
+
+def marked_png() -> bytes:
+    """Give a PNG file that carries `MARK` as text."""
+    file, words = io.BytesIO(), PngImagePlugin.PngInfo()
+    words.add_text("Comment", MARK)
+    Image.fromarray(drawing("7", scale=2)).save(file, "PNG", pnginfo=words)
+    return file.getvalue()
+
+
+def form(files: dict[str, bytes]) -> bytes:
+    """Write files as multipart/form-data."""
+    head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{MARK}.png"\r\n\r\n'.encode()
+    return b"".join(head + file + b"\r\n" for file in files.values()) + f"--{_BOUNDARY}--\r\n".encode()
+
+
+def tensor(**values: object) -> dict[str, object]:
+    """Give one input of the Open Inference Protocol."""
+    return {"name": "image", "shape": [1, 28, 28, 1], **values}
+
+
+def binary_tensor(path: str) -> Sent:
+    """Give a request of the Open Inference Protocol whose tensor follows as bytes."""
+    data = digit("1").astype(np.float32).tobytes()
+    head = json.dumps({"inputs": [tensor(datatype="FP32", parameters={"binary_data_size": len(data)})]}).encode()
+    return Sent(path, {"Inference-Header-Content-Length": str(len(head))}, head + data)
+
+
+def _json(path: str, value: object) -> Sent:
+    return Sent(path, {"Content-Type": "application/json"}, json.dumps(value).encode())
+
+
+Change = Callable[[Sent, list[Sent], random.Random], Sent]
+
+
+def _flip(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    body = bytearray(sent.body)
+    for _ in range(min(len(body), chance.choice((1, 3, 30)))):
+        body[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
+    return replace(sent, body=bytes(body))
+
+
+def _flip_early(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    body = bytearray(sent.body)  # where sizes, types and offsets are
+    for place in range(min(len(body), 64)):
+        if chance.random() < 0.05:
+            body[place] = chance.choice((0, 1, 127, 128, 255))
+    return replace(sent, body=bytes(body))
+
+
+def _cut_off(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    return replace(sent, body=sent.body[: chance.randrange(len(sent.body) + 1)])
+
+
+def _remove(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    start, end = sorted(chance.randrange(len(sent.body) + 1) for _ in range(2))
+    return replace(sent, body=sent.body[:start] + sent.body[end:])
+
+
+def _repeat(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    start, end = sorted(chance.randrange(len(sent.body) + 1) for _ in range(2))
+    return replace(sent, body=sent.body[:end] + sent.body[start:end] * chance.choice((1, 2, 5)) + sent.body[end:])
+
+
+def _insert(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    place = chance.randrange(len(sent.body) + 1)
+    return replace(sent, body=sent.body[:place] + chance.choice(_NESTS) + sent.body[place:])
+
+
+def _splice(sent: Sent, whole: list[Sent], chance: random.Random) -> Sent:
+    other = chance.choice(whole).body
+    return replace(sent, body=sent.body[: chance.randrange(len(sent.body) + 1)] + other[chance.randrange(len(other)) :])
+
+
+def _other_number(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    numbers = [place for place in range(len(sent.body)) if sent.body[place : place + 1].isdigit()]
+    if not numbers:
+        return sent
+    place = chance.choice(numbers)
+    return replace(sent, body=sent.body[:place] + chance.choice(_NUMBERS) + sent.body[place + 1 :])
+
+
+def _other_word(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    words = (b"image", b"inputs", b"FP32", b"UINT8", b"shape", b"data", b"label", b"filename", b"\r\n", b"base64", b":")
+    return replace(sent, body=sent.body.replace(chance.choice(words), chance.choice((*words, *_NUMBERS))))
+
+
+def _other_type(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    return replace(sent, headers={**sent.headers, "Content-Type": chance.choice(_TYPES)})
+
+
+def _other_header(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    name, value = chance.choice(_HEADERS)
+    return replace(sent, headers={**sent.headers, name: value})
+
+
+def _other_path(sent: Sent, whole: list[Sent], chance: random.Random) -> Sent:
+    paths = [other.path for other in whole] + [
+        "/v2/models/none/infer",
+        "/predict/",
+        f"/collect/7/{MARK}",
+        "//",
+        "/\xff",
+    ]
+    return replace(sent, path=chance.choice(paths), method=chance.choice(("POST", "POST", "PUT", "DELETE", "GET")))
+
+
+def _random(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
+    return replace(sent, body=chance.randbytes(chance.choice((0, 1, 10, 1000))))
+
+
+_CHANGES: tuple[Change, ...] = (
+    *(
+        _flip,
+        _flip,
+        _flip_early,
+        _flip_early,
+        _cut_off,
+        _remove,
+        _repeat,
+        _insert,
+        _splice,
+        _other_number,
+        _other_number,
+    ),
+    *(_other_word, _other_type, _other_header, _other_path, _random),
+)

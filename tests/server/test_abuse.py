@@ -1,0 +1,257 @@
+"""Clients that do harm on purpose, against a real server: others are served meanwhile, and it stands afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import socket
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator
+
+import httpx
+import psutil
+import pytest
+from PIL import Image
+
+from mnist_cnn.server.settings import Settings
+from server.drawn import drawing, file_of
+from server.live import LiveServer
+
+TIMEOUT = 1.0  # seconds, of the server
+PATIENCE = 20.0  # seconds, of this test; a busy machine is no bug
+MEMORY = 300 * 2**20  # bytes that the server may take more while it refuses bombs
+HEAD = "POST /predict HTTP/1.1\r\nHost: digits\r\nContent-Type: image/png\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server with little patience; it must stand when all tests are done."""
+    settings = Settings(port=0, timeout=TIMEOUT, max_body=2**20, max_pixels=10**6)
+    with LiveServer(settings, tmp_path_factory.mktemp("abuse")) as live:
+        yield live
+        _is_served(live)
+        assert live.stop() == 0
+        assert '"level":"error"' not in live.output
+        assert "Traceback" not in live.output
+
+
+@contextlib.contextmanager
+def connected(server: LiveServer) -> Iterator[socket.socket]:
+    """A connection to it."""
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as connection:
+        yield connection
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Read until the server closes the connection."""
+    parts = []
+    with contextlib.suppress(ConnectionError):
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def statuses(answers: bytes) -> list[int]:
+    """Give the status of each answer."""
+    return [int(line.split()[1]) for line in answers.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+
+
+def _is_served(server: LiveServer) -> None:
+    """Another client gets its answer, soon."""
+    answer = httpx.post(f"{server.url}/predict", content=file_of(drawing("7")), timeout=PATIENCE)
+    assert answer.json()["predictions"][0]["digit"] == 7
+
+
+def test_slow_bodies_end_with_408_while_others_are_served(server: LiveServer) -> None:
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connected(server)) for _ in range(50)]
+        for connection in slow:
+            connection.sendall(f"{HEAD}Content-Length: 1000\r\n\r\nx".encode())
+        began = time.monotonic()
+        while time.monotonic() - began < TIMEOUT / 2:
+            for connection in slow:
+                connection.sendall(b"x")
+            _is_served(server)
+        assert [statuses(read_all(connection)) for connection in slow] == [[408]] * 50
+
+
+def test_a_body_that_is_shorter_than_it_says_ends_with_408(server: LiveServer) -> None:
+    file = file_of(drawing("7"))
+    with connected(server) as connection:
+        connection.sendall(f"{HEAD}Content-Length: {len(file) + 1}\r\n\r\n".encode() + file)
+        assert statuses(read_all(connection)) == [408]
+
+
+def test_what_follows_a_body_and_is_no_request_ends_the_connection(server: LiveServer) -> None:
+    file = file_of(drawing("7"))
+    with connected(server) as connection:
+        connection.sendall(f"{HEAD}Content-Length: {len(file)}\r\n\r\n".encode() + file + b"\x00rest\r\n\r\n")
+        assert statuses(read_all(connection))[-1] == 400
+
+
+def test_a_client_that_sends_no_more_still_reads_its_answer(server: LiveServer) -> None:
+    file = file_of(drawing("7"))
+    with connected(server) as connection:
+        connection.sendall(f"{HEAD}Content-Length: {len(file)}\r\nConnection: close\r\n\r\n".encode() + file)
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(read_all(connection)) in ([200], [])  # asyncio takes the end of sending for the end of all
+
+
+def test_clients_that_leave_in_the_middle_do_no_harm(server: LiveServer) -> None:
+    for _ in range(100):
+        with connected(server) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leave with a reset
+            connection.sendall(f"{HEAD}Content-Length: 1000\r\n\r\nhalf".encode())
+    _is_served(server)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET / HTTP/1.1\r\nHost: digits\r\nX-Long: " + "x" * 2**20,
+        "GET / HTTP/1.1\r\nHost: digits\r\n" + "X-Many: x\r\n" * 50_000,
+        "GET /" + "x" * 2**20 + " HTTP/1.1\r\nHost: digits",
+    ],
+    ids=["one long", "many", "path"],
+)
+def test_a_huge_head_is_refused(server: LiveServer, head: str) -> None:
+    with connected(server) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(f"{head}\r\n\r\n".encode())
+        assert statuses(read_all(connection)) in ([431], [])  # [] where the reset overtook the answer
+    _is_served(server)
+
+
+@pytest.mark.parametrize("end", ["0\r\nX-Trailer: ", "5;extension="], ids=["trailers", "extensions"])
+def test_what_comes_without_end_around_a_body_ends_the_connection(server: LiveServer, end: str) -> None:
+    with connected(server) as connection:
+        connection.sendall(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n{end}".encode())
+        with pytest.raises(ConnectionError):
+            connection.sendall(bytes(65_536_000))
+    _is_served(server)
+
+
+def test_endless_chunks_end_at_the_limit(server: LiveServer) -> None:
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    with connected(server) as connection:
+        connection.sendall(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000):
+                connection.sendall(chunk)
+        assert statuses(read_all(connection)) in ([413], [])  # [] where the reset overtook the answer
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked",
+        "Content-Length: 4\r\nContent-Length: 5",
+        "Content-Length: -4",
+        "Content-Length: 4, 4",
+        "Transfer-Encoding: chunked, identity",
+        "Content-Length : 4",
+    ],
+)
+def test_a_length_that_can_be_read_in_two_ways_is_refused(server: LiveServer, lines: str) -> None:
+    """Otherwise a proxy and the server could disagree on where the next request begins (request smuggling)."""
+    with connected(server) as connection:
+        connection.sendall(f"{HEAD}{lines}\r\n\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\nHost: digits\r\n\r\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert 200 not in statuses(read_all(connection))
+
+
+def png_bomb(side: int) -> bytes:
+    """Give a PNG file of black pixels, a thousandth as large as they are."""
+    rows = zlib.compressobj(9)
+    data = b"".join(rows.compress(bytes(side // 8 + 1)) for _ in range(side)) + rows.flush()
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), (b"IDAT", data), (b"IEND", b""))
+    parts = (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def png_words_bomb() -> bytes:
+    """Give a small PNG file with a compressed text of 100 MB."""
+    words = b"zTXt" + b"Comment\x00\x00" + zlib.compress(bytes(100 * 2**20), 9)
+    file = file_of(drawing("7"))
+    return file[:33] + struct.pack(">I", len(words) - 4) + words + struct.pack(">I", zlib.crc32(words)) + file[33:]
+
+
+def of_pillow(kind: str, side: int) -> bytes:
+    """Give a large black picture."""
+    file = io.BytesIO()
+    options = {"compression": "tiff_adobe_deflate"} if kind == "TIFF" else {}
+    Image.new("1" if kind != "GIF" else "L", (side, side)).save(file, kind, **options)
+    return file.getvalue()
+
+
+GIF_BOMB = b"GIF89a\xff\xff\xff\xff\x80\x00\x00" + bytes(6) + b",\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02L\x01\x00;"
+WEBP_BOMB = b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0e\x00\x00\x00/\xff\xff\xff\x0f\x00\x07\x10\x11\xfd\x0f\x44\x44\xff\x03\x00"
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "PNG": lambda: png_bomb(50_000),
+    "PNG, just too many pixels": lambda: png_bomb(1008),
+    "PNG, words": png_words_bomb,
+    "GIF": lambda: GIF_BOMB,
+    "TIFF": lambda: of_pillow("TIFF", 20_000),
+    "WEBP": lambda: WEBP_BOMB,
+    "PPM": lambda: b"P4 60000 60000\n",
+    "BMP": lambda: b"BM" + struct.pack("<IIIIiiHHIIiiII", 100, 0, 54, 40, 60000, 60000, 1, 1, 0, 0, 1, 1, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_unopened(server: LiveServer, name: str) -> None:
+    before = _memory(server)
+    answer = httpx.post(f"{server.url}/predict", content=BOMBS[name](), timeout=PATIENCE)
+    assert answer.status_code in (200, 413, 422)  # 200 where the bomb lies beside a small picture, and was not opened
+    assert _memory(server) - before < MEMORY
+    _is_served(server)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
+def test_compressed_bodies_are_not_opened(server: LiveServer, encoding: str) -> None:
+    """Ten thousand times as large once they are: a gigabyte of which nobody reads a byte."""
+    before = _memory(server)
+    bomb = gzip.compress(gzip.compress(bytes(100 * 2**20)))
+    answer = httpx.post(f"{server.url}/predict", content=bomb, headers={"Content-Encoding": encoding}, timeout=PATIENCE)
+    assert answer.status_code in (415, 422)
+    assert _memory(server) - before < MEMORY
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"image":' * 100_000,
+        b'{"images": [' + b"[]," * 300_000 + b"[]]}",
+        b'{"image": [' + b"1e308," * 100_000 + b"1]}",
+        b'{"image": ' + b"9" * 900_000 + b"}",
+        b'{"image": "' + b"A" * 1_000_000 + b'"}',
+    ],
+    ids=["deep list", "deep object", "many lists", "many numbers", "one number", "long text"],
+)
+def test_json_that_is_meant_to_be_slow_is_refused_soon(server: LiveServer, body: bytes) -> None:
+    began = time.monotonic()
+    answer = httpx.post(
+        f"{server.url}/predict", content=body, headers={"Content-Type": "application/json"}, timeout=PATIENCE
+    )
+    assert answer.status_code in (400, 413, 422)
+    assert len(answer.content) < 1000
+    assert json.loads(answer.content)["status"] == answer.status_code
+    assert time.monotonic() - began < PATIENCE / 4
+
+
+def test_idle_connections_keep_nobody_out(server: LiveServer) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(500):
+            stack.enter_context(connected(server))
+        _is_served(server)
+
+
+def _memory(server: LiveServer) -> int:
+    return psutil.Process(server.process.pid).memory_info().rss

@@ -1,0 +1,480 @@
+"""The Open Inference Protocol, as Triton's own client speaks it, and as nobody should."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from starlette.testclient import TestClient
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from mnist_cnn.datasets import load_dataset
+from mnist_cnn.recognizer import Recognizer, read_model_file
+from mnist_cnn.server.bodies import decompress
+from mnist_cnn.server.inference.model import model_name
+from mnist_cnn.server.problems import Problem
+from mnist_cnn.server.settings import load_settings
+from server.conftest import MakeClient
+from server.live import LiveServer
+
+INFER = "/v2/models/digits/infer"
+LENGTH = "Inference-Header-Content-Length"
+BOMB = 50_000_000  # bytes, of which gzip makes 50 kB
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[triton.InferenceServerClient]:
+    """Triton's client of a real server."""
+    with (
+        LiveServer(load_settings(port=0), tmp_path_factory.mktemp("server")) as live,
+        triton.InferenceServerClient(f"127.0.0.1:{live.port}", concurrency=4) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer.load(threads=1)
+
+
+@pytest.fixture(scope="module")
+def digits() -> NDArray[np.uint8]:
+    """Twelve digits as large as MNIST's, half of them two pixels off the centre, uint8 [12, 28, 28, 1].
+
+    All go to the network as they are, if they are known to be grey levels; `ink` would centre the latter six.
+    """
+    images = load_dataset("digits").images[:12, ..., np.newaxis]
+    return np.concatenate([images[:6], np.roll(images[6:], (2, 2), (1, 2))])
+
+
+def tensor(array: NDArray[Any], binary: bool = True, name: str = "image") -> triton.InferInput:
+    given = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
+    given.set_data_from_numpy(array, binary_data=binary)
+    return given
+
+
+def wanted(binary: bool, *names: str) -> list[triton.InferRequestedOutput]:
+    return [triton.InferRequestedOutput(name, binary_data=binary) for name in names]
+
+
+def binary_body(array: NDArray[Any], **changes: Any) -> tuple[bytes, dict[str, str]]:
+    """A request with binary data, and its headers; `changes` to its input."""
+    body, length = triton.InferenceServerClient.generate_request_body([tensor(array)])
+    head, tail = json.loads(body[:length]), body[length:]
+    head["inputs"][0] |= changes
+    text = json.dumps(head).encode()
+    return text + tail, {LENGTH: str(len(text))}
+
+
+def json_body(**changes: Any) -> dict[str, Any]:
+    """A request with one image in JSON; `changes` to its input."""
+    image = {"name": "image", "shape": [1, 784], "datatype": "UINT8", "data": [0] * 784}
+    return {"inputs": [image | changes]}
+
+
+def test_the_server_and_its_model_describe_themselves(server: triton.InferenceServerClient) -> None:
+    assert server.is_server_live()
+    assert server.is_server_ready()
+    assert server.is_model_ready("digits")
+    assert server.is_model_ready("digits", "1")
+    assert not server.is_model_ready("digits", "2")
+    assert not server.is_model_ready("letters")
+    assert {"binary_tensor_data", "classification"} < set(server.get_server_metadata()["extensions"])
+    assert server.get_model_repository_index() == [{"name": "digits", "version": "1", "state": "READY", "reason": ""}]
+    metadata = server.get_model_metadata("digits", "1")
+    assert metadata["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 28, 28, 1]}]
+    assert [(each["name"], each["datatype"], each["shape"]) for each in metadata["outputs"]] == [
+        ("probabilities", "FP32", [-1, 10]),
+        ("digit", "INT64", [-1]),
+        ("accepted", "BOOL", [-1]),
+    ]
+    config = server.get_model_config("digits")
+    assert config["max_batch_size"] == 256
+    assert config["input"][0]["dims"] == [28, 28, 1]
+    assert [each["name"] for each in config["output"]] == [each["name"] for each in metadata["outputs"]]
+
+
+@pytest.mark.parametrize("binary_output", [True, False])
+@pytest.mark.parametrize("binary_input", [True, False])
+@pytest.mark.parametrize("layout", [(28, 28, 1), (1, 28, 28), (28, 28), (784,)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_results_are_the_recognizers_bit_for_bit(
+    server: triton.InferenceServerClient,
+    recognizer: Recognizer,
+    digits: NDArray[np.uint8],
+    dtype: type[Any],
+    layout: tuple[int, ...],
+    binary_input: bool,
+    binary_output: bool,
+) -> None:
+    given = tensor(digits.reshape(-1, *layout).astype(dtype), binary_input)
+    outputs = wanted(binary_output, "digit", "accepted", "probabilities")
+    result = server.infer("digits", [given], outputs=outputs, request_id="q 7/é")
+    expected = [recognizer.read(image) for image in digits]
+    probabilities = result.as_numpy("probabilities")
+    assert probabilities.dtype == np.float32
+    np.testing.assert_array_equal(probabilities, recognizer.predict_proba(digits))
+    assert result.as_numpy("digit").tolist() == [each.digit for each in expected]
+    assert result.as_numpy("accepted").tolist() == [each.accepted for each in expected]
+    answer = result.get_response()
+    assert (answer["id"], answer["model_name"], answer["model_version"]) == ("q 7/é", "digits", "1")
+    assert [each["name"] for each in answer["outputs"]] == ["digit", "accepted", "probabilities"]
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_what_is_not_in_mnists_form_is_prepared_as_elsewhere(
+    server: triton.InferenceServerClient, recognizer: Recognizer, digits: NDArray[np.uint8], binary: bool
+) -> None:
+    """Dark ink, ink in a corner, floats up to 1; each image by itself, whatever comes with it."""
+    images = digits[:6].astype(np.float32)
+    images[1] = 255 - images[1]
+    images[2] /= 255
+    images[3] = np.roll(images[3], (-3, 4), (0, 1))
+    images[4] = 0
+    images[5] = images[5] * np.float32(0.7) + np.float32(0.1)
+    result = server.infer("digits", [tensor(images, binary)])
+    whole = [image.astype(np.uint8) if (image == np.rint(image)).all() else image for image in images]
+    np.testing.assert_array_equal(result.as_numpy("probabilities"), recognizer.predict_proba(whole))
+    assert not result.as_numpy("accepted")[4]
+
+
+def test_all_outputs_come_where_none_is_named(server: triton.InferenceServerClient, digits: NDArray[np.uint8]) -> None:
+    result = server.infer("digits", [tensor(digits[:1])])
+    assert [each["name"] for each in result.get_response()["outputs"]] == ["probabilities", "digit", "accepted"]
+    assert "id" not in result.get_response()
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_classification_names_the_best_classes(
+    server: triton.InferenceServerClient, recognizer: Recognizer, digits: NDArray[np.uint8], binary: bool
+) -> None:
+    outputs = [triton.InferRequestedOutput("probabilities", binary_data=binary, class_count=3)]
+    ranked = server.infer("digits", [tensor(digits)], outputs=outputs).as_numpy("probabilities")
+    assert ranked.shape == (12, 3)
+    for texts, row in zip(ranked, recognizer.predict_proba(digits), strict=True):
+        parts = [(text.decode() if binary else text).split(":") for text in texts]
+        best = sorted(range(10), key=lambda index: -row[index])[:3]
+        assert [int(index) for _, index, _ in parts] == best
+        assert [label for _, _, label in parts] == [recognizer.class_names[index] for index in best]
+        assert [float(value) for value, _, _ in parts] == pytest.approx(row[best], abs=1e-6)
+
+
+def test_many_requests_at_once_keep_their_answers(
+    server: triton.InferenceServerClient, recognizer: Recognizer, digits: NDArray[np.uint8]
+) -> None:
+    asked = [server.async_infer("digits", [tensor(digits[place : place + 1])]) for place in range(12)]
+    for place, each in enumerate(asked):
+        expected = recognizer.predict_proba(digits[place : place + 1])
+        # Read together with others, a product's sums may be taken in another order.
+        np.testing.assert_allclose(each.get_result().as_numpy("probabilities"), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_compressed_requests_are_read(
+    server: triton.InferenceServerClient,
+    recognizer: Recognizer,
+    digits: NDArray[np.uint8],
+    algorithm: str,
+    binary: bool,
+) -> None:
+    result = server.infer(
+        "digits",
+        [tensor(digits, binary)],
+        request_compression_algorithm=algorithm,
+        response_compression_algorithm=algorithm,  # a wish, and not granted: answers are short
+    )
+    np.testing.assert_array_equal(result.as_numpy("probabilities"), recognizer.predict_proba(digits))
+
+
+def test_errors_are_sentences_in_tritons_exception(
+    server: triton.InferenceServerClient, digits: NDArray[np.uint8]
+) -> None:
+    image = tensor(digits)
+    cases: list[tuple[Callable[[], object], str, str]] = [
+        (lambda: server.infer("letters", [image]), "404", "there is no model 'letters'. Valid: digits."),
+        (lambda: server.infer("digits", [image], "7"), "404", "there is no version '7' of this model. Valid: 1."),
+        (lambda: server.get_model_metadata("digits", "7"), "404", "there is no version '7' of this model. Valid: 1."),
+        (lambda: server.infer("digits", [image], outputs=wanted(True, "probs")), "400", "Did you mean 'probabilities'"),
+        (lambda: server.infer("digits", [image], outputs=wanted(True, "digit", "digit")), "400", "named twice"),
+        (
+            lambda: server.infer("digits", [tensor(digits, name="x")]),
+            "400",
+            "inputs[0].name = 'x' is not valid. Valid: image.",
+        ),
+        (lambda: server.infer("digits", [image, tensor(digits, name="x")]), "400", "inputs"),
+        (lambda: server.infer("digits", [image, image]), "400", "at most 1 item"),
+        (
+            lambda: server.infer("digits", [tensor(digits.astype(np.float64))]),
+            "400",
+            "datatype = 'FP64' is not valid. Valid: FP32, UINT8.",
+        ),
+        (lambda: server.infer("digits", [tensor(digits[0])]), "400", "Valid: [n, 28, 28, 1],"),
+        (lambda: server.infer("digits", [tensor(digits[:0])]), "400", "0 images. Valid: 1 to 256"),
+        (lambda: server.infer("digits", [tensor(np.zeros((257, 784), np.uint8))]), "400", "257 images"),
+        (lambda: server.infer("digits", [tensor(digits / np.float32("nan"))]), "400", "NaN"),
+        (lambda: server.infer("digits", [tensor(digits * np.float32(-1))]), "400", "image 1 of 12: the array"),
+        (lambda: server.infer("digits", [image], priority=1), "400", "no parameter 'priority'"),
+        (lambda: server.infer("digits", [image], timeout=1), "400", "no parameter 'timeout'"),
+        (lambda: server.infer("digits", [image], sequence_id=1), "400", "no parameter 'sequence_id'"),
+        (lambda: server.infer("digits", [image], parameters={"binary": True}), "400", "no parameter 'binary'"),
+        (lambda: server.load_model("digits"), "400", "mnist-cnn serve --model"),
+        (lambda: server.unload_model("digits"), "400", "mnist-cnn serve --model"),
+        (lambda: server.get_inference_statistics(), "404", "there is no model 'stats'"),
+        (lambda: server.get_system_shared_memory_status(), "404", "there is nothing at this address"),
+    ]
+    for call, status, sentence in cases:
+        with pytest.raises(InferenceServerException) as caught:
+            call()
+        assert caught.value.status() == status, sentence
+        assert sentence in caught.value.message()
+
+
+def test_shared_memory_and_rankings_of_nothing_are_refused(
+    server: triton.InferenceServerClient, digits: NDArray[np.uint8]
+) -> None:
+    shared = triton.InferInput("image", [1, 28, 28, 1], "UINT8")
+    shared.set_shared_memory("region", 784)
+    with pytest.raises(InferenceServerException, match="no parameter 'shared_memory_region'"):
+        server.infer("digits", [shared])
+    for name, count, sentence in [
+        ("digit", 1, "no classes to rank"),
+        ("probabilities", 11, "Valid: 1 to 10"),
+        ("probabilities", -1, "Valid: 1 to 10"),
+    ]:
+        output = triton.InferRequestedOutput(name, class_count=count)
+        with pytest.raises(InferenceServerException, match=sentence):
+            server.infer("digits", [tensor(digits)], outputs=[output])
+
+
+def test_a_raw_body_is_one_image(client: TestClient, recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+    """Without any JSON, as `curl --data-binary` sends a file."""
+    answer = client.post(INFER, content=digits[0].astype("<f4").tobytes(), headers={LENGTH: "0"})
+    result = triton.InferResult.from_response_body(answer.content, header_length=int(answer.headers[LENGTH]))
+    np.testing.assert_array_equal(result.as_numpy("probabilities"), recognizer.predict_proba(digits[0]))
+    answer = client.post(INFER, content=b"7" * 784, headers={LENGTH: "0"})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "FP32 of shape [1, 28, 28, 1] takes 3136 bytes, and 784 came. Send all."
+
+
+def test_what_other_clients_add_is_no_error(client: TestClient) -> None:
+    """Nulls for what is absent and content types, as MLServer's; the model's name, as in Triton's manual."""
+    request = json_body(parameters={"content_type": "np"}) | {
+        "id": None,
+        "model_name": "digits",
+        "parameters": None,
+        "outputs": None,
+    }
+    answer = client.post(INFER, json=request)
+    assert answer.status_code == 200
+    assert answer.json()["outputs"][2] == {"name": "accepted", "datatype": "BOOL", "shape": [1], "data": [False]}
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "no JSON"),
+        (b"[]", "the request is not valid"),
+        (b"{}", "inputs is missing. Send a request such as /docs shows"),
+        (b'{"inputs": []}', "at least 1 item"),
+        (json.dumps(json_body(data=None)).encode(), "either data or the parameter binary_data_size"),
+        (json.dumps(json_body(parameters={"binary_data_size": 784})).encode(), "either data or"),
+        (json.dumps(json_body(data=None, parameters={"binary_data_size": 784})).encode(), "0 bytes follow"),
+        (json.dumps(json_body(data=None, parameters={"binary_data_size": -1})).encode(), "binary_data_size"),
+        (json.dumps(json_body(data=None, parameters={"binary_data_size": 1.5})).encode(), "binary_data_size"),
+        (json.dumps(json_body(shape=[1 << 70, 784])).encode(), "images. Valid: 1 to 256"),
+        (json.dumps(json_body(shape=[1, -784])).encode(), "inputs[0].shape[1]"),
+        (json.dumps(json_body(shape=[True, 784])).encode(), "inputs[0].shape[0]"),
+        (json.dumps(json_body(shape=[1] * 100)).encode(), "inputs[0].shape"),
+        (json.dumps(json_body(data=[0] * 783)).encode(), "783 elements where the shape says 784"),
+        (json.dumps(json_body(data=[300] * 784)).encode(), "integers from 0 to 255"),
+        (json.dumps(json_body(data=["7"] * 784)).encode(), "integers from 0 to 255"),
+        (json.dumps(json_body() | {"id": 7}).encode(), "id is not valid"),
+        (json.dumps(json_body() | {"id": "7" * 2000}).encode(), "id is not valid"),
+        (b'{"inputs": [' + b"[]," * 1_000_000 + b"[]]}", "more than 408,932 values"),
+    ],
+)
+def test_a_malformed_request_is_told_what_is_wrong(client: TestClient, body: bytes, sentence: str) -> None:
+    answer = client.post(INFER, content=body)
+    assert answer.status_code == 400
+    assert sentence in answer.json()["error"]
+    assert list(answer.json()) == ["error"]
+
+
+def test_binary_data_must_be_as_long_as_they_say(client: TestClient, digits: NDArray[np.uint8]) -> None:
+    body, headers = binary_body(digits)
+    for content, length, sentence in [
+        (body[:-1], headers[LENGTH], "bytes follow the JSON"),
+        (body + b"x", headers[LENGTH], "bytes follow the JSON"),
+        (body, str(len(body) + 1), "Send it whole"),
+        (body, "-1", "is not valid"),
+        (body, "1e3", "is not valid"),
+        (body, str(int(headers[LENGTH]) - 1), "no JSON"),
+        (body, None, "no JSON"),
+    ]:
+        answer = client.post(INFER, content=content, headers={LENGTH: length} if length else {})
+        assert answer.status_code == 400
+        assert sentence in answer.json()["error"]
+    lying, headers = binary_body(digits, shape=[11, 28, 28, 1])
+    assert "takes 8624 bytes, and 9408 came" in client.post(INFER, content=lying, headers=headers).json()["error"]
+
+
+def test_compression_is_limited_and_must_be_whole(make_client: MakeClient) -> None:
+    client = make_client(max_body=100_000)
+    plain = json.dumps(json_body()).encode()
+    for content, encoding, status in [
+        (gzip.compress(plain), "gzip", 200),
+        (zlib.compress(plain), "DEFLATE", 200),
+        (plain, "identity", 200),
+        (gzip.compress(bytes(BOMB)), "gzip", 413),
+        (gzip.compress(plain + b" " * 100_000), "gzip", 413),
+        (gzip.compress(plain)[:-1], "gzip", 400),
+        (gzip.compress(plain) + b"x", "gzip", 400),
+        (zlib.compress(plain), "gzip", 400),
+        (b"", "gzip", 400),
+        (plain, "br", 415),
+        (gzip.compress(gzip.compress(plain)), "gzip, gzip", 415),
+    ]:
+        answer = client.post(INFER, content=content, headers={"Content-Encoding": encoding})
+        assert answer.status_code == status, encoding
+        assert status == 200 or list(answer.json()) == ["error"]
+
+
+def test_a_bomb_does_not_go_off() -> None:
+    bomb = gzip.compress(bytes(BOMB))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Problem, match="more than 100000 bytes"):
+            decompress(bomb, "gzip", 100_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_limits_and_overload_are_told_in_the_protocols_form(make_client: MakeClient) -> None:
+    client = make_client(max_images=2, max_body=2000)
+    answer = client.post(INFER, json=json_body(shape=[3, 784], data=[0] * 3 * 784))
+    assert answer.status_code == 413
+    assert list(answer.json()) == ["error"]
+    answer = client.post(INFER, json=json_body(shape=[3, 784]))
+    assert answer.json()["error"] == "the input holds 3 images. Valid: 1 to 2 in one request."
+    client.app.state.reader.pending = 512  # type: ignore[attr-defined]
+    answer = client.post(INFER, json=json_body())
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert list(answer.json()) == ["error"]
+
+
+def test_a_key_is_asked_for_in_the_protocols_form(make_client: MakeClient) -> None:
+    client = make_client(api_key="a-key-of-twenty-bytes")
+    for answer in (client.get("/v2"), client.post(INFER, json=json_body())):
+        assert answer.status_code == 401
+        assert list(answer.json()) == ["error"]
+    assert client.get("/v2/health/ready").status_code == 200
+    assert client.post(INFER, json=json_body(), headers={"X-API-Key": "a-key-of-twenty-bytes"}).status_code == 200
+
+
+def test_other_methods_and_addresses_are_refused_in_the_protocols_form(client: TestClient) -> None:
+    assert list(client.get(INFER).json()) == ["error"]
+    assert client.get(INFER).status_code == 405
+    assert list(client.get("/v2/nothing").json()) == ["error"]
+    assert client.get("/v2/nothing").status_code == 404
+
+
+MUTATIONS = st.lists(
+    st.tuples(st.integers(0, 1500), st.sampled_from(["cut", "insert", "change", "repeat"]), st.binary(max_size=5)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(MUTATIONS, st.booleans(), st.none() | st.integers(-3, 3))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_requests_get_an_answer_or_one_sentence(
+    client: TestClient, mutations: list[tuple[int, str, bytes]], binary: bool, shift: int | None
+) -> None:
+    image = np.zeros((1, 784), np.uint8)
+    body, headers = binary_body(image) if binary else (json.dumps(json_body(data=[0] * 30)).encode(), {})
+    for place, kind, what in mutations:
+        place %= len(body) + 1
+        middle = {"cut": b"", "insert": what + body[place:], "change": what + body[place + len(what) :]}
+        body = body[:place] + middle.get(kind, body[place // 2 :])
+    if binary and shift is not None:
+        headers = {LENGTH: str(int(headers[LENGTH]) + shift)}
+    answer = client.post(INFER, content=body, headers=headers)
+    assert answer.status_code in (200, 400)
+    if answer.status_code == 400:
+        assert list(answer.json()) == ["error"]
+        assert len(answer.json()["error"]) < 600
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (None, "digits"),
+        (Path("models/mine.onnx"), "mine"),
+        (Path("runs/conv3-seed0-001/exports/model.onnx"), "conv3-seed0-001"),
+        (Path("/model.onnx"), "model"),
+        (Path("/exports/model.onnx"), "model"),
+    ],
+)
+def test_a_model_is_called_after_its_file_or_run(path: Path | None, name: str) -> None:
+    assert model_name(path) == name
+
+
+def test_a_runs_folder_gives_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "quick-seed0-001"
+    folder.mkdir()
+    assert model_name(folder) == "quick-seed0-001"
+    monkeypatch.chdir(folder)
+    assert model_name(Path()) == "quick-seed0-001"
+
+
+def test_what_bodies_are_once_decompressed_has_a_bound_too(make_client: MakeClient) -> None:
+    client = make_client(max_body=100_000, max_held=100_000)
+    for _ in range(3):
+        answer = client.post(INFER, content=gzip.compress(bytes(99_990)), headers={"Content-Encoding": "gzip"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert "memory" in answer.json()["error"]
+        answer = client.post(INFER, content=gzip.compress(bytes(9_990)), headers={"Content-Encoding": "gzip"})
+        assert answer.status_code == 400, "room is given back"
+
+
+def test_the_name_stays_whatever_the_folder_becomes(
+    make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "quick-seed0-001"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(read_model_file(None)[0])
+    monkeypatch.chdir(folder)
+    client = make_client(model=Path())
+    monkeypatch.chdir(tmp_path)
+    folder.rename(tmp_path / "elsewhere")
+    assert client.get("/v2/models/quick-seed0-001").status_code == 200
+
+
+@pytest.mark.parametrize(("path", "form"), [("/digits/v2/none", "error"), ("/digits/v2x", "type"), ("/v2x", "type")])
+def test_errors_have_the_protocols_form_below_v2_alone(client: TestClient, path: str, form: str) -> None:
+    behind_a_proxy = TestClient(client.app, root_path="/digits")
+    assert next(iter(behind_a_proxy.get(path).json())) == form
+
+
+def test_another_models_classes_are_its_own(make_client: MakeClient, tmp_path: Path) -> None:
+    copy = tmp_path / "mine.onnx"
+    copy.write_bytes(read_model_file(None)[0])
+    client = make_client(model=copy)
+    assert client.get("/v2/models/mine").json()["name"] == "mine"
+    assert client.get("/v2/models/digits").status_code == 404
+    assert client.post("/v2/repository/index").json()[0]["name"] == "mine"

@@ -1,0 +1,302 @@
+"""`POST /predict`: every form in which an image may come, and every mistake that is told from a fault."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from starlette.testclient import TestClient
+
+from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.server.schemas import Predictions
+from server.conftest import MakeClient
+from server.drawn import digit, drawing, file_of, text_of
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer.load(threads=1)
+
+
+def labels(answer: Any) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [each["label"] for each in answer.json()["predictions"]]
+
+
+def problem(answer: Any, status: int) -> str:
+    """See that an answer is a whole problem, and give its sentence."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert "\n" not in body["detail"]
+    return str(body["detail"])
+
+
+@pytest.mark.parametrize("kind", ["image/png", "image/jpeg", "application/octet-stream", "IMAGE/PNG; a=b"])
+def test_a_file_is_read(client: TestClient, kind: str) -> None:
+    for content in (file_of(digit("7")), file_of(drawing("7")), file_of(drawing("7"), "JPEG")):
+        assert labels(client.post("/predict", content=content, headers={"content-type": kind})) == ["7"]
+
+
+def test_a_file_without_a_type_is_read(client: TestClient) -> None:
+    assert labels(client.post("/predict", content=file_of(drawing("0")))) == ["0"]
+
+
+def test_files_of_a_form_are_read_in_their_order(client: TestClient) -> None:
+    files = [("file", ("a.png", file_of(drawing(label)))) for label in "7107"] + [("x", ("b.png", file_of(digit("1"))))]
+    assert labels(client.post("/predict", files=files)) == list("71071")
+
+
+def test_all_kinds_of_json_are_read_in_their_order(client: TestClient) -> None:
+    text = text_of(drawing("1"))
+    images = [
+        digit("7").tolist(),
+        digit("0").ravel().tolist(),
+        text,
+        f"data:image/png;base64,{text}",
+        (drawing("7") / 255).tolist(),
+        drawing("0").astype(float).tolist(),
+        digit("7")[..., None].tolist(),
+    ]
+    assert labels(client.post("/predict", json={"images": images})) == list("7011707")
+    for image, label in zip(images, "7011707", strict=True):
+        assert labels(client.post("/predict", json={"image": image})) == [label]
+
+
+def test_an_answer_is_what_the_recognizer_says(client: TestClient, recognizer: Recognizer) -> None:
+    images = [file_of(drawing("7")), file_of(np.full((50, 50), 255, np.uint8)), file_of(drawing("1", 9), "WEBP")]
+    answer = client.post("/predict?picture=true", json={"images": [base64.b64encode(each).decode() for each in images]})
+    predictions = Predictions.model_validate_json(answer.content, strict=True).predictions
+    for image, found in zip(images, predictions, strict=True):
+        expected = recognizer.read(image)
+        assert (found.digit, found.label, found.accepted) == (expected.digit, expected.label, expected.accepted)
+        assert found.reason == (expected.reason or None)
+        assert found.confidence == pytest.approx(expected.confidence, abs=2e-6)
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=2e-6)
+        assert found.picture
+        assert Image.open(io.BytesIO(base64.b64decode(found.picture))).size == (28, 28)
+    assert [each.reason for each in predictions] == [None, "blank", None]
+
+
+def test_the_picture_is_what_the_network_saw(client: TestClient) -> None:
+    seven = digit("7")
+    answer = client.post("/predict?picture=true", json={"image": seven.tolist()}).json()
+    np.testing.assert_array_equal(Image.open(io.BytesIO(base64.b64decode(answer["predictions"][0]["picture"]))), seven)
+    assert "picture" not in client.post("/predict", json={"image": seven.tolist()}).json()["predictions"][0]
+
+
+@pytest.mark.parametrize(("value", "there"), [("1", True), ("true", True), ("0", False), ("false", False)])
+def test_a_picture_is_asked_for(client: TestClient, value: str, there: bool) -> None:
+    answer = client.post(f"/predict?picture={value}", content=file_of(digit("7")))
+    assert ("picture" in answer.json()["predictions"][0]) is there
+
+
+def test_a_compressed_body_is_read_within_the_same_limits(make_client: MakeClient) -> None:
+    client = make_client(max_body=5000)
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    content = json.dumps({"image": digit("7").tolist()}).encode()
+    assert labels(client.post("/predict", content=gzip.compress(content), headers=headers)) == ["7"]
+    bomb = gzip.compress(content + b" " * 5000)
+    assert "5000 bytes when it is decompressed" in problem(client.post("/predict", content=bomb, headers=headers), 413)
+    assert "is no gzip" in problem(client.post("/predict", content=content, headers=headers), 400)
+    headers["content-encoding"] = "br"
+    assert "Valid: gzip, deflate" in problem(client.post("/predict", content=content, headers=headers), 415)
+
+
+def test_an_empty_file_is_named_by_its_number(client: TestClient) -> None:
+    files = [("file", ("a.png", file_of(digit("7")))), ("file", ("b.png", b""))]
+    assert "file 2 of 2 is empty" in problem(client.post("/predict", files=files), 422)
+
+
+def rows(value: Any) -> list[list[Any]]:
+    """28×28 with one odd value."""
+    image: list[list[Any]] = digit("7").tolist()
+    image[3][4] = value
+    return image
+
+
+MISTAKES: dict[str, tuple[Any, int, str]] = {
+    "nothing": (b"", 400, "empty"),
+    "half": (b'{"image": [[0, 1', 400, "no JSON"),
+    "not UTF-8": (b'{"image": "\xff"}', 400, "no JSON"),
+    "NaN": (b'{"image": [[NaN]]}', 400, "no JSON"),
+    "deep": (b'{"image": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "no JSON"),
+    "many digits": (b'{"image": [[' + b"9" * 5000 + b"]]}", 400, "no JSON"),
+    "a list": ([1, 2], 422, "right form"),
+    "a number": (7, 422, "right form"),
+    "no image": ({}, 422, "right form"),
+    "both": ({"image": "", "images": []}, 422, "right form"),
+    "misspelt": ({"imag": ""}, 422, "there is no key 'imag'. Did you mean 'image'?"),
+    "images no list": ({"images": "abcd"}, 422, "images is a text"),
+    "no images": ({"images": []}, 422, "no image"),
+    "null": ({"image": None}, 422, "image is null"),
+    "true": ({"image": True}, 422, "image is true or false"),
+    "one number": ({"image": 7}, 422, "image is a number"),
+    "an object": ({"images": [rows(0), {"a": 1}]}, 422, "images[1] is an object"),
+    "empty list": ({"image": []}, 422, "empty"),
+    "empty rows": ({"image": [[], []]}, 422, "empty"),
+    "uneven": ({"image": [[0, 1], [2]]}, 422, "different lengths"),
+    "mixed depth": ({"image": [[0, 1], 2]}, 422, "no number"),
+    "three channels": ({"image": [[[0, 0, 0]] * 28] * 28}, 422, "shape 28×28×3"),
+    "channels first": ({"image": [rows(0)]}, 422, "shape 1×28×28"),
+    "too deep": ({"image": [[[[0]], [[1]]]]}, 422, "shape 1×2×1×1"),
+    "783 values": ({"image": [0] * 783}, 422, "783 values"),
+    "boolean pixels": ({"image": rows(True)}, 422, "no number"),
+    "null pixels": ({"image": rows(None)}, 422, "no number"),
+    "text pixels": ({"image": rows("9")}, 422, "no number"),
+    "huge integer": ({"image": rows(10**400)}, 422, "beyond all"),
+    "large integer": ({"image": rows(10**20)}, 422, "to 1e+20"),
+    "infinite": (json.dumps({"image": rows(5)}).replace(" 5,", " 1e999,", 1).encode(), 422, "to inf"),
+    "negative": ({"image": rows(-1)}, 422, "from -1"),
+    "above 255": ({"image": rows(255.5)}, 422, "to 255.5"),
+    "bad base64": ({"image": "äöü"}, 422, "no base64"),
+    "cut base64": ({"image": text_of(digit("7"))[:-3]}, 422, "no base64"),
+    "spaced base64": ({"image": "aGVs bG8="}, 422, "no base64"),
+    "not base64 data": ({"image": "data:image/png,abc"}, 422, "no base64"),
+    "link": ({"image": "http://localhost/a.png,b"}, 422, "an address or a path"),
+    "path": ({"images": ["/home/me/my digit.png"]}, 422, "images[0] is no base64 but an address or a path"),
+    "empty text": ({"image": ""}, 422, "empty"),
+    "empty data": ({"image": "data:;base64,"}, 422, "empty"),
+    "base64 of nothing known": ({"image": "aGVsbG8gd29ybGQ="}, 422, "cannot be read"),
+    "second of three": (
+        {"images": [text_of(digit("7")), "aGVsbG8gd29ybGQ=", "aGVsbG8="]},
+        422,
+        "image 2 of 3: this image",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_in_json_is_told(client: TestClient, name: str) -> None:
+    body, status, words = MISTAKES[name]
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = client.post("/predict", content=content, headers={"content-type": "application/json"})
+    assert words in problem(answer, status)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\x89PNG\r\n\x1a\n", file_of(drawing("7"))[:200], b"<svg></svg>"])
+def test_a_file_that_is_no_image_is_told(client: TestClient, content: bytes) -> None:
+    assert "this image" in problem(client.post("/predict", content=content), 422)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "x", "ä"])
+def test_another_type_is_told(client: TestClient, kind: str) -> None:
+    answer = client.post("/predict", content=b"a", headers={"content-type": kind.encode()})
+    assert "Send an image file" in problem(answer, 415)
+
+
+FORM = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nx\r\n--b--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "words"),
+    [
+        (FORM, "multipart/form-data", 400, "names no boundary"),
+        (FORM, f"multipart/form-data; boundary={'b' * 500}", 400, "damaged"),
+        (FORM, "multipart/form-data; boundary=c", 400, "form"),
+        (FORM[:-8], "multipart/form-data; boundary=b", 400, "cut off"),
+        (FORM[:30], "multipart/form-data; boundary=b", 400, "cut off"),
+        (b"--b--\r\n", "multipart/form-data; boundary=b", 422, "no image"),
+        (FORM.replace(b'; filename="f"', b""), "multipart/form-data; boundary=b", 422, "'f' is no file"),
+        (FORM.replace(b"Content-Disposition", b"X"), "multipart/form-data; boundary=b", 422, "is no file"),
+        (FORM, "multipart/form-data; boundary=b", 422, "cannot be read"),
+        (FORM.replace(b"x", b""), "multipart/form-data; boundary=b", 422, "the form's file is empty"),
+    ],
+)
+def test_a_damaged_form_is_told(client: TestClient, body: bytes, kind: str, status: int, words: str) -> None:
+    assert words in problem(client.post("/predict", content=body, headers={"content-type": kind}), status)
+
+
+def test_too_many_images_are_refused(make_client: MakeClient) -> None:
+    client = make_client(max_images=2)
+    seven = text_of(digit("7"))
+    assert labels(client.post("/predict", json={"images": [seven] * 2})) == ["7", "7"]
+    assert "at most 2" in problem(client.post("/predict", json={"images": [seven] * 3}), 413)
+    files = [("file", ("a.png", b"x"))] * 3
+    assert "more than 2 files" in problem(client.post("/predict", files=files), 413)
+
+
+def test_too_many_json_values_are_refused(client: TestClient) -> None:
+    content = b'{"image": [' + b"0," * 1_000_001 + b"0]}"
+    answer = client.post("/predict", content=content, headers={"content-type": "application/json"})
+    assert "more than 1,000,000 values" in problem(answer, 413)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG that claims a size, and holds nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def test_a_bomb_is_refused_by_its_head(make_client: MakeClient) -> None:
+    client = make_client(max_pixels=1_000_000)
+    for width, height in ((1001, 1000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)):
+        assert "at most 1,000,000" in problem(client.post("/predict", content=bomb(width, height)), 422)
+    pixels = np.zeros((1, 1_000_001), np.uint8).tolist()
+    assert problem(client.post("/predict", json={"image": pixels}), 413)
+
+
+@pytest.mark.parametrize("query", ["picture=maybe", "picture=", "picture=2"])
+def test_a_bad_query_is_told(client: TestClient, query: str) -> None:
+    assert "?picture=true" in problem(client.post(f"/predict?{query}", content=file_of(digit("7"))), 422)
+
+
+def test_another_method_and_another_address_are_told(client: TestClient) -> None:
+    assert "Valid: POST" in problem(client.get("/predict"), 405)
+    assert "/docs" in problem(client.post("/nothing"), 404)
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.sampled_from(["image", "images", "x"]), inner),
+        max_leaves=30,
+    )
+)
+def test_no_json_is_a_fault_of_the_server(client: TestClient, value: Any) -> None:
+    for body in (value, {"image": value}, {"images": [value]}):
+        answer = client.post(
+            "/predict", content=json.dumps(body).encode(), headers={"content-type": "application/json"}
+        )
+        assert answer.status_code in (200, 400, 422)
+        assert answer.status_code == 200 or problem(answer, answer.status_code)
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_damage_to_a_file_is_a_fault_of_the_server(client: TestClient, data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"]))
+    content = bytearray(file_of(drawing("7", 2), kind))
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    answer = client.post("/predict", content=bytes(content[: data.draw(st.integers(1, len(content)))]))
+    assert answer.status_code in (200, 422)
+
+
+def test_the_documentation_shows_what_is_answered(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    operation = document["paths"]["/predict"]["post"]
+    assert "Raises" not in operation["description"]
+    for example in operation["requestBody"]["content"]["application/json"]["examples"].values():
+        answer = client.post("/predict", json=example["value"])
+        assert set(labels(answer)) == {"7"}
+    for example in document["components"]["schemas"]["Predictions"]["examples"]:
+        Predictions.model_validate(example)
+    assert "ProblemDetails" in document["components"]["schemas"]

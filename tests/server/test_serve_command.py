@@ -1,0 +1,238 @@
+"""Servers as processes of their own: started, asked, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from mnist_cnn.server.settings import PREFIX
+from server.conftest import MakeServer
+from server.drawn import digit, file_of
+from server.live import LiveServer
+
+PNG = {"content-type": "image/png"}
+
+
+def run(*arguments: str, program: tuple[str, ...] = ("-m", "mnist_cnn", "serve"), **environment: str) -> Any:
+    """Run a server that is not going to start."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)} | environment
+    command = [sys.executable, *program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=clean, timeout=60)
+
+
+def read(url: str) -> str:
+    answer = httpx.post(f"{url}/predict", content=file_of(digit("7")), headers=PNG, timeout=30)
+    return str(answer.json()["predictions"][0]["label"])
+
+
+def log_of(server: LiveServer) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_reads_logs_and_ends_on_sigterm(live_server: MakeServer, workers: int) -> None:
+    server = live_server(workers=workers)
+    assert [read(server.url) for _ in range(4)] == ["7"] * 4
+    assert httpx.get(f"{server.url}/health/ready").json() == {"status": "ready"}
+    assert server.stop(signal.SIGTERM) == 0
+    assert sum(line.get("route") == "/predict" for line in log_of(server)) == 4
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_is_an_interruption(live_server: MakeServer, workers: int) -> None:
+    server = live_server(workers=workers, host="0.0.0.0")  # noqa: S104
+    assert server.url == f"http://127.0.0.1:{server.port}", "an address that listens on all is none to go to"
+    assert read(server.url) == "7"
+    assert server.stop(signal.SIGINT) == 130
+    assert "Traceback" not in server.output
+
+
+def test_what_has_begun_is_finished(live_server: MakeServer) -> None:
+    """SIGTERM arrives when half of a body has: the other half still comes, and is answered."""
+    server = live_server()
+    body = file_of(digit("7"))
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.putrequest("POST", "/predict")
+    connection.putheader("Content-Type", "image/png")
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body[:50])
+    time.sleep(0.2)
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    connection.send(body[50:])
+    answer = connection.getresponse()
+    assert answer.status == 200
+    assert json.loads(answer.read())["predictions"][0]["label"] == "7"
+    assert server.stop() == 0
+
+
+def test_under_load_nothing_that_was_begun_is_lost(live_server: MakeServer) -> None:
+    """A connection may close before a request on it begins; what the server began, it answered, and it arrived."""
+    server = live_server()
+    statuses: list[int] = []
+
+    def ask() -> None:
+        with contextlib.suppress(httpx.TransportError), httpx.Client(timeout=30) as client:
+            while True:
+                answer = client.post(f"{server.url}/predict", content=file_of(digit("7")), headers=PNG)
+                statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(statuses) < 20:
+        time.sleep(0.01)
+    assert server.stop(signal.SIGTERM) == 0
+    for thread in threads:
+        thread.join()
+    begun = [line["status"] for line in log_of(server) if line["event"] == "request"]
+    assert set(begun) == {200}
+    assert len(statuses) == len(begun)
+
+
+def test_a_taken_port_is_told(live_server: MakeServer) -> None:
+    server = live_server()
+    for finished in (
+        run("--port", str(server.port)),
+        run(program=("-m", "mnist_cnn.server"), MNIST_CNN_SERVE_PORT=str(server.port)),
+    ):
+        assert finished.returncode == 2
+        assert finished.stderr.count("\n") == 1
+        assert f"port {server.port} is taken" in finished.stderr
+
+
+def test_sigterm_reaches_all_workers_though_one_does_not_answer(live_server: MakeServer) -> None:
+    """The supervisor asks its workers how they are, and must not wait for an answer before it heeds a signal."""
+    server = live_server(workers=2)
+    stuck, other = workers_of(server)
+    stuck.suspend()
+    time.sleep(1.5)  # it asks twice a second
+    server.process.send_signal(signal.SIGTERM)
+    try:
+        assert ends(other, within=5)
+        assert server.process.poll() is None
+    finally:
+        stuck.resume()
+    assert server.stop() == 0
+
+
+def test_a_worker_that_dies_is_replaced(live_server: MakeServer) -> None:
+    server = live_server(workers=2)
+    before = workers_of(server)
+    before[0].kill()
+    assert ends(before[0], within=5)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and len(workers_of(server)) < len(before):
+        time.sleep(0.1)
+    assert len(workers_of(server)) == 2
+    assert read(server.url) == "7"
+    assert server.stop() == 0
+
+
+def workers_of(server: LiveServer) -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # nor a zombie
+            found += [child] if "spawn_main" in " ".join(child.cmdline()) else []
+    return found
+
+
+def ends(process: psutil.Process, within: float) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--collect", ""], "--collect is empty"),
+        (["--model", ""], "--model is empty"),
+        (["--model", "http://a.example/b.onnx"], "model = 'http://a.example/b.onnx' is not valid: addresses are not"),
+        (["--cors-origin", "example.com"], "See --cors-origin"),
+        (["--model", "nowhere.onnx"], "there is no model nowhere.onnx"),
+        (["--model", "nowhere.onnx", "--workers", "2"], "there is no model nowhere.onnx"),
+        (["--host", "nowhere.invalid"], "there is no address 'nowhere.invalid'"),
+        (["--threshold", "2"], "threshold = 2.0 is not valid"),
+        (["--api-key-file", "nowhere"], "--api-key-file nowhere cannot be read"),
+        (["--collect", "/dev/null/kept"], "nothing can be collected"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(arguments: list[str], words: str) -> None:
+    finished = run("--port", "0", *arguments)
+    assert finished.returncode == 2
+    assert finished.stderr.count("\n") == 1, finished.stderr
+    assert words in finished.stderr
+
+
+def test_a_bad_model_is_told_before_a_taken_port(live_server: MakeServer) -> None:
+    finished = run("--port", str(live_server().port), "--model", "nowhere.onnx")
+    assert "there is no model nowhere.onnx" in finished.stderr
+
+
+def test_a_wish_for_another_protocol_gets_no_advice_into_the_log(live_server: MakeServer) -> None:
+    server = live_server()
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    assert httpx.get(f"{server.url}/health/live", headers=headers).status_code == 200
+    server.stop()
+    assert "pip install" not in server.output
+    assert "upgrade" not in server.output.lower()
+
+
+def test_the_key_comes_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("two words\n")
+    finished = run("--api-key-file", str(path))
+    assert "api_key is not valid" in finished.stderr
+    assert "words" not in finished.stderr
+
+
+def test_a_missing_extra_prints_the_command() -> None:
+    program = (
+        "import sys; sys.modules['fastapi'] = None\n"
+        "from mnist_cnn.cli import main; main(['serve'])"
+    )  # fmt: skip
+    finished = run(program=("-c", program))
+    assert finished.returncode == 2
+    assert "pip install 'mnist-cnn[serve]'" in finished.stderr
+
+
+def test_help_lists_it_without_the_servers_libraries() -> None:
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(['fastapi', 'uvicorn', 'starlette', 'structlog']))\n"
+        "from mnist_cnn.cli import main; main(['--help'])"
+    )
+    finished = run(program=("-c", program))
+    assert finished.returncode == 0
+    assert "serve" in finished.stdout
+
+
+def test_serving_needs_nothing_of_the_training_side() -> None:
+    blocked = ["tensorflow", "keras", "matplotlib", "scipy", "sklearn", "h5py", "onnx"]
+    blocked += [f"mnist_cnn.{name}" for name in ("config", "datasets", "models", "runs", "training", "export")]
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
+        "from mnist_cnn.server import process\n"
+        "print(process.create_app().title)"
+    )
+    assert run(program=("-c", program)).stdout == "mnist-cnn\n"
