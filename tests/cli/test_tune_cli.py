@@ -125,9 +125,9 @@ def test_a_killed_search_is_resumed_to_its_own_end(folder: Path) -> None:
 
 def test_time_bounds_the_search_within_a_trial(folder: Path) -> None:
     began = time.monotonic()
-    done = run_command("tune", *TINY, "--epochs", "5000", "--time", "12s", "--json", folder=folder)
+    done = run_command("tune", *TINY, "--epochs", "5000", "--time", "18s", "--json", folder=folder)
     assert done.returncode == 0, done.stderr
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 90
     record = json.loads(done.stdout)
     assert states(record) == ["waiting"]
     assert record["recipe"] is None
@@ -137,9 +137,9 @@ def test_time_bounds_the_search_within_a_trial(folder: Path) -> None:
     assert "is up; give it more with --time" in over.stderr
     assert json.loads(over.stdout)["trials"] == record["trials"]
 
-    longer = run_command("tune", "--resume", "runs/tuning-001", "--time", "12s", "--json", folder=folder)
+    longer = run_command("tune", "--resume", "runs/tuning-001", "--time", "18s", "--json", folder=folder)
     assert longer.returncode == 0, longer.stderr
-    assert "for at most 0.2 minutes" in longer.stderr
+    assert "for at most 0.3 minutes" in longer.stderr
     assert len(json.loads(longer.stdout)["trials"][0]["accuracies"]) > len(record["trials"][0]["accuracies"])
 
 

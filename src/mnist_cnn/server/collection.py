@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[0-9a-f]{32}")  # of a picture, without its suffix
 _LOCK = ".lock"  # in the folder; hidden, so it is no class
-_PATIENCE = 2.0  # seconds to wait for another process that is writing
+_PATIENCE = 5.0  # seconds to wait for another process that is writing
 _LONGEST = 255  # bytes of a folder's name, on most file systems
 _NO_FOLDER = re.compile(
     r'[<>:"/\\|?*]|^\.|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE
