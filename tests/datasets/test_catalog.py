@@ -269,7 +269,7 @@ def test_idx_files_that_do_not_fit_are_refused(original: Path) -> None:
     with pytest.raises(DataError, match="no labels beside it: expected train-labels-idx1-ubyte"):
         load_dataset(original)
     (original / "notes.txt").write_text("hello")
-    with pytest.raises(DataError, match="no labels beside it"):
+    with pytest.raises(DataError, match="is no data set"):
         load_dataset(original / "notes.txt")
 
 

@@ -214,12 +214,12 @@ def test_a_bomb_is_refused_unopened(server: LiveServer, name: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
-def test_compressed_bodies_are_not_opened(server: LiveServer, encoding: str) -> None:
-    """Ten thousand times as large once they are: a gigabyte of which nobody reads a byte."""
+def test_compressed_bodies_are_opened_within_limits(server: LiveServer, encoding: str) -> None:
+    """Ten thousand times as large once they are open; or none of what their header says."""
     before = _memory(server)
     bomb = gzip.compress(gzip.compress(bytes(100 * 2**20)))
     answer = httpx.post(f"{server.url}/predict", content=bomb, headers={"Content-Encoding": encoding}, timeout=PATIENCE)
-    assert answer.status_code in (415, 422)
+    assert answer.status_code in (400, 413, 415, 422)
     assert _memory(server) - before < MEMORY
 
 

@@ -49,6 +49,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     # uvicorn raises the signal again that it has obeyed. One that comes before uvicorn listens ends the process too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells let background jobs ignore
     recognizer = _check(settings)  # before the port: what is wrong with the model holds on any
     with _listen(settings.host, settings.port) as listener:
         address = _address(listener)
