@@ -170,7 +170,7 @@ class _TrialListener(Listener):
         if not self._can_prune:
             return
         epoch, accuracy = len(accuracies), accuracies[-1]
-        self._trial.report(accuracy, epoch - 1)
+        self._trial.report(accuracy, epoch)  # counted from 1: Hyperband takes it for what the trial has cost
         if epoch < self._epochs and self._trial.should_prune():
             raise optuna.TrialPruned(f"{accuracy:.2%} after epoch {epoch}: others did better by then")
 

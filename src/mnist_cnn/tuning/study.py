@@ -20,7 +20,7 @@ from mnist_cnn.tuning.storage import open_storage, without_password
 
 _PLAN = "mnist-cnn"  # the study's attribute that holds the plan
 _FIRST_JUDGED = 1 / 6  # of its epochs a trial is trained before the median pruner looks at it
-_STARTUP = 4  # trials that the median pruner lets end, so that there is a median
+_STARTUP = 2  # trials that the median pruner lets end, so that there is a median
 
 
 def create_study(plan: Plan, folder: TuningFolder, url: str = "", local: dict[str, Any] | None = None) -> None:
