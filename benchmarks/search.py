@@ -88,10 +88,11 @@ def row(name: str, accuracies: list[float], seconds: list[float]) -> dict[str, s
     """Give a line of the table that answers `goal`."""
     first, *others = (100 * accuracy for accuracy in accuracies)
     spread = f" ± {statistics.stdev(others):.2f}" if len(others) > 1 else ""
+    elsewhere = {f"{len(others)} other seeds and splits, %": f"{statistics.fmean(others):.2f}{spread}"} if others else {}
     return {
         "network": name,
         "the search's validation images, %": f"{first:.2f}",
-        f"{len(others)} other seeds and splits, %": f"{statistics.fmean(others):.2f}{spread}" if others else "",
+        **elsewhere,
         "s per epoch": f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})",
     }
 
