@@ -88,7 +88,8 @@ def row(name: str, accuracies: list[float], seconds: list[float]) -> dict[str, s
     """Give a line of the table that answers `goal`."""
     first, *others = (100 * accuracy for accuracy in accuracies)
     spread = f" ± {statistics.stdev(others):.2f}" if len(others) > 1 else ""
-    elsewhere = {f"{len(others)} other seeds and splits, %": f"{statistics.fmean(others):.2f}{spread}"} if others else {}
+    mean = f"{statistics.fmean(others):.2f}{spread}" if others else ""
+    elsewhere = {f"{len(others)} other seeds and splits, %": mean} if others else {}
     return {
         "network": name,
         "the search's validation images, %": f"{first:.2f}",
