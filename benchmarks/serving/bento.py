@@ -5,21 +5,10 @@ from __future__ import annotations
 import base64
 
 import bentoml
-from pydantic import BaseModel
 
 from mnist_cnn import Recognizer
 from mnist_cnn.recognizer.arrangement import arrange_one
-
-
-class Answer(BaseModel):
-    """One image, read."""
-
-    digit: int
-    label: str
-    confidence: float
-    accepted: bool
-    reason: str
-    probabilities: list[float]
+from serving.answer import Answer, answer_of
 
 
 @bentoml.service(workers=1, logging={"access": {"enabled": False}})
@@ -33,14 +22,4 @@ class Digits:
     def predict(self, images: list[str]) -> list[Answer]:
         """Read the images of all requests that wait."""
         readings = self.recognizer.read_prepared([arrange_one(base64.b64decode(image)) for image in images])
-        return [
-            Answer(
-                digit=reading.digit,
-                label=reading.label,
-                confidence=reading.confidence,
-                accepted=reading.accepted,
-                reason=reading.reason,
-                probabilities=reading.probabilities.tolist(),
-            )
-            for reading in readings
-        ]
+        return [answer_of(reading) for reading in readings]

@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Request
-from pydantic import BaseModel
 
 from mnist_cnn import Recognizer
-
-
-class Answer(BaseModel):
-    """One image, read."""
-
-    digit: int
-    label: str
-    confidence: float
-    accepted: bool
-    reason: str
-    probabilities: list[float]
-
+from serving.answer import Answer, answer_of
 
 app = FastAPI()
 recognizer = Recognizer.load(threads=1)
@@ -31,12 +19,4 @@ async def ready() -> None:
 @app.post("/predict")
 async def predict(request: Request) -> Answer:
     """Read the image that is the body."""
-    reading = recognizer.read(await request.body())
-    return Answer(
-        digit=reading.digit,
-        label=reading.label,
-        confidence=reading.confidence,
-        accepted=reading.accepted,
-        reason=reading.reason,
-        probabilities=reading.probabilities.tolist(),
-    )
+    return answer_of(recognizer.read(await request.body()))

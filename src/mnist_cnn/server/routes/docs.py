@@ -15,6 +15,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from mnist_cnn.server.markup import write_page, write_table
+
 router = APIRouter(include_in_schema=False)
 
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?")
@@ -27,19 +29,7 @@ _LENGTHS |= {"minItems": "at least {} items", "maxItems": "at most {} items"}
 
 _Operation = tuple[str, str, Any]  # method, path, what the document says of it
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="theme-color" content="#f5f7f9">
-<title>{title} API</title>
-<link rel="icon" href="page/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="page/docs.css">
-<script src="page/theme.js"></script>
-</head>
-<body>
-<header>
+_BODY = """<header>
 <h1>{title} <small>{version}</small></h1>
 {description}
 <p><a href="./">Drawing page</a> · <a href="openapi.json">OpenAPI document</a></p>
@@ -49,10 +39,7 @@ _PAGE = """<!doctype html>
 {operations}
 <h2 id="schemas">Schemas</h2>
 {schemas}
-</main>
-</body>
-</html>
-"""
+</main>"""
 
 
 @router.get("/docs")
@@ -79,7 +66,7 @@ def render(document: Mapping[str, Any], address: str) -> str:
     operations = [each for group in groups.values() for each in group]
     schemas = document.get("components", {}).get("schemas", {})
     info = document["info"]
-    return _PAGE.format(
+    body = _BODY.format(
         title=escape(info["title"]),
         version=escape(info["version"]),
         description=_prose((info.get("description") or info.get("summary") or "").replace(_ADDRESS, address)),
@@ -87,6 +74,7 @@ def render(document: Mapping[str, Any], address: str) -> str:
         operations="\n".join(_operation(*each, address, "security" in document) for each in operations),
         schemas="\n".join(_schema(name, schema) for name, schema in schemas.items()),
     )
+    return write_page(f"{info['title']} API", body)
 
 
 def _grouped(paths: Mapping[str, Mapping[str, Any]]) -> dict[str, list[_Operation]]:
@@ -121,10 +109,10 @@ def _operation(method: str, path: str, operation: Mapping[str, Any], address: st
         f"<h2><b>{method.upper()}</b> <code>{escape(path)}</code></h2>",
         f"<h3>{escape(operation.get('summary', ''))}</h3>",
         _prose(operation.get("description", "")),
-        _table("Parameters", map(_parameter, operation.get("parameters", []))),
+        write_table("Parameters", map(_parameter, operation.get("parameters", []))),
         *_body(operation.get("requestBody", {}).get("content", {})),
         _commands(method, address + path, operation, has_key),
-        _table("Answers", (_answer(status, answer) for status, answer in operation["responses"].items())),
+        write_table("Answers", (_answer(status, answer) for status, answer in operation["responses"].items())),
         *_answer_examples(operation["responses"]),
     ]
     return f'<section id="{_anchor(method, path)}">{"".join(parts)}</section>'
@@ -138,7 +126,7 @@ def _parameter(parameter: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _body(content: Mapping[str, Any]) -> Iterator[str]:
     if content:
-        yield _table(
+        yield write_table(
             "Body", ((f"<code>{escape(kind)}</code>", _kind(each["schema"])) for kind, each in content.items())
         )
     for kind, each in content.items():
@@ -202,7 +190,7 @@ def _schema(name: str, schema: Mapping[str, Any]) -> str:
     parts = [
         f"<h3>{escape(name)}</h3>",
         _prose(schema.get("description", "")),
-        _table("Fields", rows) or f"<p>{_kind(schema)}</p>",
+        write_table("Fields", rows) or f"<p>{_kind(schema)}</p>",
         *(_details("example", example) for example in schema.get("examples", [])),
     ]
     return f'<section id="schema-{escape(name)}">{"".join(parts)}</section>'
@@ -238,12 +226,6 @@ def _kind(schema: Mapping[str, Any] | None) -> str:
 def _limits(schema: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{sign}{schema[key]}" for key, sign in _BOUNDS.items() if key in schema)
     yield from (text.format(schema[key]) for key, text in _LENGTHS.items() if key in schema)
-
-
-def _table(title: str, rows: Iterable[tuple[str, ...]]) -> str:
-    """Write rows of HTML as a table; none where there are no rows."""
-    lines = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) for row in rows]
-    return f"<table><caption>{title}</caption>{''.join(lines)}</table>" if lines else ""
 
 
 def _prose(text: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mnist_cnn.server.markup import write_page, write_table
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.routes.direct import DirectRoute
 from mnist_cnn.server.schemas import ModelCard
@@ -20,27 +21,14 @@ _MARKDOWN = "text/markdown"
 _HTML = "text/html"
 _VARY = {"Vary": "Accept"}
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>The model of {name}</title>
-<link rel="icon" href="page/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="page/docs.css">
-</head>
-<body>
-<header>
+_BODY = """<header>
 <h1>The model that reads here</h1>
 <p><a href="./">Drawing page</a> · <a href="docs">API</a></p>
 </header>
 <main>
-<table><caption>Facts</caption>{facts}</table>
+{facts}
 {card}
-</main>
-</body>
-</html>
-"""
+</main>"""
 
 router = APIRouter(tags=["model"], route_class=DirectRoute)
 
@@ -72,12 +60,9 @@ async def model(request: Request) -> Response:
 
 def render(facts: ModelCard, card: str | None) -> str:
     """Write a page of what is known of the model, its card as the text that it is."""
-    rows = ("".join(f"<td>{cell}</td>" for cell in row) for row in _rows(facts))
-    return _PAGE.format(
-        name=escape(facts.name),
-        facts="".join(f"<tr>{row}</tr>" for row in rows),
-        card=f"<h2>Its card</h2><pre>{escape(card)}</pre>" if card else "",
-    )
+    text = f"<h2>Its card</h2><pre>{escape(card)}</pre>" if card else ""
+    body = _BODY.format(facts=write_table("Facts", _rows(facts)), card=text)
+    return write_page(f"The model of {facts.name}", body)
 
 
 def _rows(facts: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]]:
