@@ -340,8 +340,12 @@ def test_a_closed_standard_input_is_named() -> None:
     assert b"standard input is closed" in finished.stderr
 
 
-def test_a_full_disk_behind_standard_output_is_one_line(pictures: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_standard_output_is_one_line(pictures: Path, unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("wb") as full:
-        finished = subprocess.run([*COMMAND, str(pictures), "--json"], stdout=full, stderr=subprocess.PIPE)
+        finished = subprocess.run(
+            [*COMMAND, str(pictures), "--json"], stdout=full, stderr=subprocess.PIPE, env=environment
+        )
     assert finished.returncode == 1
     assert b"Traceback" not in finished.stderr

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,14 +111,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plain = [word for word in words if word != "--debug"]  # which is taken before and after the verb
     try:
         code = _run(plain)
+        if sys.stdout:
+            sys.stdout.flush()
     except Exception as error:
         _show(error, words)
         code = _exit_code(error)
+        _drop_unwritten()
     if code == INTERRUPTED:  # Ctrl-C outside of training, which says more and leaves by itself
         if "--json" in words:
             typer.echo(json.dumps({"error": "interrupted", "exit_code": INTERRUPTED}))
         error_console().print("Interrupted.")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_unwritten() -> None:
+    """Let go of what standard output cannot take: Python would try again at its end, with a traceback and code 120."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show(error: Exception, words: Sequence[str]) -> None:
