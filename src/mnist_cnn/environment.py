@@ -22,6 +22,12 @@ _PACKAGES = (
     "opencv-python-headless",
     "scikit-learn",
 )
+# What decides how fast a processor trains, by the names that Linux gives them.
+_FEATURES = (
+    *("avx", "avx2", "fma", "avx_vnni"),
+    *("avx512f", "avx512_vnni", "avx512_bf16"),
+    *("amx_tile", "amx_int8", "amx_bf16"),
+)
 
 
 def describe_environment() -> dict[str, Any]:
@@ -31,6 +37,7 @@ def describe_environment() -> dict[str, Any]:
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "platform": platform.platform(),
         "processor": processor_name(),
+        "processor_features": processor_features(),
         "cores": usable_cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "bfloat16": has_bfloat16(),
@@ -42,10 +49,22 @@ def processor_name() -> str:
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
+def processor_features() -> list[str]:
+    """Give the instruction sets that decide how fast the processor trains; none where the system does not tell."""
+    flags = set(_cpuinfo("flags").split())
+    return [feature for feature in _FEATURES if feature in flags]
+
+
+def describe_processor() -> str:
+    """Label a figure: `AMD EPYC (2 cores, avx2, fma)`, the processor with what decides how fast it trains."""
+    cores = usable_cores()
+    details = [f"{cores} core{'s' if cores > 1 else ''}", *processor_features()]
+    return f"{processor_name()} ({', '.join(details)})"
+
+
 def has_bfloat16() -> bool:
     """Say whether this processor multiplies bfloat16 matrices in hardware, without which it is slower than float32."""
-    flags = _cpuinfo("flags").split()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return bool({"avx512_bf16", "amx_bf16"} & set(processor_features()))
 
 
 def peak_memory_gib() -> float:

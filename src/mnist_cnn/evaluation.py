@@ -17,8 +17,9 @@ from mnist_cnn.files import write_whole
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import keras
     from numpy.typing import NDArray
+
+    from mnist_cnn.backend import keras
 
 # Dataset.checksum() of MNIST's 10,000 test images.
 MNIST_TEST_CHECKSUM = "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b"

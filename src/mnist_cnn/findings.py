@@ -13,8 +13,7 @@ from mnist_cnn.history import best_epoch
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import keras
-
+    from mnist_cnn.backend import keras
     from mnist_cnn.evaluation import LabelErrorAccuracy, Predictions
     from mnist_cnn.figures.architecture import LayerRow
     from mnist_cnn.metrics import Metrics

@@ -15,7 +15,7 @@ from mnist_cnn.files import write_whole
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
-    import keras
+    from mnist_cnn.backend import keras
 
 INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
 MODEL_SUFFIXES = (".keras", ".h5")
@@ -33,7 +33,7 @@ def open_model(path: Path) -> keras.Model:
             classes), or one that does not take [n, 28, 28, 1] and give [n, k].
     """
     file = model_file(path)
-    import keras  # slow, and whether there is a file is asked before
+    from mnist_cnn.backend import keras  # slow, and whether there is a file is asked before
 
     try:
         # Not compiled: prediction needs no optimizer or loss, and what is not read cannot do harm.
@@ -90,7 +90,7 @@ def save_legacy_h5(model: keras.Model, path: Path) -> None:
     import h5py  # type: ignore[import-untyped]  # it ships no type information
 
     # Keras' public function takes no open file. Imported here, so that only this verb depends on a private name.
-    from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
+    from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5  # noqa: TID251
 
     content = io.BytesIO()
     with h5py.File(content, "w") as file:

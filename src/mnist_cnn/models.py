@@ -11,9 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import keras
-from keras import layers
-
+from mnist_cnn.backend import keras, layers
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import InputError, suggest
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    import keras
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from mnist_cnn.backend import keras
     from mnist_cnn.evaluation import Predictions
     from mnist_cnn.runs import RunFolder
 

@@ -9,8 +9,7 @@ from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
-    import keras
-
+    from mnist_cnn.backend import keras
     from mnist_cnn.evaluation import Predictions
 
 

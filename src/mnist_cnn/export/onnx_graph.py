@@ -11,11 +11,11 @@ import importlib.metadata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from mnist_cnn.backend import keras
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import InputError
 from mnist_cnn.export import INPUT, OUTPUT

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-import keras
 import numpy as np
-from keras import layers
 from numpy.typing import NDArray
 
+from mnist_cnn.backend import keras, layers
 from mnist_cnn.errors import InputError
 from mnist_cnn.export.onnx_nodes import Graph, Linear, Scaled, Shape, Tensor, Value
 

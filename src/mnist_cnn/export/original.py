@@ -23,8 +23,9 @@ from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
-    import keras
     from numpy.typing import NDArray
+
+    from mnist_cnn.backend import keras
 
 REPRESENTATIVE = 1000  # digits that show an int8 converter which values occur
 _HELD_OUT = 0.2  # of the training images of the data set given with a file that says nothing of its own

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_cnn.backend import keras
 from mnist_cnn.errors import InputError
 from mnist_cnn.export import INPUT, OUTPUT
 from mnist_cnn.export.check import Reader

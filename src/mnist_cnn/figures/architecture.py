@@ -14,8 +14,9 @@ from mnist_cnn.figures.style import MUTED, RIGHT, TEXT, WASH, WRONG, bare, short
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import keras
     from matplotlib.axes import Axes
+
+    from mnist_cnn.backend import keras
 
 ROW = 0.25  # inches
 WIDTH = 6.4  # inches

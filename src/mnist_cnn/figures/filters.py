@@ -9,9 +9,10 @@ import numpy as np
 from mnist_cnn.figures.style import RULE, SIGNED, image_grid, styled
 
 if TYPE_CHECKING:
-    import keras
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from mnist_cnn.backend import keras
 
 MOST = 64  # filters drawn
 

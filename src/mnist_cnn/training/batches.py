@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.augmentation import augment
+from mnist_cnn.backend import keras
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.strangers import draw_strangers
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
+from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
 from mnist_cnn.errors import MissingExtraError, MnistCnnError
 from mnist_cnn.history import Row, best_epoch

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import keras
+from mnist_cnn.backend import keras
 
 
 def fuse_batchnorm(model: keras.Model) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-from keras import ops
-
+from mnist_cnn.backend import keras, ops
 from mnist_cnn.config import OptimizerConfig
 
 _ONE_CYCLE_START = 1 / 25  # of the highest rate, as in fastai and PyTorch

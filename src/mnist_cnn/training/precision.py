@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import keras
-
+from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
 from mnist_cnn.environment import has_bfloat16
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
-
+from mnist_cnn.backend import keras, onednn_state
 from mnist_cnn.config import Config, save_config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.environment import describe_environment
@@ -33,7 +32,13 @@ def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: R
     Raises:
         InputError: The run was begun with other data.
     """
-    session = {"began": _now(), "precision": precision, **describe_environment(), "devices": devices()}
+    session = {
+        "began": _now(),
+        "precision": precision,
+        **describe_environment(),
+        "onednn": onednn_state(),
+        "devices": devices(),
+    }
     data = {"data": _describe_data(dataset), **({"added": _describe_data(added)} if added else {})}
     if run.environment.exists():
         known = run.read_json(run.environment)

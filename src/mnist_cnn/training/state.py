@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_cnn.backend import keras
 from mnist_cnn.errors import InputError
 from mnist_cnn.files import write_whole
 from mnist_cnn.history import Row

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
+from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.addition import blend, load_addition
 from mnist_cnn.datasets.dataset import Dataset

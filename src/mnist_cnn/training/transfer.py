@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import keras
-from keras import layers
-
+from mnist_cnn.backend import keras, layers
 from mnist_cnn.config import ModelConfig
 from mnist_cnn.errors import InputError
 

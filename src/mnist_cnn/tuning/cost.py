@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import onnxruntime
 
+from mnist_cnn.backend import keras
 from mnist_cnn.export.onnx_graph import to_onnx
 
 _ROUNDS, _CALLS = 7, 50

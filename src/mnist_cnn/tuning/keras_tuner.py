@@ -33,8 +33,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-
+from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import InputError, MissingExtraError
