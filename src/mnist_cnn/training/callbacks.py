@@ -1,7 +1,8 @@
 """Callbacks around `Model.fit`: record, keep the best, save the state, stop on NaN or Ctrl-C.
 
 Early stopping, the plateau rule, averaged weights and TensorBoard are Keras' own. They stand in one list, in this
-order: averaged weights are swapped in before anyone looks at the epoch's end, and the state is saved last.
+order: averaged weights are swapped in and batch normalisation's statistics measured for them before anyone looks at
+the epoch's end, and the state is saved last.
 """
 
 from __future__ import annotations
@@ -188,6 +189,7 @@ def catch_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+        _INTERRUPTED.clear()  # or it would end the next training in another thread
 
 
 def _check_finite(row: Row, weights: Weights) -> None:

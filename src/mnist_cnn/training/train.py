@@ -19,6 +19,7 @@ from mnist_cnn.history import best_epoch
 from mnist_cnn.model_files import open_model, save_legacy_h5, save_model, save_weights
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder
+from mnist_cnn.training.batch_statistics import BatchStatistics
 from mnist_cnn.training.batches import Batches
 from mnist_cnn.training.callbacks import (
     DivergedError,
@@ -107,6 +108,7 @@ def train(
     patient = patience_callbacks(config, has_validation=held_out is not None)
     callbacks = [
         *([averaging] if averaging else []),
+        BatchStatistics(batches.images, config.training.seed, has_validation=held_out is not None),
         Watch(listener),
         History(state, config.training.monitor),
         *events,

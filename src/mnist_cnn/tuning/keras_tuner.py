@@ -37,6 +37,7 @@ from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import InputError, MissingExtraError
+from mnist_cnn.training.batch_statistics import BatchStatistics
 from mnist_cnn.training.callbacks import DivergedError, Watch, patience_callbacks
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import training_precision
@@ -128,7 +129,8 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         batches, held_out = prepare_data(config, self._dataset, find_addition(config, self._dataset))
         span = range(initial_epoch, _last_epoch(config, epochs))
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.optimizer.ema else []
-        ours = [*averaging, Watch(Listener()), *patience_callbacks(config, has_validation=True)]
+        statistics = BatchStatistics(batches.images, config.training.seed, has_validation=True)
+        ours = [*averaging, statistics, Watch(Listener()), *patience_callbacks(config, has_validation=True)]
         ending = run_epochs(model, batches, held_out, span, [*ours, *callbacks])
         if isinstance(ending, DivergedError):
             raise keras_tuner.errors.FailedTrialError(str(ending))

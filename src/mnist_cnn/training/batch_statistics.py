@@ -1,0 +1,80 @@
+"""The statistics of batch normalisation, measured for the very weights that are judged and kept.
+
+Keras keeps moving averages of each batch's mean and variance. They begin at 0 and 1 and take hundreds of steps to
+arrive, they belong to distorted images, and with averaged weights they belong to other weights than those that are
+kept. So they are measured anew before each look at the validation set (Wu & Johnson 2021, "Rethinking 'Batch' in
+BatchNorm", section 3), on training images as they are: on those, validation accuracy and loss were better after
+every epoch than on distorted ones.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_cnn.backend import keras
+
+_SAMPLE = 1024  # images: 512, 2,048 and 8,192 gave the same validation accuracy within 0.03 points
+
+
+class BatchStatistics(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
+    """Measures them at the end of each epoch, before anyone looks at the network.
+
+    It stands behind Keras' averaging of weights, which puts the averaged ones in place first.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], seed: int, has_validation: bool) -> None:
+        """Choose the images.
+
+        Args:
+            images: uint8 [n, 28, 28], what the network is trained on.
+            seed: Chooses which of them.
+            has_validation: Whether each epoch ends with a look at a validation set.
+        """
+        super().__init__()
+        chosen = np.random.default_rng(seed).permutation(len(images))[:_SAMPLE]
+        self._images = images[np.sort(chosen), ..., np.newaxis]
+        self._has_validation = has_validation
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Measure before validation."""
+        measure_statistics(self.model, self._images)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Measure where there is no validation."""
+        if not self._has_validation:
+            measure_statistics(self.model, self._images)
+
+
+def measure_statistics(model: keras.Model, images: NDArray[np.uint8]) -> None:
+    """Set the moving mean and variance of every batch normalisation that is being trained to those of `images`.
+
+    Args:
+        model: Any network; without such layers nothing happens.
+        images: uint8 [n, 28, 28, 1].
+    """
+    trained = [layer for layer in model.layers if _is_trained_normalisation(layer)]
+    if trained:
+        with _without_memory(trained):
+            model(images, training=True)
+
+
+def _is_trained_normalisation(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization) and bool(layer.trainable)
+
+
+@contextlib.contextmanager
+def _without_memory(normalisations: list[Any]) -> Iterator[None]:
+    """Let moving averages be those of the last batch alone."""
+    momenta = [layer.momentum for layer in normalisations]
+    for layer in normalisations:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(normalisations, momenta, strict=True):
+            layer.momentum = momentum

@@ -1,0 +1,79 @@
+"""What batch normalisation knows of the images when it is asked, after few steps and many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import pytest
+
+from mnist_cnn.config import override
+from mnist_cnn.datasets import load_dataset
+from mnist_cnn.evaluation import predict_images
+from mnist_cnn.models import build_model
+from mnist_cnn.runs import create_run
+from mnist_cnn.training.batch_statistics import measure_statistics
+from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
+from mnist_cnn.training.train import train
+from training.tiny import digits, tiny_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FEW_STEPS: dict[str, Any] = {
+    "model.architecture": "light",
+    "model.arguments": {"filters": [16, 32, 32, 32]},
+    "optimizer.learning_rate": 5e-3,
+    "training.epochs": 1,
+    "training.batch_size": 64,
+    "training.keep": "last",
+}
+
+
+def normalisations(model: keras.Model) -> list[Any]:
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_statistics_are_those_of_the_images(fused: bool) -> None:
+    model = build_model("vgg", {"filters": [4, 6], "depth": 1}, 10, seed=3)
+    if fused:
+        fuse_batchnorm(model)
+    images = digits(200).images[..., np.newaxis]
+    measure_statistics(model, images)
+    before_first = keras.Model(model.input, normalisations(model)[0].input)
+    values = np.asarray(before_first(images), np.float64)
+    mean, variance = (np.asarray(weights) for weights in normalisations(model)[0].get_weights()[2:])
+    np.testing.assert_allclose(mean, values.mean(axis=(0, 1, 2)), atol=1e-5)
+    np.testing.assert_allclose(variance, values.var(axis=(0, 1, 2)), rtol=2e-3)
+    # With them the network does to these images in use what it does to them in training (dropout comes later).
+    last = keras.Model(model.input, normalisations(model)[-1].output)
+    np.testing.assert_allclose(np.asarray(last(images)), np.asarray(last(images, training=True)), atol=1e-3)
+
+
+def test_the_momentum_is_as_before_and_frozen_layers_keep_what_they_know() -> None:
+    model = build_model("vgg", {"filters": [4, 6], "depth": 1}, 10, seed=3)
+    frozen, trained = normalisations(model)
+    frozen.trainable = False
+    momentum, known = trained.momentum, frozen.get_weights()
+    measure_statistics(model, digits(50).images[..., np.newaxis])
+    assert trained.momentum == frozen.momentum == momentum
+    for before, after in zip(known, frozen.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert np.abs(trained.get_weights()[2]).max() > 0
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.2])
+@pytest.mark.parametrize("ema", [0.0, 0.3])
+def test_a_network_that_made_few_steps_is_judged_and_kept_by_what_it_learnt(
+    tmp_path: Path, validation: float, ema: float
+) -> None:
+    config = override(tiny_config(FEW_STEPS), {"data.validation": validation, "optimizer.ema": ema})
+    run = create_run(tmp_path, "few-steps")
+    model = train(config, load_dataset("digits").subset(np.arange(1000)), run).model
+    unseen = load_dataset("digits", split="test")
+    accuracy = float((predict_images(model, unseen.images).argmax(axis=1) == unseen.labels).mean())
+    assert accuracy > 0.8, "moving averages that begin at 0 and 1 give 0.45 to 0.7 in most of these cases"
+    if validation:
+        assert run.read_json(run.history_json)[-1]["val_accuracy"] == pytest.approx(accuracy, abs=0.07)
