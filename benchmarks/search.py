@@ -105,7 +105,7 @@ def train_once(name: str, config: Config, step: int, options: argparse.Namespace
     """
     run = RunFolder(options.runs_dir / f"{name.replace(' ', '-')}-seed-{config.training.seed + step}")
     run.root.mkdir(parents=True, exist_ok=True)
-    config = override(config, {"training.seed": config.training.seed + step})
+    config = override(config, {"training.seed": config.training.seed + step, "data.split_seed": step})
     result = train(config, load_dataset("mnist", data_dir=options.data_dir), run)
     history = run.read_json(run.history_json)
     kept = result.best_epoch if config.training.keep == "best" else len(history)

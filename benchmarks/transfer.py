@@ -47,7 +47,8 @@ def main() -> None:
 
 def accuracy(settings: dict[str, Any], per_class: int, seed: int) -> float:
     """Train on a few bundled digits, give the accuracy on their test set."""
-    few = {"data.dataset": "digits", "data.per_class": per_class, "data.validation": 0.0, "training.seed": seed}
+    few = {"data.dataset": "digits", "data.per_class": per_class, "data.validation": 0.0}
+    few |= {"training.seed": seed, "data.split_seed": seed}
     config = override(load_recipe("small"), {**few, **settings})
     with tempfile.TemporaryDirectory() as folder:
         result = train(config, load_dataset("digits"), create_run(Path(folder), "transfer"))

@@ -40,9 +40,16 @@ class DataConfig:
 
     dataset: str = "auto"  # a known name, or a path to IDX files, an .npz or a folder of images
     validation: Fraction = 0.2  # share of the training images held out, stratified by class
-    per_class: CountOrZero = 0  # use only so many training images of each class, drawn by the seed; 0 = all
+    # What chooses the held-out images and those of per_class. It is not training.seed, so that runs with other seeds,
+    # and runs that start from one another's weights, hold out the same images.
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    per_class: CountOrZero = 0  # use only so many training images of each class; 0 = all
     add: str = ""  # a path to further images, of some of the data set's classes, to learn beside it; none is held out
     add_share: Annotated[float, Field(gt=0, lt=1)] = 0.1  # of an epoch's images: the further ones are repeated
+
+
+# How the training of the weights that ship divided its data (`scripts/make_weights.py`).
+SHIPPED_ON = DataConfig(dataset="mnist", validation=0.1)
 
 
 @dataclass(frozen=True, config=_STRICT)

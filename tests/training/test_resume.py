@@ -28,6 +28,7 @@ EVERYTHING = {
     "training.early_stopping": 2,
     "training.reduce_on_plateau": 1,
     "training.seed": 2,
+    "data.split_seed": 2,
     "optimizer.learning_rate": 0.02,
     "optimizer.ema": 0.05,
     "augmentation.rotation": 10.0,

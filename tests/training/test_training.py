@@ -52,9 +52,13 @@ class Trained(NamedTuple):
         return rows
 
 
-def train_tiny(folder: Path, settings: dict[str, Any] | None = None, **extras: bool) -> Trained:
+def train_tiny(
+    folder: Path, settings: dict[str, Any] | None = None, *, tensorboard: bool = False, legacy_h5: bool = False
+) -> Trained:
     config, run, heard = tiny_config(settings), create_run(folder, "tiny"), Recorder()
-    return Trained(config, run, train(config, digits(), run, listener=heard, **extras), heard)
+    return Trained(
+        config, run, train(config, digits(), run, listener=heard, tensorboard=tensorboard, legacy_h5=legacy_h5), heard
+    )
 
 
 @pytest.fixture(scope="module")

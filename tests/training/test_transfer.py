@@ -16,6 +16,7 @@ from mnist_cnn.evaluation import predict_images
 from mnist_cnn.model_files import model_file, open_model
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder, create_run
+from mnist_cnn.training import train as train_module
 from mnist_cnn.training.records import record_start
 from mnist_cnn.training.train import TrainingResult, find_addition, prepare_data, train
 from mnist_cnn.training.transfer import adapt_model
@@ -181,3 +182,17 @@ def test_going_on_with_other_added_images_is_refused(tmp_path: Path, own_sevens:
     (own_sevens / "7" / "0.png").unlink()
     with pytest.raises(InputError, match=r"begun with other training data .*Restore the data at .*mine"):
         record_start(config, digits(), find_addition(config, digits()), run, "float32")
+
+
+def test_files_beside_the_data_set_are_opened_once(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def counting(path: Path) -> keras.Model:
+        opened.append(path)
+        return open_model(path)
+
+    monkeypatch.setattr(train_module, "open_model", counting)
+    transfer(adapted(source), digits(), tmp_path)
+    assert opened == [source]

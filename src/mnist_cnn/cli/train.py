@@ -124,8 +124,7 @@ def _train_and_report(
 ) -> None:
     began = time.perf_counter()
     digits = data.load("train")
-    if not run.finished:
-        _check_inputs(config, digits, terminal)
+    added = None if run.finished else _check_inputs(config, digits, terminal)
     terminal.say(f"Training {run.root}: {config.title or config.model.architecture}, on {data.name}")
     start_keras()  # takes seconds; what can fail before has failed
     from mnist_cnn.evaluation import predict
@@ -133,7 +132,7 @@ def _train_and_report(
     from mnist_cnn.training.train import train as train_network
 
     with TerminalListener(terminal) as listener:
-        result = train_network(config, digits, run, listener=listener, **extras)
+        result = train_network(config, digits, run, added=added, listener=listener, **extras)
     if result.interrupted:
         _say_interrupted(result.epochs, run, terminal)
         raise SystemExit(INTERRUPTED)
@@ -151,14 +150,22 @@ def _train_and_report(
     report_result(run, result.model, predictions, terminal, training=training)
 
 
-def _check_inputs(config: Config, digits: Dataset, terminal: Terminal) -> None:
-    """Find what training would find wrong with the files beside the data set, before it is said to begin."""
+def _check_inputs(config: Config, digits: Dataset, terminal: Terminal) -> Dataset | None:
+    """Find what training would find wrong with the files beside the data set, before it is said to begin.
+
+    Returns:
+        The images to learn beside the data set; None where none are to be.
+    """
     from mnist_cnn.model_files import model_file
 
     if config.model.init_from:
         model_file(Path(config.model.init_from))
-    if config.data.add and (notice := load_addition(Path(config.data.add), digits.class_names).notice):
-        terminal.warn(notice)
+    if not config.data.add:
+        return None
+    added = load_addition(Path(config.data.add), digits.class_names)
+    if added.notice:
+        terminal.warn(added.notice)
+    return added
 
 
 def _absolute(model: str) -> str:

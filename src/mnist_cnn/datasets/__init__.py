@@ -5,7 +5,7 @@ from __future__ import annotations
 from mnist_cnn.datasets.addition import blend, load_addition
 from mnist_cnn.datasets.catalog import ResolvedDataset, list_datasets, load_dataset, resolve_dataset
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, IMAGE_SIZE, Dataset
-from mnist_cnn.datasets.split import split_validation, take_per_class
+from mnist_cnn.datasets.split import divide, split_validation, take_per_class
 
 __all__ = [
     "DIGIT_NAMES",
@@ -13,6 +13,7 @@ __all__ = [
     "Dataset",
     "ResolvedDataset",
     "blend",
+    "divide",
     "list_datasets",
     "load_addition",
     "load_dataset",

@@ -40,6 +40,22 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Data
     return dataset.subset(kept), replace(dataset.subset(held_out), split="validation")
 
 
+def divide(dataset: Dataset, *, per_class: int, validation: float, seed: int) -> tuple[Dataset, Dataset | None]:
+    """Give what a run trains on and what it holds out, as its configuration's `data` says.
+
+    Args:
+        dataset: The whole training split.
+        per_class: Use only so many images of each class; 0 for all.
+        validation: Share of them held out, 0 to below 1.
+        seed: Chooses both.
+
+    Raises:
+        InputError: There are too few images for it.
+    """
+    chosen = take_per_class(dataset, per_class, seed) if per_class else dataset
+    return split_validation(chosen, validation, seed)
+
+
 def hold_out_test(dataset: Dataset, split: str) -> Dataset:
     """Give the "train" or "test" part of an unsplit set: a fixed, stratified 20 % of it is the test set.
 

@@ -12,7 +12,7 @@ import numpy as np
 from mnist_cnn import metrics
 from mnist_cnn.calibration import describe_confidence
 from mnist_cnn.config import load_recipe
-from mnist_cnn.datasets import Dataset, ResolvedDataset, load_dataset, split_validation, take_per_class
+from mnist_cnn.datasets import Dataset, ResolvedDataset, divide, load_dataset, split_validation
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import InputError
@@ -113,9 +113,8 @@ def _held_out(path: Path, train: Dataset) -> tuple[Dataset, Dataset | None, tupl
             "trained on them, it looks surer than it is.",
         )  # fmt: skip
     config = load_recipe(str(run.config))
-    seed = config.training.seed
-    chosen = take_per_class(train, config.data.per_class, seed) if config.data.per_class else train
-    training, validation = split_validation(chosen, config.data.validation, seed)
+    data = config.data
+    training, validation = divide(train, per_class=data.per_class, validation=data.validation, seed=data.split_seed)
     if validation is None:
         return training, None, (
             "the run held out no validation digits, so temperature and rejection threshold keep their defaults.",

@@ -13,7 +13,7 @@ from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.addition import blend, load_addition
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.datasets.split import split_validation, take_per_class
+from mnist_cnn.datasets.split import divide
 from mnist_cnn.environment import peak_memory_gib
 from mnist_cnn.history import best_epoch
 from mnist_cnn.model_files import open_model, save_legacy_h5, save_model, save_weights
@@ -39,6 +39,7 @@ from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.records import catch_up, epoch_writer, record_end, record_start
 from mnist_cnn.training.state import TrainingState, Weights, restore_variables
 from mnist_cnn.training.transfer import adapt_model
+from mnist_cnn.training.unseen import check_held_out
 
 _STEPS_PER_EXECUTION = 16  # at most: batches between two looks at progress and Ctrl-C
 _VALIDATION_BATCH = 1000
@@ -61,6 +62,7 @@ def train(
     dataset: Dataset,
     run: RunFolder,
     *,
+    added: Dataset | None = None,
     listener: Listener | None = None,
     tensorboard: bool = False,
     legacy_h5: bool = False,
@@ -74,6 +76,7 @@ def train(
         config: Everything that decides the result.
         dataset: The training split; validation is held out of it here.
         run: An empty run folder, or an unfinished one of the same configuration and data.
+        added: The images at `config.data.add`, where the caller has loaded them already.
         listener: Hears of every step and epoch.
         tensorboard: Write event files into the run folder.
         legacy_h5: Also leave the model in Keras' old HDF5 format.
@@ -90,11 +93,13 @@ def train(
     if config.training.deterministic:
         fix_operation_order()
 
-    added = find_addition(config, dataset)
+    check_held_out(config, dataset)
+    added = added or find_addition(config, dataset)
     batches, held_out = prepare_data(config, dataset, added)
     precision = training_precision(config)
-    twin = new_model(config, classes, precision="float32")  # what is saved: neither bfloat16 nor compiled
-    model = compile_model(config, classes, precision, batches.steps)
+    model = new_model(config, classes, precision)
+    twin = float32_twin(model, config, classes)  # what is saved: neither bfloat16 nor compiled
+    compile_model(model, config, batches.steps)
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
     # Only now, when what was asked for is known to be possible, is anything written.
@@ -158,10 +163,8 @@ def prepare_data(config: Config, dataset: Dataset, added: Dataset | None) -> tup
     Raises:
         InputError: The configuration and the data do not fit.
     """
-    chosen = dataset
-    if config.data.per_class:
-        chosen = take_per_class(dataset, config.data.per_class, config.training.seed)
-    training, validation = split_validation(chosen, config.data.validation, config.training.seed)
+    data = config.data
+    training, validation = divide(dataset, per_class=data.per_class, validation=data.validation, seed=data.split_seed)
     if added:
         training = blend(training, added, config.data.add_share)
     targets = functools.partial(encode_labels, classes=len(dataset.class_names), form=config.training.loss)
@@ -176,9 +179,8 @@ def prepare_data(config: Config, dataset: Dataset, added: Dataset | None) -> tup
     return batches, validation and (validation.images[..., np.newaxis], targets(validation.labels))
 
 
-def compile_model(config: Config, classes: int, precision: str, steps: int) -> keras.Model:
-    """Build the network that is trained, with an optimizer whose schedule spans `steps` batches times all epochs."""
-    model = new_model(config, classes, precision)
+def compile_model(model: keras.Model, config: Config, steps: int) -> None:
+    """Make a network ready to be trained, with an optimizer whose schedule spans `steps` batches times all epochs."""
     model.compile(
         optimizer=build_optimizer(config.optimizer, steps * config.training.epochs),
         loss=build_loss(config),
@@ -188,7 +190,6 @@ def compile_model(config: Config, classes: int, precision: str, steps: int) -> k
     )
     model.optimizer.build(model.trainable_variables)
     fuse_batchnorm(model)
-    return model
 
 
 def run_epochs(
@@ -243,6 +244,15 @@ def new_model(config: Config, classes: int, precision: str) -> keras.Model:
         seed=config.training.seed,
         precision=precision,
     )
+
+
+def float32_twin(model: keras.Model, config: Config, classes: int) -> keras.Model:
+    """Give the same network in float32, with weights of its own."""
+    if not config.model.init_from:
+        return new_model(config, classes, precision="float32")
+    twin = keras.models.clone_model(model)  # float32 as it is: so are all model files
+    twin.set_weights(model.get_weights())
+    return twin
 
 
 def final_weights(config: Config, state: TrainingState, model: keras.Model) -> Weights:

@@ -41,7 +41,14 @@ from mnist_cnn.training.batch_statistics import BatchStatistics
 from mnist_cnn.training.callbacks import DivergedError, Watch, patience_callbacks
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import training_precision
-from mnist_cnn.training.train import compile_model, find_addition, fix_operation_order, prepare_data, run_epochs
+from mnist_cnn.training.train import (
+    compile_model,
+    find_addition,
+    fix_operation_order,
+    new_model,
+    prepare_data,
+    run_epochs,
+)
 from mnist_cnn.tuning.cost import count_costs, describe_excess
 from mnist_cnn.tuning.space import Choice, Domain, Part, Space, configure, suggest_settings
 
@@ -73,7 +80,8 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         self._space = space
         self._base = base
         self._dataset = dataset
-        self._images = len(prepare_data(base, dataset, find_addition(base, dataset))[0].images)
+        self._added = find_addition(base, dataset)
+        self._images = len(prepare_data(base, dataset, self._added)[0].images)
         self._conditions = _read_conditions(space)
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
@@ -93,7 +101,9 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         if config.training.deterministic:
             fix_operation_order()
         steps = math.ceil(self._images / config.training.batch_size)
-        return compile_model(config, len(self._dataset.class_names), training_precision(config), steps)
+        model = new_model(config, len(self._dataset.class_names), training_precision(config))
+        compile_model(model, config, steps)
+        return model
 
     def fit(
         self,
@@ -126,7 +136,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         if excess := describe_excess(count_costs(model), self._space.limits):
             raise keras_tuner.errors.FailedTrialError(excess)
         config = self.configuration(hp)
-        batches, held_out = prepare_data(config, self._dataset, find_addition(config, self._dataset))
+        batches, held_out = prepare_data(config, self._dataset, self._added)
         span = range(initial_epoch, _last_epoch(config, epochs))
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.optimizer.ema else []
         statistics = BatchStatistics(batches.images, config.training.seed, has_validation=True)

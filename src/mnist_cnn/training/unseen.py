@@ -1,0 +1,57 @@
+"""What the weights that a run starts from have never seen, which alone an honest run may hold out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mnist_cnn.config import SHIPPED_MODEL, SHIPPED_ON, Config, DataConfig, load_recipe
+from mnist_cnn.datasets.dataset import Dataset
+from mnist_cnn.errors import InputError
+from mnist_cnn.runs import RunFolder
+
+
+def check_held_out(config: Config, dataset: Dataset) -> None:
+    """See that a run holds out nothing that the weights it starts from have learnt.
+
+    Otherwise validation, and the temperature and the threshold that are fitted on it, would take what is remembered
+    for what is recognised.
+
+    Args:
+        config: Of the run that is about to begin.
+        dataset: The training split.
+
+    Raises:
+        InputError: The weights were trained on the same data set with other images held out.
+    """
+    known = _earlier_split(config.model.init_from, dataset)
+    wanted = config.data
+    if known is None or not wanted.validation or _split(known) == _split(wanted):
+        return
+    start = f"the weights of {config.model.init_from!r} were trained on"
+    if not known.validation:
+        raise InputError(
+            f"{start} all training images of {dataset.name}, so none of them can be held out to judge this run. "
+            "Use --validation 0."
+        )
+    options = [f"--validation {known.validation:g}"]
+    options += [f"--set data.{key}={getattr(known, key)}" for key in ("split_seed", "per_class") if getattr(known, key)]
+    raise InputError(
+        f"{start} the training images of {dataset.name} except for a share of {known.validation:g}; only those unseen "
+        f"images can be held out to judge this run. Use {' '.join(options)}, or --validation 0."
+    )
+
+
+def _earlier_split(start: str, dataset: Dataset) -> DataConfig | None:
+    """Give how a start's training divided this very data set; None where it had other data, or nobody knows."""
+    if start == SHIPPED_MODEL:
+        return SHIPPED_ON if dataset.name == SHIPPED_ON.dataset else None
+    run = RunFolder(Path(start)) if start else None
+    if run is None or not (run.config.exists() and run.environment.exists()):
+        return None
+    if run.read_json(run.environment)["data"]["sha256"] != dataset.checksum():
+        return None
+    return load_recipe(str(run.config)).data
+
+
+def _split(data: DataConfig) -> tuple[float, int, int]:
+    return data.validation, data.split_seed, data.per_class
