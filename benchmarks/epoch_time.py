@@ -2,9 +2,13 @@
 
 An epoch includes its validation, at the batch size that each side uses for it: in a notebook that of training, 64,
 in this package 1,000. Each measurement is a process of its own, and the variants take turns on the same cores, so
-that a machine whose speed drifts slows all of them. Prints medians over the rounds and ratios to stock.
+that a machine whose speed drifts slows all of them. Prints the processor, medians over the rounds and ratios to stock.
 
-    python benchmarks/epoch_time.py --data-dir DIR [--rounds 5] [--json]
+"stock fit" is TensorFlow as a notebook gets it: with oneDNN where it switches that on by itself. On other processors
+the rows "with oneDNN" and "without oneDNN" say what the switch alone is worth; ONEDNN_MAX_CPU_ISA=AVX2 (and float32)
+shows on a newer processor how the kernels for older ones compare.
+
+    python benchmarks/epoch_time.py --data-dir DIR [--rounds 5] [--variants NAME …] [--json]
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mnist_cnn.environment import describe_environment, label_processor
+
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 EPOCHS = 3  # the first one, which includes building the graph, is not counted
 EQUAL = {"training.batch_size": 64, "training.precision": "float32"}
 AUGMENTED = {"augmentation.rotation": 10.0, "augmentation.zoom": 0.1, "augmentation.shift": 0.1}
@@ -31,6 +38,10 @@ OURS: dict[str, dict[str, Any]] = {
     "package, default, augmented and elastic": {**AUGMENTED, "augmentation.elastic": 0.6},
 }
 STOCK = "stock fit"
+STOCK_WITH = "stock fit, with oneDNN"
+WITHOUT = "package, equal settings, without oneDNN"
+OURS[WITHOUT] = EQUAL
+SWITCHES = {STOCK_WITH: "1", WITHOUT: "0"}  # TF_ENABLE_ONEDNN_OPTS; otherwise unset, as users have it
 
 
 def main() -> None:
@@ -39,7 +50,8 @@ def main() -> None:
     if options.variant:
         print(json.dumps(measure(options.variant, options.data_dir)))
         return
-    variants = [STOCK, *OURS]
+    variants = [STOCK, *(name for name in (STOCK_WITH, *OURS) if name in options.variants)]
+    print(label_processor(describe_environment()), file=sys.stderr)
     measured: dict[str, list[dict[str, float]]] = {variant: [] for variant in variants}
     for number in range(options.rounds):
         for variant in variants:
@@ -47,8 +59,13 @@ def main() -> None:
             measured[variant].append(in_own_process(variant, options.data_dir))
     rows = [summarise(variant, measured) for variant in variants]
     if options.json:
-        print(json.dumps({"rounds": options.rounds, "variants": rows}))
+        print(
+            json.dumps(
+                {"processor": label_processor(describe_environment()), "rounds": options.rounds, "variants": rows}
+            )
+        )
         return
+    print(label_processor(describe_environment()))
     for row in rows:
         print(
             f"{row['variant']:40}  {row['seconds']:6.2f} s an epoch  {row['speedup']:5.2f} × stock  "
@@ -62,6 +79,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not at hand elsewhere")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--variants", nargs="+", default=[*OURS], choices=[STOCK_WITH, *OURS], help="beside stock fit")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--variant", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -70,8 +88,9 @@ def parse_options() -> argparse.Namespace:
 def in_own_process(variant: str, data_dir: Path | None) -> dict[str, float]:
     """Run one variant in a new process and read what it measured."""
     command = [sys.executable, __file__, "--variant", variant, *(["--data-dir", str(data_dir)] if data_dir else [])]
-    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    finished = subprocess.run(command, env=quiet, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != ONEDNN}
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", **({ONEDNN: SWITCHES[variant]} if variant in SWITCHES else {})}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True)
     if finished.returncode:
         sys.exit(finished.stderr)
     result: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
@@ -94,7 +113,7 @@ def measure(variant: str, data_dir: Path | None) -> dict[str, float]:
     """Train a few epochs, each followed by its validation, and give the median epoch's time."""
     from mnist_cnn.environment import peak_memory_gib
 
-    ticks = stock_ticks(data_dir) if variant == STOCK else package_ticks(OURS[variant], data_dir)
+    ticks = package_ticks(OURS[variant], data_dir) if variant in OURS else stock_ticks(data_dir)
     walls = [after[0] - before[0] for before, after in itertools.pairwise(ticks)]
     cpus = [after[1] - before[1] for before, after in itertools.pairwise(ticks)]
     return {

@@ -1,7 +1,8 @@
 """Train named recipes on MNIST with several seeds and print the README's table: mean ± standard deviation.
 
 Finished runs in --runs-dir are counted, not repeated, and an unfinished one is resumed, so the benchmark can be
-interrupted. Choices were made on validation data before; each run reads the test set once.
+interrupted. Choices were made on validation data before; each run reads the test set once. Times belong to the
+processor that is printed above the table.
 
     python benchmarks/recipes.py --data-dir DIR [--recipes quick vgg] [--seeds 3] [--json]
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cnn.config import recipe_names
+from mnist_cnn.environment import label_processor
 from mnist_cnn.runs import RunFolder
 
 NOT_FOR_MNIST = {"small", "teach"}
@@ -32,6 +34,7 @@ def main() -> None:
     if options.json:
         print(json.dumps({"seeds": options.seeds, "recipes": rows}))
         return
+    print(f"Processor: {'; '.join(sorted({row['processor'] for row in rows}))}\n")
     print("| recipe | parameters | accuracy, % | log loss | training, s | whole command, s | seeds |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
@@ -64,7 +67,7 @@ def train_once(recipe: str, seed: int, options: argparse.Namespace) -> dict[str,
     command = [sys.executable, "-m", "mnist_cnn", "train", *words, "--json"]
     finished = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     record: dict[str, Any] = json.loads(finished.stdout)
-    return record
+    return {**record, "processor": label_processor(run.read_json(run.environment))}
 
 
 def summarise(recipe: str, records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -73,6 +76,7 @@ def summarise(recipe: str, records: list[dict[str, Any]]) -> dict[str, Any]:
     training = [record["training"] for record in records]
     return {
         "recipe": recipe,
+        "processor": "; ".join(sorted({record["processor"] for record in records})),
         "parameters": training[0]["parameters"],
         "accuracy": statistics.mean(accuracies),
         "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,

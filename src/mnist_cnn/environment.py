@@ -55,11 +55,15 @@ def processor_features() -> list[str]:
     return [feature for feature in _FEATURES if feature in flags]
 
 
-def describe_processor() -> str:
-    """Label a figure: `AMD EPYC (2 cores, avx2, fma)`, the processor with what decides how fast it trains."""
-    cores = usable_cores()
-    details = [f"{cores} core{'s' if cores > 1 else ''}", *processor_features()]
-    return f"{processor_name()} ({', '.join(details)})"
+def label_processor(environment: dict[str, Any]) -> str:
+    """Label a figure with the processor it was measured on: `AMD EPYC (2 cores: avx2, fma)`.
+
+    Args:
+        environment: As `describe_environment` gives it, and runs keep it.
+    """
+    cores = environment["cores"]
+    features = ", ".join(environment.get("processor_features", [])) or "instruction sets unknown"
+    return f"{environment['processor']} ({cores} core{'s' if cores > 1 else ''}: {features})"
 
 
 def has_bfloat16() -> bool:

@@ -30,6 +30,13 @@ def test_bfloat16_is_claimed_only_where_the_processor_says_so(
     assert environment.processor_name() == "A Processor: 3 GHz"
 
 
+def test_a_label_says_what_decides_how_fast_a_processor_trains() -> None:
+    described = {"processor": "A Processor", "cores": 2, "processor_features": ["avx2", "fma"]}
+    assert environment.label_processor(described) == "A Processor (2 cores: avx2, fma)"
+    del described["processor_features"]  # a run of an earlier version
+    assert environment.label_processor(described) == "A Processor (2 cores: instruction sets unknown)"
+
+
 def test_where_the_system_tells_nothing_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "exists", lambda _: False)
     assert not environment.has_bfloat16()
