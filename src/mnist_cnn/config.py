@@ -18,7 +18,7 @@ import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from mnist_cnn.errors import InputError, suggest
+from mnist_cnn.errors import SettingError, suggest
 from mnist_cnn.files import write_text
 
 DEFAULT_RECIPE = "quick"
@@ -125,23 +125,23 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.optimizer.schedule != "constant" and self.training.reduce_on_plateau:
-            raise InputError(
+            raise SettingError(
                 f"schedule {self.optimizer.schedule!r} sets the learning rate of every step, so reduce_on_plateau "
                 "cannot change it. Use schedule = 'constant' or reduce_on_plateau = 0."
             )
         if self.training.label_smoothing and self.training.loss != "one-hot":
-            raise InputError(
+            raise SettingError(
                 f"label_smoothing = {self.training.label_smoothing} needs one-hot labels. Use loss = 'one-hot'."
             )
         if self.training.strangers and self.training.loss != "one-hot":
-            raise InputError(
+            raise SettingError(
                 f"strangers = {self.training.strangers} needs one-hot labels: what is no digit belongs to every class "
                 "alike. Use loss = 'one-hot'."
             )
         if self.model.freeze != "nothing" and not self.model.init_from:
-            raise InputError("freeze = 'features' needs a trained model to freeze. Name one with init_from.")
+            raise SettingError("freeze = 'features' needs a trained model to freeze. Name one with init_from.")
         if self.optimizer.weight_decay and self.optimizer.name not in ("adamw", "sgd"):
-            raise InputError(
+            raise SettingError(
                 f"weight_decay works with adamw and sgd, not with {self.optimizer.name!r}. Use name = 'adamw'."
             )
 
@@ -171,7 +171,7 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         problem = first["msg"][0].lower() + first["msg"][1:]
-        raise InputError(f"{origin}: {key} = {first['input']!r} is not valid: {problem}.") from None
+        raise SettingError(f"{origin}: {key} = {first['input']!r} is not valid: {problem}.") from None
 
 
 def override(config: Config, settings: Mapping[str, Any]) -> Config:
@@ -187,7 +187,7 @@ def override(config: Config, settings: Mapping[str, Any]) -> Config:
         for section in sections:
             target = target.get(section, {}) if isinstance(target.get(section, {}), dict) else {}
         if key not in target and sections != ["model", "arguments"]:
-            raise InputError(f"there is no setting {dotted!r}. {suggest(dotted, setting_names())}")
+            raise SettingError(f"there is no setting {dotted!r}. {suggest(dotted, setting_names())}")
         target[key] = value
     return parse_config(values, "settings")
 
@@ -214,7 +214,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text!r} has no '='. Write it as KEY=VALUE, such as training.epochs=3.")
+        raise SettingError(f"--set {text!r} has no '='. Write it as KEY=VALUE, such as training.epochs=3.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -238,11 +238,11 @@ def load_recipe(name: str) -> Config:
         return _parse_toml((resources.files("mnist_cnn") / "recipes" / f"{name}.toml").read_text("utf-8"), name)
     path = Path(name)
     if path.suffix != ".toml":
-        raise InputError(f"there is no recipe {name!r}. {suggest(name, recipe_names())}")
+        raise SettingError(f"there is no recipe {name!r}. {suggest(name, recipe_names())}")
     try:
         return _parse_toml(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the recipe file {path} cannot be read: {error}.") from None
+        raise SettingError(f"the recipe file {path} cannot be read: {error}.") from None
 
 
 def save_config(path: Path, config: Config) -> None:
@@ -254,7 +254,7 @@ def _parse_toml(text: str, origin: str) -> Config:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{origin} is not valid TOML: {error}.") from None
+        raise SettingError(f"{origin} is not valid TOML: {error}.") from None
     return parse_config(values, origin)
 
 
@@ -264,6 +264,6 @@ def _refuse_unknown_keys(values: Mapping[str, Any], kind: Any, origin: str, pref
     for key, value in values.items():
         if key not in fields:
             valid = setting_names() if prefix else [*setting_names(), *fields]
-            raise InputError(f"{origin}: there is no setting {prefix + key!r}. {suggest(prefix + key, valid)}")
+            raise SettingError(f"{origin}: there is no setting {prefix + key!r}. {suggest(prefix + key, valid)}")
         if dataclasses.is_dataclass(fields[key]) and isinstance(value, Mapping):
             _refuse_unknown_keys(value, vars(fields[key]), origin, f"{prefix}{key}.")

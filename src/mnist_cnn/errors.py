@@ -25,11 +25,35 @@ class InputError(MnistCnnError):
 
 
 class DataError(InputError):
-    """A data file that cannot be read as what it claims to be."""
+    """Data that cannot be read as what they claim to be, or do not fit the model: a file, a folder, an array."""
+
+
+class ImageError(DataError):
+    """One picture that cannot be read."""
+
+
+class ModelFileError(InputError):
+    """A model file that cannot be used: missing, damaged, of another form, or in need of code of its own."""
+
+
+class RunFolderError(InputError):
+    """A folder of a run or a search that is missing, damaged, unfinished, in use, or begun with other data."""
+
+
+class SettingError(InputError):
+    """A setting that is not valid: an option, an argument, a recipe, an environment variable."""
+
+
+class WriteError(MnistCnnError):
+    """A result that could not be written: the disk is full, or the folder is not to be written."""
 
 
 class DatasetUnavailableError(MnistCnnError):
-    """A known data set that is neither at hand nor to be downloaded."""
+    """A known data set that is not at hand and could not be downloaded."""
+
+
+class DivergedError(MnistCnnError):
+    """Training whose loss or weights became infinite or not a number."""
 
 
 class MissingExtraError(InputError):

@@ -11,7 +11,7 @@ import numpy as np
 
 from mnist_cnn import metrics
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.errors import InputError, first_line
+from mnist_cnn.errors import ModelFileError, RunFolderError, first_line
 from mnist_cnn.files import write_whole
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def predict(model: keras.Model, dataset: Dataset, batch_size: int = 1000) -> Pre
     """
     outputs = model.output_shape[-1]
     if outputs != len(dataset.class_names):
-        raise InputError(
+        raise ModelFileError(
             f"the model knows {outputs} classes but {dataset.name} has {len(dataset.class_names)}. "
             "Evaluate it on a data set with the classes that it was trained on."
         )
@@ -153,12 +153,12 @@ def read_predictions(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]
         header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
         rows = np.loadtxt(lines or ["nan"], delimiter=",", ndmin=2)  # [n, 5 + k]
     except (OSError, ValueError) as error:
-        raise InputError(
+        raise RunFolderError(
             f"{path} cannot be read as predictions ({first_line(error)}). Run: mnist-cnn evaluate"
         ) from error
     columns = header.split(",")
     if columns != _header(len(columns) - 5) or rows.shape[1] != len(columns):
-        raise InputError(f"{path} is no table of predictions: its columns are not index, label, predicted, ….")
+        raise RunFolderError(f"{path} is no table of predictions: its columns are not index, label, predicted, ….")
     return rows[:, 1].astype(np.int64), rows[:, 5:].astype(np.float32)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.errors import WriteError
 
 PARTIAL = ".partial-"  # how temporary names begin, so that leftovers of a killed process can be told
 
@@ -39,7 +39,7 @@ def write_whole(path: Path) -> Iterator[Path]:
         partial.chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is meant to be read by others
         partial.replace(path)
     except OSError as error:
-        raise MnistCnnError(_explain(path, error)) from error
+        raise WriteError(_explain(path, error)) from error
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)

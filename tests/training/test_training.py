@@ -17,14 +17,13 @@ import pytest
 
 from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import split_validation
-from mnist_cnn.errors import InputError, MissingExtraError, MnistCnnError
+from mnist_cnn.errors import DivergedError, InputError, MissingExtraError, MnistCnnError
 from mnist_cnn.evaluation import predict_images
 from mnist_cnn.model_files import open_model
 from mnist_cnn.runs import RunFolder, create_run
 from mnist_cnn.training import callbacks
 from mnist_cnn.training import precision as precision_module
 from mnist_cnn.training import train as train_module
-from mnist_cnn.training.callbacks import DivergedError
 from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.state import TrainingState
 from mnist_cnn.training.train import TrainingResult, train

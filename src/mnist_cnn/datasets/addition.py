@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn.errors import InputError, suggest
+from mnist_cnn.errors import DataError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,14 +35,12 @@ def load_addition(path: Path, class_names: Sequence[str]) -> Dataset:
     from mnist_cnn.datasets.local import read_path  # Pillow is slow to import
 
     if not path.exists():
-        raise InputError(
-            f"there are no images to add at {path}. Give a folder with one sub-folder of images per class."
-        )
+        raise DataError(f"there are no images to add at {path}. Give a folder with one sub-folder of images per class.")
     own = read_path(path, "train")
     used = sorted({own.class_names[label] for label in own.labels})
     for name in used:
         if name not in class_names:
-            raise InputError(
+            raise DataError(
                 f"{path} holds images of class {name!r}, which the data set does not have. {suggest(name, class_names)}"
             )
     places = {name: class_names.index(name) for name in used}

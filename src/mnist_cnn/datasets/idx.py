@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from mnist_cnn.errors import DataError, InputError
+from mnist_cnn.errors import DataError
 from mnist_cnn.files import write_whole
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _read_at_most(stream: IO[bytes], size: int) -> bytearray:
 def _header(array: NDArray[Any]) -> bytes:
     code = _CODES.get(array.dtype.str[1:])
     if code is None or not 1 <= array.ndim <= 255:
-        raise InputError(
+        raise DataError(
             f"IDX cannot hold {array.dtype} with {array.ndim} dimensions; valid are "
             f"{', '.join(sorted(_CODES))} with 1 or more."
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn.errors import InputError, MissingExtraError
+from mnist_cnn.errors import DataError, MissingExtraError, SettingError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Data
         InputError: The fraction is out of range, or a class is too small to be in both parts.
     """
     if not 0 <= fraction < 1:
-        raise InputError(f"the validation fraction is {fraction}; valid are 0 (none) to below 1, such as 0.2.")
+        raise SettingError(f"the validation fraction is {fraction}; valid are 0 (none) to below 1, such as 0.2.")
     if fraction == 0:
         return dataset, None
     kept, held_out = _stratified(dataset, fraction, seed)
@@ -64,7 +64,7 @@ def take_per_class(dataset: Dataset, count: int, seed: int) -> Dataset:
     sizes = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     smallest = int(sizes.argmin())
     if not 1 <= count <= sizes[smallest]:
-        raise InputError(
+        raise SettingError(
             f"{count} images per class cannot be taken: valid are 1 to {sizes[smallest]}, "
             f"the size of class {dataset.class_names[smallest]!r} in {dataset.source}."
         )
@@ -89,13 +89,13 @@ def _checked_size(dataset: Dataset, fraction: float) -> int:
     sizes = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     for name, size in zip(dataset.class_names, sizes, strict=True):
         if size == 1:
-            raise InputError(
+            raise DataError(
                 f"class {name!r} of {dataset.source} has 1 image; at least 2 are needed to hold one out. "
                 "Add images, take none out, or learn them beside a data set: mnist-cnn train --add"
             )
     held_out, classes = round(len(dataset) * fraction), int((sizes > 0).sum())
     if not classes <= held_out <= len(dataset) - classes:
-        raise InputError(
+        raise SettingError(
             f"{fraction:.3g} of the {len(dataset)} images of {dataset.source} is {held_out}; "
             f"each part needs at least {classes}, one per class. Choose another fraction, add images, or learn them "
             "beside a data set: mnist-cnn train --add"

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.errors import WriteError
 from mnist_cnn.files import PARTIAL, flush_to_disk
 
 _ASIDE = ".before-"  # begins unlike `PARTIAL`, since nobody may sweep up what is needed to go back
@@ -35,7 +35,7 @@ def write_whole_folder(path: Path) -> Iterator[Path]:
             _flush(partial)
             _exchange(partial, path, aside)
     except OSError as error:
-        raise MnistCnnError(f"{path} was not written: {error.strerror or error}. Choose another folder.") from error
+        raise WriteError(f"{path} was not written: {error.strerror or error}. Choose another folder.") from error
 
 
 def _exchange(new: Path, path: Path, aside: Path) -> None:

@@ -15,13 +15,13 @@ from mnist_cnn.datasets.addition import blend, load_addition
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.split import split_validation, take_per_class
 from mnist_cnn.environment import peak_memory_gib
+from mnist_cnn.errors import DivergedError
 from mnist_cnn.history import best_epoch
 from mnist_cnn.model_files import open_model, save_legacy_h5, save_model, save_weights
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.training.batches import Batches
 from mnist_cnn.training.callbacks import (
-    DivergedError,
     History,
     InterruptedTraining,
     Keeper,

@@ -37,8 +37,8 @@ import keras
 
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.errors import InputError, MissingExtraError
-from mnist_cnn.training.callbacks import DivergedError, Watch, patience_callbacks
+from mnist_cnn.errors import DivergedError, MissingExtraError, SettingError
+from mnist_cnn.training.callbacks import Watch, patience_callbacks
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.train import compile_model, find_addition, fix_operation_order, prepare_data, run_epochs
@@ -69,7 +69,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         """
         super().__init__()
         if not base.data.validation:
-            raise InputError("data.validation = 0 leaves nothing to choose by. Set data.validation = 0.2.")
+            raise SettingError("data.validation = 0 leaves nothing to choose by. Set data.validation = 0.2.")
         self._space = space
         self._base = base
         self._dataset = dataset

@@ -10,7 +10,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import SettingError
 from mnist_cnn.files import write_json
 from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.plan import Plan, directions, parse_plan
@@ -39,7 +39,7 @@ def create_study(plan: Plan, folder: TuningFolder, url: str = "", local: dict[st
     try:
         study = optuna.create_study(storage=storage, study_name=plan.name, directions=directions(plan.objectives))
     except optuna.exceptions.DuplicatedStudyError:
-        raise InputError(
+        raise SettingError(
             f"there is a study {plan.name!r} in {without_password(url)}. Join it with --join, or choose another --name."
         ) from None
     study.set_user_attr(_PLAN, plan.to_dict())
@@ -62,10 +62,10 @@ def find_plan(name: str, folder: TuningFolder, url: str) -> Plan:
     storage = open_storage(folder, url, heartbeat=Plan.heartbeat)
     known = {study.study_name: study for study in storage.get_all_studies()}
     if name not in known:
-        raise InputError(f"there is no study {name!r} in {without_password(url)}. Begin one by leaving out --join.")
+        raise SettingError(f"there is no study {name!r} in {without_password(url)}. Begin one by leaving out --join.")
     values = known[name].user_attrs.get(_PLAN)
     if values is None:
-        raise InputError(
+        raise SettingError(
             f"the study {name!r} in {without_password(url)} was not begun by mnist-cnn. Choose another --name."
         )
     return parse_plan(values, f"study {name!r}")
