@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn.errors import DataError, suggest
+from mnist_cnn.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,25 +36,15 @@ def load_addition(path: Path, class_names: Sequence[str]) -> Dataset:
 
     if not path.exists():
         raise DataError(f"there are no images to add at {path}. Give a folder with one sub-folder of images per class.")
-    own = read_path(path, "train")
-    used = sorted({own.class_names[label] for label in own.labels})
-    for name in used:
-        if name not in class_names:
-            raise DataError(
-                f"{path} holds images of class {name!r}, which the data set does not have. {suggest(name, class_names)}"
-            )
-    places = {name: class_names.index(name) for name in used}
-    labels = np.array([places[own.class_names[label]] for label in own.labels], np.int64)
-    return replace(own, split="train", labels=labels, class_names=tuple(class_names), notice=_notice(path))
+    own = read_path(path, "train").with_classes(class_names)
+    return replace(own, split="train", notice="; ".join(filter(None, (own.notice, _notice(path)))))
 
 
 def _notice(path: Path) -> str:
     """Say which files were not learnt from: of a few images each one counts."""
-    from mnist_cnn.datasets.folder import find_passed_over, folder_has_split
+    from mnist_cnn.datasets.folder import find_passed_over
 
-    if not path.is_dir():
-        return ""
-    files = find_passed_over(path / "train" if folder_has_split(path) else path)
+    files = find_passed_over(path) if path.is_dir() else []
     if len(files) > 1:
         return f"passed over {len(files)} files whose suffix is no image format's, the first: {files[0]}"
     return f"passed over {files[0]}, whose suffix is no image format's" if files else ""
