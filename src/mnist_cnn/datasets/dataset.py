@@ -80,6 +80,10 @@ class Dataset:
             places[label] = place
         return replace(self, labels=places[self.labels], class_names=tuple(class_names))
 
+    def holds_only(self, class_names: Sequence[str]) -> bool:
+        """Whether every class of this data set, however its name is written, is among these."""
+        return all(find_class(name, class_names) is not None for name in self.class_names)
+
     def checksum(self) -> str:
         """Give the SHA-256 (hexadecimal) over the image bytes followed by the label bytes.
 

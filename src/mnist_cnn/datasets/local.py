@@ -15,7 +15,7 @@ from mnist_cnn.datasets.idx import read_idx
 from mnist_cnn.datasets.layout import TEST, TRAIN, entries, folders_of, part_of
 from mnist_cnn.datasets.npz import as_images, as_labels, npz_has_split, read_npz, read_npz_labels
 from mnist_cnn.datasets.places import find_idx
-from mnist_cnn.datasets.table import find_tables, find_unlabelled, read_table
+from mnist_cnn.datasets.table import describe_unread, find_tables, read_table
 from mnist_cnn.errors import DataError
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def _read_folder(path: Path, split: str) -> Dataset:
         if len(arrays := [file for file in entries(folder) if file.suffix.lower() == ".npz"]) == 1:
             return _read_npz(arrays[0], split)
         if tables := find_tables(folder):
-            passed_over = [f"passed over {file}, which has no labels" for file in find_unlabelled(folder)]
-            return replace(_read_tables(path, tables, split), notice="; ".join(passed_over))
+            return replace(_read_tables(path, tables, split), notice=describe_unread(folder, tables.values()))
     return read_folder(path, split)
 
 

@@ -14,6 +14,7 @@ from mnist_cnn.datasets.npz import as_images, as_labels
 from mnist_cnn.errors import DataError, first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def find_tables(folder: Path) -> dict[str, Path]:
         return {"all": found[0]}
     tables = {part_of(file.stem): file for file in found}
     test = tables.get(TEST) or tables.get(VALIDATION)
-    if TRAIN not in tables or not test or len(found) != len(tables):
+    if TRAIN not in tables or not test or None in tables or len(found) != len(tables):
         raise DataError(
             f"{folder} holds the tables {', '.join(file.name for file in found)}; expected one named train.csv and "
             "one named test.csv. Give the path of one of them, or name them so."
@@ -46,9 +47,12 @@ def find_tables(folder: Path) -> dict[str, Path]:
     return {TRAIN: tables[TRAIN], TEST: test}
 
 
-def find_unlabelled(folder: Path) -> list[Path]:
-    """Find the tables of a folder that have images and no labels."""
-    return _tables(folder, _PIXELS)
+def describe_unread(folder: Path, tables: Collection[Path]) -> str:
+    """Say which tables of images in a folder are not among those that are read; empty where all are."""
+    spare = [file for file in _tables(folder, _PIXELS + 1) if file not in tables]
+    remarks = [f"passed over {file}: validation images are held out of the training images" for file in spare]
+    remarks += [f"passed over {file}, which has no labels" for file in _tables(folder, _PIXELS)]
+    return "; ".join(remarks)
 
 
 def read_table(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

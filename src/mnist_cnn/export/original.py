@@ -67,16 +67,16 @@ def open_original(path: Path, data: ResolvedDataset | None) -> Original:
 
 
 def _known(path: Path, model: keras.Model, training: Dataset, validation: Dataset | None, test: Dataset) -> Original:
-    metadata = _plain(model, test.class_names, test.name)
+    answers = predict(model, test)
+    metadata = _plain(model, answers.dataset.class_names, test.name)
     if validation:
         held_out = predict(model, validation)
         metadata = describe_confidence(metadata, held_out.probabilities, held_out.labels)
-    answers = predict(model, test)
     return Original(
         path=path,
         model=model,
         metadata=metadata,
-        digits=test,
+        digits=answers.dataset,
         probabilities=answers.probabilities,
         representative=_draw((validation or training).images),
     )
