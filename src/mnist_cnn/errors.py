@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from mnist_cnn.installation import install_command
+
 _LIST_AT_MOST = 15  # names; a longer list hides the suggestion
 
 
@@ -59,10 +61,11 @@ class DivergedError(MnistCnnError):
 class MissingExtraError(InputError):
     """An optional dependency that is not installed."""
 
-    def __init__(self, module: str, extra: str) -> None:
-        super().__init__(
-            f"this needs {module}, which is not installed. Install it with: pip install 'mnist-cnn[{extra}]'"
-        )
+    def __init__(self, module: str, *extras: str) -> None:
+        command = install_command(extras)
+        self.remedy = command or f"install the extra {','.join(extras)} from where mnist-cnn came from"
+        how = f"Install it with: {command}" if command else f"{self.remedy[0].upper()}{self.remedy[1:]}."
+        super().__init__(f"this needs {module}, which is not installed. {how}")
 
 
 def suggest(value: str, valid: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 from mnist_cnn.cli.app import main
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.datasets.idx import write_idx
+from mnist_cnn.installation import install_command
 
 TINY = ["--recipe", "conv3", "--dataset", "digits", "--epochs", "2", "--set", "model.arguments.filters=[4, 8, 8]"]
 
@@ -249,7 +250,7 @@ def test_a_missing_extra_names_the_pip_command(tmp_path: Path) -> None:
     command = [sys.executable, "-c", program, "train", "--dataset", "digits"]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert finished.returncode == 2
-    assert "pip install 'mnist-cnn[train]'" in finished.stderr
+    assert f"Install it with: {install_command(['train'])}" in finished.stderr
     assert len(finished.stderr.strip().splitlines()) == 1
 
 

@@ -150,7 +150,7 @@ def _show_formats(terminal: Terminal) -> None:
 
 def _availability(format_: Format) -> str:
     missing = format_.missing()
-    return "yes" if missing is None else str(missing).rpartition(": ")[2]
+    return "yes" if missing is None else missing.remedy
 
 
 def _show_exported(done: list[Exported], original: Original, terminal: Terminal) -> None:

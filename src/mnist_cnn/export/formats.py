@@ -44,7 +44,7 @@ class Format:
         if not missing:
             return None
         extras = dict.fromkeys(extra for _, extra in missing)
-        return MissingExtraError(missing[0][0], ",".join(extras))  # pip takes several at once
+        return MissingExtraError(missing[0][0], *extras)
 
 
 FORMATS = {
