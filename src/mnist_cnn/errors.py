@@ -76,10 +76,12 @@ def suggest(value: str, valid: Iterable[str]) -> str:
         valid: Every name that would have been accepted.
 
     Returns:
-        One sentence or two, ready to end an error message. Many names are listed only where none is close.
+        One sentence or two, ready to end an error message. Many names are listed only where none is close. A name of
+        which the value is the beginning, or the last part, is closer than any that is only spelt alike.
     """
     names = sorted(valid)
-    close = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+    related = [name for name in names if value and (name.startswith(value) or name.endswith(f".{value}"))]
+    close = difflib.get_close_matches(value, related or names, n=1, cutoff=0 if related else 0.5)
     if close and len(names) > _LIST_AT_MOST:
         return f"Did you mean {close[0]!r}?"
     hint = f"Did you mean {close[0]!r}? " if close else ""
