@@ -8,7 +8,15 @@ import numpy as np
 
 from mnist_cnn.datasets.class_names import find_class, in_order
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.datasets.layout import describe, entries, find_layout, image_files, pictures_folder, subfolders
+from mnist_cnn.datasets.layout import (
+    describe,
+    entries,
+    find_layout,
+    has_images,
+    image_files,
+    pictures_folder,
+    subfolders,
+)
 from mnist_cnn.errors import DataError
 from mnist_cnn.ink import SUFFIXES, prepare
 
@@ -75,7 +83,7 @@ def _all_folders(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, i
     """
     folders = [(pictures_folder(root / name), label) for label, name in enumerate(class_names)]
     for folder, label in folders:
-        if not image_files(folder):
+        if not has_images(folder):
             raise DataError(
                 f"{folder} holds no images of class {class_names[label]!r}: found {describe(folder)}. Expected one "
                 "sub-folder of images per class, if need be in folders named train and test. Put images of the class "
@@ -92,7 +100,7 @@ def _folders_by_class(root: Path, class_names: tuple[str, ...]) -> list[tuple[Pa
     """
     folders = [(folder, find_class(folder.name, class_names)) for folder in subfolders(root)]
     for folder, label in folders:
-        if label is None and image_files(pictures_folder(folder)):
+        if label is None and has_images(pictures_folder(folder)):
             raise DataError(
                 f"{folder} is not a class of the training images, whose classes are {', '.join(class_names)}. Give "
                 "the folder the name of one of them, or add images of this class to the training images."
