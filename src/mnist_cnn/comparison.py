@@ -56,7 +56,7 @@ def compare(runs: Sequence[RunFolder]) -> Comparison:
     """Put finished runs side by side.
 
     Raises:
-        InputError: Fewer than two runs, or one that is not finished or damaged.
+        SettingError: Fewer than two runs, or one that is not finished or damaged.
     """
     if len(runs) < 2:
         raise SettingError(f"comparing needs at least 2 runs, got {len(runs)}. Name another run folder.")

@@ -65,7 +65,7 @@ class AugmentationConfig:
     shear: NotNegative = 0.0  # degrees
     elastic: NotNegative = 0.0  # pixels: root mean square displacement along each axis
     elastic_smoothness: Positive = 4.0  # pixels: standard deviation of the Gaussian that smooths the field
-    flip_horizontal: bool = False  # off unless asked for: a mirrored 2 is no 2
+    flip_horizontal: bool = False  # off unless asked for: a mirrored 2 is not a 2
     flip_vertical: bool = False
 
     @property
@@ -97,7 +97,9 @@ class TrainingConfig:
     batch_size: Count = 128
     loss: Literal["sparse", "one-hot"] = "sparse"  # the same cross-entropy on two forms of the label
     label_smoothing: Fraction = 0.0
-    strangers: Fraction = 0.0  # share of an epoch's images replaced by pictures that are no digits, labelled "any"
+    strangers: Fraction = (
+        0.0  # share of an epoch's images replaced by pictures of other things than digits, labelled "any"
+    )
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "auto"  # auto: bfloat16 where the processor has it
     monitor: Literal["loss", "accuracy"] = "loss"  # the validation result that decides which epoch is best
     keep: Literal["best", "last"] = "best"  # which epoch's weights become the model
@@ -135,8 +137,8 @@ class Config:
             )
         if self.training.strangers and self.training.loss != "one-hot":
             raise SettingError(
-                f"strangers = {self.training.strangers} needs one-hot labels: what is no digit belongs to every class "
-                "alike. Use loss = 'one-hot'."
+                f"strangers = {self.training.strangers} needs one-hot labels: a picture of anything else belongs to "
+                "every class alike. Use loss = 'one-hot'."
             )
         if self.model.freeze != "nothing" and not self.model.init_from:
             raise SettingError("freeze = 'features' needs a trained model to freeze. Name one with init_from.")
@@ -161,7 +163,7 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
         origin: What to call it in an error message, such as the file's path.
 
     Raises:
-        InputError: An unknown key, a wrong type or a value out of range.
+        SettingError: An unknown key, a wrong type or a value out of range.
     """
     _refuse_unknown_keys(values, Config, origin, prefix="")
     try:
@@ -178,7 +180,7 @@ def override(config: Config, settings: Mapping[str, Any]) -> Config:
     """Give a copy with dotted settings replaced, such as `{"training.epochs": 3}`.
 
     Raises:
-        InputError: An unknown setting or an invalid value.
+        SettingError: An unknown setting or an invalid value.
     """
     values = config.to_dict()
     for dotted, value in settings.items():
@@ -210,7 +212,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """Read `KEY=VALUE` as the command line takes it; the value is written as in TOML, bare words are strings.
 
     Raises:
-        InputError: There is no `=`.
+        SettingError: There is no `=`.
     """
     key, equals, value = text.partition("=")
     if not equals:
@@ -232,7 +234,7 @@ def load_recipe(name: str) -> Config:
     """Read a recipe by its name, or by the path of a TOML file.
 
     Raises:
-        InputError: There is no such recipe, or the file is no valid recipe.
+        SettingError: There is no such recipe, or the file is not a valid recipe.
     """
     if name in recipe_names():
         return _parse_toml((resources.files("mnist_cnn") / "recipes" / f"{name}.toml").read_text("utf-8"), name)

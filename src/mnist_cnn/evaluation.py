@@ -136,7 +136,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write one CSV row per image: index, label, predicted, confidence, loss, p0 … p(k-1).
 
     Raises:
-        MnistCnnError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     with write_whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -157,7 +157,7 @@ def create_run(parent: Path, name: str) -> RunFolder:
 
     Raises:
         InputError: `name` is no name for a folder.
-        MnistCnnError: `parent` cannot be written.
+        WriteError: `parent` cannot be written.
     """
     if not _NAME.fullmatch(name):
         raise SettingError(

@@ -29,8 +29,7 @@ def load_addition(path: Path, class_names: Sequence[str]) -> Dataset:
         The images; the notice says which files beside them were passed over.
 
     Raises:
-        InputError: Nothing there, or a class that the other data set lacks.
-        DataError: The files are damaged, or hold no images.
+        DataError: Nothing there, the files are damaged or hold no images, or a class that the other data set lacks.
     """
     from mnist_cnn.datasets.local import read_path  # Pillow is slow to import
 
@@ -46,8 +45,8 @@ def _notice(path: Path) -> str:
 
     files = find_passed_over(path) if path.is_dir() else []
     if len(files) > 1:
-        return f"passed over {len(files)} files whose suffix is no image format's, the first: {files[0]}"
-    return f"passed over {files[0]}, whose suffix is no image format's" if files else ""
+        return f"passed over {len(files)} files whose suffix is not that of an image format, the first: {files[0]}"
+    return f"passed over {files[0]}, whose suffix is not that of an image format" if files else ""
 
 
 def blend(dataset: Dataset, added: Dataset, share: float) -> Dataset:

@@ -76,7 +76,7 @@ def load_dataset(
         Images uint8 [n, 28, 28] and labels int64 [n].
 
     Raises:
-        InputError: Unknown name or split, or no such folder.
+        SettingError: Unknown name or split, or no such folder.
         DataError: The files at a path are damaged.
         DatasetUnavailableError: A known set is nowhere to be had; the message lists all places and mirrors.
         MissingExtraError: A download or the bundled digits need a package that is not installed.
@@ -114,7 +114,7 @@ def resolve_dataset(
         offline: Whether to do without the network.
 
     Raises:
-        InputError: Unknown name, or no such folder.
+        SettingError: Unknown name, or no such folder.
         DatasetUnavailableError: A known set other than "auto" is nowhere to be had.
         MissingExtraError: A download needs a package that is not installed.
     """
@@ -170,7 +170,9 @@ def _path_reader(name: str | Path) -> Callable[[str], Dataset]:
 
 def _check_folder(data_dir: Path | None) -> None:
     if data_dir is not None and not data_dir.is_dir():
-        raise SettingError(f"--data-dir {data_dir} is no folder. Give the folder that holds the data, or leave it out.")
+        raise SettingError(
+            f"--data-dir {data_dir} is not a folder. Give the folder that holds the data, or leave it out."
+        )
 
 
 def _load_known(

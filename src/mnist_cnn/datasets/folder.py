@@ -29,7 +29,7 @@ def read_folder(path: Path, split: str) -> Dataset:
 
     Each image is brought to MNIST's form by `mnist_cnn.ink`, as in reading: a model is trained on what it will be
     shown. Classes are the sub-folders' names, sorted; by number where all mean one ("3", "three", "digit_3"). Hidden
-    files are passed over, and so are those whose suffix is no image format's (notes, tables).
+    files are passed over, and so are those whose suffix is not that of an image format (notes, tables).
 
     Args:
         path: The folder, in one of the forms that `layout` knows.

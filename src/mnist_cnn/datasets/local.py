@@ -106,7 +106,7 @@ def _read_labels(path: Path) -> NDArray[np.int64]:
 def _labels_beside(images: Path) -> Path:
     if "images" not in images.name:
         raise DataError(
-            f"{images} is no data set. Give a folder with one sub-folder of images per class, an IDX file such as "
+            f"{images} is not a data set. Give a folder with one sub-folder of images per class, an IDX file such as "
             "train-images-idx3-ubyte, an .npz file, or a .csv table. Unpack an archive first."
         )
     stem = images.name.removesuffix(".gz").replace("images", "labels").replace(".idx", "-idx")

@@ -47,7 +47,7 @@ def read_npz(path: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int6
         Images, uint8 [n, 28, 28], and labels, int64 [n].
 
     Raises:
-        DataError: No `.npz` file, arrays missing, or their values are no grey images with integer labels.
+        DataError: No `.npz` file, arrays missing, or their values are not grey images with integer labels.
     """
     images, _ = _names(path)[split == "test"]
     return as_images(read_array(path, images), f"{path}, {images}"), read_npz_labels(path, split)
@@ -102,7 +102,7 @@ def as_labels(array: NDArray[Any], where: str) -> NDArray[np.int64]:
     """Bring [n] or [n, 1] whole numbers from 0 to be int64 [n].
 
     Raises:
-        DataError: Another shape (such as one-hot), or values that are no class numbers.
+        DataError: Another shape (such as one-hot), or values that are not class numbers.
     """
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -145,7 +145,7 @@ def _keys(path: Path) -> set[str]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     except Exception as error:  # zipfile lets struct, Unicode and index errors of hostile files through
-        raise DataError(f"{path} is no .npz file ({error}). Save it again with numpy.savez.") from error
+        raise DataError(f"{path} is not an .npz file ({error}). Save it again with numpy.savez.") from error
 
 
 def _check_size(member: IO[bytes], size: int) -> None:

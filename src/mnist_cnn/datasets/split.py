@@ -30,7 +30,8 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Data
         What is left for training, and the validation set, which is None for a fraction of 0.
 
     Raises:
-        InputError: The fraction is out of range, or a class is too small to be in both parts.
+        SettingError: The fraction is out of range, or so small that a class would not be in both parts.
+        DataError: A class has a single image.
     """
     if not 0 <= fraction < 1:
         raise SettingError(f"the validation fraction is {fraction}; valid are 0 (none) to below 1, such as 0.2.")
@@ -44,7 +45,8 @@ def hold_out_test(dataset: Dataset, split: str) -> Dataset:
     """Give the "train" or "test" part of an unsplit set: a fixed, stratified 20 % of it is the test set.
 
     Raises:
-        InputError: A class is too small to be in both parts.
+        SettingError: There are too few images for each class to be in both parts.
+        DataError: A class has a single image.
     """
     kept, held_out = _stratified(dataset, HELD_OUT, _HELD_OUT_SEED)
     return replace(dataset.subset(held_out if split == "test" else kept), split=split)
@@ -59,7 +61,7 @@ def take_per_class(dataset: Dataset, count: int, seed: int) -> Dataset:
         seed: Chooses which.
 
     Raises:
-        InputError: A class has fewer than `count` images.
+        SettingError: A class has fewer than `count` images.
     """
     sizes = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     smallest = int(sizes.argmin())

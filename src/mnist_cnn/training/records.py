@@ -112,7 +112,7 @@ def append_log(run: RunFolder, text: str) -> None:
     """Add a line with the time (UTC) to the run's log.
 
     Raises:
-        MnistCnnError: The log cannot be written.
+        WriteError: The log cannot be written.
     """
     try:
         with run.log.open("a", encoding="utf-8") as log:

@@ -80,7 +80,7 @@ def train(
     Raises:
         InputError: The configuration and the data do not fit, or the run was made with other data.
         DivergedError: The loss became no number; the model of the best epoch before that is saved.
-        MnistCnnError: The run folder cannot be written.
+        WriteError: The run folder cannot be written.
     """
     listener = listener or Listener()
     classes = len(dataset.class_names)

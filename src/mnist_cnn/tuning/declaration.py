@@ -47,7 +47,7 @@ def load_space(name: str) -> Space:
     """Read a space by its name, or by the path of a TOML file.
 
     Raises:
-        InputError: There is no such space, or the file declares none.
+        SettingError: There is no such space, or the file declares none.
     """
     if name in space_names():
         return _parse_toml((resources.files("mnist_cnn") / "spaces" / f"{name}.toml").read_text("utf-8"), name)
@@ -68,7 +68,7 @@ def parse_space(values: Mapping[str, Any], origin: str) -> Space:
         origin: What to call it in an error message, such as the file's path.
 
     Raises:
-        InputError: An unknown key or setting, something that is neither range, choice nor value, a condition that
+        SettingError: An unknown key or setting, something that is neither range, choice nor value, a condition that
             never holds, or a setting that trials are judged by.
     """
     _check_keys(values, {"title", "limits", "settings", "conditional"}, origin)
@@ -96,7 +96,7 @@ def check_space(space: Space, base: Config) -> None:
     """See that every value that the space can give makes a valid configuration of `base`.
 
     Raises:
-        InputError: One does not; the message names the setting and the value.
+        SettingError: One does not; the message names the setting and the value.
     """
     corner_configs(space, base)
 
@@ -105,7 +105,7 @@ def corner_configs(space: Space, base: Config) -> list[Config]:
     """Give the configurations in which one setting has an extreme value, and every other its first one.
 
     Raises:
-        InputError: One is not valid; the message names the setting and the value.
+        SettingError: One is not valid; the message names the setting and the value.
     """
     return [
         configure(base, suggest_settings(space, _Fixed({**_ways(part, space.parts[:index])[0], name: value})))

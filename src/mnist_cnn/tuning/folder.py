@@ -118,7 +118,7 @@ class TuningFolder:
         """Read back what `study.json` says.
 
         Raises:
-            InputError: It is missing or damaged.
+            RunFolderError: It is missing or damaged.
         """
         if not self.plan.exists():
             raise RunFolderError(
@@ -136,7 +136,7 @@ def lead(folder: TuningFolder) -> Iterator[None]:
     """Keep other processes from leading the same search.
 
     Raises:
-        InputError: Another process is at it.
+        RunFolderError: Another process is at it.
     """
     try:
         with FileLock(folder.lock, timeout=0):

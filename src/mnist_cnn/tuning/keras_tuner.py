@@ -65,7 +65,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
             dataset: The training split; validation is held out of it, for every trial the same.
 
         Raises:
-            InputError: The configuration holds nothing out, or does not fit the data.
+            SettingError: The configuration holds nothing out, or does not fit the data.
         """
         super().__init__()
         if not base.data.validation:

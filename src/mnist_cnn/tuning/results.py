@@ -109,7 +109,7 @@ def read_results(folder: TuningFolder, url: str = "") -> StudyResults:
     """Read a search's study.
 
     Raises:
-        InputError: The folder holds no search, or its server cannot be reached.
+        RunFolderError: The folder holds no search, or its server cannot be reached.
     """
     return collect(open_study(folder, url), open_plan(folder), folder)
 
@@ -130,7 +130,7 @@ def best_config(results: StudyResults, plan: Plan, trial: TrialResult | None = N
     """Give a trial's configuration as a recipe: the best one's, unless another is named.
 
     Raises:
-        InputError: No trial has come to its end.
+        RunFolderError: No trial has come to its end.
     """
     chosen = trial or results.best
     if chosen is None or not chosen.values:

@@ -36,7 +36,7 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
         heartbeat: Seconds between two signs of life, on a server.
 
     Raises:
-        InputError: No such server, or no driver for it.
+        SettingError: No such server, or no driver for it.
     """
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # what happens is told by `results`
     if not url:
@@ -61,7 +61,7 @@ def without_password(url: str) -> str:
     """Give a server's address as it may be written down.
 
     Raises:
-        InputError: It is no address of a PostgreSQL server.
+        SettingError: It is no address of a PostgreSQL server.
     """
     try:
         known = sqlalchemy.make_url(url)

@@ -33,7 +33,7 @@ def create_study(plan: Plan, folder: TuningFolder, url: str = "", local: dict[st
         local: What only this machine needs to know, such as where it has the data.
 
     Raises:
-        InputError: There is a study of this name, or the server cannot be reached.
+        SettingError: There is a study of this name, or the server cannot be reached.
     """
     storage = open_storage(folder, url, plan.heartbeat)
     try:
@@ -57,7 +57,7 @@ def find_plan(name: str, folder: TuningFolder, url: str) -> Plan:
     """Give the plan of a study on a server.
 
     Raises:
-        InputError: There is no such study, it was not made by this package, or the server cannot be reached.
+        SettingError: There is no such study, it was not made by this package, or the server cannot be reached.
     """
     storage = open_storage(folder, url, heartbeat=Plan.heartbeat)
     known = {study.study_name: study for study in storage.get_all_studies()}
@@ -84,7 +84,7 @@ def open_study(folder: TuningFolder, url: str = "") -> Study:
         url: Of the database server, with the password that is not written down; empty for what `study.json` says.
 
     Raises:
-        InputError: The folder holds no search, or the server cannot be reached.
+        SettingError: The folder holds no search, or the server cannot be reached.
     """
     plan = open_plan(folder)
     storage: BaseStorage = open_storage(folder, url or folder.storage, plan.heartbeat)
