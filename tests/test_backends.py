@@ -33,7 +33,7 @@ SETTINGS = {
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_training_and_prediction_work(tmp_path: Path, backend: str) -> None:
     if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"BACKEND {backend.upper()} NOT TESTED: pip install 'mnist-cnn[{backend}]'")
+        pytest.skip(f"BACKEND {backend.upper()} NOT TESTED: pip install '.[{backend}]'")
     save_config(tmp_path / "config.toml", tiny_config(SETTINGS))
     run = RunFolder(tmp_path / "run")
     done = subprocess.run(

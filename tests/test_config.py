@@ -144,13 +144,13 @@ def test_settings_are_replaced_one_by_one() -> None:
     ("setting", "message"),
     [
         ("training.epoch", r"there is no setting 'training\.epoch'\. Did you mean 'training\.epochs'\?"),
-        ("epochs", "there is no setting 'epochs'"),
+        ("epochs", r"there is no setting 'epochs'\. Did you mean 'training\.epochs'\?"),
         ("", "there is no setting ''"),
         ("training.epochs.x", "there is no setting"),
         ("arguments.filters", "there is no setting"),
         ("training.arguments.filters", "there is no setting"),
         ("model.arguments.filters.x", "there is no setting"),
-        ("augmentation.flip", r"Did you mean 'augmentation\.flip_vertical'\?|Did you mean 'augmentation"),
+        ("augmentation.flip", r"Did you mean 'augmentation\.flip_(vertical|horizontal)'\?"),
     ],
 )
 def test_a_setting_that_is_none_is_never_dropped_silently(setting: str, message: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.errors import MnistCnnError, WriteError
 from mnist_cnn.files import write_json, write_text, write_whole
 
 
@@ -97,16 +97,6 @@ def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
         write_text(tmp_path / "taken" / "text.txt", "new")
 
 
-def test_a_result_is_as_readable_as_the_umask_allows(tmp_path: Path) -> None:
-    previous = os.umask(0o027)
-    try:
-        write_text(tmp_path / "text.txt", "")
-        assert os.umask(0o027) == 0o027, "the umask must be left as it was"
-    finally:
-        os.umask(previous)
-    assert stat.S_IMODE((tmp_path / "text.txt").stat().st_mode) == 0o640
-
-
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -125,3 +115,49 @@ def test_json_that_other_programs_cannot_read_is_not_written(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "value.json", {"loss": float("nan")})
     assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_the_block_that_is_about_something_else_passes_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    with pytest.raises(FileNotFoundError, match=r"source\.txt"), write_whole(path) as partial:
+        partial.write_bytes((tmp_path / "source.txt").read_bytes())
+    with pytest.raises(ConnectionResetError), write_whole(path):
+        raise ConnectionResetError(errno.ECONNRESET, "reset by peer")
+    with pytest.raises(OSError, match="full") as caught, write_whole(path):
+        raise OSError(errno.ENOSPC, "full", str(tmp_path / "another.txt"))
+    assert not isinstance(caught.value, MnistCnnError)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_write_that_fails_in_the_block_is_a_write_error(tmp_path: Path, number: int) -> None:
+    """What write(2) raises names no file; what open(2) raises names the temporary one."""
+    with pytest.raises(WriteError, match=r"text\.txt was not written"), write_whole(tmp_path / "text.txt"):
+        raise OSError(number, os.strerror(number))
+    with pytest.raises(WriteError, match=r"text\.txt was not written"), write_whole(tmp_path / "text.txt") as partial:  # noqa: PT012
+        partial.unlink()
+        partial.open("r+")
+
+
+def test_a_result_is_as_readable_as_the_umask_allows_without_a_change_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The umask is the whole process's: even for an instant, another thread's file would be open to everybody."""
+    previous = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", lambda _: pytest.fail("the umask was changed"))
+            write_text(tmp_path / "text.txt", "")
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE((tmp_path / "text.txt").stat().st_mode) == 0o640
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    with write_whole(path) as first, write_whole(path) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnist_cnn.errors import DataError
+from mnist_cnn.errors import ModelFileError
 from mnist_cnn.model_metadata import TEMPERATURES, ModelMetadata
 
 FULL = ModelMetadata(
@@ -63,14 +63,14 @@ def test_other_metadata_beside_ours_is_passed_over() -> None:
     ],
 )
 def test_damaged_metadata_is_refused_by_name(key: str, text: str) -> None:
-    with pytest.raises(DataError, match=r"some\.onnx"):
+    with pytest.raises(ModelFileError, match=r"some\.onnx"):
         ModelMetadata.from_strings({**FULL.to_strings(), f"mnist_cnn.{key}": text}, "some.onnx")
 
 
 def test_metadata_without_class_names_is_refused() -> None:
     strings = FULL.to_strings()
     del strings["mnist_cnn.class_names"]
-    with pytest.raises(DataError, match="class_names"):
+    with pytest.raises(ModelFileError, match="class_names"):
         ModelMetadata.from_strings(strings, "some.onnx")
 
 

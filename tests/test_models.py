@@ -47,7 +47,7 @@ def test_the_conv3_network_has_the_notebooks_parameters() -> None:
 def test_a_recipe_states_its_parameters(name: str) -> None:
     recipe = load_recipe(name)
     model = build_model(recipe.model.architecture, recipe.model.arguments, 10)
-    assert recipe.parameters in (0, model.count_params())
+    assert recipe.parameters == model.count_params()
 
 
 def test_layers_are_called_as_in_a_fresh_keras_however_many_models_came_before() -> None:
@@ -109,7 +109,7 @@ def test_precision_does_not_change_the_initial_weights() -> None:
         ("conv3", {"filter": [4]}, r"'conv3' takes no argument 'filter'\. Did you mean 'filters'\?"),
         ("conv3", {"classes": 3}, "takes no argument 'classes'"),
         ("conv3", {"filters": [4] * 6}, r"cannot be built with .*output size would be zero or negative"),
-        ("batchnorm", {"filters": [4] * 8}, r"cannot be built with .*[Nn]egative|size"),
+        ("batchnorm", {"filters": [4] * 8}, r"cannot be built with .*output size would be zero or negative"),
         ("conv3", {"filters": 4}, "not iterable"),
         ("conv3", {"filters": [0]}, "strictly positive"),
         ("conv3", {"filters": [4.5]}, "cannot be built"),

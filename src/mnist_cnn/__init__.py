@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from mnist_cnn.classifier import DigitClassifier
     from mnist_cnn.config import Config, load_recipe, override, recipe_names
     from mnist_cnn.datasets import Dataset, list_datasets, load_dataset, split_validation
-    from mnist_cnn.errors import InputError, MnistCnnError
+    from mnist_cnn.errors import (
+        DataError,
+        DatasetUnavailableError,
+        DivergedError,
+        ImageError,
+        InputError,
+        MissingExtraError,
+        MnistCnnError,
+        ModelFileError,
+        RunFolderError,
+        SettingError,
+        WriteError,
+    )
     from mnist_cnn.evaluation import Predictions, evaluate, predict
     from mnist_cnn.model_files import open_model
     from mnist_cnn.models import build_model
@@ -28,7 +40,19 @@ _HOMES = {
     "classifier": ["DigitClassifier"],
     "config": ["Config", "load_recipe", "override", "recipe_names"],
     "datasets": ["Dataset", "list_datasets", "load_dataset", "split_validation"],
-    "errors": ["InputError", "MnistCnnError"],
+    "errors": [
+        "DataError",
+        "DatasetUnavailableError",
+        "DivergedError",
+        "ImageError",
+        "InputError",
+        "MissingExtraError",
+        "MnistCnnError",
+        "ModelFileError",
+        "RunFolderError",
+        "SettingError",
+        "WriteError",
+    ],
     "evaluation": ["Predictions", "evaluate", "predict"],
     "model_files": ["open_model"],
     "models": ["build_model"],
@@ -42,16 +66,25 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Config",
+    "DataError",
     "Dataset",
+    "DatasetUnavailableError",
     "DigitClassifier",
+    "DivergedError",
+    "ImageError",
     "InputError",
     "Listener",
+    "MissingExtraError",
     "MnistCnnError",
+    "ModelFileError",
     "Predictions",
     "Reading",
     "Recognizer",
     "RunFolder",
+    "RunFolderError",
+    "SettingError",
     "TrainingResult",
+    "WriteError",
     "augment",
     "build_model",
     "create_run",

@@ -10,7 +10,7 @@ import numpy as np
 
 from mnist_cnn import narrative
 from mnist_cnn.config import flatten, load_recipe
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import SettingError
 from mnist_cnn.evaluation import read_predictions
 from mnist_cnn.metrics import PairedTest, paired_test
 
@@ -56,10 +56,10 @@ def compare(runs: Sequence[RunFolder]) -> Comparison:
     """Put finished runs side by side.
 
     Raises:
-        InputError: Fewer than two runs, or one that is not finished or damaged.
+        SettingError: Fewer than two runs, or one that is not finished or damaged.
     """
     if len(runs) < 2:
-        raise InputError(f"comparing needs at least 2 runs, got {len(runs)}. Name another run folder.")
+        raise SettingError(f"comparing needs at least 2 runs, got {len(runs)}. Name another run folder.")
     configs = [dict(flatten(load_recipe(str(run.config)).to_dict())) for run in runs]
     records = [run.read_json(run.metrics) for run in runs]
     measured = [dict(flatten(record)) for record in records]

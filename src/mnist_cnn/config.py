@@ -18,7 +18,7 @@ import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from mnist_cnn.errors import InputError, suggest
+from mnist_cnn.errors import SettingError, suggest
 from mnist_cnn.files import write_text
 
 DEFAULT_RECIPE = "quick"
@@ -72,7 +72,7 @@ class AugmentationConfig:
     shear: NotNegative = 0.0  # degrees
     elastic: NotNegative = 0.0  # pixels: root mean square displacement along each axis
     elastic_smoothness: Positive = 4.0  # pixels: standard deviation of the Gaussian that smooths the field
-    flip_horizontal: bool = False  # off unless asked for: a mirrored 2 is no 2
+    flip_horizontal: bool = False  # off unless asked for: a mirrored 2 is not a 2
     flip_vertical: bool = False
 
     @property
@@ -104,7 +104,9 @@ class TrainingConfig:
     batch_size: Count = 128
     loss: Literal["sparse", "one-hot"] = "sparse"  # the same cross-entropy on two forms of the label
     label_smoothing: Fraction = 0.0
-    strangers: Fraction = 0.0  # share of an epoch's images replaced by pictures that are no digits, labelled "any"
+    strangers: Fraction = (
+        0.0  # share of an epoch's images replaced by pictures of other things than digits, labelled "any"
+    )
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "auto"  # auto: bfloat16 where the processor has it
     monitor: Literal["loss", "accuracy"] = "loss"  # the validation result that decides which epoch is best
     keep: Literal["best", "last"] = "best"  # which epoch's weights become the model
@@ -132,23 +134,23 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.optimizer.schedule != "constant" and self.training.reduce_on_plateau:
-            raise InputError(
+            raise SettingError(
                 f"schedule {self.optimizer.schedule!r} sets the learning rate of every step, so reduce_on_plateau "
                 "cannot change it. Use schedule = 'constant' or reduce_on_plateau = 0."
             )
         if self.training.label_smoothing and self.training.loss != "one-hot":
-            raise InputError(
+            raise SettingError(
                 f"label_smoothing = {self.training.label_smoothing} needs one-hot labels. Use loss = 'one-hot'."
             )
         if self.training.strangers and self.training.loss != "one-hot":
-            raise InputError(
-                f"strangers = {self.training.strangers} needs one-hot labels: what is no digit belongs to every class "
-                "alike. Use loss = 'one-hot'."
+            raise SettingError(
+                f"strangers = {self.training.strangers} needs one-hot labels: a picture of anything else belongs to "
+                "every class alike. Use loss = 'one-hot'."
             )
         if self.model.freeze != "nothing" and not self.model.init_from:
-            raise InputError("freeze = 'features' needs a trained model to freeze. Name one with init_from.")
+            raise SettingError("freeze = 'features' needs a trained model to freeze. Name one with init_from.")
         if self.optimizer.weight_decay and self.optimizer.name not in ("adamw", "sgd"):
-            raise InputError(
+            raise SettingError(
                 f"weight_decay works with adamw and sgd, not with {self.optimizer.name!r}. Use name = 'adamw'."
             )
 
@@ -168,7 +170,7 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
         origin: What to call it in an error message, such as the file's path.
 
     Raises:
-        InputError: An unknown key, a wrong type or a value out of range.
+        SettingError: An unknown key, a wrong type or a value out of range.
     """
     _refuse_unknown_keys(values, Config, origin, prefix="")
     try:
@@ -178,14 +180,14 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         problem = first["msg"][0].lower() + first["msg"][1:]
-        raise InputError(f"{origin}: {key} = {first['input']!r} is not valid: {problem}.") from None
+        raise SettingError(f"{origin}: {key} = {first['input']!r} is not valid: {problem}.") from None
 
 
 def override(config: Config, settings: Mapping[str, Any]) -> Config:
     """Give a copy with dotted settings replaced, such as `{"training.epochs": 3}`.
 
     Raises:
-        InputError: An unknown setting or an invalid value.
+        SettingError: An unknown setting or an invalid value.
     """
     values = config.to_dict()
     for dotted, value in settings.items():
@@ -194,7 +196,7 @@ def override(config: Config, settings: Mapping[str, Any]) -> Config:
         for section in sections:
             target = target.get(section, {}) if isinstance(target.get(section, {}), dict) else {}
         if key not in target and sections != ["model", "arguments"]:
-            raise InputError(f"there is no setting {dotted!r}. {suggest(dotted, setting_names())}")
+            raise SettingError(f"there is no setting {dotted!r}. {suggest(dotted, setting_names())}")
         target[key] = value
     return parse_config(values, "settings")
 
@@ -217,11 +219,11 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """Read `KEY=VALUE` as the command line takes it; the value is written as in TOML, bare words are strings.
 
     Raises:
-        InputError: There is no `=`.
+        SettingError: There is no `=`.
     """
     key, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text!r} has no '='. Write it as KEY=VALUE, such as training.epochs=3.")
+        raise SettingError(f"--set {text!r} has no '='. Write it as KEY=VALUE, such as training.epochs=3.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -239,17 +241,17 @@ def load_recipe(name: str) -> Config:
     """Read a recipe by its name, or by the path of a TOML file.
 
     Raises:
-        InputError: There is no such recipe, or the file is no valid recipe.
+        SettingError: There is no such recipe, or the file is not a valid recipe.
     """
     if name in recipe_names():
         return _parse_toml((resources.files("mnist_cnn") / "recipes" / f"{name}.toml").read_text("utf-8"), name)
     path = Path(name)
     if path.suffix != ".toml":
-        raise InputError(f"there is no recipe {name!r}. {suggest(name, recipe_names())}")
+        raise SettingError(f"there is no recipe {name!r}. {suggest(name, recipe_names())}")
     try:
         return _parse_toml(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the recipe file {path} cannot be read: {error}.") from None
+        raise SettingError(f"the recipe file {path} cannot be read: {error}.") from None
 
 
 def save_config(path: Path, config: Config) -> None:
@@ -261,7 +263,7 @@ def _parse_toml(text: str, origin: str) -> Config:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{origin} is not valid TOML: {error}.") from None
+        raise SettingError(f"{origin} is not valid TOML: {error}.") from None
     return parse_config(values, origin)
 
 
@@ -271,6 +273,6 @@ def _refuse_unknown_keys(values: Mapping[str, Any], kind: Any, origin: str, pref
     for key, value in values.items():
         if key not in fields:
             valid = setting_names() if prefix else [*setting_names(), *fields]
-            raise InputError(f"{origin}: there is no setting {prefix + key!r}. {suggest(prefix + key, valid)}")
+            raise SettingError(f"{origin}: there is no setting {prefix + key!r}. {suggest(prefix + key, valid)}")
         if dataclasses.is_dataclass(fields[key]) and isinstance(value, Mapping):
             _refuse_unknown_keys(value, vars(fields[key]), origin, f"{prefix}{key}.")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from mnist_cnn.installation import install_command
+
 _LIST_AT_MOST = 15  # names; a longer list hides the suggestion
 
 
@@ -25,20 +27,45 @@ class InputError(MnistCnnError):
 
 
 class DataError(InputError):
-    """A data file that cannot be read as what it claims to be."""
+    """Data that cannot be read as what they claim to be, or do not fit the model: a file, a folder, an array."""
+
+
+class ImageError(DataError):
+    """One picture that cannot be read."""
+
+
+class ModelFileError(InputError):
+    """A model file that cannot be used: missing, damaged, of another form, or in need of code of its own."""
+
+
+class RunFolderError(InputError):
+    """A folder of a run or a search that is missing, damaged, unfinished, in use, or begun with other data."""
+
+
+class SettingError(InputError):
+    """A setting that is not valid: an option, an argument, a recipe, an environment variable."""
+
+
+class WriteError(MnistCnnError):
+    """A result that could not be written: the disk is full, or the folder is not to be written."""
 
 
 class DatasetUnavailableError(MnistCnnError):
-    """A known data set that is neither at hand nor to be downloaded."""
+    """A known data set that is not at hand and could not be downloaded."""
+
+
+class DivergedError(MnistCnnError):
+    """Training whose loss or weights became infinite or not a number."""
 
 
 class MissingExtraError(InputError):
     """An optional dependency that is not installed."""
 
-    def __init__(self, module: str, extra: str) -> None:
-        super().__init__(
-            f"this needs {module}, which is not installed. Install it with: pip install 'mnist-cnn[{extra}]'"
-        )
+    def __init__(self, module: str, *extras: str) -> None:
+        command = install_command(extras)
+        self.remedy = command or f"install the extra {','.join(extras)} from where mnist-cnn came from"
+        how = f"Install it with: {command}" if command else f"{self.remedy[0].upper()}{self.remedy[1:]}."
+        super().__init__(f"this needs {module}, which is not installed. {how}")
 
 
 def suggest(value: str, valid: Iterable[str]) -> str:
@@ -49,10 +76,12 @@ def suggest(value: str, valid: Iterable[str]) -> str:
         valid: Every name that would have been accepted.
 
     Returns:
-        One sentence or two, ready to end an error message. Many names are listed only where none is close.
+        One sentence or two, ready to end an error message. Many names are listed only where none is close. A name of
+        which the value is the beginning, or the last part, is closer than any that is only spelt alike.
     """
     names = sorted(valid)
-    close = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+    related = [name for name in names if value and (name.startswith(value) or name.endswith(f".{value}"))]
+    close = difflib.get_close_matches(value, related or names, n=1, cutoff=0 if related else 0.5)
     if close and len(names) > _LIST_AT_MOST:
         return f"Did you mean {close[0]!r}?"
     hint = f"Did you mean {close[0]!r}? " if close else ""

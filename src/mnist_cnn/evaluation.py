@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnist_cnn import metrics
-from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.errors import InputError, first_line
+from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
+from mnist_cnn.errors import ModelFileError, RunFolderError, first_line
 from mnist_cnn.files import write_whole
 
 if TYPE_CHECKING:
@@ -90,12 +90,16 @@ class LabelErrorAccuracy:
 def predict(model: keras.Model, dataset: Dataset, batch_size: int = 1000) -> Predictions:
     """Let the model read every image of the data set.
 
+    Data with some of the ten digits alone, however their names are written, are numbered as a model of ten expects.
+
     Raises:
-        InputError: The model has another number of classes than the data set, or gives no probabilities.
+        ModelFileError: The model has another number of classes than the data set, or gives no probabilities.
     """
     outputs = model.output_shape[-1]
+    if len(dataset.class_names) < outputs == len(DIGIT_NAMES) and dataset.holds_only(DIGIT_NAMES):
+        dataset = dataset.with_classes(DIGIT_NAMES)
     if outputs != len(dataset.class_names):
-        raise InputError(
+        raise ModelFileError(
             f"the model knows {outputs} classes but {dataset.name} has {len(dataset.class_names)}. "
             "Evaluate it on a data set with the classes that it was trained on."
         )
@@ -133,7 +137,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write one CSV row per image: index, label, predicted, confidence, loss, p0 … p(k-1).
 
     Raises:
-        MnistCnnError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     with write_whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -154,12 +158,12 @@ def read_predictions(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]
         header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
         rows = np.loadtxt(lines or ["nan"], delimiter=",", ndmin=2)  # [n, 5 + k]
     except (OSError, ValueError) as error:
-        raise InputError(
+        raise RunFolderError(
             f"{path} cannot be read as predictions ({first_line(error)}). Run: mnist-cnn evaluate"
         ) from error
     columns = header.split(",")
     if columns != _header(len(columns) - 5) or rows.shape[1] != len(columns):
-        raise InputError(f"{path} is no table of predictions: its columns are not index, label, predicted, ….")
+        raise RunFolderError(f"{path} is no table of predictions: its columns are not index, label, predicted, ….")
     return rows[:, 1].astype(np.int64), rows[:, 5:].astype(np.float32)
 
 

@@ -161,7 +161,7 @@ def write_exploration(folder: Path, train: Dataset, test: Dataset) -> Exploratio
     """Explore, and leave `exploration.json` and the pictures in `folder`.
 
     Raises:
-        MnistCnnError: The folder cannot be written.
+        WriteError: The folder cannot be written.
     """
     from mnist_cnn import figures
 

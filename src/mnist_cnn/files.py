@@ -6,14 +6,16 @@ import contextlib
 import errno
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.errors import WriteError
 
 PARTIAL = ".partial-"  # how temporary names begin, so that leftovers of a killed process can be told
+
+_WRITING_ALONE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what only writing fails with; such errors name no file
 
 
 @contextlib.contextmanager
@@ -21,28 +23,26 @@ def write_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it onto `path` when the block ends without an error.
 
     The temporary name keeps the suffixes of `path`, since some writers choose the format by it. An interrupted or
-    failed block leaves whatever was at `path` untouched.
+    failed block leaves whatever was at `path` untouched. What the block raises for other reasons than this file, such
+    as another file that it cannot read, passes through as it is.
 
     Raises:
-        MnistCnnError: The folder cannot be written or the disk is full.
+        WriteError: The folder cannot be written or the disk is full.
     """
-    partial: Path | None = None
+    with _explained(path):
+        partial = _create_beside(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f"{PARTIAL}{path.stem[:40]}-", suffix="".join(path.suffixes)
-        )
-        os.close(handle)
-        partial = Path(name)
-        yield partial
-        flush_to_disk(partial)
-        partial.chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is meant to be read by others
-        partial.replace(path)
-    except OSError as error:
-        raise MnistCnnError(_explain(path, error)) from error
+        try:
+            yield partial
+        except OSError as error:
+            if is_about_writing(partial, error):
+                raise WriteError(_explain(path, error)) from error
+            raise
+        with _explained(path):
+            flush_to_disk(partial)
+            partial.replace(path)
     finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,14 +65,39 @@ def flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def is_about_writing(partial: Path, error: OSError) -> bool:
+    """Whether an error is about what is written at a temporary path, rather than about something else in the block.
+
+    Args:
+        partial: The file, or the folder of the files.
+        error: It names the file, as opening one does; or no file at all, and only writing can fail so.
+    """
+    return partial.name in str(error) or (error.filename is None and error.errno in _WRITING_ALONE)
+
+
+def _create_beside(path: Path) -> Path:
+    """Create an empty file of a new name beside `path`, as readable for others as the umask lets any file be.
+
+    `tempfile` makes private files, and the umask cannot be asked for without changing it for all threads.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        name = f"{PARTIAL}{path.stem[:40]}-{secrets.token_hex(4)}{''.join(path.suffixes)}"
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path.parent / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return path.parent / name
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(_explain(path, error)) from error
 
 
 def _explain(path: Path, error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full: {path} was not written, and what was there before is untouched. Free some space."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{path.parent} cannot be written ({error.strerror}). Choose another folder."

@@ -15,7 +15,7 @@ import sklearn.metrics
 from numpy.typing import NDArray
 from scipy import stats
 
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import DataError, ModelFileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,12 +154,12 @@ def check(labels: Labels, probabilities: Probabilities, class_names: Sequence[st
     """
     expected = (len(labels), len(class_names))
     if probabilities.shape != expected or len(labels) == 0:
-        raise InputError(
+        raise DataError(
             f"predictions have shape {probabilities.shape}, expected {expected}: one row per image and one "
             "column per class, at least one image. Predict the same data set that is evaluated."
         )
     if labels.min() < 0 or labels.max() >= len(class_names):
-        raise InputError(
+        raise DataError(
             f"labels run from {labels.min()} to {labels.max()}; valid are 0 to {len(class_names) - 1}. "
             "Evaluate on a data set with the model's classes."
         )
@@ -169,13 +169,13 @@ def check(labels: Labels, probabilities: Probabilities, class_names: Sequence[st
 def _check_rows(probabilities: Probabilities) -> None:
     broken = int((~np.isfinite(probabilities)).any(axis=1).sum())
     if broken:
-        raise InputError(
+        raise ModelFileError(
             f"the model gives NaN or infinity for {broken} of {len(probabilities)} images: its training "
             "diverged. Train it again with a lower learning rate."
         )
     off = np.abs(probabilities.sum(axis=1, dtype=np.float64) - 1).max()
     if off > SUM_TOLERANCE or probabilities.min() < 0:
-        raise InputError(
+        raise ModelFileError(
             f"the model's outputs are no probabilities: a row misses the sum 1 by {off:.3g} or holds a "
             "negative number. Its last layer must be a softmax."
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.config import SHIPPED_MODEL
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
-from mnist_cnn.errors import InputError, first_line
+from mnist_cnn.errors import ModelFileError, first_line
 from mnist_cnn.files import write_whole
 from mnist_cnn.runs import RunFolder
 
@@ -41,7 +41,7 @@ def open_model(path: Path) -> keras.Model:
     except MemoryError:
         raise
     except Exception as error:  # a broken or hostile file can fail in any of Keras', h5py's or zipfile's ways
-        raise InputError(
+        raise ModelFileError(
             f"{file} cannot be opened as a Keras model ({first_line(error)}). "
             "Give a run folder or a .keras file that this package saved."
         ) from error
@@ -61,9 +61,9 @@ def model_file(path: Path) -> Path:
     if not file.is_file():
         is_close = difflib.get_close_matches(path.stem, [SHIPPED_MODEL])
         hint = f"Did you mean {SHIPPED_MODEL!r}?" if is_close else "Train one with: mnist-cnn train"
-        raise InputError(f"there is no model {file}. {hint}")
+        raise ModelFileError(f"there is no model {file}. {hint}")
     if file.suffix not in MODEL_SUFFIXES:
-        raise InputError(
+        raise ModelFileError(
             f"{file} is no model file: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file, a run, or "
             f"{SHIPPED_MODEL!r} for the network that ships."
         )
@@ -103,6 +103,6 @@ def _check_shapes(model: Any, file: Path) -> None:
     given = getattr(model, "input_shape", None)
     outputs = getattr(model, "output_shape", None)
     if given != INPUT_SHAPE:
-        raise InputError(f"{file} takes {given}, expected {INPUT_SHAPE}: raw grey images of 28×28 pixels.")
+        raise ModelFileError(f"{file} takes {given}, expected {INPUT_SHAPE}: raw grey images of 28×28 pixels.")
     if not (isinstance(outputs, tuple) and len(outputs) == 2 and (outputs[1] or 0) >= 2):
-        raise InputError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")
+        raise ModelFileError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.errors import DataError
+from mnist_cnn.errors import ModelFileError
 
 TEMPERATURES = (0.1, 10.0)  # of calibration; a network that needs one outside is not miscalibrated but broken
 _LONGEST_NAME = 200  # characters of a class
@@ -67,7 +67,7 @@ class ModelMetadata:
             origin: What to call the file in an error message.
 
         Raises:
-            DataError: A value of ours is damaged or out of range.
+            ModelFileError: A value of ours is damaged or out of range.
         """
         values = {key.removeprefix(KEY_PREFIX): text for key, text in strings.items() if key.startswith(KEY_PREFIX)}
         if not values:
@@ -77,11 +77,11 @@ class ModelMetadata:
             metadata = cls(**{key: json.loads(text) for key, text in values.items() if key in known})
             metadata = dataclasses.replace(metadata, class_names=tuple(metadata.class_names))
         except (ValueError, TypeError, RecursionError) as error:
-            raise DataError(f"{origin} carries damaged metadata ({error}). Export the model again.") from None
+            raise ModelFileError(f"{origin} carries damaged metadata ({error}). Export the model again.") from None
         for key, valid in metadata._validity():
             if not valid:
                 value = str(getattr(metadata, key))[:_LONGEST_NAME]
-                raise DataError(f"{origin} carries metadata with {key} = {value}. Export the model again.")
+                raise ModelFileError(f"{origin} carries metadata with {key} = {value}. Export the model again.")
         return metadata
 
     def _validity(self) -> Iterator[tuple[str, bool]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mnist_cnn.backend import keras, layers
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
-from mnist_cnn.errors import InputError, suggest
+from mnist_cnn.errors import DataError, SettingError, suggest
 
 Tensor = Any  # a KerasTensor; Keras ships no type information
 
@@ -193,7 +193,7 @@ def build_model(
     """
     function = find_architecture(architecture, arguments)
     if classes < 2:
-        raise InputError(f"a network for {classes} classes has nothing to tell apart. Give data of 2 classes or more.")
+        raise DataError(f"a network for {classes} classes has nothing to tell apart. Give data of 2 classes or more.")
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)
     policy = keras.config.dtype_policy()
@@ -201,7 +201,7 @@ def build_model(
     try:
         return function(classes, **arguments)
     except (TypeError, ValueError, ZeroDivisionError) as error:
-        raise InputError(
+        raise SettingError(
             f"architecture {architecture!r} cannot be built with {dict(arguments)}: {_reason(error)}"
         ) from error
     finally:
@@ -215,12 +215,12 @@ def find_architecture(architecture: str, arguments: Mapping[str, Any]) -> Callab
         InputError: An unknown architecture or argument.
     """
     if architecture not in ARCHITECTURES:
-        raise InputError(f"there is no architecture {architecture!r}. {suggest(architecture, ARCHITECTURES)}")
+        raise SettingError(f"there is no architecture {architecture!r}. {suggest(architecture, ARCHITECTURES)}")
     function = ARCHITECTURES[architecture]
     valid = [name for name in inspect.signature(function).parameters if name != "classes"]
     for name in arguments:
         if name not in valid:
-            raise InputError(f"architecture {architecture!r} takes no argument {name!r}. {suggest(name, valid)}")
+            raise SettingError(f"architecture {architecture!r} takes no argument {name!r}. {suggest(name, valid)}")
     return function
 
 

@@ -57,7 +57,7 @@ def write_report(
 
     Raises:
         InputError: The predictions are no probabilities, or a file of the run is damaged.
-        MnistCnnError: The folder cannot be written or the disk is full.
+        WriteError: The folder cannot be written or the disk is full.
     """
     findings = gather(trained_in or run, model, predictions, training or {}, command)
     evaluation.write_predictions(run.predictions, predictions)

@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mnist_cnn.errors import InputError, MnistCnnError, suggest
+from mnist_cnn.errors import RunFolderError, SettingError, WriteError, suggest
 from mnist_cnn.files import PARTIAL
 
 CONFIG_NAME = "config.toml"
@@ -144,12 +144,12 @@ class RunFolder:
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise InputError(
+            raise RunFolderError(
                 f"{path} is missing: the run {self.name} is not finished. "
                 f"Continue it with: mnist-cnn train --resume {self.root}"
             ) from None
         except ValueError as error:
-            raise InputError(f"{path} is not valid JSON ({error}).") from error
+            raise RunFolderError(f"{path} is not valid JSON ({error}).") from error
 
 
 def create_run(parent: Path, name: str) -> RunFolder:
@@ -157,10 +157,10 @@ def create_run(parent: Path, name: str) -> RunFolder:
 
     Raises:
         InputError: `name` is no name for a folder.
-        MnistCnnError: `parent` cannot be written.
+        WriteError: `parent` cannot be written.
     """
     if not _NAME.fullmatch(name):
-        raise InputError(
+        raise SettingError(
             f"a run cannot be called {name!r}: its name becomes a folder's. Use letters, digits and dashes."
         )
     try:
@@ -175,7 +175,7 @@ def create_run(parent: Path, name: str) -> RunFolder:
                 continue
             return RunFolder(root)
     except OSError as error:
-        raise MnistCnnError(
+        raise WriteError(
             f"{parent} cannot hold runs: {error.strerror}. Choose another folder with --runs-dir."
         ) from error
 
@@ -191,7 +191,7 @@ def lock_run(run: RunFolder) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(f"another process is training {run.root}. Wait for it, or train a new run.") from None
+        raise RunFolderError(f"another process is training {run.root}. Wait for it, or train a new run.") from None
     try:
         for partial in list(run.root.rglob(f"{PARTIAL}*")):
             if partial.is_dir():
@@ -223,8 +223,8 @@ def open_run(path: Path) -> RunFolder:
     if not path.exists():
         siblings = [config.parent.name for config in path.parent.glob(f"*/{CONFIG_NAME}")]
         hint = suggest(path.name, siblings) if siblings else "Train one with: mnist-cnn train"
-        raise InputError(f"there is no run {path}. {hint}")
-    raise InputError(f"{path} is no run folder: it holds no {CONFIG_NAME}. Give the folder that `train` printed.")
+        raise RunFolderError(f"there is no run {path}. {hint}")
+    raise RunFolderError(f"{path} is no run folder: it holds no {CONFIG_NAME}. Give the folder that `train` printed.")
 
 
 def _last_number(parent: Path, name: str) -> int:

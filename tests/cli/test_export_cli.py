@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("onnx", reason="EXPORTS NOT TESTED: pip install 'mnist-cnn[export]'")
+pytest.importorskip("onnx", reason="EXPORTS NOT TESTED: pip install '.[export]'")
 
 import onnxruntime
 
@@ -20,6 +20,7 @@ from mnist_cnn.cli.app import main
 from mnist_cnn.config import load_recipe, override
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.export.metadata_files import read_metadata
+from mnist_cnn.installation import install_command
 from mnist_cnn.runs import create_run
 from mnist_cnn.training.train import train
 
@@ -101,12 +102,13 @@ def test_one_format_fails_and_the_others_go_on(
     record = json.loads(out)
     assert code == 2
     assert [each["format"] for each in record["exports"]] == ["keras"]
-    assert "pip install 'mnist-cnn[export]'" in record["failed"]["openvino"]
+    command = install_command(["export"])
+    assert f"Install it with: {command}" in record["failed"]["openvino"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.keras"]
     code, out, _ = call(capsys, "--list", "--json")
     available = {each["format"]: each["available"] for each in json.loads(out)["formats"]}
     assert available["keras"] == "yes"
-    assert available["openvino"] == "pip install 'mnist-cnn[export]'"
+    assert available["openvino"] == command
 
 
 def test_the_list_is_honest_where_keras_is_missing(
@@ -117,7 +119,7 @@ def test_the_list_is_honest_where_keras_is_missing(
         importlib.util, "find_spec", lambda name, package=None: None if name == "keras" else find(name, package)
     )
     _, out, _ = call(capsys, "--list", "--json")
-    assert {each["available"] for each in json.loads(out)["formats"]} == {"pip install 'mnist-cnn[train]'"}
+    assert {each["available"] for each in json.loads(out)["formats"]} == {install_command(["train"])}
     code, _, err = call(capsys, str(run), "--format", "keras")
     assert code == 2
     assert "needs keras" in err

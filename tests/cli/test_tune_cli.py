@@ -23,8 +23,7 @@ from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.trials import TrialsView
 from mnist_cnn.cli.tune import more_options, parse_duration, settle_limits
 from mnist_cnn.config import load_recipe
-from mnist_cnn.errors import InputError
-from mnist_cnn.training.callbacks import DivergedError
+from mnist_cnn.errors import DivergedError, InputError
 from mnist_cnn.tuning.bounds import Limits, save_limits
 from mnist_cnn.tuning.results import read_results
 from mnist_cnn.tuning.study import open_study

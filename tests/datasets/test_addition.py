@@ -52,7 +52,10 @@ def test_what_is_passed_over_is_named(tmp_path: Path) -> None:
     notes = tmp_path / "train" / "7" / "notes.txt"
     for file in (notes, notes.with_name(".hidden"), tmp_path / "test" / "7" / "notes.txt"):
         file.write_text("no image")
-    assert load_addition(tmp_path, DIGIT_NAMES).notice == f"passed over {notes}, whose suffix is no image format's"
+    assert (
+        load_addition(tmp_path, DIGIT_NAMES).notice
+        == f"passed over {notes}, whose suffix is not that of an image format"
+    )
     notes.with_name("more.csv").write_text("1,2")
     assert "passed over 2 files" in load_addition(tmp_path, DIGIT_NAMES).notice
     assert "the first: " in load_addition(tmp_path, DIGIT_NAMES).notice
@@ -60,7 +63,7 @@ def test_what_is_passed_over_is_named(tmp_path: Path) -> None:
 
 def test_one_image_alone_is_no_folder(tmp_path: Path) -> None:
     write(tmp_path, "7", 1)
-    with pytest.raises(InputError, match=r"00\.png is no data set\. Give a folder with one sub-folder"):
+    with pytest.raises(InputError, match=r"00\.png is not a data set\. Give a folder with one sub-folder"):
         load_addition(tmp_path / "7" / "00.png", DIGIT_NAMES)
 
 

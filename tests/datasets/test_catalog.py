@@ -62,7 +62,7 @@ def test_every_listed_name_is_known_and_others_are_refused(bare_machine: Path) -
         resolve_dataset("fashon-mnist")
     with pytest.raises(InputError, match=r"no split 'tset'\. Did you mean 'test'"):
         load_dataset("digits", split="tset")
-    with pytest.raises(InputError, match=r"--data-dir .* is no folder"):
+    with pytest.raises(InputError, match=r"--data-dir .* is not a folder"):
         load_dataset("mnist", data_dir=bare_machine / "nothing")
 
 
@@ -120,7 +120,7 @@ def test_a_damaged_place_is_passed_over_aloud(original: Path, bare_machine: Path
     train = load_dataset("mnist", data_dir=bare_machine / "damaged")
     assert train.source.endswith("cache/datasets/mnist")
     assert train.notice.startswith("passed over ")
-    assert f"damaged/{TRAIN_LABELS} is no IDX file" in train.notice
+    assert f"damaged/{TRAIN_LABELS} is not an IDX file" in train.notice
 
 
 def test_loading_train_opens_no_test_file(original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ def test_what_is_nowhere_lists_every_place_and_mirror(original: Path, monkeypatc
     ):
         assert part in message
     assert "http://127.0.0.1:1/train-labels-idx1-ubyte.gz: [Errno" in message
-    assert "is no IDX file" in message
+    assert "is not an IDX file" in message
     assert "name it with --data-dir or $MNIST_CNN_DATA, or use --dataset digits." in message.splitlines()[-1]
 
 
@@ -269,7 +269,7 @@ def test_idx_files_that_do_not_fit_are_refused(original: Path) -> None:
     with pytest.raises(DataError, match="no labels beside it: expected train-labels-idx1-ubyte"):
         load_dataset(original)
     (original / "notes.txt").write_text("hello")
-    with pytest.raises(DataError, match="is no data set"):
+    with pytest.raises(DataError, match="is not a data set"):
         load_dataset(original / "notes.txt")
 
 

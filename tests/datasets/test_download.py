@@ -69,7 +69,7 @@ def assert_whole(source: Source, folder: Path) -> None:
         (truncate, "peer closed connection without sending complete message body"),
         (truncate_unnoticed, "wrong content \\(is a damaged gzip file"),
         (lie, "wrong content: wrong checksum"),
-        (html, "wrong content \\(is no IDX file"),
+        (html, "wrong content \\(is not an IDX file"),
         (flood, "it sends more than"),
         (drip, "too slow"),
     ],

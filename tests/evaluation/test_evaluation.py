@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import keras
@@ -172,3 +173,13 @@ def test_known_label_errors_are_left_out_of_mnists_test_set_only(
     cleaned = evaluation.without_label_errors(said)
     assert cleaned is not None
     assert (cleaned.excluded, cleaned.n, cleaned.errors) == (2, 198, 1)
+
+
+def test_some_of_the_digits_are_read_by_a_model_of_ten(digits: Dataset, network: keras.Model) -> None:
+    few = digits.subset(np.flatnonzero(np.isin(digits.labels, (3, 8))))
+    own = replace(few, labels=(few.labels == 8).astype(np.int64), class_names=("three", "8"))
+    said, expected = evaluation.predict(network, own), evaluation.predict(network, few)
+    np.testing.assert_array_equal(said.labels, few.labels)
+    assert evaluation.evaluate(said).accuracy == evaluation.evaluate(expected).accuracy
+    with pytest.raises(InputError, match=r"the model knows 10 classes but .* has 2"):
+        evaluation.predict(network, replace(own, class_names=("cat", "dog")))

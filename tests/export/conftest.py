@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("onnx", reason="EXPORTS NOT TESTED: pip install 'mnist-cnn[export]'")
+pytest.importorskip("onnx", reason="EXPORTS NOT TESTED: pip install '.[export]'")
 
 from export.networks import tiny_network
 from mnist_cnn.datasets import ResolvedDataset, load_dataset

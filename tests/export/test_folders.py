@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.errors import MnistCnnError, WriteError
 from mnist_cnn.export.folders import write_whole_folder
 from mnist_cnn.runs import RunFolder, lock_run
 
@@ -108,3 +108,12 @@ def test_all_files_are_on_the_disk_before_the_folder_is_in_place(
         (partial / "variables").mkdir()
         fill(partial / "variables", "new")
     assert sorted(flushed) == sorted(entry.stat().st_ino for entry in (path / "variables").iterdir())
+
+
+def test_an_error_of_the_block_that_is_about_something_else_passes_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "saved_model"
+    with pytest.raises(FileNotFoundError, match=r"source\.txt"), write_whole_folder(path) as partial:
+        (partial / "a").write_bytes((tmp_path / "source.txt").read_bytes())
+    with pytest.raises(WriteError, match="saved_model was not written"), write_whole_folder(path) as partial:
+        (partial / "no such folder" / "a").write_text("new")
+    assert list(tmp_path.iterdir()) == []

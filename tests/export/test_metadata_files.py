@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from export.networks import tiny_network
-from mnist_cnn.errors import DataError, InputError
+from mnist_cnn.errors import InputError, ModelFileError
 from mnist_cnn.export.metadata_files import IN_SAVED_MODEL, MEMBER, attach, dump, read_metadata
 from mnist_cnn.export.onnx_graph import to_onnx
 from mnist_cnn.model_metadata import ModelMetadata
@@ -57,7 +57,7 @@ def test_attaching_leaves_the_model_before_it_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, json.dumps({"mnist_cnn.temperature": "1"})])
 def test_damaged_metadata_are_refused(tmp_path: Path, text: str) -> None:
     for path in write_each(tmp_path, text):
-        with pytest.raises(DataError, match="damaged metadata"):
+        with pytest.raises(ModelFileError, match="damaged metadata"):
             read_metadata(path)
 
 
@@ -69,7 +69,7 @@ def test_the_files_of_others_are_told_from_ours(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bare.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     for path in [*foreign, *(tmp_path / name for name in ("foreign.onnx", "bare.tflite", "bare.keras", "bare"))]:
-        with pytest.raises(DataError, match=r"carries no metadata of mnist-cnn. Export the model with"):
+        with pytest.raises(ModelFileError, match=r"carries no metadata of mnist-cnn. Export the model with"):
             read_metadata(path)
 
 
@@ -89,7 +89,7 @@ def test_cut_off_files_are_refused(share: float, onnx_content: bytes, tmp_path_f
     for content, name in ((onnx_content, "cut.onnx"), (archive.read_bytes(), "cut.tflite")):
         path = folder / name
         path.write_bytes(content[: int(share * len(content))])
-        with pytest.raises(DataError):
+        with pytest.raises(ModelFileError):
             read_metadata(path)
 
 
@@ -97,7 +97,7 @@ def test_a_member_that_swells_is_not_unpacked_whole(tmp_path: Path) -> None:
     path = tmp_path / "swollen.tflite"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MEMBER, b" " * 10**8)
-    with pytest.raises(DataError, match="damaged metadata"):
+    with pytest.raises(ModelFileError, match="damaged metadata"):
         read_metadata(path)
 
 

@@ -19,6 +19,7 @@ import httpx
 import psutil
 import pytest
 
+from mnist_cnn.installation import install_command
 from mnist_cnn.server.settings import PREFIX
 from server.conftest import MakeServer
 from server.drawn import digit, file_of
@@ -214,7 +215,7 @@ def test_a_missing_extra_prints_the_command() -> None:
     )  # fmt: skip
     finished = run(program=("-c", program))
     assert finished.returncode == 2
-    assert "pip install 'mnist-cnn[serve]'" in finished.stderr
+    assert f"Install it with: {install_command(['serve'])}" in finished.stderr
 
 
 def test_help_lists_it_without_the_servers_libraries() -> None:

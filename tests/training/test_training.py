@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import json
 import math
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,14 +19,14 @@ import pytest
 
 from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import split_validation
-from mnist_cnn.errors import InputError, MissingExtraError, MnistCnnError
+from mnist_cnn.errors import DivergedError, InputError, MissingExtraError, MnistCnnError
 from mnist_cnn.evaluation import predict_images
+from mnist_cnn.installation import install_command
 from mnist_cnn.model_files import open_model
 from mnist_cnn.runs import RunFolder, create_run
 from mnist_cnn.training import callbacks
 from mnist_cnn.training import precision as precision_module
 from mnist_cnn.training import train as train_module
-from mnist_cnn.training.callbacks import DivergedError
 from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.state import TrainingState
 from mnist_cnn.training.train import TrainingResult, train
@@ -436,14 +437,14 @@ def test_a_run_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_tensorboard_files_are_written_when_asked_for(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="TENSORBOARD NOT TESTED: pip install 'mnist-cnn[tensorboard]'")
+    pytest.importorskip("tensorboard", reason="TENSORBOARD NOT TESTED: pip install '.[tensorboard]'")
     run = train_tiny(tmp_path, {"training.epochs": 1}, tensorboard=True).run
     assert any(path.stat().st_size for path in run.tensorboard.rglob("events.out.tfevents.*"))
 
 
 def test_a_missing_tensorboard_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mnist-cnn\[tensorboard\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(str(install_command(["tensorboard"])))):
         callbacks.tensorboard_callback(tmp_path)
 
 

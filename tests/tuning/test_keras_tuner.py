@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-keras_tuner = pytest.importorskip("keras_tuner", reason="KERAS TUNER NOT TESTED: pip install 'mnist-cnn[keras-tuner]'")
+keras_tuner = pytest.importorskip("keras_tuner", reason="KERAS TUNER NOT TESTED: pip install '.[keras-tuner]'")
 
 from mnist_cnn.config import Config, load_recipe, save_config  # noqa: E402
 from mnist_cnn.errors import InputError  # noqa: E402

@@ -18,7 +18,7 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
-pytest.importorskip("psycopg", reason="POSTGRESQL NOT TESTED: pip install 'mnist-cnn[postgresql]'")
+pytest.importorskip("psycopg", reason="POSTGRESQL NOT TESTED: pip install '.[postgresql]'")
 
 from cli.test_cli import run_command
 from mnist_cnn.datasets import load_dataset

@@ -27,7 +27,9 @@ def datasets(as_json: JsonFlag = False) -> None:
     terminal = Terminal(as_json)
     known = list_datasets()
     terminal.table(["name", "what it is"], known.items())
-    terminal.say("Also: a folder with one sub-folder of images per class, IDX files, or an .npz file, by its path.")
+    terminal.say(
+        "Also: a folder with one sub-folder of images per class, IDX files, an .npz file, or a .csv table, by its path."
+    )
     terminal.finish({"datasets": known})
 
 

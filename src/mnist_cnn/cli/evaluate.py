@@ -11,7 +11,7 @@ from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.results import report_result, show_metrics
 from mnist_cnn.cli.terminal import JsonFlag, Terminal
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import ModelFileError, RunFolderError, SettingError
 from mnist_cnn.runs import RunFolder
 
 
@@ -34,11 +34,11 @@ def evaluate(
         _check_output(output)
     run = RunFolder(model)
     if not model.exists():
-        raise InputError(
+        raise ModelFileError(
             f"there is no model {model}. Give a run folder or a .keras file; train one with: mnist-cnn train"
         )
     if run.config.exists() and not run.model.exists():
-        raise InputError(f"{model} is not finished. Go on with: mnist-cnn train --resume {model}")
+        raise RunFolderError(f"{model} is not finished. Go on with: mnist-cnn train --resume {model}")
     if dataset is None and run.config.exists():
         data = resolve_for_run(run, data_dir, terminal)
     else:
@@ -79,6 +79,8 @@ def _check_output(folder: Path) -> None:
     """
     target = RunFolder(folder)
     if target.config.exists():
-        raise InputError(f"--output {folder} is a run. Leave --output out to write its report again, or name another.")
+        raise SettingError(
+            f"--output {folder} is a run. Leave --output out to write its report again, or name another."
+        )
     if folder.exists() and not (folder.is_dir() and (target.metrics.exists() or not any(folder.iterdir()))):
-        raise InputError(f"--output {folder} holds other things. Name a new or empty folder.")
+        raise SettingError(f"--output {folder} holds other things. Name a new or empty folder.")

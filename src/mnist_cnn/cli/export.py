@@ -12,7 +12,7 @@ import typer
 from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
 from mnist_cnn.cli.quiet import native_messages_held_back, start_keras
 from mnist_cnn.cli.terminal import JsonFlag, Terminal
-from mnist_cnn.errors import InputError, MnistCnnError
+from mnist_cnn.errors import MnistCnnError, ModelFileError, RunFolderError, SettingError
 from mnist_cnn.export import MAX_DROP
 from mnist_cnn.export.formats import ALL, FORMATS, Format, find_formats
 from mnist_cnn.export.places import check_place
@@ -57,9 +57,9 @@ def export(
         return
     chosen = find_formats(formats or ["onnx"])
     if model is None:
-        raise InputError("no model is named. Give a run folder or a .keras file, or see: mnist-cnn export --list")
+        raise SettingError("no model is named. Give a run folder or a .keras file, or see: mnist-cnn export --list")
     if not model.exists():
-        raise InputError(
+        raise ModelFileError(
             f"there is no model {model}. Give a run folder or a .keras file; train one with: mnist-cnn train"
         )
     folder = output or RunFolder(model if model.is_dir() else model.parent).exports
@@ -104,9 +104,9 @@ def _find_data(model: Path, dataset: str | None, data_dir: Path | None, terminal
     if not run.config.exists():
         return resolve(dataset, data_dir, terminal) if dataset else None
     if not run.model.exists():
-        raise InputError(f"{model} is not finished. Go on with: mnist-cnn train --resume {model}")
+        raise RunFolderError(f"{model} is not finished. Go on with: mnist-cnn train --resume {model}")
     if dataset:
-        raise InputError(
+        raise SettingError(
             f"{model} is a run and brings its own data set. Leave --dataset out; --data-dir says where its files are."
         )
     return resolve_for_run(run, data_dir, terminal)
@@ -150,7 +150,7 @@ def _show_formats(terminal: Terminal) -> None:
 
 def _availability(format_: Format) -> str:
     missing = format_.missing()
-    return "yes" if missing is None else str(missing).rpartition(": ")[2]
+    return "yes" if missing is None else missing.remedy
 
 
 def _show_exported(done: list[Exported], original: Original, terminal: Terminal) -> None:

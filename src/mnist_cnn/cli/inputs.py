@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import SettingError
 
 if TYPE_CHECKING:
     import io
@@ -74,7 +74,7 @@ def _is_special(file: str) -> bool:
 
 def _standard_input() -> Iterator[Iterable[str | bytes]]:
     if sys.stdin is None:  # closed by whoever started this
-        raise InputError("standard input is closed. Give paths instead of -.")
+        raise SettingError("standard input is closed. Give paths instead of -.")
     stream = cast("io.BufferedReader", sys.stdin.buffer)
     head = b""
     while _may_become_image(head) and (block := stream.read1(_BLOCK)):

@@ -12,7 +12,7 @@ import typer
 from mnist_cnn.cli.inputs import STDIN, find_images, image_files
 from mnist_cnn.cli.rows import Rows
 from mnist_cnn.cli.terminal import JsonFlag, SlowBar
-from mnist_cnn.errors import DataError, InputError
+from mnist_cnn.errors import DataError, ImageError, SettingError
 from mnist_cnn.files import write_whole
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def predict(
     Exit code 0: all were read. 1: some could not be, as their rows say. 2: there was nothing to read.
     """
     if as_json and form != "table":
-        raise InputError(f"--json prints one object, --format {form} many rows. Leave one of them out.")
+        raise SettingError(f"--json prints one object, --format {form} many rows. Leave one of them out.")
     picture = _explanation(output, paths) if explain or output else None
     # Reading multiplies no matrices in NumPy, whose OpenBLAS takes 60 ms of processor to start its threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -79,7 +79,7 @@ def predict(
                 explained += _explained(name, image, result, recognizer.class_names)
     if not rows.count:
         places = ", ".join("standard input" if path == STDIN else path for path in paths)
-        raise InputError(f"there is no image in {places}. Give images, or folders that hold some.")
+        raise ImageError(f"there is no image in {places}. Give images, or folders that hold some.")
     if picture and explained:
         _draw(explained, picture, rows.count - rows.unreadable)
     rows.finish()
@@ -100,12 +100,12 @@ def _explanation(output: Path | None, paths: list[str]) -> Path:
     """
     picture = output or Path("explanation.png")
     if picture.suffix.lower() not in _PICTURES:
-        raise InputError(f"--output {picture} is no picture's name. Valid endings: {', '.join(_PICTURES)}.")
+        raise SettingError(f"--output {picture} is no picture's name. Valid endings: {', '.join(_PICTURES)}.")
     if picture.exists() and any(
         Path(path).name == picture.name and picture.samefile(path)
         for path in image_files(word for word in paths if word != STDIN)
     ):
-        raise InputError(f"--output {picture} is one of the images to be read. Choose another name for it.")
+        raise SettingError(f"--output {picture} is one of the images to be read. Choose another name for it.")
     return picture
 
 

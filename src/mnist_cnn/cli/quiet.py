@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mnist_cnn.errors import InputError, suggest
+from mnist_cnn.errors import SettingError, suggest
 
 _BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -21,7 +21,7 @@ def start_keras() -> None:
     """
     backend = os.environ.get("KERAS_BACKEND", _BACKENDS[0])
     if backend not in _BACKENDS:
-        raise InputError(f"there is no Keras backend {backend!r} ($KERAS_BACKEND). {suggest(backend, _BACKENDS)}")
+        raise SettingError(f"there is no Keras backend {backend!r} ($KERAS_BACKEND). {suggest(backend, _BACKENDS)}")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         from mnist_cnn.backend import keras
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnist_cnn.errors import InputError, MissingExtraError
+from mnist_cnn.errors import MissingExtraError, SettingError
 
 if TYPE_CHECKING:
     from mnist_cnn.server.settings import Settings
@@ -79,7 +79,7 @@ def _refuse_empty(**paths: str | None) -> None:
     """
     for name, path in paths.items():
         if path is not None and not path.strip():
-            raise InputError(f"--{name} is empty. Give it a path, or leave it out.")
+            raise SettingError(f"--{name} is empty. Give it a path, or leave it out.")
 
 
 def _settings(**given: Any) -> Settings:
@@ -103,7 +103,7 @@ def _read_key(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise InputError(f"--api-key-file {path} cannot be read as text. Name a file with one line.") from None
+        raise SettingError(f"--api-key-file {path} cannot be read as text. Name a file with one line.") from None
 
 
 def _announce(address: str, open_page: bool) -> None:

@@ -24,7 +24,7 @@ from mnist_cnn.config import (
 )
 from mnist_cnn.datasets import Dataset, ResolvedDataset, load_addition
 from mnist_cnn.datasets.catalog import DIGITS
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import SettingError
 from mnist_cnn.runs import CONFIG_NAME, RunFolder, create_run, discard_run, lock_run, open_run
 
 _HARMLESS = {"training.seed", "training.deterministic"}  # settings under which a recipe keeps its promises
@@ -93,7 +93,7 @@ def train(
     changes = {key: value for key, value in flags.items() if value is not None}
     changes |= dict(parse_setting(text) for text in settings or [])
     if init_from and (ignored := [key for key in changes if key.startswith(("model.arch", "model.arg"))]):
-        raise InputError(f"--init-from brings its own network, so {ignored[0]} cannot be set. Leave one of them out.")
+        raise SettingError(f"--init-from brings its own network, so {ignored[0]} cannot be set. Leave one of them out.")
     if resume:
         given = [*(word for word, value in (("--recipe", recipe), ("--name", name)) if value), *changes]
         _refuse_changes(given)
@@ -182,7 +182,7 @@ def _say_interrupted(epochs: int, run: RunFolder, terminal: Terminal) -> None:
 
 def _refuse_changes(given: list[str]) -> None:
     if given:
-        raise InputError(
+        raise SettingError(
             f"--resume goes on with the run's own settings, so {given[0]} cannot be changed. "
             "Leave it out, or train a new run."
         )

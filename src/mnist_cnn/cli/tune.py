@@ -15,7 +15,7 @@ from mnist_cnn.cli.data import DataDirOption, resolve
 from mnist_cnn.cli.terminal import INTERRUPTED, JsonFlag, Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
 from mnist_cnn.datasets.catalog import DIGITS
-from mnist_cnn.errors import InputError, MnistCnnError
+from mnist_cnn.errors import MnistCnnError, SettingError
 from mnist_cnn.runs import create_run
 from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, corner_configs, load_space
 from mnist_cnn.tuning.folder import TuningFolder
@@ -154,7 +154,7 @@ def parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     seconds = sum(float(value) * _UNITS[unit] for unit, value in match.groupdict().items() if value) if match else 0
     if seconds <= 0:
-        raise InputError(f"--time {text!r} is no duration. Write it as 1h30m, 45m or 90s.")
+        raise SettingError(f"--time {text!r} is no duration. Write it as 1h30m, 45m or 90s.")
     return seconds
 
 
@@ -183,7 +183,7 @@ def _base(
     recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
     base = override(load_recipe(recipe), {**changes, "data.dataset": data.name})
     if not base.data.validation:
-        raise InputError("data.validation = 0 leaves nothing to choose by: the test set is not for that. Use 0.2.")
+        raise SettingError("data.validation = 0 leaves nothing to choose by: the test set is not for that. Use 0.2.")
     return base, data
 
 
@@ -191,7 +191,7 @@ def _choose_pruner(given: Pruner | None, objectives: tuple[str, ...]) -> Pruner:
     if len(objectives) == 1:
         return given or _PRUNER
     if given not in (None, "none"):
-        raise InputError(
+        raise SettingError(
             f"--pruner {given} judges trials by one objective, and there are {len(objectives)}. Leave it out, or "
             "search with --objective accuracy."
         )
@@ -208,7 +208,7 @@ def _check_confirmable(space: Space, base: Config) -> None:
 def _open(root: Path, storage: str | None) -> TuningFolder:
     folder = TuningFolder(root)
     if storage and not folder.storage:
-        raise InputError(
+        raise SettingError(
             f"the search in {root} is not on a server: its study is {folder.database}. Leave --storage out, and unset "
             "MNIST_CNN_STORAGE."
         )
@@ -233,7 +233,7 @@ def _join(
     from mnist_cnn.tuning.study import find_plan, join_study
 
     if not storage:
-        raise InputError("--join needs the database that the machines share. Name it with --storage postgresql://…")
+        raise SettingError("--join needs the database that the machines share. Name it with --storage postgresql://…")
     folder = TuningFolder(create_run(runs_dir, name).root)
     try:
         known = find_plan(name, folder, storage)
@@ -262,7 +262,7 @@ def settle_limits(folder: TuningFolder, trials: int | None, seconds: float, work
 def _refuse_changes(option: str, given: dict[str, Any]) -> None:
     for name, value in given.items():
         if value is not None:
-            raise InputError(
+            raise SettingError(
                 f"{option} goes on with the search's own settings, so {name} cannot be changed. Leave it out."
             )
 

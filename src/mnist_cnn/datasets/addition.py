@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn.errors import InputError, suggest
+from mnist_cnn.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,37 +29,24 @@ def load_addition(path: Path, class_names: Sequence[str]) -> Dataset:
         The images; the notice says which files beside them were passed over.
 
     Raises:
-        InputError: Nothing there, or a class that the other data set lacks.
-        DataError: The files are damaged, or hold no images.
+        DataError: Nothing there, the files are damaged or hold no images, or a class that the other data set lacks.
     """
     from mnist_cnn.datasets.local import read_path  # Pillow is slow to import
 
     if not path.exists():
-        raise InputError(
-            f"there are no images to add at {path}. Give a folder with one sub-folder of images per class."
-        )
-    own = read_path(path, "train")
-    used = sorted({own.class_names[label] for label in own.labels})
-    for name in used:
-        if name not in class_names:
-            raise InputError(
-                f"{path} holds images of class {name!r}, which the data set does not have. {suggest(name, class_names)}"
-            )
-    places = {name: class_names.index(name) for name in used}
-    labels = np.array([places[own.class_names[label]] for label in own.labels], np.int64)
-    return replace(own, split="train", labels=labels, class_names=tuple(class_names), notice=_notice(path))
+        raise DataError(f"there are no images to add at {path}. Give a folder with one sub-folder of images per class.")
+    own = read_path(path, "train").with_classes(class_names)
+    return replace(own, split="train", notice="; ".join(filter(None, (own.notice, _notice(path)))))
 
 
 def _notice(path: Path) -> str:
     """Say which files were not learnt from: of a few images each one counts."""
-    from mnist_cnn.datasets.folder import find_passed_over, folder_has_split
+    from mnist_cnn.datasets.folder import find_passed_over
 
-    if not path.is_dir():
-        return ""
-    files = find_passed_over(path / "train" if folder_has_split(path) else path)
+    files = find_passed_over(path) if path.is_dir() else []
     if len(files) > 1:
-        return f"passed over {len(files)} files whose suffix is no image format's, the first: {files[0]}"
-    return f"passed over {files[0]}, whose suffix is no image format's" if files else ""
+        return f"passed over {len(files)} files whose suffix is not that of an image format, the first: {files[0]}"
+    return f"passed over {files[0]}, whose suffix is not that of an image format" if files else ""
 
 
 def blend(dataset: Dataset, added: Dataset, share: float) -> Dataset:

@@ -12,7 +12,7 @@ from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.places import cache_folder, has_split, local_places, read_split
 from mnist_cnn.datasets.sources import SOURCES, SPLITS, Source
 from mnist_cnn.datasets.split import hold_out_test
-from mnist_cnn.errors import DataError, DatasetUnavailableError, InputError, MissingExtraError, suggest
+from mnist_cnn.errors import DataError, DatasetUnavailableError, MissingExtraError, SettingError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,13 +76,13 @@ def load_dataset(
         Images uint8 [n, 28, 28] and labels int64 [n].
 
     Raises:
-        InputError: Unknown name or split, or no such folder.
+        SettingError: Unknown name or split, or no such folder.
         DataError: The files at a path are damaged.
         DatasetUnavailableError: A known set is nowhere to be had; the message lists all places and mirrors.
         MissingExtraError: A download or the bundled digits need a package that is not installed.
     """
     if split not in _VALID_SPLITS:
-        raise InputError(f"there is no split {split!r}. {suggest(split, _VALID_SPLITS)}")
+        raise SettingError(f"there is no split {split!r}. {suggest(split, _VALID_SPLITS)}")
     if name == AUTO:
         resolved = resolve_dataset(name, data_dir=data_dir, progress=progress, offline=offline)
         return resolved.load(split, progress=progress, offline=offline)
@@ -114,7 +114,7 @@ def resolve_dataset(
         offline: Whether to do without the network.
 
     Raises:
-        InputError: Unknown name, or no such folder.
+        SettingError: Unknown name, or no such folder.
         DatasetUnavailableError: A known set other than "auto" is nowhere to be had.
         MissingExtraError: A download needs a package that is not installed.
     """
@@ -162,7 +162,7 @@ def _path_reader(name: str | Path) -> Callable[[str], Dataset]:
 
     path = Path(name).expanduser().absolute()
     if not path.exists():
-        raise InputError(
+        raise SettingError(
             f"there is no data set and no file or folder {str(name)!r}. {suggest(str(name), list_datasets())}"
         )
     return lambda split: read_path(path, split)
@@ -170,7 +170,9 @@ def _path_reader(name: str | Path) -> Callable[[str], Dataset]:
 
 def _check_folder(data_dir: Path | None) -> None:
     if data_dir is not None and not data_dir.is_dir():
-        raise InputError(f"--data-dir {data_dir} is no folder. Give the folder that holds the data, or leave it out.")
+        raise SettingError(
+            f"--data-dir {data_dir} is not a folder. Give the folder that holds the data, or leave it out."
+        )
 
 
 def _load_known(

@@ -6,10 +6,14 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mnist_cnn.errors import DataError
+import numpy as np
+
+from mnist_cnn.datasets.class_names import find_class
+from mnist_cnn.errors import DataError, suggest
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 IMAGE_SIZE = 28  # pixels: height and width of every image in the package
@@ -55,8 +59,36 @@ class Dataset:
         """Give the images at `indices` (int [m]) as a data set of their own."""
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
+    def with_classes(self, class_names: Sequence[str]) -> Dataset:
+        """Number the labels as another data set or a model does.
+
+        Args:
+            class_names: All classes of the other, which may write the names in another style.
+
+        Raises:
+            DataError: A class that occurs here is not among them.
+        """
+        places = np.zeros(len(self.class_names), np.int64)
+        for label in np.unique(self.labels):
+            name = self.class_names[label]
+            place = find_class(name, class_names)
+            if place is None:
+                raise DataError(
+                    f"{self.source} holds images of class {name!r}, which the data set does not have. "
+                    f"{suggest(name, class_names)}"
+                )
+            places[label] = place
+        return replace(self, labels=places[self.labels], class_names=tuple(class_names))
+
+    def holds_only(self, class_names: Sequence[str]) -> bool:
+        """Whether every class of this data set, however its name is written, is among these."""
+        return all(find_class(name, class_names) is not None for name in self.class_names)
+
     def checksum(self) -> str:
-        """Give the SHA-256 (hexadecimal) over the image bytes followed by the label bytes (as uint8)."""
+        """Give the SHA-256 (hexadecimal) over the image bytes followed by the label bytes.
+
+        Labels count as uint8, as MNIST's files hold them, and as little-endian int64 where one is above 255.
+        """
         digest = hashlib.sha256(self.images.tobytes())
-        digest.update(self.labels.astype("uint8").tobytes())
+        digest.update(self.labels.astype("u1" if self.labels.max() < 256 else "<i8").tobytes())
         return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Folders of images with one sub-folder per class, optionally below `train/` and `test/`."""
+"""Folders of images with one sub-folder per class, optionally below folders for training and test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnist_cnn.datasets.class_names import find_class, in_order
 from mnist_cnn.datasets.dataset import Dataset
+from mnist_cnn.datasets.layout import (
+    describe,
+    entries,
+    find_layout,
+    has_images,
+    image_files,
+    pictures_folder,
+    subfolders,
+)
 from mnist_cnn.errors import DataError
 from mnist_cnn.ink import SUFFIXES, prepare
 
@@ -14,78 +24,85 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def folder_has_split(path: Path) -> bool:
-    """Whether `path` holds `train/` and `test/`, each with its class folders."""
-    return (path / "train").is_dir() and (path / "test").is_dir()
-
-
 def read_folder(path: Path, split: str) -> Dataset:
-    """Read one split of a folder of images, or all of it where it has no `train/` and `test/`.
+    """Read one split of a folder of images, or all of it where it is not divided into train and test.
 
     Each image is brought to MNIST's form by `mnist_cnn.ink`, as in reading: a model is trained on what it will be
-    shown. Classes are the sub-folders' names, sorted; by number where all are integers. Hidden files are passed
-    over, and so are those whose suffix is no image format's (notes, tables).
+    shown. Classes are the sub-folders' names, sorted; by number where all mean one ("3", "three", "digit_3"). Hidden
+    files are passed over, and so are those whose suffix is not that of an image format (notes, tables).
 
     Args:
-        path: The folder.
+        path: The folder, in one of the forms that `layout` knows.
         split: "train" or "test"; without meaning where the folder has no split.
 
     Raises:
         DataError: No classes, a class without images, an unreadable image, or a test class that train lacks.
     """
-    has_split = folder_has_split(path)
-    class_names = _class_names(path / "train" if has_split else path)
-    root = path / split if has_split else path
-    _refuse_unknown_classes(root, class_names)
-    files = [(file, label) for label, name in enumerate(class_names) for file in _image_files(root / name)]
+    layout = find_layout(path)
+    root = layout.test if split == "test" and layout.test else layout.train
+    if root is None:
+        raise DataError(f"{path} holds images for testing, but none for training: expected a folder named train.")
+    class_names = _class_names(layout.train or root)
+    folders = _folders_by_class(root, class_names) if root != layout.train else _all_folders(root, class_names)
+    files = [(file, label) for folder, label in folders for file in image_files(folder)]
     if not files:
         raise DataError(f"{root} holds no images in its class folders; put at least one image there.")
     return Dataset(
         name=path.name,
-        split=split if has_split else "all",
+        split=split if layout.test else "all",
         images=np.stack([prepare(file).image for file, _ in files]),
         labels=np.array([label for _, label in files], np.int64),
         class_names=class_names,
         source=str(path),
+        notice=layout.notice,
     )
 
 
 def find_passed_over(path: Path) -> list[Path]:
-    """Give what lies among the images of one split and is not read, by its suffix; hidden files are none.
-
-    Args:
-        path: The folder of class folders.
-    """
-    folders = sorted(entry for entry in _entries(path) if entry.is_dir())
-    return [file for folder in folders for file in sorted(_entries(folder)) if file.suffix.lower() not in SUFFIXES]
+    """Give what lies among the training images of a folder and is not read, by its suffix; hidden files are none."""
+    root = find_layout(path).train
+    folders = [pictures_folder(folder) for folder in subfolders(root)] if root else []
+    return [file for folder in folders for file in entries(folder) if file.suffix.lower() not in SUFFIXES]
 
 
 def _class_names(root: Path) -> tuple[str, ...]:
-    names = [entry.name for entry in _entries(root) if entry.is_dir()]
+    names = [folder.name for folder in subfolders(root)]
     if not names:
-        raise DataError(f"{root} holds no class folders; expected one sub-folder of images per class.")
-    if all(name.isdecimal() for name in names):
-        return tuple(sorted(names, key=int))
-    return tuple(sorted(names))
+        raise DataError(
+            f"{root} holds no class folders: found {describe(root)}, expected one sub-folder of images per class, "
+            f"such as {root / '0'}."
+        )
+    return in_order(names)
 
 
-def _refuse_unknown_classes(root: Path, class_names: tuple[str, ...]) -> None:
-    unknown = [entry.name for entry in _entries(root) if entry.is_dir() and entry.name not in class_names]
-    if unknown:
-        raise DataError(f"{root / sorted(unknown)[0]} is no class of {root.parent / 'train'}. Rename or remove it.")
+def _all_folders(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
+    """Give each class's folder of images with its label.
+
+    Raises:
+        DataError: A class has no images.
+    """
+    folders = [(pictures_folder(root / name), label) for label, name in enumerate(class_names)]
+    for folder, label in folders:
+        if not has_images(folder):
+            raise DataError(
+                f"{folder} holds no images of class {class_names[label]!r}: found {describe(folder)}. Expected one "
+                "sub-folder of images per class, if need be in folders named train and test. Put images of the class "
+                f"there, or move what is not a class out of {root}."
+            )
+    return folders
 
 
-def _image_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []  # a class that this split does not hold
-    files = sorted(entry for entry in _entries(folder) if entry.is_file() and entry.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DataError(f"{folder} holds no images. Add some, or remove the folder.")
-    return files
+def _folders_by_class(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
+    """Give the folders of a test part with the labels of the training part; not every class need be there.
 
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror or error}.") from error
+    Raises:
+        DataError: A folder of images is not a class of the training part.
+    """
+    folders = [(folder, find_class(folder.name, class_names)) for folder in subfolders(root)]
+    for folder, label in folders:
+        if label is None and has_images(pictures_folder(folder)):
+            raise DataError(
+                f"{folder} is not a class of the training images, whose classes are {', '.join(class_names)}. Give "
+                "the folder the name of one of them, or add images of this class to the training images."
+            )
+    return [(pictures_folder(folder), label) for folder, label in folders if label is not None]

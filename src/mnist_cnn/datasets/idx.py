@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from mnist_cnn.errors import DataError, InputError
+from mnist_cnn.errors import DataError
 from mnist_cnn.files import write_whole
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def write_idx(path: Path, array: NDArray[Any]) -> None:
         array: 1 to 255 dimensions of uint8, int8, int16, int32, float32 or float64.
 
     Raises:
-        InputError: The format has no such type or shape.
-        MnistCnnError: The file cannot be written.
+        DataError: The format has no such type or shape.
+        WriteError: The file cannot be written.
     """
     content = _header(array) + _big_endian(array).tobytes()
     with write_whole(path) as partial:
@@ -104,7 +104,7 @@ def _read_header(stream: IO[bytes], path: Path) -> tuple[np.dtype[Any], tuple[in
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or magic[3] == 0:
         raise DataError(
-            f"{path} is no IDX file: it starts with {magic.hex(' ') or 'nothing'}, where MNIST's images "
+            f"{path} is not an IDX file: it starts with {magic.hex(' ') or 'nothing'}, where MNIST's images "
             "start with 00 00 08 03 and its labels with 00 00 08 01."
         )
     dimensions = magic[3]
@@ -124,7 +124,7 @@ def _read_at_most(stream: IO[bytes], size: int) -> bytearray:
 def _header(array: NDArray[Any]) -> bytes:
     code = _CODES.get(array.dtype.str[1:])
     if code is None or not 1 <= array.ndim <= 255:
-        raise InputError(
+        raise DataError(
             f"IDX cannot hold {array.dtype} with {array.ndim} dimensions; valid are "
             f"{', '.join(sorted(_CODES))} with 1 or more."
         )

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_UNSPLIT = (("x", "y"), ("images", "labels"))
+_UNSPLIT = (("x", "y"), ("X", "y"), ("images", "labels"))
+_SPLIT = (  # (images, labels) of train and test: Keras, scikit-learn's habit, MedMNIST, another of Kaggle's
+    (("x_train", "y_train"), ("x_test", "y_test")),
+    (("X_train", "y_train"), ("X_test", "y_test")),
+    (("train_images", "train_labels"), ("test_images", "test_labels")),
+    (("training_images", "training_labels"), ("test_images", "test_labels")),
+)
 
 
 def npz_has_split(path: Path) -> bool:
@@ -26,15 +32,8 @@ def npz_has_split(path: Path) -> bool:
     Raises:
         DataError: No `.npz` file, or none of the namings known here.
     """
-    keys = _keys(path)
-    if {"x_train", "y_train", "x_test", "y_test"} <= keys:
-        return True
-    if any(set(pair) <= keys for pair in _UNSPLIT):
-        return False
-    raise DataError(
-        f"{path} holds {', '.join(sorted(keys)) or 'no arrays'}; expected x_train, y_train, x_test and "
-        "y_test, or x and y, or images and labels."
-    )
+    train, test = _names(path)
+    return train != test
 
 
 def read_npz(path: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -48,16 +47,20 @@ def read_npz(path: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int6
         Images, uint8 [n, 28, 28], and labels, int64 [n].
 
     Raises:
-        DataError: No `.npz` file, arrays missing, or their values are no grey images with integer labels.
+        DataError: No `.npz` file, arrays missing, or their values are not grey images with integer labels.
     """
-    if npz_has_split(path):
-        images, labels = f"x_{split}", f"y_{split}"
-    else:
-        images, labels = next(pair for pair in _UNSPLIT if set(pair) <= _keys(path))
-    return (
-        as_images(read_array(path, images), f"{path}, {images}"),
-        as_labels(read_array(path, labels), f"{path}, {labels}"),
-    )
+    images, _ = _names(path)[split == "test"]
+    return as_images(read_array(path, images), f"{path}, {images}"), read_npz_labels(path, split)
+
+
+def read_npz_labels(path: Path, split: str) -> NDArray[np.int64]:
+    """Read one split's labels alone, int64 [n].
+
+    Raises:
+        DataError: As for `read_npz`.
+    """
+    _, labels = _names(path)[split == "test"]
+    return as_labels(read_array(path, labels), f"{path}, {labels}")
 
 
 def read_array(path: Path, key: str) -> NDArray[Any]:
@@ -83,37 +86,56 @@ def as_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
     Raises:
         DataError: Another shape, or values that 0 … 255 in whole steps cannot hold.
     """
-    pixels = IMAGE_SIZE * IMAGE_SIZE
     if array.ndim < 2 or array.shape[1:] not in {
         (IMAGE_SIZE, IMAGE_SIZE),
         (IMAGE_SIZE, IMAGE_SIZE, 1),
-        (pixels,),
+        (IMAGE_SIZE * IMAGE_SIZE,),
     }:
         raise DataError(f"{where}: images have shape {array.shape}, expected (n, 28, 28).")
-    return _whole_numbers(array, 0, 255, f"{where}: pixels").astype(np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
+    pixels = _whole_numbers(array, 0, 255, f"{where}: pixels", "Multiply by 255.")
+    if array.size and array.max() == 1:
+        raise DataError(f"{where}: pixels range from 0 to 1, expected 0 to 255. Multiply by 255.")
+    return pixels.astype(np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
 
 
 def as_labels(array: NDArray[Any], where: str) -> NDArray[np.int64]:
     """Bring [n] or [n, 1] whole numbers from 0 to be int64 [n].
 
     Raises:
-        DataError: Another shape (such as one-hot), or values that are no class numbers.
+        DataError: Another shape (such as one-hot), or values that are not class numbers.
     """
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        raise DataError(f"{where}: labels have shape {array.shape}, expected (n,) class numbers.")
-    return _whole_numbers(array, 0, 65535, f"{where}: labels").astype(np.int64)
+        one_hot = " Save numpy.argmax(labels, axis=1) if they are one-hot." if array.ndim == 2 else ""
+        raise DataError(f"{where}: labels have shape {array.shape}, expected (n,) class numbers.{one_hot}")
+    return _whole_numbers(array, 0, 65535, f"{where}: labels", "Number the classes from 0.").astype(np.int64)
 
 
-def _whole_numbers(array: NDArray[Any], low: int, high: int, what: str) -> NDArray[Any]:
+def _whole_numbers(array: NDArray[Any], low: int, high: int, what: str, remedy: str) -> NDArray[Any]:
     if array.dtype.kind not in "uif":
-        raise DataError(f"{what} are of type {array.dtype}, expected whole numbers from {low} to {high}.")
+        raise DataError(f"{what} are of type {array.dtype}, expected whole numbers from {low} to {high}. {remedy}")
     if array.size and not (array.min() >= low and array.max() <= high):  # not <, so that NaN is refused
-        raise DataError(f"{what} range from {array.min()} to {array.max()}, expected {low} to {high}.")
+        raise DataError(f"{what} range from {array.min()} to {array.max()}, expected {low} to {high}. {remedy}")
     if array.dtype.kind == "f" and not np.array_equal(array, np.rint(array)):
-        raise DataError(f"{what} are fractions, expected whole numbers from {low} to {high}; multiply by {high}?")
+        raise DataError(f"{what} are fractions, expected whole numbers from {low} to {high}. {remedy}")
     return array
+
+
+def _names(path: Path) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Give what the images and labels of train and of test are called; the same twice where there is no split.
+
+    Raises:
+        DataError: No `.npz` file, or none of the namings known here.
+    """
+    keys = _keys(path)
+    for train, test in (*_SPLIT, *((pair, pair) for pair in _UNSPLIT)):
+        if {*train, *test} <= keys:
+            return train, test
+    raise DataError(
+        f"{path} holds {', '.join(sorted(keys)) or 'no arrays'}; expected x_train, y_train, x_test and "
+        "y_test, or x and y, or images and labels."
+    )
 
 
 def _keys(path: Path) -> set[str]:
@@ -123,7 +145,7 @@ def _keys(path: Path) -> set[str]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     except Exception as error:  # zipfile lets struct, Unicode and index errors of hostile files through
-        raise DataError(f"{path} is no .npz file ({error}). Save it again with numpy.savez.") from error
+        raise DataError(f"{path} is not an .npz file ({error}). Save it again with numpy.savez.") from error
 
 
 def _check_size(member: IO[bytes], size: int) -> None:

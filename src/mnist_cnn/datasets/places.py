@@ -146,12 +146,14 @@ def _pair_of_files(folder: Path, source: Source, split: str) -> tuple[Path | Non
 def find_idx(folder: Path, name: str) -> Path | None:
     """Find an IDX file by its published name, with or without `.gz`, in both usual spellings.
 
-    Some unpackers write `train-images.idx3-ubyte` for `train-images-idx3-ubyte`.
+    Some unpackers write `train-images.idx3-ubyte` for `train-images-idx3-ubyte`, and some put each file into a folder
+    of its own name.
     """
     stem = name.removesuffix(".gz")
     spellings = (stem, stem.replace("-idx", ".idx"))
     names = [f"{spelling}{suffix}" for suffix in ("", ".gz") for spelling in spellings]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    nested = (folder / outer / inner for outer in names for inner in names)
+    return next((file for file in (*(folder / name for name in names), *nested) if file.is_file()), None)
 
 
 def _owner(checksum: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn.errors import InputError, MissingExtraError
+from mnist_cnn.errors import DataError, MissingExtraError, SettingError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,10 +30,11 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Data
         What is left for training, and the validation set, which is None for a fraction of 0.
 
     Raises:
-        InputError: The fraction is out of range, or a class is too small to be in both parts.
+        SettingError: The fraction is out of range, or so small that a class would not be in both parts.
+        DataError: A class has a single image.
     """
     if not 0 <= fraction < 1:
-        raise InputError(f"the validation fraction is {fraction}; valid are 0 (none) to below 1, such as 0.2.")
+        raise SettingError(f"the validation fraction is {fraction}; valid are 0 (none) to below 1, such as 0.2.")
     if fraction == 0:
         return dataset, None
     kept, held_out = _stratified(dataset, fraction, seed)
@@ -60,7 +61,8 @@ def hold_out_test(dataset: Dataset, split: str) -> Dataset:
     """Give the "train" or "test" part of an unsplit set: a fixed, stratified 20 % of it is the test set.
 
     Raises:
-        InputError: A class is too small to be in both parts.
+        SettingError: There are too few images for each class to be in both parts.
+        DataError: A class has a single image.
     """
     kept, held_out = _stratified(dataset, HELD_OUT, _HELD_OUT_SEED)
     return replace(dataset.subset(held_out if split == "test" else kept), split=split)
@@ -75,12 +77,12 @@ def take_per_class(dataset: Dataset, count: int, seed: int) -> Dataset:
         seed: Chooses which.
 
     Raises:
-        InputError: A class has fewer than `count` images.
+        SettingError: A class has fewer than `count` images.
     """
     sizes = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     smallest = int(sizes.argmin())
     if not 1 <= count <= sizes[smallest]:
-        raise InputError(
+        raise SettingError(
             f"{count} images per class cannot be taken: valid are 1 to {sizes[smallest]}, "
             f"the size of class {dataset.class_names[smallest]!r} in {dataset.source}."
         )
@@ -105,13 +107,13 @@ def _checked_size(dataset: Dataset, fraction: float) -> int:
     sizes = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     for name, size in zip(dataset.class_names, sizes, strict=True):
         if size == 1:
-            raise InputError(
+            raise DataError(
                 f"class {name!r} of {dataset.source} has 1 image; at least 2 are needed to hold one out. "
                 "Add images, take none out, or learn them beside a data set: mnist-cnn train --add"
             )
     held_out, classes = round(len(dataset) * fraction), int((sizes > 0).sum())
     if not classes <= held_out <= len(dataset) - classes:
-        raise InputError(
+        raise SettingError(
             f"{fraction:.3g} of the {len(dataset)} images of {dataset.source} is {held_out}; "
             f"each part needs at least {classes}, one per class. Choose another fraction, add images, or learn them "
             "beside a data set: mnist-cnn train --add"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from mnist_cnn.errors import InputError, MnistCnnError, first_line
+from mnist_cnn.errors import MnistCnnError, SettingError, first_line
 from mnist_cnn.export import MAX_DROP
 from mnist_cnn.export.check import Agreement, check_batches, check_difference, check_drop, compare
 from mnist_cnn.export.folders import write_whole_folder
@@ -48,7 +48,7 @@ def export(original: Original, format_: Format, folder: Path, allowed_drop: floa
     """
     module = format_.load()
     if format_.is_int8 and not len(original.representative):
-        raise InputError(
+        raise SettingError(
             f"{format_.name} is calibrated and judged on labelled digits. "
             "Name the data set that the model was trained on with --dataset."
         )

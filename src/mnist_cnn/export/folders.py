@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_cnn.errors import MnistCnnError
-from mnist_cnn.files import PARTIAL, flush_to_disk
+from mnist_cnn.errors import WriteError
+from mnist_cnn.files import PARTIAL, flush_to_disk, is_about_writing
 
 _ASIDE = ".before-"  # begins unlike `PARTIAL`, since nobody may sweep up what is needed to go back
 
@@ -22,20 +22,41 @@ def write_whole_folder(path: Path) -> Iterator[Path]:
     the change fails it comes back; where the process is killed in that moment, the next call brings it back.
 
     Raises:
-        MnistCnnError: The folder cannot be written or the disk is full.
+        WriteError: The folder cannot be written or the disk is full.
     """
     aside = path.with_name(_ASIDE + path.name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _settle(path, aside)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=PARTIAL, ignore_cleanup_errors=True) as room:
-            partial = Path(room, path.name)
+    with contextlib.ExitStack() as stack:
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _settle(path, aside)
+            room = Path(stack.enter_context(_temporary_folder(path.parent)))
+            partial = room / path.name
             partial.mkdir()
+        try:
             yield partial
+        except OSError as error:
+            if is_about_writing(room, error):
+                raise _failure(path, error) from error
+            raise
+        with _explained(path):
             _flush(partial)
             _exchange(partial, path, aside)
+
+
+def _temporary_folder(parent: Path) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(dir=parent, prefix=PARTIAL, ignore_cleanup_errors=True)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise MnistCnnError(f"{path} was not written: {error.strerror or error}. Choose another folder.") from error
+        raise _failure(path, error) from error
+
+
+def _failure(path: Path, error: OSError) -> WriteError:
+    return WriteError(f"{path} was not written: {error.strerror or error}. Choose another folder.")
 
 
 def _exchange(new: Path, path: Path, aside: Path) -> None:

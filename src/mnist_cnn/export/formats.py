@@ -7,7 +7,7 @@ import importlib.util
 from dataclasses import dataclass
 from types import ModuleType
 
-from mnist_cnn.errors import InputError, MissingExtraError, suggest
+from mnist_cnn.errors import MissingExtraError, SettingError, suggest
 
 ALL = "all"
 
@@ -44,7 +44,7 @@ class Format:
         if not missing:
             return None
         extras = dict.fromkeys(extra for _, extra in missing)
-        return MissingExtraError(missing[0][0], ",".join(extras))  # pip takes several at once
+        return MissingExtraError(missing[0][0], *extras)
 
 
 FORMATS = {
@@ -72,7 +72,7 @@ def find_formats(names: list[str]) -> list[Format]:
     """
     wanted = {name.strip() for each in names for name in each.split(",") if name.strip()}
     for name in sorted(wanted - {ALL, *FORMATS}):
-        raise InputError(f"there is no format {name!r}. {suggest(name, [ALL, *FORMATS])}")
+        raise SettingError(f"there is no format {name!r}. {suggest(name, [ALL, *FORMATS])}")
     if not wanted:
-        raise InputError(f"no format is named. Valid: {', '.join([ALL, *FORMATS])}.")
+        raise SettingError(f"no format is named. Valid: {', '.join([ALL, *FORMATS])}.")
     return [each for each in FORMATS.values() if each.name in wanted or ALL in wanted]

@@ -6,7 +6,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from mnist_cnn.errors import DataError, InputError, first_line
+from mnist_cnn.errors import ModelFileError, first_line
 from mnist_cnn.model_metadata import ModelMetadata
 
 JSON_NAME = "metadata.json"  # in the folder of an OpenVINO model
@@ -39,7 +39,7 @@ def read_metadata(path: Path) -> ModelMetadata:
 
     Raises:
         InputError: There is no such file, or it has another suffix.
-        DataError: It carries no metadata of this package, or damaged ones.
+        ModelFileError: It carries no metadata of this package, or damaged ones.
     """
     metadata = ModelMetadata.from_strings(_strings(path), str(path))
     if metadata is None:
@@ -49,7 +49,7 @@ def read_metadata(path: Path) -> ModelMetadata:
 
 def _strings(path: Path) -> dict[str, str]:
     if not path.exists():
-        raise InputError(f"there is no model {path}. Write one with: mnist-cnn export RUN")
+        raise ModelFileError(f"there is no model {path}. Write one with: mnist-cnn export RUN")
     if path.is_dir():
         beside = path / IN_SAVED_MODEL
         return _parse(_read(beside if beside.exists() else path / JSON_NAME, path), path)
@@ -60,7 +60,7 @@ def _strings(path: Path) -> dict[str, str]:
             return _parse(_read_member(path), path)
         case ".xml":
             return _parse(_read(path.with_name(JSON_NAME), path), path)
-    raise InputError(f"{path} is no exported model: its name must end in .onnx, .tflite, .keras or .xml.")
+    raise ModelFileError(f"{path} is no exported model: its name must end in .onnx, .tflite, .keras or .xml.")
 
 
 def _onnx_properties(path: Path) -> dict[str, str]:
@@ -70,7 +70,7 @@ def _onnx_properties(path: Path) -> dict[str, str]:
     try:
         model = onnx.load_model(str(path), load_external_data=False)  # weights that lie elsewhere stay there
     except (DecodeError, ValueError, OSError) as error:
-        raise DataError(f"{path} is no ONNX model ({first_line(error)}). Export it again.") from None
+        raise ModelFileError(f"{path} is no ONNX model ({first_line(error)}). Export it again.") from None
     return {each.key: each.value for each in model.metadata_props}
 
 
@@ -95,8 +95,10 @@ def _parse(text: bytes, path: Path) -> dict[str, str]:
         values = json.loads(text)
         return {str(key): str(value) for key, value in values.items()}
     except (ValueError, AttributeError, RecursionError) as error:
-        raise DataError(f"{path} carries damaged metadata ({first_line(error)}). Export the model again.") from None
+        raise ModelFileError(
+            f"{path} carries damaged metadata ({first_line(error)}). Export the model again."
+        ) from None
 
 
-def _nothing_there(path: Path) -> DataError:
-    return DataError(f"{path} carries no metadata of mnist-cnn. Export the model with: mnist-cnn export RUN")
+def _nothing_there(path: Path) -> ModelFileError:
+    return ModelFileError(f"{path} carries no metadata of mnist-cnn. Export the model with: mnist-cnn export RUN")

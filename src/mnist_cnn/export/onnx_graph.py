@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 
 from mnist_cnn.backend import keras
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import ModelFileError
 from mnist_cnn.export import INPUT, OUTPUT
 from mnist_cnn.export.onnx_layers import write_layer
 from mnist_cnn.export.onnx_nodes import Graph, Tensor, Value
@@ -42,7 +42,7 @@ def to_onnx(model: keras.Model, metadata: ModelMetadata | None = None) -> bytes:
         InputError: Another input, or a layer that has no writer in `onnx_layers`; the message names it.
     """
     if model.input_shape != INPUT_SHAPE:
-        raise InputError(f"the network takes {model.input_shape}, expected {INPUT_SHAPE}: raw grey images.")
+        raise ModelFileError(f"the network takes {model.input_shape}, expected {INPUT_SHAPE}: raw grey images.")
     graph = Graph(reserved=[INPUT, OUTPUT])
     shape = graph.weight("channels_first/shape", np.array([0, 1, IMAGE_SIZE, IMAGE_SIZE], np.int64))  # 0: any batch
     picture = graph.add("Reshape", [INPUT, shape], (1, IMAGE_SIZE, IMAGE_SIZE), "channels_first")
@@ -75,7 +75,7 @@ def _write_network(graph: Graph, model: keras.Model, image: Value) -> Value:
     config = model.get_config()
     calls = {each["name"]: each["inbound_nodes"] for each in config.get("layers", ())}
     if not calls:
-        raise InputError(f"{model.name!r} is no Functional or Sequential model, so its layers cannot be read.")
+        raise ModelFileError(f"{model.name!r} is no Functional or Sequential model, so its layers cannot be read.")
     known: dict[tuple[str, int], Value] = {}
 
     def value(name: str, call: int) -> Value:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.backend import keras, layers
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import ModelFileError
 from mnist_cnn.export.onnx_nodes import Graph, Linear, Scaled, Shape, Tensor, Value
 
 Layer = Any  # Keras ships no type information
@@ -42,7 +42,7 @@ def write_layer(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     writer = WRITERS.get(type(layer))
     if writer is None:
         known = ", ".join(sorted(kind.__name__ for kind in WRITERS))
-        raise InputError(
+        raise ModelFileError(
             f"layer {layer.name!r} is a {type(layer).__name__}, which cannot be written as ONNX. Supported: {known}."
         )
     if getattr(layer, "data_format", "channels_last") != "channels_last":
@@ -391,4 +391,4 @@ def _weights(variable: Any) -> NDArray[np.float64]:
 
 
 def _refuse(layer: Layer, given: str, valid: str) -> NoReturn:
-    raise InputError(f"layer {layer.name!r} has {given}, which cannot be written as ONNX. Supported: {valid}.")
+    raise ModelFileError(f"layer {layer.name!r} has {given}, which cannot be written as ONNX. Supported: {valid}.")

@@ -15,7 +15,7 @@ from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import Dataset, ResolvedDataset, divide, load_dataset, split_validation
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import ModelFileError
 from mnist_cnn.evaluation import predict, predict_images
 from mnist_cnn.ink import PREPROCESSING
 from mnist_cnn.model_files import open_model
@@ -68,16 +68,16 @@ def open_original(path: Path, data: ResolvedDataset | None) -> Original:
 
 
 def _known(path: Path, model: keras.Model, training: Dataset, validation: Dataset | None, test: Dataset) -> Original:
-    metadata = _plain(model, test.class_names, test.name)
+    answers = predict(model, test)
+    metadata = _plain(model, answers.dataset.class_names, test.name)
     if validation:
         held_out = predict(model, validation)
         metadata = describe_confidence(metadata, held_out.probabilities, held_out.labels)
-    answers = predict(model, test)
     return Original(
         path=path,
         model=model,
         metadata=metadata,
-        digits=test,
+        digits=answers.dataset,
         probabilities=answers.probabilities,
         representative=_draw((validation or training).images),
     )
@@ -140,7 +140,7 @@ def _draw(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _check_precision(model: keras.Model, path: Path) -> None:
     for layer in model.layers:
         if layer.compute_dtype != "float32":
-            raise InputError(
+            raise ModelFileError(
                 f"{path}: layer {layer.name!r} computes in {layer.compute_dtype}, and exports in float32, so the two "
                 "would differ. Save the model with Keras' policy 'float32'."
             )
@@ -152,7 +152,7 @@ def _check_answers(model: keras.Model, path: Path) -> None:
     answers = predict_images(model, noise)
     sums = answers.sum(axis=1)
     if answers.min() < 0 or np.abs(sums - 1).max() > metrics.SUM_TOLERANCE:
-        raise InputError(
+        raise ModelFileError(
             f"{path} gives no probabilities: its answers to two images add up to {sums[0]:.3g} and {sums[1]:.3g}. Its "
             "last layer must be a softmax; save keras.Sequential([model, keras.layers.Softmax()]) and export that."
         )

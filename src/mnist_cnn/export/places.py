@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import InputError, SettingError
 from mnist_cnn.export.metadata_files import read_metadata
 from mnist_cnn.runs import RunFolder
 
@@ -23,11 +23,11 @@ def check_place(target: Path, model: Path) -> None:
         return
     source = (RunFolder(model).model if model.is_dir() else model).resolve()
     if target.resolve() in (source, *source.parents):
-        raise InputError(f"{target} is where the model itself lies. Choose another folder with --output.")
+        raise SettingError(f"{target} is where the model itself lies. Choose another folder with --output.")
     try:
         read_metadata(target)
     except InputError:
-        raise InputError(
+        raise SettingError(
             f"{target} is there already and is no export of mnist-cnn, so it is not replaced. "
             "Move it away, or choose another folder with --output."
         ) from None

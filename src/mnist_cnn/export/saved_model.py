@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.backend import keras
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import SettingError
 from mnist_cnn.export import INPUT, OUTPUT
 from mnist_cnn.export.check import Reader
 from mnist_cnn.export.metadata_files import IN_SAVED_MODEL, dump
@@ -31,7 +31,7 @@ def write_model(model: keras.Model, folder: Path) -> None:
     import tensorflow as tf
 
     if keras.backend.backend() != "tensorflow":
-        raise InputError(
+        raise SettingError(
             f"TensorFlow writes this format, but Keras runs on {keras.backend.backend()}. Run the command again with "
             "KERAS_BACKEND=tensorflow: the model file is the same on every backend."
         )

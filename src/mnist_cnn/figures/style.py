@@ -97,7 +97,7 @@ def save(figure: Figure, path: Path) -> None:
     """Write the figure as PNG, whole or not at all; the same figure always gives the same bytes.
 
     Raises:
-        MnistCnnError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     with mpl.rc_context(_SETTINGS), write_whole(path) as partial:
         figure.savefig(partial, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from mnist_cnn.errors import DataError
+from mnist_cnn.errors import DataError, ImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +77,7 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.
     except (DataError, MemoryError):
         raise
     except Exception as error:  # Pillow's parsers let many kinds through: struct, syntax, index, zlib, …
-        raise DataError(_reason(error, name, max_pixels)) from error
+        raise ImageError(_reason(error, name, max_pixels)) from error
 
 
 def _reason(error: Exception, name: str, max_pixels: int) -> str:
@@ -98,7 +98,7 @@ def _name(source: Any) -> str:
         return os.fspath(source) or "''"
     if isinstance(source, (bytes, Image.Image)):
         return "this image"
-    raise DataError(f"{type(source).__name__} is no kind of image. Valid: array, path, bytes, Pillow image.")
+    raise ImageError(f"{type(source).__name__} is no kind of image. Valid: array, path, bytes, Pillow image.")
 
 
 def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) -> Image.Image:
@@ -109,7 +109,7 @@ def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) ->
         head = source[:_HEAD_BYTES] if isinstance(source, bytes) else _head(Path(source))
         for mark, reason in _REFUSED:
             if mark in head:
-                raise DataError(f"{name} is {reason}") from None
+                raise ImageError(f"{name} is {reason}") from None
         raise
     if image.width * image.height <= max_pixels:  # else `_grey_image` refuses it: first, no draft of a giant
         image.draft("L", (_ENOUGH, _ENOUGH))
@@ -176,7 +176,9 @@ def _on_paper(image: Image.Image) -> NDArray[np.uint8]:
 def _grey_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.uint8]:
     array = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
     if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
-        raise DataError(f"an array of shape {array.shape} is no image. Valid: (h, w), (h, w, 1), (h, w, 3), (h, w, 4).")
+        raise ImageError(
+            f"an array of shape {array.shape} is no image. Valid: (h, w), (h, w, 1), (h, w, 3), (h, w, 4)."
+        )
     _check_size(array.shape[0], array.shape[1], "this array", max_pixels)
     levels = _levels(array)
     return levels if levels.ndim == 2 else _grey_image(Image.fromarray(levels), "this array", max_pixels)
@@ -184,33 +186,33 @@ def _grey_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.uint8]:
 
 def _check_size(height: int, width: int, name: str, max_pixels: int) -> None:
     if height * width == 0:
-        raise DataError(f"{name} is empty ({width}×{height} pixels). An image has at least one pixel.")
+        raise ImageError(f"{name} is empty ({width}×{height} pixels). An image has at least one pixel.")
     if height * width > max_pixels:
-        raise DataError(f"{name} has {width}×{height} pixels; at most {max_pixels:,} are read. Scale it down.")
+        raise ImageError(f"{name} has {width}×{height} pixels; at most {max_pixels:,} are read. Scale it down.")
 
 
 def _levels(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype.kind not in "biuf":
-        raise DataError(f"an image cannot hold {array.dtype}. Valid: bool, integers, floats.")
+        raise ImageError(f"an image cannot hold {array.dtype}. Valid: bool, integers, floats.")
     low, high = array.min(), array.max()
     if high <= 1 and array.dtype.kind != "f":  # a mask
         return np.asarray((array == 1) * np.uint8(255), np.uint8)
     if array.dtype == np.uint8:
         return array
     if not (low >= 0 and np.isfinite(high)):  # NaN fails every comparison
-        raise DataError(f"the array's values range from {low} to {high}. Valid: 0 to 1 or 0 to 255, no NaN.")
+        raise ImageError(f"the array's values range from {low} to {high}. Valid: 0 to 1 or 0 to 255, no NaN.")
     if array.dtype.kind == "f":
         return _levels_of_floats(array, float(high))
     bits = max(8, int(high).bit_length())
     if bits > 8 and (array.ndim == 3 or bits > 32):
-        raise DataError(f"the array's values reach {high}. Valid: integers from 0 to 255.")
+        raise ImageError(f"the array's values reach {high}. Valid: integers from 0 to 255.")
     shifted: NDArray[np.uint8] = (array >> (bits - 8)).astype(np.uint8)
     return shifted
 
 
 def _levels_of_floats(array: NDArray[Any], high: float) -> NDArray[np.uint8]:
     if high > 255:
-        raise DataError(f"the array's values reach {high:g}. Valid: floats from 0 to 1, or from 0 to 255.")
+        raise ImageError(f"the array's values reach {high:g}. Valid: floats from 0 to 1, or from 0 to 255.")
     scale = 255 / max(high, 1.0) if high <= _LITTLE_ABOVE_1 else 1.0
     levels: NDArray[np.uint8] = np.rint(array * scale).astype(np.uint8)
     return levels

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
-from mnist_cnn.errors import DataError
+from mnist_cnn.errors import DataError, ImageError
 from mnist_cnn.ink import MAX_PIXELS, ImageSource, Prepared, looks_like_mnist, prepare
 from mnist_cnn.ink.form import SIZE
 from mnist_cnn.recognizer.ahead import map_ahead
@@ -112,4 +112,4 @@ def _arranged(images: Iterable[ImageSource], threads: int) -> Iterator[NDArray[n
         except StopIteration:
             return
         except DataError as error:
-            raise DataError(f"image {place} of the batch: {error}") from error
+            raise ImageError(f"image {place} of the batch: {error}") from error

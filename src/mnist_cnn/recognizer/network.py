@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_cnn.errors import InputError, first_line
+from mnist_cnn.errors import ModelFileError, first_line
 from mnist_cnn.ink.form import SIZE
 from mnist_cnn.recognizer.ahead import map_ahead
 
@@ -110,7 +110,7 @@ def start_session(data: bytes, origin: str, threads: int = 1) -> Any:
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common class
-        raise InputError(
+        raise ModelFileError(
             f"{origin} cannot be loaded as an ONNX file ({_reason(error)}). Give one that ONNX Runtime reads."
         ) from None
     session.disable_fallback()  # which prints, and starts a second session
@@ -126,7 +126,7 @@ def metadata_of(session: Any, origin: str) -> Mapping[str, str]:
     try:
         found: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError:
-        raise InputError(f"{origin} carries metadata that is no text. Export it again.") from None
+        raise ModelFileError(f"{origin} carries metadata that is no text. Export it again.") from None
     return found
 
 
@@ -145,13 +145,13 @@ def find_network(session: Any, origin: str, scale: float) -> Network:
     """
     reason = _misfit(session)
     if reason:
-        raise InputError(f"{origin} {reason}. {_ACCEPTED}.")
+        raise ModelFileError(f"{origin} {reason}. {_ACCEPTED}.")
     for candidate in _candidates(session, scale):
         try:
             return _tried(candidate)
         except Exception as error:  # ONNX Runtime's errors have no common class
             reason = reason or _reason(error)
-    raise InputError(f"{origin} {_signature(session)}, but does not run on 28×28 digits ({reason}). {_ACCEPTED}.")
+    raise ModelFileError(f"{origin} {_signature(session)}, but does not run on 28×28 digits ({reason}). {_ACCEPTED}.")
 
 
 def _misfit(session: Any) -> str:
@@ -215,7 +215,7 @@ def _tried(network: Network) -> Network:
     images[1] = np.arange(SIZE * SIZE).reshape(SIZE, SIZE) % 256
     scores = network.scores(images, threads=1)
     if scores.ndim != 2 or len(scores) != 2 or scores.shape[1] < 2 or not np.isfinite(scores).all():
-        raise InputError(f"two images gave {scores.shape}, or scores that are not finite")
+        raise ModelFileError(f"two images gave {scores.shape}, or scores that are not finite")
     sums = scores.sum(axis=1)
     probabilities = bool((scores >= 0).all() and (abs(sums - 1) < _ROUNDING).all())
     return replace(network, classes=scores.shape[1], gives_probabilities=probabilities)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from mnist_cnn.cores import usable_cores
-from mnist_cnn.errors import DataError, InputError
+from mnist_cnn.errors import DataError, ImageError, ModelFileError, SettingError
 from mnist_cnn.ink import PREPROCESSING
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.recognizer.ahead import map_ahead
@@ -103,7 +103,7 @@ class Recognizer:
 
         Raises:
             InputError: There is no such file, it is none that can be read here, or an argument is out of range.
-            DataError: Its metadata are damaged.
+            ModelFileError: Its metadata are damaged.
 
         Warns:
             UserWarning: Its threshold was chosen with another version of `ink`.
@@ -116,12 +116,12 @@ class Recognizer:
         session = start_session(data, origin)
         metadata = ModelMetadata.from_strings(metadata_of(session, origin), origin)
         if metadata and scale:
-            raise InputError(f"{origin} says itself how it wants its images. Leave out the scale ({scale:g}).")
+            raise SettingError(f"{origin} says itself how it wants its images. Leave out the scale ({scale:g}).")
         takes_grey_levels = metadata is not None or session.get_inputs()[0].type == "tensor(uint8)"
         network = find_network(session, origin, scale or (1 if takes_grey_levels else _UNIT))
         metadata = metadata or ModelMetadata(tuple(str(index) for index in range(network.classes)))
         if len(metadata.class_names) != network.classes:
-            raise InputError(
+            raise ModelFileError(
                 f"{origin} names {len(metadata.class_names)} classes and scores {network.classes}. Export it again."
             )
         if metadata.preprocessing not in ("", PREPROCESSING):
@@ -211,7 +211,7 @@ class Recognizer:
             InputError: It is a single image.
         """
         if is_single(images):
-            raise InputError("read_many takes many images, and this is one. Use read, or put it into a list.")
+            raise ImageError("read_many takes many images, and this is one. Use read, or put it into a list.")
         return map_ahead(self._read_or_say_why, images, self.threads)
 
     def _read_or_say_why(self, image: Source) -> tuple[Source, Reading | DataError]:
@@ -227,7 +227,7 @@ class Recognizer:
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:
     kind = numbers.Integral if isinstance(low, int) else numbers.Real
     if value is not None and not (isinstance(value, kind) and low <= value <= high):
-        raise InputError(f"{name} = {value!r} is not valid. Valid: {low:g} to {high:g}.")
+        raise SettingError(f"{name} = {value!r} is not valid. Valid: {low:g} to {high:g}.")
 
 
 def read_model_file(path: Path | None) -> tuple[bytes, str]:
@@ -242,20 +242,20 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
     if path is None:
         return _SHIPPED.read_bytes(), "the model that ships"
     if path.suffix in (".tflite", ".xml"):
-        raise InputError(f"{path} is for another runtime. Give the ONNX file: mnist-cnn export RUN --format onnx")
+        raise ModelFileError(f"{path} is for another runtime. Give the ONNX file: mnist-cnn export RUN --format onnx")
     if path.suffix in (".keras", ".h5"):
-        raise InputError(f"{path} is a Keras model, for training. Export it: mnist-cnn export {path}")
+        raise ModelFileError(f"{path} is a Keras model, for training. Export it: mnist-cnn export {path}")
     file = path
     if path.is_dir():
         file = path / _EXPORTED if (path / _EXPORTED).exists() else path / _IN_RUN
     try:
         if file.stat().st_size > _LARGEST_FILE:
-            raise InputError(
+            raise ModelFileError(
                 f"{file} has more than {_LARGEST_FILE >> 20} MB: no network for digits. Give an ONNX file."
             )
         return file.read_bytes(), str(file)
     except FileNotFoundError:
         hint = f"Make it with: mnist-cnn export {path}" if path.is_dir() else "Give an ONNX file or an exported run."
-        raise InputError(f"there is no model {file}. {hint}") from None
+        raise ModelFileError(f"there is no model {file}. {hint}") from None
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}. Give an ONNX file.") from None
+        raise ModelFileError(f"{file} cannot be read: {error.strerror}. Give an ONNX file.") from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 from PIL import Image
 
-from mnist_cnn.errors import InputError, MnistCnnError
+from mnist_cnn.errors import MnistCnnError, ModelFileError, SettingError, WriteError
 from mnist_cnn.files import write_whole
 
 if TYPE_CHECKING:
@@ -136,11 +136,11 @@ class Collection:
         except Timeout:
             raise MnistCnnError(f"others have kept {self.folder} busy for {_PATIENCE:g} s. Try again.") from None
         except (FileExistsError, NotADirectoryError) as error:
-            raise MnistCnnError(f"{self.folder} is, or lies in, a file.") from error
+            raise WriteError(f"{self.folder} is, or lies in, a file.") from error
         except FileNotFoundError as error:  # /proc and the like; everywhere else folders are made as needed
-            raise MnistCnnError(f"no folder can be made at {self.folder}.") from error
+            raise WriteError(f"no folder can be made at {self.folder}.") from error
         except OSError as error:
-            raise MnistCnnError(f"{self.folder} cannot be written: {error.strerror or error}.") from error
+            raise WriteError(f"{self.folder} cannot be written: {error.strerror or error}.") from error
 
 
 def open_collection(folder: Path, class_names: Sequence[str], limit: int) -> Collection:
@@ -155,7 +155,7 @@ def open_collection(folder: Path, class_names: Sequence[str], limit: int) -> Col
         with collection._alone():
             return collection
     except MnistCnnError as error:
-        raise InputError(f"nothing can be collected: {error} Choose another folder with --collect.") from error
+        raise SettingError(f"nothing can be collected: {error} Choose another folder with --collect.") from error
 
 
 def check_class_names(class_names: Sequence[str]) -> None:
@@ -166,16 +166,18 @@ def check_class_names(class_names: Sequence[str]) -> None:
     """
     for name in class_names:
         if not name.isprintable() or not 0 < len(name.encode()) <= _LONGEST or _NO_FOLDER.search(name):
-            raise InputError(
+            raise ModelFileError(
                 f"class {name!r:.80} cannot be a folder's name, so nothing can be collected of it. Rename it."
             )
     (name, times), *_ = Counter(each.casefold() for each in class_names).most_common(1)
     if times > 1:
-        raise InputError(
+        raise ModelFileError(
             f"{times} classes are called {name!r} but for capitals, and some systems give them one folder."
         )
     if {"train", "test"} <= set(class_names):
-        raise InputError("classes 'train' and 'test' together would be read as the parts of a data set. Rename one.")
+        raise ModelFileError(
+            "classes 'train' and 'test' together would be read as the parts of a data set. Rename one."
+        )
 
 
 def _as_png(picture: NDArray[np.uint8]) -> bytes:

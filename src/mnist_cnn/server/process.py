@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from mnist_cnn.errors import InputError, MnistCnnError
+from mnist_cnn.errors import MnistCnnError, SettingError
 from mnist_cnn.server.app import create_app, load_recognizer
 from mnist_cnn.server.collection import open_collection
 from mnist_cnn.server.guards.connections import PunctualProtocol
@@ -178,11 +178,15 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except socket.gaierror:
-        raise InputError(f"there is no address {host!r}. Valid: 127.0.0.1, 0.0.0.0 or one of this machine's.") from None
+        raise SettingError(
+            f"there is no address {host!r}. Valid: 127.0.0.1, 0.0.0.0 or one of this machine's."
+        ) from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise InputError(f"port {port} is taken. Choose another with --port, or 0 for any that is free.") from None
-        raise InputError(f"{host} port {port}: {os.strerror(error.errno or 0)}. Choose another.") from None
+            raise SettingError(
+                f"port {port} is taken. Choose another with --port, or 0 for any that is free."
+            ) from None
+        raise SettingError(f"{host} port {port}: {os.strerror(error.errno or 0)}. Choose another.") from None
     listener.set_inheritable(True)  # for the workers
     return listener
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from mnist_cnn.cores import usable_cores
-from mnist_cnn.errors import DataError, MnistCnnError
+from mnist_cnn.errors import DataError, ImageError, MnistCnnError
 from mnist_cnn.ink import MAX_PIXELS
 from mnist_cnn.recognizer.arrangement import arrange_one
 from mnist_cnn.server import metrics
@@ -116,7 +116,7 @@ class Reader:
             except DataError as error:
                 if len(images) == 1:
                     raise
-                raise DataError(f"image {place} of {len(images)}: {error}") from error
+                raise ImageError(f"image {place} of {len(images)}: {error}") from error
         return prepared
 
     def _prepare_one(self, image: ImageSource) -> Prepared:

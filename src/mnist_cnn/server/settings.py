@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from mnist_cnn.errors import InputError, suggest
+from mnist_cnn.errors import SettingError, suggest
 
 if TYPE_CHECKING:
     Bytes: TypeAlias = int  # callers give numbers
@@ -187,11 +187,11 @@ def load_settings(**given: Any) -> Settings:
     for variable in os.environ:
         name = variable.upper().removeprefix(PREFIX).lower()
         if variable.upper().startswith(PREFIX) and name not in Settings.model_fields:  # a misspelt key protects nothing
-            raise InputError(f"there is no setting {variable}. {suggest(name, Settings.model_fields)}")
+            raise SettingError(f"there is no setting {variable}. {suggest(name, Settings.model_fields)}")
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
-        raise InputError(_explain(error, given)) from None
+        raise SettingError(_explain(error, given)) from None
 
 
 def _explain(error: ValidationError, given: Collection[str]) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 
 from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
-from mnist_cnn.errors import MissingExtraError, MnistCnnError
+from mnist_cnn.errors import DivergedError, MissingExtraError
 from mnist_cnn.history import Row, best_epoch
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.training.listener import Listener
@@ -34,10 +34,6 @@ _INTERRUPTED = threading.Event()
 
 class InterruptedTraining(Exception):  # noqa: N818 - an event on the way out of `fit`, not an error
     """Ctrl-C was pressed; raised between two batches, where the model is whole."""
-
-
-class DivergedError(MnistCnnError):
-    """The loss became infinite or no number."""
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped

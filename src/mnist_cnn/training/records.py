@@ -14,7 +14,7 @@ from mnist_cnn.backend import keras, onednn_state
 from mnist_cnn.config import Config, save_config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.environment import describe_environment
-from mnist_cnn.errors import InputError, MnistCnnError
+from mnist_cnn.errors import RunFolderError, WriteError
 from mnist_cnn.files import write_json, write_text
 from mnist_cnn.history import Row
 from mnist_cnn.model_files import model_file, save_model
@@ -117,13 +117,13 @@ def append_log(run: RunFolder, text: str) -> None:
     """Add a line with the time (UTC) to the run's log.
 
     Raises:
-        MnistCnnError: The log cannot be written.
+        WriteError: The log cannot be written.
     """
     try:
         with run.log.open("a", encoding="utf-8") as log:
             log.write(f"{_now()} {text}\n")
     except OSError as error:
-        raise MnistCnnError(
+        raise WriteError(
             f"{run.log} cannot be written ({error.strerror}). Free some space, or choose another folder."
         ) from error
 
@@ -145,7 +145,7 @@ def _describe_data(dataset: Dataset) -> dict[str, Any]:
 
 def _check_same(run: RunFolder, known: dict[str, Any], given: dict[str, Any]) -> None:
     if known["sha256"] != given["sha256"]:
-        raise InputError(
+        raise RunFolderError(
             f"{run.root} was begun with other training data (SHA-256 {known['sha256'][:12]}…, now "
             f"{given['sha256'][:12]}…). Restore the data at {known['source']}, or train a new run."
         )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.backend import keras
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import RunFolderError
 from mnist_cnn.files import write_whole
 from mnist_cnn.history import Row
 
@@ -73,7 +73,7 @@ class TrainingState:
                     **words,
                 )
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is damaged ({error}); the run cannot be resumed. Train a new one.") from error
+            raise RunFolderError(f"{path} is damaged ({error}); the run cannot be resumed. Train a new one.") from error
 
 
 def capture_variables(model: keras.Model) -> Weights:
@@ -89,7 +89,9 @@ def restore_variables(model: keras.Model, values: Sequence[NDArray[Any]]) -> Non
     """
     variables = _variables(model)
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
-        raise InputError("the saved state belongs to another network or optimizer; the run cannot be resumed with it.")
+        raise RunFolderError(
+            "the saved state belongs to another network or optimizer; the run cannot be resumed with it."
+        )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

@@ -15,6 +15,7 @@ from mnist_cnn.datasets.addition import blend, load_addition
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.split import divide
 from mnist_cnn.environment import peak_memory_gib
+from mnist_cnn.errors import DivergedError
 from mnist_cnn.history import best_epoch
 from mnist_cnn.model_files import open_model, save_legacy_h5, save_model, save_weights
 from mnist_cnn.models import build_model
@@ -22,7 +23,6 @@ from mnist_cnn.runs import RunFolder
 from mnist_cnn.training.batch_statistics import BatchStatistics
 from mnist_cnn.training.batches import Batches
 from mnist_cnn.training.callbacks import (
-    DivergedError,
     History,
     InterruptedTraining,
     Keeper,
@@ -84,7 +84,7 @@ def train(
     Raises:
         InputError: The configuration and the data do not fit, or the run was made with other data.
         DivergedError: The loss became no number; the model of the best epoch before that is saved.
-        MnistCnnError: The run folder cannot be written.
+        WriteError: The run folder cannot be written.
     """
     listener = listener or Listener()
     classes = len(dataset.class_names)

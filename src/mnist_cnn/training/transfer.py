@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mnist_cnn.backend import keras, layers
 from mnist_cnn.config import ModelConfig
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import ModelFileError
 
 _FLATTENING = (layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 
@@ -38,7 +38,7 @@ def _features(model: keras.Model) -> list[keras.layers.Layer]:
     for index, layer in enumerate(model.layers):
         if isinstance(layer, _FLATTENING):
             return list(model.layers[:index])
-    raise InputError(
+    raise ModelFileError(
         f"{model.name} has no flattening or global pooling layer, so its features cannot be told from its "
         "classifier. Use freeze = 'nothing'."
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mnist_cnn.config import SHIPPED_MODEL, SHIPPED_ON, Config, DataConfig, load_recipe
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import SettingError
 from mnist_cnn.runs import RunFolder
 
 
@@ -21,7 +21,7 @@ def check_held_out(config: Config, dataset: Dataset) -> None:
         dataset: The training split.
 
     Raises:
-        InputError: The weights were trained on the same data set with other images held out.
+        SettingError: The weights were trained on the same data set with other images held out.
     """
     known = _earlier_split(config.model.init_from, dataset)
     wanted = config.data
@@ -29,13 +29,13 @@ def check_held_out(config: Config, dataset: Dataset) -> None:
         return
     start = f"the weights of {config.model.init_from!r} were trained on"
     if not known.validation:
-        raise InputError(
+        raise SettingError(
             f"{start} all training images of {dataset.name}, so none of them can be held out to judge this run. "
             "Use --validation 0."
         )
     options = [f"--validation {known.validation:g}"]
     options += [f"--set data.{key}={getattr(known, key)}" for key in ("split_seed", "per_class") if getattr(known, key)]
-    raise InputError(
+    raise SettingError(
         f"{start} the training images of {dataset.name} except for a share of {known.validation:g}; only those unseen "
         f"images can be held out to judge this run. Use {' '.join(options)}, or --validation 0."
     )

@@ -17,7 +17,7 @@ from scipy import stats
 
 from mnist_cnn.comparison import compare
 from mnist_cnn.config import Config, override
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import RunFolderError, SettingError
 from mnist_cnn.metrics import PairedTest
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.tuning.folder import TuningFolder
@@ -107,7 +107,7 @@ def check_confirmable(config: Config) -> None:
         InputError: They follow the held-out images.
     """
     if config.training.reduce_on_plateau:
-        raise InputError(
+        raise SettingError(
             "--confirm holds no images out, and reduce_on_plateau lowers the learning rate by held-out images. "
             "Search with --set training.reduce_on_plateau=0, or with a recipe that has a schedule."
         )
@@ -147,7 +147,7 @@ def found_epochs(config: Config, trial: TrialResult) -> int:
     if config.optimizer.schedule != "constant":
         return config.training.epochs
     if trial.kept_epoch is None:
-        raise InputError(f"trial {trial.number} does not say which epoch's weights it kept. Begin a new search.")
+        raise RunFolderError(f"trial {trial.number} does not say which epoch's weights it kept. Begin a new search.")
     return trial.kept_epoch
 
 
@@ -203,7 +203,7 @@ def _compare(recipe: Retraining, found: Retraining) -> Pair:
     comparison = compare((recipe.run, found.run))
     outcome = comparison.tests[0]
     if outcome.test is None:
-        raise InputError(f"{outcome.summary} Remove {found.run.root.parent}, and confirm again.")
+        raise RunFolderError(f"{outcome.summary} Remove {found.run.root.parent}, and confirm again.")
     before, after = comparison.metrics["accuracy"]
     return Pair(recipe.config.training.seed, before, after, outcome.test)
 

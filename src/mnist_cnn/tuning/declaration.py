@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cnn.config import Config, flatten, setting_names
-from mnist_cnn.errors import InputError, suggest
+from mnist_cnn.errors import SettingError, suggest
 from mnist_cnn.tuning.space import Choice, Part, Range, Setting, Space, configure, suggest_settings
 
 DEFAULT_SPACE = "default"
@@ -47,17 +47,17 @@ def load_space(name: str) -> Space:
     """Read a space by its name, or by the path of a TOML file.
 
     Raises:
-        InputError: There is no such space, or the file declares none.
+        SettingError: There is no such space, or the file declares none.
     """
     if name in space_names():
         return _parse_toml((resources.files("mnist_cnn") / "spaces" / f"{name}.toml").read_text("utf-8"), name)
     path = Path(name)
     if path.suffix != ".toml":
-        raise InputError(f"there is no space {name!r}. {suggest(name, space_names())} Or name a TOML file.")
+        raise SettingError(f"there is no space {name!r}. {suggest(name, space_names())} Or name a TOML file.")
     try:
         return _parse_toml(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the space file {path} cannot be read: {error}.") from None
+        raise SettingError(f"the space file {path} cannot be read: {error}.") from None
 
 
 def parse_space(values: Mapping[str, Any], origin: str) -> Space:
@@ -68,7 +68,7 @@ def parse_space(values: Mapping[str, Any], origin: str) -> Space:
         origin: What to call it in an error message, such as the file's path.
 
     Raises:
-        InputError: An unknown key or setting, something that is neither range, choice nor value, a condition that
+        SettingError: An unknown key or setting, something that is neither range, choice nor value, a condition that
             never holds, or a setting that trials are judged by.
     """
     _check_keys(values, {"title", "limits", "settings", "conditional"}, origin)
@@ -77,7 +77,7 @@ def parse_space(values: Mapping[str, Any], origin: str) -> Space:
     )
     _check_limits(limits, origin)
     if not isinstance(conditional, list):
-        raise InputError(f"{origin}: conditional is no list. Write [[conditional]], in double brackets, above each.")
+        raise SettingError(f"{origin}: conditional is no list. Write [[conditional]], in double brackets, above each.")
     for table in (settings, *conditional):
         _check_keys(table, None, origin)
     blocks = [{"when": {}, **settings}, *conditional]
@@ -88,7 +88,7 @@ def parse_space(values: Mapping[str, Any], origin: str) -> Space:
         _check_condition(part, parts, origin)
         parts.append(part)
     if not any(True for part in parts for setting in part.settings for _ in setting.domains()):
-        raise InputError(f"{origin}: nothing may vary. Give a setting a range: {{ low = 0.0, high = 0.5 }}.")
+        raise SettingError(f"{origin}: nothing may vary. Give a setting a range: {{ low = 0.0, high = 0.5 }}.")
     return Space(str(values.get("title", "")), dict(limits), tuple(parts), dict(values))
 
 
@@ -96,7 +96,7 @@ def check_space(space: Space, base: Config) -> None:
     """See that every value that the space can give makes a valid configuration of `base`.
 
     Raises:
-        InputError: One does not; the message names the setting and the value.
+        SettingError: One does not; the message names the setting and the value.
     """
     corner_configs(space, base)
 
@@ -105,7 +105,7 @@ def corner_configs(space: Space, base: Config) -> list[Config]:
     """Give the configurations in which one setting has an extreme value, and every other its first one.
 
     Raises:
-        InputError: One is not valid; the message names the setting and the value.
+        SettingError: One is not valid; the message names the setting and the value.
     """
     return [
         configure(base, suggest_settings(space, _Fixed({**_ways(part, space.parts[:index])[0], name: value})))
@@ -163,13 +163,13 @@ def _parse_toml(text: str, origin: str) -> Space:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{origin} is not valid TOML: {error}.") from None
+        raise SettingError(f"{origin} is not valid TOML: {error}.") from None
     return parse_space(values, origin)
 
 
 def _parse_part(block: Mapping[str, Any], repeated: Counter[str], origin: str) -> Part:
     if not isinstance(block.get("when"), Mapping):
-        raise InputError(
+        raise SettingError(
             f'{origin}: a [[conditional]] has no table `when`. Write: when = {{ "model.architecture" = "vgg" }}.'
         )
     when = {name: tuple(value) if isinstance(value, list) else (value,) for name, value in block["when"].items()}
@@ -189,7 +189,7 @@ def _check_limits(limits: Any, origin: str) -> None:
     _check_keys(limits, _LIMITS, f"{origin}: limits")
     for name, limit in limits.items():
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-            raise InputError(f"{origin}: limits: {name} = {limit!r} is no whole number above 0, such as 459_210.")
+            raise SettingError(f"{origin}: limits: {name} = {limit!r} is no whole number above 0, such as 459_210.")
 
 
 def _check_condition(part: Part, earlier: Sequence[Part], origin: str) -> None:
@@ -198,12 +198,14 @@ def _check_condition(part: Part, earlier: Sequence[Part], origin: str) -> None:
         named = [setting for setting in drawn if setting.name == name]
         if not named:
             hint = suggest(name, {setting.name for setting in drawn}) if drawn else ""
-            raise InputError(f"{origin}: when: {name!r} is not drawn before. Declare it in [settings]. {hint}".rstrip())
+            raise SettingError(
+                f"{origin}: when: {name!r} is not drawn before. Declare it in [settings]. {hint}".rstrip()
+            )
         for option in options:
             if not any(setting.can_be(option) for setting in named):
-                raise InputError(f"{origin}: when: {name} is never {option!r}. {_suggest_value(option, named)}")
+                raise SettingError(f"{origin}: when: {name} is never {option!r}. {_suggest_value(option, named)}")
     if not _ways(part, earlier):
-        raise InputError(f"{origin}: when = {dict(part.when)} never holds: no trial has all of that. Split it.")
+        raise SettingError(f"{origin}: when = {dict(part.when)} never holds: no trial has all of that. Split it.")
 
 
 def _suggest_value(value: Any, settings: Sequence[Setting]) -> str:
@@ -214,11 +216,11 @@ def _suggest_value(value: Any, settings: Sequence[Setting]) -> str:
 
 def _check_name(name: str, origin: str) -> None:
     if name.startswith("data.") or name in _JUDGING:
-        raise InputError(
+        raise SettingError(
             f"{origin}: {name} decides how trials are judged, so no space may set it. Use --set {name}=… instead."
         )
     if not name.startswith(_ARGUMENTS) and name not in setting_names():
-        raise InputError(f"{origin}: there is no setting {name!r}. {suggest(name, setting_names())}")
+        raise SettingError(f"{origin}: there is no setting {name!r}. {suggest(name, setting_names())}")
 
 
 def _parse_content(name: str, value: Any, origin: str) -> Any:
@@ -229,7 +231,7 @@ def _parse_content(name: str, value: Any, origin: str) -> Any:
     if "choices" in value:
         _check_keys(value, {"choices"}, f"{origin}: {name}")
         if not isinstance(value["choices"], list) or not value["choices"]:
-            raise InputError(f"{origin}: {name}: choices = {value['choices']!r} is no list of values.")
+            raise SettingError(f"{origin}: {name}: choices = {value['choices']!r} is no list of values.")
         return Choice(tuple(value["choices"]))
     return _parse_range(name, value, origin)
 
@@ -240,16 +242,16 @@ def _parse_range(name: str, value: Mapping[str, Any], origin: str) -> Range:
     numbers = {key: value.get(key) for key in ("low", "high", "step")}
     for key, number in numbers.items():
         if not _is_number(number) and not (key == "step" and number is None):
-            raise InputError(f"{where}: {key} = {number!r} is no number. Write: {{ low = 0.0, high = 0.5 }}.")
+            raise SettingError(f"{where}: {key} = {number!r} is no number. Write: {{ low = 0.0, high = 0.5 }}.")
     low, high, step, log = value["low"], value["high"], value.get("step"), value.get("log", False)
     if not isinstance(log, bool):
-        raise InputError(f"{where}: log = {log!r} is neither true nor false.")
+        raise SettingError(f"{where}: log = {log!r} is neither true nor false.")
     if low > high:
-        raise InputError(f"{where}: low = {low} is above high = {high}.")
+        raise SettingError(f"{where}: low = {low} is above high = {high}.")
     if log and (low <= 0 or step is not None):
-        raise InputError(f"{where}: a logarithmic range needs low > 0 and no step, got low = {low}, step = {step}.")
+        raise SettingError(f"{where}: a logarithmic range needs low > 0 and no step, got low = {low}, step = {step}.")
     if step is not None and step <= 0:
-        raise InputError(f"{where}: step = {step} is not above 0.")
+        raise SettingError(f"{where}: step = {step} is not above 0.")
     default = dict(flatten(Config().to_dict())).get(name)
     whole = all(isinstance(number, int) for number in (low, high, step or 0)) and not isinstance(default, float)
     return Range(low, high, step, log, whole)
@@ -257,10 +259,10 @@ def _parse_range(name: str, value: Mapping[str, Any], origin: str) -> Range:
 
 def _check_keys(values: Any, valid: set[str] | None, where: str) -> None:
     if not isinstance(values, Mapping):
-        raise InputError(f"{where}: {values!r} is no table of settings.")
+        raise SettingError(f"{where}: {values!r} is no table of settings.")
     for key in values:
         if valid is not None and key not in valid:
-            raise InputError(f"{where}: there is no key {key!r}. {suggest(key, valid)}")
+            raise SettingError(f"{where}: there is no key {key!r}. {suggest(key, valid)}")
 
 
 def _is_number(value: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import RunFolderError
 from mnist_cnn.files import write_json
 from mnist_cnn.runs import RunFolder
 
@@ -118,16 +118,16 @@ class TuningFolder:
         """Read back what `study.json` says.
 
         Raises:
-            InputError: It is missing or damaged.
+            RunFolderError: It is missing or damaged.
         """
         if not self.plan.exists():
-            raise InputError(
+            raise RunFolderError(
                 f"{self.root} is no search: it holds no {self.plan.name}. Give the folder that `tune` named."
             )
         try:
             plan: dict[str, Any] = json.loads(self.plan.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(f"{self.plan} cannot be read ({error}). Restore it, or begin a new search.") from error
+            raise RunFolderError(f"{self.plan} cannot be read ({error}). Restore it, or begin a new search.") from error
         return plan
 
 
@@ -136,13 +136,13 @@ def lead(folder: TuningFolder) -> Iterator[None]:
     """Keep other processes from leading the same search.
 
     Raises:
-        InputError: Another process is at it.
+        RunFolderError: Another process is at it.
     """
     try:
         with FileLock(folder.lock, timeout=0):
             yield
     except Timeout:
-        raise InputError(
+        raise RunFolderError(
             f"another process is searching in {folder.root}. Wait for it, or begin a new search."
         ) from None
 

@@ -36,9 +36,9 @@ from typing import Any
 from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.errors import InputError, MissingExtraError
+from mnist_cnn.errors import DivergedError, MissingExtraError, SettingError
 from mnist_cnn.training.batch_statistics import BatchStatistics
-from mnist_cnn.training.callbacks import DivergedError, Watch, patience_callbacks
+from mnist_cnn.training.callbacks import Watch, patience_callbacks
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.train import (
@@ -72,11 +72,11 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
             dataset: The training split; validation is held out of it, for every trial the same.
 
         Raises:
-            InputError: The configuration holds nothing out, or does not fit the data.
+            SettingError: The configuration holds nothing out, or does not fit the data.
         """
         super().__init__()
         if not base.data.validation:
-            raise InputError("data.validation = 0 leaves nothing to choose by. Set data.validation = 0.2.")
+            raise SettingError("data.validation = 0 leaves nothing to choose by. Set data.validation = 0.2.")
         self._space = space
         self._base = base
         self._dataset = dataset

@@ -11,11 +11,10 @@ import optuna
 
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.errors import MnistCnnError, first_line
+from mnist_cnn.errors import DivergedError, MnistCnnError, first_line
 from mnist_cnn.history import Row
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder, lock_run
-from mnist_cnn.training.callbacks import DivergedError
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.train import train
 from mnist_cnn.tuning.cost import count_costs, describe_excess, measure_latency

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mnist_cnn.config import Config, parse_config
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.errors import InputError, suggest
+from mnist_cnn.errors import RunFolderError, SettingError, suggest
 from mnist_cnn.tuning.declaration import parse_space
 from mnist_cnn.tuning.space import Space
 
@@ -58,7 +58,7 @@ class Plan:
         """
         found = dataset.checksum()
         if found != self.data_checksum:
-            raise InputError(
+            raise RunFolderError(
                 f"the search was begun with other training data (SHA-256 {self.data_checksum[:12]}…, here "
                 f"{found[:12]}…). Restore the data, or begin a new search."
             )
@@ -82,7 +82,7 @@ def parse_plan(values: Mapping[str, Any], origin: str) -> Plan:
             heartbeat=values["heartbeat"],
         )
     except KeyError as error:
-        raise InputError(f"{origin} lacks {error}. Restore it, or begin a new search.") from None
+        raise RunFolderError(f"{origin} lacks {error}. Restore it, or begin a new search.") from None
 
 
 def parse_objectives(text: str) -> tuple[str, ...]:
@@ -94,9 +94,11 @@ def parse_objectives(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if name not in OBJECTIVES:
-            raise InputError(f"there is no objective {name!r}. {suggest(name, OBJECTIVES)}")
+            raise SettingError(f"there is no objective {name!r}. {suggest(name, OBJECTIVES)}")
     if names[0] != "accuracy" or len(set(names)) < len(names):
-        raise InputError(f"objectives {text!r}: name accuracy first, and each other one once, as in accuracy,latency.")
+        raise SettingError(
+            f"objectives {text!r}: name accuracy first, and each other one once, as in accuracy,latency."
+        )
     return names
 
 

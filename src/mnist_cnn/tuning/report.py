@@ -42,7 +42,7 @@ def write_report(folder: TuningFolder, url: str = "") -> Path:
 
     Raises:
         InputError: The folder holds no search, its server cannot be reached, or a file is damaged.
-        MnistCnnError: The folder cannot be written.
+        WriteError: The folder cannot be written.
     """
     plan, study = open_plan(folder), open_study(folder, url)
     results = collect(study, plan, folder)

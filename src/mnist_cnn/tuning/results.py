@@ -13,7 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_cnn.config import Config, override
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import RunFolderError
 from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.handover import ACCURACIES, REASON, folder_name, is_too_large, is_unfinished, superseded
 from mnist_cnn.tuning.plan import OBJECTIVES, Plan
@@ -109,7 +109,7 @@ def read_results(folder: TuningFolder, url: str = "") -> StudyResults:
     """Read a search's study.
 
     Raises:
-        InputError: The folder holds no search, or its server cannot be reached.
+        RunFolderError: The folder holds no search, or its server cannot be reached.
     """
     return collect(open_study(folder, url), open_plan(folder), folder)
 
@@ -130,11 +130,11 @@ def best_config(results: StudyResults, plan: Plan, trial: TrialResult | None = N
     """Give a trial's configuration as a recipe: the best one's, unless another is named.
 
     Raises:
-        InputError: No trial has come to its end.
+        RunFolderError: No trial has come to its end.
     """
     chosen = trial or results.best
     if chosen is None or not chosen.values:
-        raise InputError(f"no trial of {results.name!r} has come to its end. Go on with --resume and more --time.")
+        raise RunFolderError(f"no trial of {results.name!r} has come to its end. Go on with --resume and more --time.")
     words = {
         "title": f"Trial {chosen.number} of the search {results.name!r}",
         "source": f"Found by mnist-cnn tune, from: {plan.base.title or plan.base.model.architecture}",

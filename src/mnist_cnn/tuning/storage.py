@@ -18,7 +18,7 @@ import sqlalchemy
 from filelock import FileLock
 from optuna.storages import BaseStorage, RDBStorage
 
-from mnist_cnn.errors import InputError, MissingExtraError, MnistCnnError, first_line
+from mnist_cnn.errors import MissingExtraError, MnistCnnError, SettingError, first_line
 from mnist_cnn.tuning.folder import TuningFolder
 
 _PATIENCE = 60  # seconds in which other processes may hold SQLite's lock
@@ -36,7 +36,7 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
         heartbeat: Seconds between two signs of life, on a server.
 
     Raises:
-        InputError: No such server, or no driver for it.
+        SettingError: No such server, or no driver for it.
     """
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # what happens is told by `results`
     if not url:
@@ -50,7 +50,7 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
     except ImportError as error:
         raise MissingExtraError("a database driver", "postgresql") from error
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:  # RuntimeError: the tables are of another Optuna
-        raise InputError(
+        raise SettingError(
             f"the database {address} cannot be opened: {_explain(error)}. See that its server runs, and give its "
             "address with --storage postgresql://USER:PASSWORD@HOST/DATABASE or in MNIST_CNN_STORAGE; the password "
             "may be left to ~/.pgpass."
@@ -61,7 +61,7 @@ def without_password(url: str) -> str:
     """Give a server's address as it may be written down.
 
     Raises:
-        InputError: It is no address of a PostgreSQL server.
+        SettingError: It is no address of a PostgreSQL server.
     """
     try:
         known = sqlalchemy.make_url(url)
@@ -69,7 +69,7 @@ def without_password(url: str) -> str:
         known = None
     # After an `@` that is not quoted the rest of the password is read as a part of the host.
     if known is None or known.get_backend_name() != "postgresql" or "@" in (known.host or ""):
-        raise InputError(  # which does not repeat it: there may be a password in it
+        raise SettingError(  # which does not repeat it: there may be a password in it
             "--storage is no address of a PostgreSQL server. Write it as postgresql://USER:PASSWORD@HOST/DATABASE, in "
             "PASSWORD %40 for @, %3A for : and %2F for /, or leave the password to ~/.pgpass."
         )

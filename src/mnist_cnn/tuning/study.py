@@ -10,7 +10,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
-from mnist_cnn.errors import InputError
+from mnist_cnn.errors import SettingError
 from mnist_cnn.files import write_json
 from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.plan import Plan, directions, parse_plan
@@ -33,13 +33,13 @@ def create_study(plan: Plan, folder: TuningFolder, url: str = "", local: dict[st
         local: What only this machine needs to know, such as where it has the data.
 
     Raises:
-        InputError: There is a study of this name, or the server cannot be reached.
+        SettingError: There is a study of this name, or the server cannot be reached.
     """
     storage = open_storage(folder, url, plan.heartbeat)
     try:
         study = optuna.create_study(storage=storage, study_name=plan.name, directions=directions(plan.objectives))
     except optuna.exceptions.DuplicatedStudyError:
-        raise InputError(
+        raise SettingError(
             f"there is a study {plan.name!r} in {without_password(url)}. Join it with --join, or choose another --name."
         ) from None
     study.set_user_attr(_PLAN, plan.to_dict())
@@ -57,15 +57,15 @@ def find_plan(name: str, folder: TuningFolder, url: str) -> Plan:
     """Give the plan of a study on a server.
 
     Raises:
-        InputError: There is no such study, it was not made by this package, or the server cannot be reached.
+        SettingError: There is no such study, it was not made by this package, or the server cannot be reached.
     """
     storage = open_storage(folder, url, heartbeat=Plan.heartbeat)
     known = {study.study_name: study for study in storage.get_all_studies()}
     if name not in known:
-        raise InputError(f"there is no study {name!r} in {without_password(url)}. Begin one by leaving out --join.")
+        raise SettingError(f"there is no study {name!r} in {without_password(url)}. Begin one by leaving out --join.")
     values = known[name].user_attrs.get(_PLAN)
     if values is None:
-        raise InputError(
+        raise SettingError(
             f"the study {name!r} in {without_password(url)} was not begun by mnist-cnn. Choose another --name."
         )
     return parse_plan(values, f"study {name!r}")
@@ -84,7 +84,7 @@ def open_study(folder: TuningFolder, url: str = "") -> Study:
         url: Of the database server, with the password that is not written down; empty for what `study.json` says.
 
     Raises:
-        InputError: The folder holds no search, or the server cannot be reached.
+        SettingError: The folder holds no search, or the server cannot be reached.
     """
     plan = open_plan(folder)
     storage: BaseStorage = open_storage(folder, url or folder.storage, plan.heartbeat)

@@ -1,0 +1,53 @@
+"""Names of classes: their order, and which name means which class where people write them in different styles."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_WORDS = re.compile(r"[^\W\d_]+|\d+")
+_NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_PREFIXES = frozenset(("digit", "digits", "class", "cls", "label", "number", "num", "no"))
+
+
+def number_of(name: str) -> int | None:
+    """Give the number that a class's name stands for: "3", "03", "three", "Digit 3", "class_3"; None for others."""
+    words = [word for word in _WORDS.findall(name.casefold()) if word not in _PREFIXES]
+    if len(words) != 1:
+        return None
+    if words[0].isdecimal():
+        return int(words[0])
+    return _NUMERALS.index(words[0]) if words[0] in _NUMERALS else None
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Sort names of classes: by number where each stands for one of its own, else by the alphabet."""
+    names = sorted(names)
+    numbers = [number for name in names if (number := number_of(name)) is not None]
+    if len(set(numbers)) < len(names):
+        return tuple(names)
+    return tuple(name for _, name in sorted(zip(numbers, names, strict=True)))
+
+
+def find_class(name: str, class_names: Sequence[str]) -> int | None:
+    """Find the class that a name means: the name itself, else the only one that differs in style alone.
+
+    Args:
+        name: Such as "7", "07", "seven", "Digit_7".
+        class_names: Names of all classes, each in any of these styles.
+
+    Returns:
+        Its place in `class_names`; None where there is no such class, or more than one.
+    """
+    if name in class_names:
+        return class_names.index(name)
+    meant = [index for index, known in enumerate(class_names) if _essence(known) == _essence(name)]
+    return meant[0] if len(meant) == 1 else None
+
+
+def _essence(name: str) -> str | int:
+    number = number_of(name)
+    return "".join(_WORDS.findall(name.casefold())) if number is None else number

@@ -1,0 +1,226 @@
+"""How folders of data are laid out: as here, as Kaggle's archives unpack, as tutorials and other tools write them.
+
+Images lie in one folder per class, with or without folders for training and test above them; any of these may lie in
+a folder of its own. What operating systems and archivers leave behind is passed over.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnist_cnn.errors import DataError
+from mnist_cnn.ink import SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+TRAIN, TEST, VALIDATION = "train", "test", "val"
+
+_PARTS = {
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("test", "testing", "t10k"), TEST),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION),
+}
+# What is said of a part besides which one it is: "MNIST - JPG - training", "trainingSet", "test_images".
+_FILLERS = ("dataset", "digits", "digit", "emnist", "format", "images", "image", "imgs", "img", "jpeg", "jpg", "mnist",
+            "pictures", "png", "qmnist", "samples", "set", "split", "data")  # fmt: skip
+_JUNK = frozenset(("__macosx", "__pycache__", "@eadir", "$recycle.bin", "lost+found", "system volume information",
+                   "thumbs.db", "desktop.ini"))  # fmt: skip
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
+_DEEPEST = 5  # folders in folders, each the only one
+_NAMED = 3  # entries of a folder that a message names
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a folder's images lie: one or two folders of class folders."""
+
+    train: Path | None  # None where there is a test part alone
+    test: Path | None  # None where there is no test part with labels
+    notice: str = ""  # what becomes of folders that are not read, or not read as their names say
+
+
+def find_layout(path: Path) -> Layout:
+    """Find the folders of class folders below `path`.
+
+    A `val` folder is the test part where there is no other. Beside one it is not read, since training holds its
+    validation images out of the training part.
+
+    Raises:
+        DataError: The parts hold no class folders, or two folders are the same part.
+    """
+    root = unwrap(path)
+    folders = subfolders(root)
+    parts = _labelled_parts(folders)
+    if not parts:
+        _refuse_parts_without_classes(folders)
+        return Layout(root, None)
+    train, test, validation = (parts.get(part) for part in (TRAIN, TEST, VALIDATION))
+    remarks = [f"passed over {folder}, {reason}" for folder in folders if (reason := _why_not_read(folder))]
+    if validation and test:
+        remarks.append(f"passed over {validation}: validation images are held out of the training images")
+    elif validation:
+        remarks.append(f"{validation} serves as the test set, since there is no other")
+    elif remarks and not test:
+        remarks.append("a fixed fifth of the training images is held out as the test set")
+    return Layout(train, test or validation, "; ".join(remarks))
+
+
+def part_of(name: str) -> str | None:
+    """Give the part of a data set that a name stands for, whatever its style: "Training", "testSet", "MNIST - test".
+
+    Returns:
+        "train", "test" or "val"; None where the name says something else, or more than that.
+    """
+    if name.casefold() in _PARTS:
+        return _PARTS[name.casefold()]
+    words = [_without_filler(word.casefold()) for word in _WORDS.findall(name)]
+    words = [word for word in words if word not in _FILLERS]
+    return _PARTS.get(words[0]) if len(words) == 1 else None
+
+
+def entries(folder: Path) -> list[Path]:
+    """List a folder, sorted, without hidden files and what operating systems and archivers leave behind.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    return sorted(Path(entry) for entry in _scan(folder))
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """List the folders in a folder, sorted."""
+    return sorted(Path(entry) for entry in _scan(folder) if entry.is_dir())
+
+
+def image_files(folder: Path) -> list[Path]:
+    """List the images in a folder, sorted; told by their suffix."""
+    return sorted(Path(entry) for entry in _scan(folder) if _is_image(entry))
+
+
+def has_images(folder: Path) -> bool:
+    """Whether there is an image in a folder; the rest of it is not looked at."""
+    return any(_is_image(entry) for entry in _scan(folder))
+
+
+def folders_of(path: Path) -> Iterator[Path]:
+    """Give `path` and, as long as each holds one folder alone, that folder."""
+    yield path
+    for _ in range(_DEEPEST):
+        inner = subfolders(path)
+        if len(inner) != 1:
+            return
+        (path,) = inner
+        yield path
+
+
+def unwrap(folder: Path, part: str | None = None) -> Path:
+    """Go down to the folder that holds the class folders or the parts, through folders that hold one folder alone.
+
+    Args:
+        folder: Where to begin.
+        part: Which part `folder` is, if any; `trainingSet/trainingSet` is one.
+    """
+    for inner in itertools.islice(folders_of(folder), 1, None):
+        if part_of(inner.name) not in (None, part) or _is_class(inner) or not subfolders(inner):
+            break
+        folder = inner
+    return folder
+
+
+def pictures_folder(folder: Path) -> Path:
+    """Give the folder in which a class's images lie: its own, or the only one in it."""
+    return next((each for each in folders_of(folder) if has_images(each)), folder)
+
+
+def describe(folder: Path) -> str:
+    """Say what a folder holds: "2 folders (a, b), 5 images, 1 other file (notes.txt)"."""
+    images = image_files(folder)
+    others = [entry for entry in entries(folder) if entry.is_file() and entry not in images]
+    kinds = (("folder", subfolders(folder)), ("image", images), ("other file", others))
+    return ", ".join(_count(kind, found) for kind, found in kinds if found) or "nothing"
+
+
+def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Go through a folder in the system's order; whether an entry is a folder then costs no look at the disk."""
+    try:
+        with os.scandir(folder) as found:
+            yield from (each for each in found if not each.name.startswith(".") and each.name.casefold() not in _JUNK)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror or error}.") from error
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    return os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file()  # noqa: PTH122 - ten times a Path's
+
+
+def _count(kind: str, found: Sequence[Path]) -> str:
+    names = ", ".join(each.name for each in found[:_NAMED]) + (", …" if len(found) > _NAMED else "")
+    return f"{len(found):,} {kind}{'s' if len(found) > 1 else ''} ({names})"
+
+
+def _without_filler(word: str) -> str:
+    """Take "trainingset" and "testimages" apart."""
+    stems = (word.removesuffix(filler) for filler in _FILLERS)
+    return next((stem for stem in stems if stem in _PARTS), word)
+
+
+def _is_class(folder: Path) -> bool:
+    """Whether a folder holds the images of a class: itself, or in a folder whose name says no more than "images"."""
+    inner = subfolders(folder)
+    if has_images(folder) or len(inner) != 1:
+        return has_images(folder)
+    return inner[0].name.casefold() in _FILLERS and has_images(inner[0])
+
+
+def _has_classes(folder: Path) -> bool:
+    """Whether a part holds class folders; `testSet/testSet` and `test/images` may hold images without labels."""
+    part = part_of(folder.name)
+    classes = [each for each in subfolders(unwrap(folder, part)) if has_images(pictures_folder(each))]
+    if len(classes) == 1:
+        return part_of(classes[0].name) is None and classes[0].name.casefold() not in _FILLERS
+    return len(classes) > 1
+
+
+def _labelled_parts(folders: Sequence[Path]) -> dict[str, Path]:
+    """Give the parts that hold class folders.
+
+    Raises:
+        DataError: Two folders are the same part.
+    """
+    parts: dict[str, Path] = {}
+    for folder in folders:
+        part = part_of(folder.name)
+        if part is None or not _has_classes(folder):
+            continue
+        if part in parts:
+            raise DataError(
+                f"{folder.parent} holds {parts[part].name} and {folder.name}, and both names mean the {part} part. "
+                "Name one of them differently, or give a folder that holds only one."
+            )
+        parts[part] = folder
+    return {part: unwrap(folder, part) for part, folder in parts.items()}
+
+
+def _refuse_parts_without_classes(folders: Sequence[Path]) -> None:
+    """Refuse images that lie in `train` and `test` themselves: these names are not their classes."""
+    holding = [folder for folder in folders if has_images(pictures_folder(folder))]
+    if holding and all(part_of(folder.name) for folder in holding):
+        raise DataError(
+            f"{holding[0]} holds no class folders: found {describe(holding[0])}, expected one sub-folder of images "
+            f"per class, such as {holding[0] / '0'}."
+        )
+
+
+def _why_not_read(folder: Path) -> str:
+    """Say why a folder beside the parts is not read; empty where it is read, or is not about images at all."""
+    if _has_classes(folder):
+        return "" if part_of(folder.name) else "whose name is neither train nor test"
+    if has_images(pictures_folder(folder)):
+        return "which holds images without class folders"
+    return "which holds no images" if part_of(folder.name) else ""

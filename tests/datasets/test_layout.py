@@ -1,0 +1,229 @@
+"""Other people's layouts of folders: what is read, what is passed over aloud, what is refused and with which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_cnn.datasets import Dataset, load_addition, load_dataset
+from mnist_cnn.datasets.class_names import find_class, in_order, number_of
+from mnist_cnn.datasets.dataset import DIGIT_NAMES
+from mnist_cnn.datasets.idx import write_idx
+from mnist_cnn.datasets.layout import part_of
+from mnist_cnn.errors import DataError
+
+STYLES = {
+    "digits": [str(digit) for digit in range(10)],
+    "two places": [f"{digit:02}" for digit in range(10)],
+    "words": ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
+    "capitals": ["Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"],
+    "prefix": [f"Digit_{digit}" for digit in range(10)],
+    "class": [f"class {digit}" for digit in range(10)],
+}
+
+
+def picture(label: int) -> Image.Image:
+    """Draw a stroke in MNIST's form, whose grey level says what it was drawn as."""
+    image = np.zeros((28, 28), np.uint8)
+    image[4:24, 10:18] = 220 + label
+    return Image.fromarray(image)
+
+
+def fill(folder: Path, names: list[str], count: int = 2, inner: str = "", suffix: str = ".png") -> None:
+    """Leave `count` images in each of the class folders, whose place in the list is seen on the images."""
+    for label, name in enumerate(names):
+        (folder / name / inner).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            picture(label).save(folder / name / inner / f"{index}{suffix}")
+
+
+def drawn(dataset: Dataset) -> list[int]:
+    """Give the label that each image was drawn as."""
+    return [int(image.max()) - 220 for image in dataset.images]
+
+
+def summary(path: Path) -> tuple[int, int, str]:
+    train, test = (load_dataset(path, split=split) for split in ("train", "test"))
+    assert train.class_names == test.class_names
+    assert train.labels.tolist() == drawn(train)
+    assert test.labels.tolist() == drawn(test)
+    return len(train), len(test), test.notice
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "test"),
+        ("Train", "Test"),
+        ("TRAIN", "TEST"),
+        ("training", "testing"),
+        ("Training", "Testing"),
+        ("trainingSet/trainingSet", "testSet/testSet"),
+        ("train_images", "test_images"),
+        ("trainset", "testset"),
+        ("Training Data", "Test Data"),
+        ("MNIST Dataset JPG format/MNIST - JPG - training", "MNIST Dataset JPG format/MNIST - JPG - testing"),
+        ("mnist_png/training", "mnist_png/testing"),
+        ("archive/mnist/train", "archive/mnist/test"),
+        ("train/images", "test/images"),
+    ],
+)
+def test_the_usual_names_of_train_and_test_are_known(tmp_path: Path, train: str, test: str) -> None:
+    fill(tmp_path / train, STYLES["digits"], 3)
+    fill(tmp_path / test, STYLES["digits"], 2)
+    assert summary(tmp_path) == (30, 20, "")
+    assert len(load_dataset(tmp_path, split="all")) == 50
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("other", STYLES)
+def test_the_parts_may_name_the_classes_in_different_styles(tmp_path: Path, style: str, other: str) -> None:
+    fill(tmp_path / "train", STYLES[style], 1)
+    fill(tmp_path / "test", STYLES[other], 1)
+    assert summary(tmp_path) == (10, 10, "")
+    assert list(load_dataset(tmp_path).class_names) == STYLES[style]
+
+
+def test_images_one_level_deeper_and_in_capitals_are_found(tmp_path: Path) -> None:
+    fill(tmp_path / "data" / "all", ["a", "b"], 5, inner="images", suffix=".PNG")
+    assert summary(tmp_path) == (8, 2, "")
+    fill(tmp_path / "one", ["7"], 2, inner="images")
+    assert load_dataset(tmp_path / "one", split="all").class_names == ("7",)
+
+
+def test_what_systems_and_archivers_leave_behind_is_passed_over(tmp_path: Path) -> None:
+    fill(tmp_path / "digits", STYLES["digits"])
+    fill(tmp_path / "__MACOSX" / "digits", STYLES["digits"])
+    for place in (tmp_path, tmp_path / "digits", tmp_path / "digits" / "3"):
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._0.png"):
+            (place / name).write_bytes(b"nothing of ours")
+    (tmp_path / "digits" / "@eaDir").mkdir()
+    assert load_dataset(tmp_path, split="all").class_names == DIGIT_NAMES
+
+
+def test_val_is_the_test_set_only_where_there_is_no_other_and_that_is_said(tmp_path: Path) -> None:
+    fill(tmp_path / "train", STYLES["digits"], 3)
+    fill(tmp_path / "val", STYLES["digits"], 1)
+    assert summary(tmp_path) == (30, 10, f"{tmp_path / 'val'} serves as the test set, since there is no other")
+    fill(tmp_path / "test", STYLES["digits"], 2)
+    assert summary(tmp_path)[:2] == (30, 20)
+    assert load_dataset(tmp_path).notice.startswith(f"passed over {tmp_path / 'val'}: validation images are held out")
+
+
+def test_a_test_set_without_labels_is_passed_over_aloud(tmp_path: Path) -> None:
+    """As in Kaggle's "MNIST as .jpg": a labelled part, a sample of it, and pictures that nobody has labelled."""
+    fill(tmp_path / "trainingSet" / "trainingSet", STYLES["digits"], 5)
+    fill(tmp_path / "trainingSample" / "trainingSample", STYLES["digits"], 1)
+    fill(tmp_path / "testSet", ["testSet"], 30)
+    train, test, notice = summary(tmp_path)
+    assert (train, test) == (40, 10)
+    assert f"passed over {tmp_path / 'testSet'}, which holds images without class folders" in notice
+    assert f"passed over {tmp_path / 'trainingSample'}, whose name is neither train nor test" in notice
+    assert notice.endswith("a fixed fifth of the training images is held out as the test set")
+
+
+def test_a_test_folder_alone_is_a_test_set_whole(tmp_path: Path) -> None:
+    fill(tmp_path / "test", STYLES["digits"], 2)
+    assert len(load_dataset(tmp_path, split="test")) == 20
+    with pytest.raises(DataError, match="holds images for testing, but none for training: expected a folder named"):
+        load_dataset(tmp_path)
+
+
+def test_a_train_folder_alone_is_divided(tmp_path: Path) -> None:
+    fill(tmp_path / "Train", STYLES["digits"], 5)
+    assert summary(tmp_path) == (40, 10, "")
+
+
+def test_train_may_be_a_class_beside_others(tmp_path: Path) -> None:
+    fill(tmp_path, ["car", "train", "truck"])
+    assert load_dataset(tmp_path, split="all").class_names == ("car", "train", "truck")
+
+
+def test_images_of_parts_without_class_folders_are_not_taken_for_classes(tmp_path: Path) -> None:
+    fill(tmp_path, ["train", "test"])
+    with pytest.raises(
+        DataError, match=r"test holds no class folders: found 2 images \(0\.png, 1\.png\), expected one"
+    ):
+        load_dataset(tmp_path)
+
+
+def test_two_folders_for_one_part_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "train", ["a", "b"])
+    fill(tmp_path / "training", ["a", "b"])
+    with pytest.raises(DataError, match="holds train and training, and both names mean the train part"):
+        load_dataset(tmp_path)
+
+
+def test_an_unknown_layout_is_described_and_nothing_is_to_be_deleted(tmp_path: Path) -> None:
+    fill(tmp_path / "first", STYLES["digits"])
+    fill(tmp_path / "second", STYLES["digits"])
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(
+        DataError, match=r"first holds no images of class 'first': found 10 folders \(0, 1, 2, …\)\."
+    ) as it:
+        load_dataset(tmp_path)
+    assert "Expected one sub-folder of images per class, if need be in folders named train and test." in str(it.value)
+    assert not {"remove", "delete", "Remove", "Delete"} & set(str(it.value).split())
+
+
+def test_an_empty_class_of_the_test_part_is_not_a_fault(tmp_path: Path) -> None:
+    fill(tmp_path / "train", ["a", "b"])
+    fill(tmp_path / "test", ["a"])
+    (tmp_path / "test" / "b").mkdir()
+    (tmp_path / "test" / "notes").mkdir()
+    assert load_dataset(tmp_path, split="test").labels.tolist() == [0, 0]
+
+
+def test_added_images_may_name_their_classes_in_words(tmp_path: Path) -> None:
+    fill(tmp_path, ["Seven", "digit_1"])
+    added = load_addition(tmp_path, DIGIT_NAMES)
+    assert (added.class_names, sorted(added.labels.tolist())) == (DIGIT_NAMES, [1, 1, 7, 7])
+
+
+@pytest.mark.parametrize("nested", ["each file in a folder of its own name", "one folder", "two folders", "both forms"])
+@pytest.mark.parametrize("spelling", ["-", "."])
+def test_idx_files_are_found_however_archives_unpack_them(tmp_path: Path, nested: str, spelling: str) -> None:
+    for part, name, count in (("train", "train", 40), ("test", "t10k", 20)):
+        for kind, values in (
+            ("images-idx3-ubyte", np.full((count, 28, 28), 9, np.uint8)),
+            ("labels-idx1-ubyte", np.arange(count, dtype=np.uint8) % 10),
+        ):
+            file = f"{name}-{kind.replace('-idx', f'{spelling}idx')}"
+            places = {
+                "each file in a folder of its own name": [tmp_path / f"{name}-{kind}" / file],
+                "one folder": [tmp_path / "archive" / "MNIST" / "raw" / file],
+                "two folders": [tmp_path / part / file],
+                "both forms": [tmp_path / file.replace("-idx", ".idx"), tmp_path / f"{name}-{kind}" / f"{name}-{kind}"],
+            }[nested]
+            for place in places:
+                write_idx(place, values)
+    assert [len(load_dataset(tmp_path, split=split)) for split in ("train", "test", "all")] == [40, 20, 60]
+    assert load_dataset(tmp_path).class_names == DIGIT_NAMES
+
+
+@pytest.mark.parametrize(
+    "name", ["trains", "retrain", "train1", "training sample", "testimony", "0", "latest", "evaluate"]
+)
+def test_other_names_are_not_parts(name: str) -> None:
+    assert part_of(name) is None
+
+
+def test_names_of_classes_that_mean_numbers_are_sorted_by_them() -> None:
+    assert in_order(["ten", "b", "a"]) == ("a", "b", "ten")
+    assert in_order(["10", "9", "one"]) == ("one", "9", "10")
+    assert in_order(["1", "01", "2"]) == ("01", "1", "2")
+    assert [number_of(name) for name in ("label-7", "No. 4", "3 of 10", "", "sample001", "ثلاثة")] == [
+        7,
+        4,
+        *[None] * 4,
+    ]
+    assert [find_class(name, ("Cat", "dog", "DOG", "3")) for name in ("cat", "dog", "Dog", "three", "3")] == [
+        0,
+        1,
+        None,
+        3,
+        3,
+    ]
