@@ -60,7 +60,23 @@ def test_the_averaging_time_becomes_a_momentum(share: float, momentum: float | N
     optimizer = build_optimizer(OptimizerConfig(ema=share), STEPS)
     assert optimizer.use_ema == (momentum is not None)
     if momentum is not None:
-        assert optimizer.ema_momentum == pytest.approx(momentum)
+        optimizer.iterations.assign(100_000)  # long after the average has grown to its full time
+        assert float(optimizer.ema_momentum) == pytest.approx(momentum)
+
+
+def test_a_young_average_does_not_remember_where_training_began() -> None:
+    """Against the formula, written out; with a constant momentum of 0.99 the start would weigh 0.67 after 40 steps."""
+    optimizer = build_optimizer(OptimizerConfig(name="sgd", learning_rate=0.1, ema=0.5), STEPS)
+    weight = keras.Variable(np.array([5.0]))
+    average, share_of_the_start = 0.0, 1.0
+    for step in range(40):
+        optimizer.apply([keras.ops.ones(1)], [weight])
+        momentum = min(1 - 1 / 100, (1 + step) / (10 + step)) if step else 0.0  # Keras begins with the first weights
+        average = momentum * average + (1 - momentum) * float(weight[0])
+        share_of_the_start *= momentum if step else 1.0
+    kept = next(variable for variable in optimizer.variables if "average" in variable.path)
+    assert float(kept[0]) == pytest.approx(average, rel=1e-4)
+    assert share_of_the_start < 1e-4
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])

@@ -224,9 +224,9 @@ def test_averaged_weights_are_validated_and_kept_while_training_goes_on_from_the
     done = train_tiny(tmp_path, {"training.keep": "last", "optimizer.ema": 0.5})
     for key in ("loss", "accuracy"):
         assert column(done.history, key) == pytest.approx(column(trained.history, key), rel=5e-3), key
-    momentum = 1 - 1 / (0.5 * len(raw))
     averages = raw[0]
-    for weights in raw[1:]:
+    for step, weights in enumerate(raw[1:], start=1):
+        momentum = min(1 - 1 / (0.5 * len(raw)), (1 + step) / (10 + step))
         averages = [momentum * a + (1 - momentum) * w for a, w in zip(averages, weights, strict=True)]
     for kept, average, last in zip(done.result.model.get_weights(), averages, raw[-1], strict=True):
         np.testing.assert_allclose(kept, average, atol=1e-5)

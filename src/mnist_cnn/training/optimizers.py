@@ -39,6 +39,26 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         }
 
 
+class _GrowingAverage:
+    """Lets an optimizer average its weights over a share of the steps so far, and over its full time only later.
+
+    Otherwise the average remembers for a whole averaging time the random weights that training began with, and looks
+    like a bad network. The ramp is TensorFlow's (`tf.train.ExponentialMovingAverage`, `num_updates`).
+    """
+
+    iterations: Any
+
+    @property
+    def ema_momentum(self) -> Any:
+        """Give the weight of the average so far at the present step."""
+        steps = ops.cast(self.iterations, "float32")
+        return ops.minimum(self._final_momentum, (1 + steps) / (10 + steps))
+
+    @ema_momentum.setter
+    def ema_momentum(self, value: float) -> None:
+        self._final_momentum = value
+
+
 def build_optimizer(config: OptimizerConfig, steps: int) -> keras.optimizers.Optimizer:
     """Build the optimizer for a training of `steps` steps in all."""
     arguments: dict[str, Any] = {"learning_rate": build_schedule(config, steps)}
@@ -55,7 +75,10 @@ def build_optimizer(config: OptimizerConfig, steps: int) -> keras.optimizers.Opt
         "rmsprop": keras.optimizers.RMSprop,
         "sgd": keras.optimizers.SGD,
     }
-    return kinds[config.name](**arguments)
+    kind = kinds[config.name]
+    if config.ema:
+        kind = type(kind.__name__, (_GrowingAverage, kind), {})
+    return kind(**arguments)
 
 
 def build_schedule(config: OptimizerConfig, steps: int) -> Any:
