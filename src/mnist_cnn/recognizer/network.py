@@ -14,11 +14,8 @@ import numpy as np
 
 from mnist_cnn.errors import InputError, first_line
 from mnist_cnn.ink.form import SIZE
+from mnist_cnn.onnx_runtime import onnxruntime
 from mnist_cnn.recognizer.ahead import map_ahead
-
-# ONNX Runtime reports to its makers from 1.29 on, unless it is told not to before it is loaded.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-import onnxruntime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

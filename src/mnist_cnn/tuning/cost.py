@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import onnxruntime
 
 from mnist_cnn.export.onnx_graph import to_onnx
+from mnist_cnn.onnx_runtime import onnxruntime
 
 _ROUNDS, _CALLS = 7, 50
 
