@@ -28,6 +28,10 @@ class DataError(InputError):
     """A data file that cannot be read as what it claims to be."""
 
 
+class ModelFileError(InputError):
+    """A model file that cannot be used: missing, damaged, of another form, or in need of code of its own."""
+
+
 class DatasetUnavailableError(MnistCnnError):
     """A known data set that is neither at hand nor to be downloaded."""
 

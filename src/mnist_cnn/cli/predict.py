@@ -11,6 +11,7 @@ import typer
 
 from mnist_cnn.cli.inputs import STDIN, find_images, image_files
 from mnist_cnn.cli.rows import Rows
+from mnist_cnn.cli.scale import ScaleOption
 from mnist_cnn.cli.terminal import JsonFlag, SlowBar
 from mnist_cnn.errors import DataError, InputError
 from mnist_cnn.files import write_whole
@@ -43,10 +44,7 @@ def predict(
         float | None,
         typer.Option(help="Confidence from which a digit is accepted (default: the model's).", show_default=False),
     ] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(help="Multiply grey levels by this (for models made by others).", show_default=False),
-    ] = None,
+    scale: ScaleOption = None,
     threads: Annotated[int | None, typer.Option(help="Default: one per core.", show_default=False)] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Also draw how each image was prepared.")] = False,
     output: Annotated[

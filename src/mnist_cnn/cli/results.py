@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import keras
 
     from mnist_cnn.evaluation import Predictions
+    from mnist_cnn.scaling import Adoption
 
 
 def report_result(
@@ -22,11 +23,12 @@ def report_result(
     training: Mapping[str, Any],
     trained_in: RunFolder | None = None,
     command: str = "",
+    adoption: Adoption | None = None,
 ) -> None:
     """Write the report into `run` and show its headline."""
     from mnist_cnn.report import write_report
 
-    report = write_report(run, model, predictions, training, command=command, trained_in=trained_in)
+    report = write_report(run, model, predictions, training, command=command, trained_in=trained_in, adoption=adoption)
     record = run.read_json(run.metrics)
     show_metrics(record, terminal)
     if predictions.dataset.notice:
