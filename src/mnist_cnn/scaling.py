@@ -32,6 +32,9 @@ _SIZE = 28  # pixels, height and width of a known digit
 _KNOWN_DIGITS = Path(__file__).with_name("known_digits.png")
 _CLEARLY = 0.3  # of the way from guessing to no error, from which an accuracy shows that a network reads
 _SIGNIFICANT = 2.5  # standard deviations
+# A network that was trained too little, or too long, gains from being fed larger or smaller numbers, whatever it was
+# trained on. A temperature takes that gain away, but for a factor of 255.
+_TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 _LEAST_PROBABILITY = 1e-7  # float32 knows nothing closer to 0 that a softmax gives
 
 
@@ -167,8 +170,7 @@ def choose(ask: Callable[[NDArray[Any]], NDArray[np.floating[Any]]], known: Know
 
     The accuracy decides where it differs significantly (McNemar's test on the same digits), and otherwise the log
     loss: a linear network, for one, reads 0 … 255 as well as 0 … 1, but is absurdly sure of what it misreads. The
-    ranges around 0 are rarer, so they must be read significantly better than the others: a network that was trained
-    too little gains from being fed larger numbers, whatever it was trained on.
+    ranges around 0 are rarer, so they must be read significantly better than the others.
 
     Args:
         ask: Gives the probabilities [n, k] for images [n, 28, 28] of one range.
@@ -202,14 +204,13 @@ class _Trial:
 
     scaling: Scaling
     is_right: NDArray[np.bool_]  # [n]
-    log_loss: float
+    log_loss: float  # at the best of a few temperatures
     guessing: float  # accuracy of a guess
 
     @classmethod
     def of(cls, scaling: Scaling, answers: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> _Trial:
         probabilities = np.nan_to_num(np.asarray(answers, np.float64))  # [n, k]
-        of_truth = probabilities[np.arange(len(labels)), labels]
-        log_loss = float(-np.log(np.maximum(of_truth, _LEAST_PROBABILITY)).mean())
+        log_loss = min(_log_loss(probabilities, labels, temperature) for temperature in _TEMPERATURES)
         return cls(scaling, probabilities.argmax(axis=1) == labels, log_loss, 1 / probabilities.shape[1])
 
     @property
@@ -220,6 +221,12 @@ class _Trial:
         """Give McNemar's statistic: about normal where both are read equally well, positive where this is better."""
         only_here, only_there = (self.is_right & ~other.is_right).sum(), (~self.is_right & other.is_right).sum()
         return float((only_here - only_there) / np.sqrt(max(only_here + only_there, 1)))
+
+
+def _log_loss(probabilities: NDArray[np.float64], labels: NDArray[np.int64], temperature: float) -> float:
+    powers = np.maximum(probabilities, _LEAST_PROBABILITY) ** (1 / temperature)
+    of_truth = powers[np.arange(len(labels)), labels] / powers.sum(axis=1)
+    return float(-np.log(of_truth).mean())
 
 
 def _better(one: _Trial, other: _Trial) -> _Trial:

@@ -277,9 +277,12 @@ def test_the_test_set_is_never_asked(
 ) -> None:
     asked = []
     load = ResolvedDataset.load
-    monkeypatch.setattr(
-        ResolvedDataset, "load", lambda self, split, **more: (asked.append(split), load(self, split, **more))[1]
-    )
+
+    def watched(self: ResolvedDataset, split: str, **more: Any) -> Dataset:
+        asked.append(split)
+        return load(self, split, **more)
+
+    monkeypatch.setattr(ResolvedDataset, "load", watched)
     read_model(foreign[0], data=DIGITS)
     assert asked == ["train"]
 
@@ -303,7 +306,7 @@ def test_other_classes_than_the_digits_use_the_data_set(
     assert read_model(path).adoption.choice.origin == "assumed"
 
     class Turned(ResolvedDataset):
-        def load(self, split: str, **_: Any) -> Dataset:  # type: ignore[override]
+        def load(self, split: str, **_: Any) -> Dataset:
             return turned if split == "train" else test_digits
 
     opened: OpenedModel = read_model(path, data=Turned("turned"))

@@ -17,7 +17,7 @@ from mnist_cnn.errors import DataError, InputError
 from mnist_cnn.ink import PREPROCESSING
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.recognizer.ahead import map_ahead
-from mnist_cnn.recognizer.arrangement import Images, arrange, arrange_one, is_single
+from mnist_cnn.recognizer.arrangement import Images, arrange, arrange_one, check_stream
 from mnist_cnn.recognizer.network import Network, find_network, metadata_of, start_session
 
 if TYPE_CHECKING:
@@ -60,11 +60,9 @@ class Reading:
 class Recognizer:
     """Reads digits with one network. Nothing changes after `load`: use it from as many threads as you like.
 
-    Wherever images are taken, one image is an array, a path, a file's bytes or a Pillow image, and many are
-
-    - an array [n, h, w], [n, h, w, 1], [n, h, w, 3], [n, h, w, 4], or [n, 784] for rows of 28×28 pixels; an array
-      [h, w], [h, w, 1], [h, w, 3] or [h, w, 4] is one image;
-    - or any iterable of single images, which need not be alike.
+    What is one image and what is many is decided in `mnist_cnn.recognizer.arrangement`: an array [h, w] or [h, w, c],
+    a path, bytes, an open file or a Pillow image is one; an array [n, h, w] or [n, h, w, c], or a list or tuple of
+    single images, is many; all else is refused.
 
     An image that is uint8 [28, 28] or [28, 28, 1] and looks like MNIST's, its ink light on black, as large and where
     MNIST's is, goes to the network as it is. `mnist_cnn.ink` makes that form of everything else: photos, dark ink on
@@ -202,16 +200,16 @@ class Recognizer:
         """Read images as they come, a few at a time, in order; memory does not grow with their number.
 
         Args:
-            images: Single images, taken one by one.
+            images: A list, tuple, array or iterator of single images, taken one by one.
 
         Yields:
             Each image with its reading, or with the error that says why it cannot be read.
 
         Raises:
             InputError: It is a single image.
+            DataError: It is neither a list, a tuple, an array of many images nor an iterator.
         """
-        if is_single(images):
-            raise InputError("read_many takes many images, and this is one. Use read, or put it into a list.")
+        check_stream(images)
         return map_ahead(self._read_or_say_why, images, self.threads)
 
     def _read_or_say_why(self, image: Source) -> tuple[Source, Reading | DataError]:
