@@ -18,10 +18,11 @@ from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import InputError, MnistCnnError, ModelFileError, first_line
 from mnist_cnn.files import write_whole
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.scaling import Adoption, KnownDigits, ScalingChoice, bundled_digits, choose, declared, given
+from mnist_cnn.scaling import Adoption, KnownDigits, Scaling, ScalingChoice, bundled_digits, choose, declared, given
 
 if TYPE_CHECKING:
     import keras
+    from numpy.typing import NDArray
 
     from mnist_cnn.datasets import ResolvedDataset
 
@@ -177,12 +178,16 @@ def _adopt(model: keras.Model, file: Path, scale: float | None, data: ResolvedDa
 
 
 def _try_ranges(model: keras.Model, data: ResolvedDataset | None) -> ScalingChoice:
-    from mnist_cnn.foreign_models import give_probabilities, rebuild
+    from mnist_cnn.foreign_models import rebuild
 
     bare = rebuild(model)
-    give_probabilities(bare)
     known = _known_digits(data).of_classes(model.output_shape[-1])
-    return choose(lambda images: bare.predict(images[..., np.newaxis], batch_size=100, verbose=0), known)
+
+    def ask(scaling: Scaling, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scaled = scaling.apply(images)[..., np.newaxis]
+        return np.asarray(bare.predict(scaled, batch_size=200, verbose=0), np.float32)
+
+    return choose(ask, known)
 
 
 def _known_digits(data: ResolvedDataset | None) -> KnownDigits:

@@ -12,9 +12,9 @@ Whatever was not said by the file or the user is reported (`ScalingChoice.remark
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,10 +32,6 @@ _SIZE = 28  # pixels, height and width of a known digit
 _KNOWN_DIGITS = Path(__file__).with_name("known_digits.png")
 _CLEARLY = 0.3  # of the way from guessing to no error, from which an accuracy shows that a network reads
 _SIGNIFICANT = 2.5  # standard deviations
-# A network that was trained too little, or too long, gains from being fed larger or smaller numbers, whatever it was
-# trained on. A temperature takes that gain away, but for a factor of 255.
-_TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-_LEAST_PROBABILITY = 1e-7  # float32 knows nothing closer to 0 that a softmax gives
 
 
 @dataclass(frozen=True)
@@ -58,10 +54,9 @@ class Scaling:
 
 GREY_LEVELS = Scaling()
 UNIT = Scaling(1 / _WHITE)
-CANDIDATES = (
+CANDIDATES = (  # the most usual first
     UNIT,
     GREY_LEVELS,
-    # Rarer ones:
     Scaling(2 / _WHITE, -1.0),  # Normalize(0.5, 0.5) in PyTorch's tutorials
     Scaling(1 / (_WHITE * 0.3081), -0.1307 / 0.3081),  # Normalize(0.1307, 0.3081): MNIST's mean and deviation
 )
@@ -165,20 +160,23 @@ def given(scale: float) -> ScalingChoice:
     return ScalingChoice(Scaling(scale), "user")
 
 
-def choose(ask: Callable[[NDArray[Any]], NDArray[np.floating[Any]]], known: KnownDigits) -> ScalingChoice:
+def choose(ask: Callable[[Scaling, NDArray[np.uint8]], NDArray[np.floating[Any]]], known: KnownDigits) -> ScalingChoice:
     """Let a network read known digits in each of the usual ranges.
 
-    The accuracy decides where it differs significantly (McNemar's test on the same digits), and otherwise the log
-    loss: a linear network, for one, reads 0 … 255 as well as 0 … 1, but is absurdly sure of what it misreads. The
-    ranges around 0 are rarer, so they must be read significantly better than the others.
+    The accuracy decides, where it differs significantly (McNemar's test on the same digits); otherwise the range that
+    is more usual. That is right more often than the log loss: many networks that were trained on 0 … 1 read 0 … 255
+    about as well, and only surer, while those that were trained on 0 … 255 read nothing in 0 … 1.
 
     Args:
-        ask: Gives the probabilities [n, k] for images [n, 28, 28] of one range.
+        ask: Gives the scores [n, k] for grey levels, uint8 [n, 28, 28], brought to one range; the highest score of a
+            row is the class that is read.
         known: At least one digit.
     """
-    tried = [_Trial.of(scaling, ask(scaling.apply(known.images)), known.labels) for scaling in CANDIDATES]
-    usual, rare = (_better(*tried[:2]), _better(*tried[2:]))
-    best = rare if rare.advantage(usual) > _SIGNIFICANT else usual
+    tried = [_Trial.of(scaling, ask(scaling, known.images), known.labels) for scaling in CANDIDATES]
+    unit, grey, *rare = tried
+    usual = grey if grey.advantage(unit) > _SIGNIFICANT else unit
+    rarer = max(rare, key=lambda trial: trial.accuracy)
+    best = rarer if rarer.advantage(usual) > _SIGNIFICANT else usual
     accuracies = tuple(trial.accuracy for trial in tried)
     digits = f"{len(known.labels)} {known.source}"
     if best.accuracy < best.guessing + _CLEARLY * (1 - best.guessing):
@@ -186,7 +184,7 @@ def choose(ask: Callable[[NDArray[Any]], NDArray[np.floating[Any]]], known: Know
     return ScalingChoice(best.scaling, "tried", accuracies, digits)
 
 
-@cache
+@functools.cache
 def bundled_digits() -> KnownDigits:
     """Give the digits that come with this package, 20 of each class."""
     from PIL import Image  # not needed for files that say themselves what they want
@@ -204,14 +202,12 @@ class _Trial:
 
     scaling: Scaling
     is_right: NDArray[np.bool_]  # [n]
-    log_loss: float  # at the best of a few temperatures
     guessing: float  # accuracy of a guess
 
     @classmethod
     def of(cls, scaling: Scaling, answers: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> _Trial:
-        probabilities = np.nan_to_num(np.asarray(answers, np.float64))  # [n, k]
-        log_loss = min(_log_loss(probabilities, labels, temperature) for temperature in _TEMPERATURES)
-        return cls(scaling, probabilities.argmax(axis=1) == labels, log_loss, 1 / probabilities.shape[1])
+        scores = np.nan_to_num(answers)  # [n, k]
+        return cls(scaling, scores.argmax(axis=1) == labels, 1 / scores.shape[1])
 
     @property
     def accuracy(self) -> float:
@@ -221,16 +217,3 @@ class _Trial:
         """Give McNemar's statistic: about normal where both are read equally well, positive where this is better."""
         only_here, only_there = (self.is_right & ~other.is_right).sum(), (~self.is_right & other.is_right).sum()
         return float((only_here - only_there) / np.sqrt(max(only_here + only_there, 1)))
-
-
-def _log_loss(probabilities: NDArray[np.float64], labels: NDArray[np.int64], temperature: float) -> float:
-    powers = np.maximum(probabilities, _LEAST_PROBABILITY) ** (1 / temperature)
-    of_truth = powers[np.arange(len(labels)), labels] / powers.sum(axis=1)
-    return float(-np.log(of_truth).mean())
-
-
-def _better(one: _Trial, other: _Trial) -> _Trial:
-    advantage = one.advantage(other)
-    if abs(advantage) > _SIGNIFICANT:
-        return one if advantage > 0 else other
-    return min(one, other, key=lambda trial: trial.log_loss)

@@ -100,6 +100,8 @@ def test_the_range_that_a_model_was_trained_on_is_found(
     foreign: tuple[Path, scaling.Scaling, keras.Model], test_digits: Dataset, data: ResolvedDataset | None
 ) -> None:
     path, wanted, model = foreign
+    if wanted.offset and data is None:
+        pytest.skip("200 digits are too few to tell the rarer ranges from the usual ones")
     opened = read_model(path, data=data)
     assert opened.adoption.choice.scaling == wanted
     assert opened.adoption.choice.origin == "tried"
@@ -313,12 +315,11 @@ def test_other_classes_than_the_digits_use_the_data_set(
     assert (opened.adoption.choice.scaling, opened.adoption.choice.origin) == (scaling.UNIT, "tried")
 
 
-def test_a_model_that_does_not_run_is_refused_in_one_line(tmp_path: Path) -> None:
-    image = keras.Input((28, 28, 1))
-    x = layers.Reshape((8, 8, 1))(layers.Cropping2D(10)(image))
-    x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3, data_format="channels_first")(x))
-    keras.Model(image, layers.Dense(10, activation="softmax")(x)).save(tmp_path / "model.keras")
-    try:
+def test_a_model_that_does_not_run_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("this backend cannot\ncompute it")
+
+    dense().save(tmp_path / "model.keras")
+    monkeypatch.setattr("mnist_cnn.foreign_models.rebuild", fail)
+    with pytest.raises(ModelFileError, match=r"cannot be run on 28×28 digits \(this backend cannot\)"):
         read_model(tmp_path / "model.keras")
-    except ModelFileError as error:
-        assert "\n" not in str(error)  # noqa: PT017  # whether it runs depends on the backend's build

@@ -63,10 +63,13 @@ def predict(
     # Reading multiplies no matrices in NumPy, whose OpenBLAS takes 60 ms of processor to start its threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     warnings.filterwarnings("ignore", module="PIL")  # on odd pictures that can still be read
+    warnings.filterwarnings("ignore", message=".* is assumed")  # which is said below
     from mnist_cnn.recognizer import Recognizer
 
     threads = _threads(paths) if threads is None else threads
     recognizer = Recognizer.load(model, threads=threads, threshold=threshold, scale=scale)
+    if recognizer.choice.origin in ("tried", "assumed"):
+        typer.echo(f"NOTE: {recognizer.choice.remark}", err=True)
     rows = Rows("json" if as_json else form, recognizer.class_names)
     explained: list[Explained] = []
     with SlowBar(lambda: None if STDIN in paths else sum(1 for _ in image_files(paths))) as bar:

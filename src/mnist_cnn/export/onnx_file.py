@@ -20,7 +20,7 @@ from mnist_cnn.export.check import Reader, as_input
 from mnist_cnn.export.onnx_graph import to_onnx
 from mnist_cnn.export.original import Original
 from mnist_cnn.model_metadata import ModelMetadata
-from mnist_cnn.recognizer.network import start_session
+from mnist_cnn.recognizer.session import start_session
 
 _CALIBRATION_BATCH = 100
 # By this the quantiser knows that shapes are inferred and nodes fused already, as `to_onnx` leaves them.
