@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mnist_cnn import scaling
 from mnist_cnn.cli.app import main
+from mnist_cnn.config import ModelConfig
 from mnist_cnn.datasets import Dataset, ResolvedDataset, load_dataset
 from mnist_cnn.errors import InputError, ModelFileError
 from mnist_cnn.evaluation import predict, predict_images
@@ -25,6 +26,7 @@ from mnist_cnn.export.formats import FORMATS
 from mnist_cnn.export.original import open_original
 from mnist_cnn.model_files import OpenedModel, open_model, read_model
 from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.training.transfer import adapt_model
 
 RANGES: dict[str, scaling.Scaling] = dict(zip(["unit", "grey", "signed", "standard"], scaling.CANDIDATES, strict=True))
 DIGITS = ResolvedDataset("digits")
@@ -323,3 +325,22 @@ def test_a_model_that_does_not_run_is_refused_in_one_line(tmp_path: Path, monkey
     monkeypatch.setattr("mnist_cnn.foreign_models.rebuild", fail)
     with pytest.raises(ModelFileError, match=r"cannot be run on 28×28 digits \(this backend cannot\)"):
         read_model(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("classes", [10, 4])
+@pytest.mark.filterwarnings("ignore:.*grey levels are brought to:UserWarning")
+def test_training_starts_from_a_foreign_model_with_its_range_inside(
+    foreign: tuple[Path, scaling.Scaling, keras.Model], classes: int
+) -> None:
+    path, wanted, _ = foreign
+    adapted = adapt_model(open_model(path, scale=wanted.factor), classes, ModelConfig(), seed=0)
+    assert [type(layer).__name__ for layer in adapted.layers] == [
+        "InputLayer",
+        "Rescaling",
+        "Flatten",
+        "Dense",
+        "Dense",
+    ]
+    assert adapted.layers[1].scale == wanted.factor
+    assert adapted.output_shape == (None, classes)
+    assert all(layer.trainable for layer in adapted.layers)
