@@ -164,8 +164,8 @@ def choose(ask: Callable[[Scaling, NDArray[np.uint8]], NDArray[np.floating[Any]]
     """Let a network read known digits in each of the usual ranges.
 
     The accuracy decides, where it differs significantly (McNemar's test on the same digits); otherwise the range that
-    is more usual. That is right more often than the log loss: many networks that were trained on 0 … 1 read 0 … 255
-    about as well, and only surer, while those that were trained on 0 … 255 read nothing in 0 … 1.
+    is more usual. The log loss would mislead: a network that was trained on 0 … 1 often reads 0 … 255 about as well
+    and is only surer, and one that reads all known digits gets the better log loss in the wrong range.
 
     Args:
         ask: Gives the scores [n, k] for grey levels, uint8 [n, 28, 28], brought to one range; the highest score of a
