@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 
@@ -38,6 +39,36 @@ def test_reading_needs_nothing_of_the_training_side() -> None:
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout == "1\n"
+
+
+# Every module that imports ONNX Runtime, also by way of others.
+WITH_ONNX_RUNTIME = [
+    "recognizer",
+    "recognizer.network",
+    "tuning.cost",
+    "export.onnx_file",
+    "classifier",
+    "server.model",
+]
+
+
+@pytest.mark.parametrize("module", WITH_ONNX_RUNTIME)
+@pytest.mark.parametrize("chosen", [None, "0"])
+def test_onnx_runtime_is_loaded_with_its_telemetry_off(module: str, chosen: str | None) -> None:
+    """In a fresh process, whichever module comes first; what the user has set stays."""
+    program = (
+        "import os, sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'onnxruntime': print(os.environ.get('ORT_DISABLE_TELEMETRY'), flush=True)\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        f"import mnist_cnn.{module}"
+    )
+    variables = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    variables |= {"ORT_DISABLE_TELEMETRY": chosen} if chosen else {}
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=variables)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.split() == [chosen or "1"]
 
 
 @pytest.mark.parametrize("module", ["mnist_cnn", "mnist_cnn.datasets", "mnist_cnn.figures", "mnist_cnn.recognizer"])

@@ -25,7 +25,7 @@ from mnist_cnn.datasets.dataset import IMAGE_SIZE, Dataset
 from mnist_cnn.errors import MissingExtraError
 from mnist_cnn.history import Row
 from mnist_cnn.model_metadata import ModelMetadata
-from mnist_cnn.recognizer.network import start_session
+from mnist_cnn.recognizer.session import start_session
 from mnist_cnn.runs import create_run
 
 try:

@@ -9,6 +9,7 @@ from mnist_cnn import evaluation
 from mnist_cnn.config import Config, load_recipe
 from mnist_cnn.figures import layer_rows
 from mnist_cnn.history import best_epoch
+from mnist_cnn.scaling import Adoption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +35,12 @@ class Findings:
     history: Sequence[Mapping[str, Any]]  # empty for a model without a run
     environment: Mapping[str, Any]  # empty for a model without a run
     command: str
+    adoption: Adoption  # how a stranger's model was made to take grey levels
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was decided about a stranger's model, one sentence each."""
+        return [remark[0].upper() + remark[1:] for remark in self.adoption.remarks]
 
     @property
     def monitor(self) -> str:
@@ -47,7 +54,12 @@ class Findings:
 
 
 def gather(
-    run: RunFolder, model: keras.Model, predictions: Predictions, training: Mapping[str, Any], command: str
+    run: RunFolder,
+    model: keras.Model,
+    predictions: Predictions,
+    training: Mapping[str, Any],
+    command: str,
+    adoption: Adoption | None = None,
 ) -> Findings:
     """Measure the predictions and read what the run folder knows.
 
@@ -69,6 +81,7 @@ def gather(
         history=history,
         environment=run.read_json(run.environment) if run.environment.exists() else {},
         command=command or _command(run, predictions),
+        adoption=adoption or Adoption(),
     )
 
 
@@ -91,4 +104,6 @@ def metrics_record(findings: Findings) -> dict[str, Any]:
         **findings.metrics.as_dict(),
         "without_label_errors": without.as_dict() if without else None,
         "training": dict(findings.training),
+        "scaling": findings.adoption.choice.as_dict(),
+        "remarks": findings.remarks,
     }

@@ -28,7 +28,7 @@ def model_card(findings: Findings) -> str:
         results=results(findings),
         verdict=narrative.verdict(findings.metrics, dataset),
         recipe=narrative.recipe(config, len(findings.history), findings.best_epoch) if config else "",
-        limits=narrative.limits(findings.metrics, dataset, trained_here=config is not None),
+        limits=[*findings.remarks, *narrative.limits(findings.metrics, dataset, trained_here=config is not None)],
     )
 
 

@@ -4,56 +4,93 @@ from __future__ import annotations
 
 import difflib
 import io
+import math
+import warnings
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mnist_cnn.config import SHIPPED_MODEL
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
-from mnist_cnn.errors import ModelFileError, first_line
+from mnist_cnn.errors import InputError, MnistCnnError, ModelFileError, SettingError, first_line
 from mnist_cnn.files import write_whole
 from mnist_cnn.runs import RunFolder
+from mnist_cnn.scaling import Adoption, KnownDigits, Scaling, ScalingChoice, bundled_digits, choose, declared, given
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mnist_cnn.backend import keras
+    from mnist_cnn.datasets import ResolvedDataset
 
 INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
 MODEL_SUFFIXES = (".keras", ".h5")
+_TRIED = 2000  # training images on which the usual ranges are tried
 _SHIPPED = Path(__file__).with_name("weights") / f"{SHIPPED_MODEL}.keras"
 
 
-def open_model(path: Path) -> keras.Model:
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A model that takes grey levels 0 … 255, [n, 28, 28, 1], and what was decided to make it so."""
+
+    model: keras.Model  # gives [n, k]
+    adoption: Adoption
+
+
+def open_model(path: Path, *, scale: float | None = None) -> keras.Model:
+    """Open a model as `read_model` does, and warn of what had to be decided.
+
+    Raises:
+        InputError: As `read_model`.
+
+    Warns:
+        UserWarning: The file is a stranger's and leaves something open.
+    """
+    opened = read_model(path, scale=scale)
+    for remark in opened.adoption.remarks:
+        warnings.warn(f"{path}: {remark}", stacklevel=2)
+    return opened.model
+
+
+def read_model(path: Path, *, scale: float | None = None, data: ResolvedDataset | None = None) -> OpenedModel:
     """Open a run folder's model or a `.keras` or `.h5` file, running no code that the file may carry.
+
+    A stranger's model is rebuilt where it takes images of another shape or in another range, or gives scores before
+    a softmax.
 
     Args:
         path: Of either; or "digits" for the network that ships.
+        scale: What the model wants grey levels 0 … 255 multiplied by; None to find out, as `scaling` describes.
+        data: On whose training images the usual ranges are tried; None for the bundled digits.
 
     Raises:
-        InputError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
-            classes), or one that does not take [n, 28, 28, 1] and give [n, k].
+        ModelFileError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
+            classes), or one that does not take 28×28 images and give [n, k].
+        InputError: A scale is given for a model that says itself what it wants, or is out of range.
     """
+    if scale is not None and not 0 < scale < math.inf:
+        raise SettingError(f"scale = {scale!r} is not valid. Valid: a number above 0, such as 1 or {1 / 255:.6f}.")
     file = model_file(path)
-    from mnist_cnn.backend import keras  # slow, and whether there is a file is asked before
-
-    try:
-        # Not compiled: prediction needs no optimizer or loss, and what is not read cannot do harm.
-        model = keras.saving.load_model(file, compile=False, safe_mode=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # a broken or hostile file can fail in any of Keras', h5py's or zipfile's ways
-        raise ModelFileError(
-            f"{file} cannot be opened as a Keras model ({first_line(error)}). "
-            "Give a run folder or a .keras file that this package saved."
-        ) from error
+    model = _load(file)
     _check_shapes(model, file)
-    return model
+    try:
+        return _adopt(model, file, scale, data)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # its layers can fail on their inputs in any of Keras' or the backend's ways
+        raise ModelFileError(
+            f"{file} cannot be run on 28×28 digits ({first_line(error)}). Give a model that Keras runs on this machine."
+        ) from error
 
 
 def model_file(path: Path) -> Path:
     """Find the file of a model named as for `open_model`.
 
     Raises:
-        InputError: Nothing there, or no model file's suffix.
+        ModelFileError: Nothing there, or another suffix than a model file's.
     """
     if path == Path(SHIPPED_MODEL):
         return _SHIPPED
@@ -64,8 +101,8 @@ def model_file(path: Path) -> Path:
         raise ModelFileError(f"there is no model {file}. {hint}")
     if file.suffix not in MODEL_SUFFIXES:
         raise ModelFileError(
-            f"{file} is no model file: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file, a run, or "
-            f"{SHIPPED_MODEL!r} for the network that ships."
+            f"{file} is not a model file: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file, a run, "
+            f"or {SHIPPED_MODEL!r} for the network that ships."
         )
     return file
 
@@ -99,10 +136,68 @@ def save_legacy_h5(model: keras.Model, path: Path) -> None:
         partial.write_bytes(content.getvalue())
 
 
+def _load(file: Path) -> keras.Model:
+    from mnist_cnn.backend import keras  # slow, and whether there is a file is asked before
+
+    try:
+        # Not compiled: prediction needs no optimizer or loss, and what is not read cannot do harm.
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a broken or hostile file can fail in any of Keras', h5py's or zipfile's ways
+        raise ModelFileError(
+            f"{file} cannot be opened as a Keras model ({first_line(error)}). "
+            "Give a run folder or a .keras file that this package saved."
+        ) from error
+
+
 def _check_shapes(model: Any, file: Path) -> None:
+    from mnist_cnn.foreign_models import READ_SHAPES
+
     given = getattr(model, "input_shape", None)
     outputs = getattr(model, "output_shape", None)
-    if given != INPUT_SHAPE:
-        raise ModelFileError(f"{file} takes {given}, expected {INPUT_SHAPE}: raw grey images of 28×28 pixels.")
+    if not (isinstance(given, tuple) and given[1:] in READ_SHAPES):
+        valid = ", ".join(str((None, *shape)) for shape in READ_SHAPES)
+        raise ModelFileError(f"{file} takes {given}. Valid: grey images of 28×28 pixels, as {valid}.")
     if not (isinstance(outputs, tuple) and len(outputs) == 2 and (outputs[1] or 0) >= 2):
         raise ModelFileError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")
+
+
+def _adopt(model: keras.Model, file: Path, scale: float | None, data: ResolvedDataset | None) -> OpenedModel:
+    """Leave a model that says what it wants as it is; rebuild any other."""
+    from mnist_cnn.foreign_models import fits, give_probabilities, rebuild, takes_grey_levels
+
+    is_declared = takes_grey_levels(model)
+    if is_declared and scale:
+        raise SettingError(f"{file} says itself how it wants its images. Leave out the scale ({scale:g}).")
+    if is_declared and fits(model):
+        return OpenedModel(model, Adoption())
+    choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, data)
+    rebuilt = rebuild(model, None if is_declared else choice.scaling)
+    return OpenedModel(rebuilt, Adoption(choice, change=give_probabilities(rebuilt)))
+
+
+def _try_ranges(model: keras.Model, data: ResolvedDataset | None) -> ScalingChoice:
+    from mnist_cnn.foreign_models import rebuild
+
+    bare = rebuild(model)
+    known = _known_digits(data).of_classes(model.output_shape[-1])
+
+    def ask(scaling: Scaling, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scaled = scaling.apply(images)[..., np.newaxis]
+        return np.asarray(bare.predict(scaled, batch_size=200, verbose=0), np.float32)
+
+    return choose(ask, known)
+
+
+def _known_digits(data: ResolvedDataset | None) -> KnownDigits:
+    """Draw from a data set's training images; take the bundled digits where there are none at hand."""
+    try:
+        train = data.load("train", offline=True) if data else None
+    except MnistCnnError:
+        train = None  # only the test set is at hand
+    if train is None:
+        return bundled_digits()
+    count = min(_TRIED, len(train))
+    drawn = train.subset(np.sort(np.random.default_rng(0).choice(len(train), count, replace=False)))
+    return KnownDigits(drawn.images, drawn.labels, f"training images of {train.name}")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mnist_cnn.backend import keras
     from mnist_cnn.evaluation import Predictions
     from mnist_cnn.runs import RunFolder
+    from mnist_cnn.scaling import Adoption
 
 MISREAD_SHOWN = 40
 SALIENCY_RIGHT, SALIENCY_WRONG = 6, 2
@@ -40,6 +41,7 @@ def write_report(
     training: Mapping[str, Any] | None = None,
     command: str = "",
     trained_in: RunFolder | None = None,
+    adoption: Adoption | None = None,
 ) -> Path:
     """Write metrics, predictions, pictures, the model card and the report into a run's folder, or any other.
 
@@ -51,6 +53,8 @@ def write_report(
         command: The exact command that repeats this result; made up from the folder where it is empty.
         trained_in: The run whose config, history and environment are told, where that is not `run` itself. What it
             does not hold is left out of the report: a bare model file has neither.
+        adoption: How a stranger's model was made to take grey levels, from `model_files.read_model`; None for a
+            model of this package.
 
     Returns:
         The report's path. It is written last: where it exists, everything else does.
@@ -59,7 +63,7 @@ def write_report(
         InputError: The predictions are no probabilities, or a file of the run is damaged.
         WriteError: The folder cannot be written or the disk is full.
     """
-    findings = gather(trained_in or run, model, predictions, training or {}, command)
+    findings = gather(trained_in or run, model, predictions, training or {}, command, adoption)
     evaluation.write_predictions(run.predictions, predictions)
     write_json(run.metrics, metrics_record(findings))
     for outdated in run.figures.glob("*.png"):
@@ -140,7 +144,7 @@ def render_page(findings: Findings, pictures: Mapping[str, Path]) -> str:
         dataset=dataset,
         verdict=narrative.verdict(findings.metrics, dataset),
         recipe=narrative.recipe(config, len(findings.history), findings.best_epoch) if config else "",
-        limits=narrative.limits(findings.metrics, dataset, trained_here=config is not None),
+        limits=[*findings.remarks, *narrative.limits(findings.metrics, dataset, trained_here=config is not None)],
         settings=narrative.settings(dict(flatten(config.to_dict()))) if config else [],
         environment=narrative.settings(dict(flatten(findings.environment))),
         pictures=embed(pictures),

@@ -131,7 +131,7 @@ def test_what_is_no_export_is_not_replaced(
 ) -> None:
     from mnist_cnn.export import original
 
-    monkeypatch.setattr(original, "open_model", lambda _: pytest.fail("work has begun"))
+    monkeypatch.setattr(original, "read_model", lambda *_, **__: pytest.fail("work has begun"))
     model = (run / "model.keras").read_bytes()
     folder = run if name == "model.keras" else tmp_path
     if name == "openvino":

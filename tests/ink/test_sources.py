@@ -117,10 +117,10 @@ def test_arrays_of_every_kind_are_grey_levels(array: np.ndarray, expected: list[
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros(784, np.uint8), r"shape \(784,\) is no image\. Valid: \(h, w\), \(h, w, 1\)"),
-        (np.zeros((1, 28, 28), np.uint8), r"shape \(1, 28, 28\) is no image"),
+        (np.zeros(784, np.uint8), r"shape \(784,\) is not an image\. Valid: \(h, w\), \(h, w, 1\)"),
+        (np.zeros((1, 28, 28), np.uint8), r"shape \(1, 28, 28\) is not an image"),
         (np.zeros((0, 28), np.uint8), r"empty \(28×0 pixels\)"),
-        (np.zeros((28, 28, 0), np.uint8), r"shape \(28, 28, 0\) is no image"),
+        (np.zeros((28, 28, 0), np.uint8), r"shape \(28, 28, 0\) is not an image"),
         (np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (9000, 9000), (0, 0)), "9000×9000 pixels; at most"),
         (np.array([[0.5, np.nan]]), "no NaN"),
         (np.array([[0.5, np.inf]]), "no NaN"),
@@ -164,7 +164,7 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         read_image(tmp_path / "nowhere.png")
     with pytest.raises(DataError, match="is a folder, not an image"):
         read_image(tmp_path)
-    with pytest.raises(DataError, match="int is no kind of image"):
+    with pytest.raises(DataError, match="int is not an image"):
         read_image(5)  # type: ignore[arg-type]
 
 

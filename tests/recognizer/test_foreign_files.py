@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
-from mnist_cnn.errors import InputError
+from mnist_cnn.cli.app import main
+from mnist_cnn.errors import InputError, ModelFileError
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.scaling import CANDIDATES, Scaling, bundled_digits
 from recognizer import linear
 
 SHAPES: list[tuple[int | str | None, ...]] = [
@@ -54,7 +57,7 @@ def test_every_usual_dtype_is_read(tmp_path: Path, digits: NDArray[np.uint8], dt
 
 def test_scores_before_a_softmax_become_probabilities(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
     loaded = load(tmp_path, linear.make(softmax=False, outputs=["Plus214_Output_0"]))
-    assert not loaded.network.gives_probabilities
+    assert loaded.network.kind == "logits"
     np.testing.assert_allclose(loaded.predict_proba(digits), linear.probabilities(digits), atol=1e-5)
     metadata = ModelMetadata(tuple("0123456789"), temperature=2.5)
     ours = load(tmp_path, linear.make(softmax=False, grey_levels=True, metadata=metadata.to_strings()))
@@ -114,25 +117,232 @@ def test_two_inputs_are_refused(tmp_path: Path) -> None:
         load(tmp_path, linear.finish(graph))
 
 
-def external(location: str) -> bytes:
+# What Recognizer says of a network of random weights, which reads digits in no range.
+pytestmark = pytest.mark.filterwarnings("ignore:.*0 … 1 is assumed:UserWarning")
+
+
+def external(location: str, *, offset: int | str = 0, length: int | str = "") -> bytes:
     """A file that says its weights lie in another one."""
     model = onnx.load_from_string(linear.make())
     tensor = next(each for each in model.graph.initializer if each.name == "weights")
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value=location)
+    for key, value in (("location", location), ("offset", offset), ("length", length)):
+        if value != "":
+            tensor.external_data.add(key=key, value=str(value))
     return bytes(model.SerializeToString())
 
 
-@pytest.mark.parametrize("where", ["beside", "working directory", "absolute"])
-def test_no_other_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+@pytest.mark.parametrize(("offset", "length"), [(0, ""), (0, 784 * 40), (4096, 784 * 40), (4096, "")])
+def test_weights_in_a_second_file_beside_the_first_are_read(
+    tmp_path: Path, digits: NDArray[np.uint8], offset: int, length: int | str
+) -> None:
+    """As PyTorch's exporter writes them."""
+    (tmp_path / "foreign.onnx.data").write_bytes(b"x" * offset + linear.weights().tobytes())
+    loaded = load(tmp_path, external("foreign.onnx.data", offset=offset, length=length), threads=2)
+    np.testing.assert_allclose(loaded.predict_proba(digits[:70]), linear.probabilities(digits[:70]), atol=1e-5)
+
+
+def test_what_onnx_itself_splits_is_read(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
+    path = tmp_path / "split.onnx"
+    onnx.save_model(
+        onnx.load_from_string(linear.make()), path, save_as_external_data=True, location="all.bin", size_threshold=0
+    )
+    assert path.stat().st_size < 2000
+    found = Recognizer.load(path).predict_proba(digits[:9])
+    np.testing.assert_allclose(found, linear.probabilities(digits[:9]), atol=1e-5)
+
+
+@pytest.mark.parametrize("where", ["working directory", "absolute", "above", "below", "link", "nowhere"])
+def test_no_file_elsewhere_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """ONNX Runtime by itself would take the weights from the working directory."""
-    secret = tmp_path / "secret.bin"
+    folder, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
+    secret = {"below": folder / "below", "above": tmp_path}.get(where, elsewhere) / "secret.bin"
+    for each in (folder, secret.parent):
+        each.mkdir(parents=True, exist_ok=True)
     secret.write_bytes(linear.weights().tobytes())
     if where == "working directory":
-        monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="cannot be loaded"):
-        load(tmp_path, external(str(secret) if where == "absolute" else secret.name))
+        monkeypatch.chdir(elsewhere)
+    if where == "link":
+        (folder / "secret.bin").symlink_to(secret)
+    location = {"absolute": str(secret), "above": "../secret.bin", "below": "below/secret.bin"}
+    with pytest.raises(ModelFileError, match=r"second file.*Put both files into one folder, or save") as refused:
+        load(folder, external(location.get(where, "secret.bin")))
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (external("weights.bin", length=784 * 40), "is too short"),
+        (external("weights.bin", offset=-4), "is too short"),
+        (external("weights.bin", offset="0x"), "is damaged: it says that weights begin at '0x'"),
+        (external(""), "cannot be loaded: .*Missing 'location'"),
+    ],
+)
+def test_a_damaged_second_file_is_named(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"short")
+    with pytest.raises(ModelFileError, match=message):
+        load(tmp_path, data)
+
+
+def version(number: int) -> Callable[[Any], None]:
+    return lambda model: setattr(model.opset_import[0], "version", number)
+
+
+def input_type(number: int) -> Callable[[Any], None]:
+    return lambda model: setattr(model.graph.input[0].type.tensor_type, "elem_type", number)
+
+
+def changed(change: Any) -> bytes:
+    model = onnx.load_from_string(linear.make())
+    change(model)
+    return bytes(model.SerializeToString())
+
+
+def of_another_library(model: Any) -> None:
+    model.graph.node[0].domain = "ai.onnx.contrib"
+    model.opset_import.append(helper.make_opsetid("ai.onnx.contrib", 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda model: setattr(model, "ir_version", 99), r"newer ONNX Runtime \(IR version 99, this one reads up to"),
+        (version(99), r"needs a newer ONNX Runtime \(opset 99 of ai.onnx, this one reads up to \d+\)"),
+        (lambda model: model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 99)), r"opset 99 of ai.onnx.ml"),
+        (lambda model: setattr(model.graph.node[0], "op_type", "RunThis"), "operator RunThis, which opset 17 does not"),
+        (of_another_library, "uses Cast of ai.onnx.contrib, an operator that is not ONNX's own"),
+        (lambda model: model.ClearField("opset_import"), "is damaged or of another kind"),
+        (lambda model: model.ClearField("ir_version"), "is damaged or of another kind"),
+        (lambda model: model.graph.node[2].input.__setitem__(0, "nothing"), "'nothing' is not a graph input"),
+        (lambda model: model.graph.initializer[1].dims.__setitem__(0, 7840), "."),
+        (input_type(TensorProto.STRING), r"tensor\(string\)"),
+        (input_type(TensorProto.BFLOAT16), r"tensor\(bfloat16\)"),
+    ],
+    ids=["IR", "opset", "ml", "operator", "library", "no opset", "no IR", "input", "weights", "strings", "bfloat16"],
+)  # fmt: skip
+def test_the_reason_is_whole_and_in_words(tmp_path: Path, change: Any, message: str) -> None:
+    with pytest.raises(ModelFileError, match=message) as refused:
+        load(tmp_path, changed(change))
+    said = str(refused.value)
+    assert said.endswith(".")
+    for internal in ("onnxruntime::", "/onnxruntime_src", "[ONNXRuntimeError]", "std::", ".cc:", "\n", "' object"):
+        assert internal not in said
+
+
+def classifier(outputs: list[Any], nodes: list[Any]) -> bytes:
+    """What scikit-learn's converter writes: labels beside probabilities."""
+    image = helper.make_tensor_value_info("X", TensorProto.FLOAT, (None, 784))
+    steps = [
+        helper.make_node("MatMul", ["X", "W"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["shares"]),
+        helper.make_node("ArgMax", ["shares"], ["label"], axis=1, keepdims=0),
+        *nodes,
+    ]
+    graph = helper.make_graph(steps, "classifier", [image], outputs, [numpy_helper.from_array(linear.weights(), "W")])
+    domains = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    return bytes(helper.make_model(graph, opset_imports=domains, ir_version=9).SerializeToString())
+
+
+LABEL = helper.make_tensor_value_info("label", TensorProto.INT64, (None,))
+
+
+def test_labels_beside_probabilities_are_passed_over(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
+    shares = helper.make_tensor_value_info("shares", TensorProto.FLOAT, (None, 10))
+    for outputs in ([LABEL, shares], [shares, LABEL]):
+        found = load(tmp_path, classifier(outputs, [])).predict_proba(digits[:9])
+        np.testing.assert_allclose(found, linear.probabilities(digits[:9]), atol=1e-5)
+
+
+def test_labels_alone_and_dictionaries_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"gives no scores: label \(None,\) tensor\(int64\)"):
+        load(tmp_path, classifier([LABEL], []))
+    zipped = helper.make_node(
+        "ZipMap", ["shares"], ["dictionaries"], domain="ai.onnx.ml", classlabels_int64s=list(range(10))
+    )
+    share = helper.make_tensor_type_proto(TensorProto.FLOAT, ())
+    kind = helper.make_sequence_type_proto(helper.make_map_type_proto(TensorProto.INT64, share))
+    with pytest.raises(ModelFileError, match=r"gives dictionaries instead of an array of scores.*zipmap=False"):
+        load(tmp_path, classifier([LABEL, helper.make_value_info("dictionaries", kind)], [zipped]))
+
+
+@pytest.fixture(scope="session")
+def learnt() -> NDArray[np.float32]:
+    """float32 [785, 10]: what reads the bundled digits, of sines of pixels in 0 … 6; the last row is the bias."""
+    known = bundled_digits()
+    pixels = np.hstack([np.sin(known.images.reshape(-1, 784) / 42.5), np.ones((len(known.labels), 1))])
+    wanted = 8 * np.eye(10)[known.labels] - 4
+    return np.asarray(np.linalg.solve(pixels.T @ pixels + np.eye(785), pixels.T @ wanted), np.float32)
+
+
+def learnt_network(weights: NDArray[np.float32], wanted: Scaling, last: str) -> bytes:
+    """That network in a file that wants grey levels in another range, or gives something else than a softmax."""
+    factor, offset = np.float32(1 / 42.5 / wanted.factor), np.float32(wanted.offset / 42.5 / wanted.factor)
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (None, 1, 28, 28))
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, (None, 10))
+    constants = {"shape": np.array([-1, 784]), "factor": factor, "offset": offset, "W": weights[:-1], "b": weights[-1]}
+    steps = [("Reshape", ["image", "shape"]), ("Mul", ["1", "factor"]), ("Sub", ["2", "offset"]),
+             ("Sin", ["3"]), ("MatMul", ["4", "W"]), ("Add", ["5", "b"]), (last, ["6"])]  # fmt: skip
+    nodes = [helper.make_node(kind, given, [str(place)]) for place, (kind, given) in enumerate(steps, start=1)]
+    nodes[-1].output[0] = "scores"
+    weights_inside = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    return linear.finish(helper.make_graph(nodes, "learnt", [image], [scores], weights_inside))
+
+
+@pytest.mark.parametrize("last", ["Softmax", "Identity", "Sigmoid"])
+@pytest.mark.parametrize("wanted", CANDIDATES, ids=str)
+def test_the_range_and_the_kind_of_scores_are_found_out(
+    tmp_path: Path, learnt: NDArray[np.float32], wanted: Scaling, last: str
+) -> None:
+    loaded = load(tmp_path, learnt_network(learnt, wanted, last))
+    assert (loaded.choice.scaling, loaded.choice.origin) == (wanted, "tried")
+    assert loaded.network.kind == {"Softmax": "probabilities", "Identity": "logits", "Sigmoid": "sigmoids"}[last]
+    images = bundled_digits().images
+    powers = np.exp(np.sin(images.reshape(-1, 784) / 42.5) @ learnt[:-1] + learnt[-1])
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(loaded.predict_proba(images), expected, atol=2e-3)
+
+
+def test_a_given_scale_is_not_questioned(tmp_path: Path, learnt: NDArray[np.float32]) -> None:
+    loaded = load(tmp_path, learnt_network(learnt, Scaling(1 / 16), "Softmax"), scale=1 / 16)
+    assert (loaded.choice.scaling, loaded.choice.origin) == (Scaling(1 / 16), "user")
+
+
+def test_predict_says_which_range_it_chose(
+    tmp_path: Path, learnt: NDArray[np.float32], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, picture = tmp_path / "foreign.onnx", tmp_path / "digit.png"
+    Image.fromarray(bundled_digits().images[0]).save(picture)
+    for data, said in (
+        (learnt_network(learnt, CANDIDATES[1], "Softmax"), "brought to 0 … 255"),
+        (linear.make(), "0 … 1 is assumed"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(SystemExit):
+            main(["predict", str(picture), "--model", str(path)])
+        assert capsys.readouterr().err.count(said) == 1
+
+
+def test_where_no_range_is_read_the_usual_one_is_assumed_and_said(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="reads 200 bundled digits in none of the usual ranges.*0 … 1 is assumed"):
+        loaded = load(tmp_path, linear.make())
+    assert loaded.choice.scaling == Scaling(1 / 255)
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.INT32, TensorProto.INT64])
+def test_integers_can_only_be_grey_levels(tmp_path: Path, digits: NDArray[np.uint8], dtype: int) -> None:
+    model = onnx.load_from_string(linear.make(dtype="uint8", grey_levels=True))
+    model.graph.input[0].type.tensor_type.elem_type = dtype
+    loaded = load(tmp_path, model.SerializeToString())
+    np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
+
+
+def test_an_input_that_declares_no_shape_is_read(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
+    model = onnx.load_from_string(linear.make())
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    loaded = load(tmp_path, model.SerializeToString())
+    np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
 
 
 def test_unknown_operators_are_refused(tmp_path: Path) -> None:
@@ -170,7 +380,7 @@ def test_damaged_files_are_refused_without_a_crash(tmp_path: Path) -> None:
         "    except InputError: print('refused')\n"
     )
     finished = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=120
+        [sys.executable, "-W", "ignore", "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=120
     )
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.count("refused") > 10

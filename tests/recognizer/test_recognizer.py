@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import io
+import types
 import warnings
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,7 +60,7 @@ def test_one_image_and_a_batch_with_channels_are_taken_as_they_are(
     recognizer: Recognizer, digits: NDArray[np.uint8]
 ) -> None:
     expected = recognizer.predict_proba(digits[:5])
-    for same in (digits[:5, :, :, None], list(digits[:5]), iter(digits[:5, :, :, None]), digits[:5][:, ::1]):
+    for same in (digits[:5, :, :, None], list(digits[:5]), tuple(digits[:5, :, :, None]), digits[:5][:, ::1]):
         np.testing.assert_array_equal(recognizer.predict_proba(same), expected)
     for one in (digits[2], digits[2][:, :, None], np.asfortranarray(digits[2])):
         np.testing.assert_allclose(recognizer.predict_proba(one), expected[2:3], rtol=1e-6)
@@ -271,10 +274,137 @@ def test_another_preparation_than_the_threshold_s_is_said(tmp_path: Path) -> Non
         Recognizer.load(path)
 
 
-def test_rows_of_784_pixels_are_as_many_digits(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
-    expected = recognizer.predict_proba(digits[:5])
-    np.testing.assert_array_equal(recognizer.predict_proba(digits[:5].reshape(5, 784)), expected)
-    np.testing.assert_array_equal(recognizer.predict_proba(digits[0].reshape(784)), expected[:1])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64])
+def test_rows_of_784_pixels_are_refused_with_the_shape_to_give(
+    recognizer: Recognizer, digits: NDArray[np.uint8], dtype: Any
+) -> None:
+    """As one picture, they would give one senseless answer."""
+    rows: NDArray[Any] = digits[:40].reshape(40, 784).astype(dtype)
+    with pytest.raises(DataError, match=r"reshape\(-1, 28, 28\)"):
+        recognizer.predict(rows / 255 if dtype == np.float32 else rows)
+    np.testing.assert_array_equal(recognizer.predict(rows.reshape(-1, 28, 28)), recognizer.predict(digits[:40]))
+    np.testing.assert_array_equal(recognizer.predict(digits[0].reshape(784)), recognizer.predict(digits[0]))
+
+
+def wide(digit: NDArray[np.uint8], width: int = 784) -> NDArray[np.uint8]:
+    """Dark ink on light paper, in the middle of a picture of that width."""
+    large = np.kron(digit, np.ones((10, 10), np.uint8))
+    picture = np.full((300, width), 255, np.uint8)
+    left = (width - 280) // 2
+    picture[10:290, left : left + 280] -= large
+    return picture
+
+
+@pytest.mark.parametrize("make", [
+    lambda grey: grey,
+    lambda grey: grey[..., None],
+    lambda grey: np.stack([grey, np.full_like(grey, 255)], axis=2),
+    lambda grey: np.stack([np.zeros_like(grey), 255 - grey], axis=2),  # black ink, transparent paper
+    lambda grey: np.stack([grey] * 3, axis=2),
+    lambda grey: np.stack([*[grey] * 3, np.full_like(grey, 255)], axis=2),
+    lambda grey: grey / 255,
+    lambda grey: np.stack([grey / 255, np.ones(grey.shape)], axis=2),
+], ids=["grey", "1 channel", "grey and alpha", "transparent", "RGB", "RGBA", "floats", "floats and alpha"])  # fmt: skip
+@pytest.mark.parametrize("width", [300, 784])
+def test_one_picture_as_an_array_is_one(
+    make: Any, width: int, recognizer: Recognizer, digits: NDArray[np.uint8]
+) -> None:
+    grey = wide(digits[3], width)
+    expected = recognizer.read(grey)
+    assert recognizer.predict(make(grey)).tolist() == [expected.digit]
+    assert recognizer.predict_proba(make(grey)).shape == (1, 10)
+    assert recognizer.read(make(grey)).digit == expected.digit
+    with pytest.raises(InputError, match="this is one"):
+        recognizer.read_many(make(grey))
+    assert recognizer.predict(np.stack([make(grey)] * 3)).tolist() == [expected.digit] * 3 or make(grey).ndim == 2
+
+
+def test_an_open_file_is_one_picture(recognizer: Recognizer, digits: NDArray[np.uint8], tmp_path: Path) -> None:
+    path = tmp_path / "seven.png"
+    path.write_bytes(png(drawing(digits[7])))
+    expected = recognizer.predict_proba(path)
+    written = io.BytesIO()
+    Image.open(path).save(written, "PNG")  # stands at its end
+    with path.open("rb") as file, zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        archive.write(path, "seven.png")
+        for one in (file, file, written, io.BytesIO(path.read_bytes()), archive.open("seven.png")):
+            np.testing.assert_array_equal(recognizer.predict_proba(one), expected)
+            assert recognizer.read(one).digit == expected.argmax()
+            with pytest.raises(InputError, match="this is one"):
+                recognizer.read_many(one)
+        assert len(recognizer.predict([file, written, path])) == 3
+        both: list[Any] = [file, written]
+        assert all(isinstance(reading, Reading) for _, reading in recognizer.read_many(both))
+        assert not file.closed
+
+
+def test_a_file_that_cannot_be_read_is_named(recognizer: Recognizer, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("seven")
+    with path.open() as text, pytest.raises(DataError, match="Open it in binary mode"):
+        recognizer.predict(text)  # type: ignore[arg-type]
+    closed = io.BytesIO(b"closed")
+    closed.close()
+    with pytest.raises(DataError, match="this BytesIO cannot be read"):
+        recognizer.predict(closed)
+    with pytest.raises(DataError, match="damaged"):
+        recognizer.predict(io.BytesIO(b"no image"))
+
+
+class Table:
+    """What pandas and polars call a DataFrame, as far as it matters here."""
+
+    columns = ("pixel0", "pixel1")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def to_numpy(self) -> NDArray[np.uint8]:
+        return np.zeros((2, 784), np.uint8)
+
+    def __array__(self, *_: Any) -> NDArray[np.uint8]:
+        return self.to_numpy()
+
+
+class Tensor:
+    """What other frameworks call a tensor, as far as it matters here."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((1, 2))
+
+    def __array__(self, *_: Any) -> NDArray[np.uint8]:
+        return np.zeros((28, 28), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("refused", "name", "instead"),
+    [
+        ({"a": np.zeros((28, 28))}, "a dict", r"list\(images.values\(\)\)"),
+        (types.MappingProxyType({}), "a mappingproxy", "list"),
+        (Table(), "a Table", r"images.to_numpy\(\).reshape\(-1, 28, 28\)"),
+        (Tensor(), "a Tensor", r"numpy.asarray\(images\)"),
+        ({"a.png"}, "a set", "Give a list"),
+        (frozenset({"a.png"}), "a frozenset", "Give a list"),
+        ({"a": 1}.values(), "a dict_values", "Give a list"),
+        ((each for each in ("a.png",)), "a generator", r"list\(images\)"),
+        (iter(["a.png"]), "a list_iterator", "read_many"),
+        (map(str, [1]), "a map", "read_many"),
+        (range(3), "a range", "Give a list"),
+        (collections.deque(["a.png"]), "a deque", "Give a list"),
+        (None, "a NoneType", "Valid: array, path"),
+        (3.5, "a float", "Valid: array, path"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_whatever_else_is_refused_by_name(recognizer: Recognizer, refused: Any, name: str, instead: str) -> None:
+    for method in (recognizer.predict, recognizer.predict_proba):
+        with pytest.raises(DataError, match=f"^{name} is neither one image nor many.*{instead}"):
+            method(refused)
+    with pytest.raises(DataError, match=f"{type(refused).__name__} is not an image"):
+        recognizer.read(refused)
+    if not isinstance(refused, Iterator):
+        with pytest.raises(DataError, match=f"^{name} is neither"):
+            recognizer.read_many(refused)
 
 
 def test_a_batch_of_larger_pictures_is_many(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:

@@ -10,6 +10,7 @@ import typer
 from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.results import report_result, show_metrics
+from mnist_cnn.cli.scale import ScaleOption
 from mnist_cnn.cli.terminal import JsonFlag, Terminal
 from mnist_cnn.errors import ModelFileError, RunFolderError, SettingError
 from mnist_cnn.runs import RunFolder
@@ -23,6 +24,7 @@ def evaluate(
     ] = None,
     data_dir: DataDirOption = None,
     split: Annotated[Literal["train", "test", "all"], typer.Option(help="Which part of the data set.")] = "test",
+    scale: ScaleOption = None,
     output: Annotated[
         Path | None, typer.Option(help="Write report, pictures and predictions here.", show_default=False)
     ] = None,
@@ -47,11 +49,15 @@ def evaluate(
     start_keras()
     from mnist_cnn.evaluation import predict
     from mnist_cnn.findings import gather, metrics_record
-    from mnist_cnn.model_files import open_model
+    from mnist_cnn.model_files import read_model
 
-    network = open_model(model)
+    opened = read_model(model, scale=scale, data=data)
+    network, adoption = opened.model, opened.adoption
+    adoption.choice.check(str(model))
+    for remark in adoption.remarks:
+        terminal.warn(remark)
     predictions = predict(network, data.load(split))
-    command = f"mnist-cnn evaluate {model} --dataset {data.name}"
+    command = f"mnist-cnn evaluate {model} --dataset {data.name}" + (f" --scale {scale:.9g}" if scale else "")
     known = run.read_json(run.metrics)["training"] if run.metrics.exists() else {}
     if output:
         report_result(
@@ -62,11 +68,12 @@ def evaluate(
             training=known,
             trained_in=run if model.is_dir() else None,
             command=command,
+            adoption=adoption,
         )
     elif run.config.exists() and dataset is None and split == "test":
         report_result(run, network, predictions, terminal, training=known)
     else:
-        record = metrics_record(gather(run, network, predictions, known, command))
+        record = metrics_record(gather(run, network, predictions, known, command, adoption))
         show_metrics(record, terminal)
         terminal.finish(record)
 

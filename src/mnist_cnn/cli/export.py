@@ -11,6 +11,7 @@ import typer
 
 from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
 from mnist_cnn.cli.quiet import native_messages_held_back, start_keras
+from mnist_cnn.cli.scale import ScaleOption
 from mnist_cnn.cli.terminal import JsonFlag, Terminal
 from mnist_cnn.errors import MnistCnnError, ModelFileError, RunFolderError, SettingError
 from mnist_cnn.export import MAX_DROP
@@ -44,6 +45,7 @@ def export(
         typer.Option(help="For a .keras file: the data set that it was trained on.", show_default=False),
     ] = None,
     data_dir: DataDirOption = None,
+    scale: ScaleOption = None,
     allow_drop: Annotated[
         float, typer.Option(min=0, metavar="POINTS", help="Percentage points of accuracy that int8 may cost.")
     ] = MAX_DROP,
@@ -70,7 +72,7 @@ def export(
 
     with _progress(terminal, len(chosen)) as show:
         show("reading the model and its digits")
-        original = open_original(model, data)
+        original = open_original(model, data, scale)
         done, failed = _export_each(original, chosen, folder, allow_drop, show)
     for remark in original.remarks:
         terminal.warn(remark)
@@ -191,5 +193,6 @@ def _record(done: list[Exported], failed: dict[str, MnistCnnError], original: Or
         "failed": {name: str(error) for name, error in failed.items()},
         "temperature": original.metadata.temperature,
         "rejection_threshold": original.metadata.rejection_threshold,
+        "scaling": original.choice.as_dict(),
         "remarks": list(original.remarks),
     }

@@ -11,6 +11,7 @@ import typer
 
 from mnist_cnn.cli.inputs import STDIN, find_images, image_files
 from mnist_cnn.cli.rows import Rows
+from mnist_cnn.cli.scale import ScaleOption
 from mnist_cnn.cli.terminal import JsonFlag, SlowBar
 from mnist_cnn.errors import DataError, ImageError, SettingError
 from mnist_cnn.files import write_whole
@@ -43,10 +44,7 @@ def predict(
         float | None,
         typer.Option(help="Confidence from which a digit is accepted (default: the model's).", show_default=False),
     ] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(help="Multiply grey levels by this (for models made by others).", show_default=False),
-    ] = None,
+    scale: ScaleOption = None,
     threads: Annotated[int | None, typer.Option(help="Default: one per core.", show_default=False)] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Also draw how each image was prepared.")] = False,
     output: Annotated[
@@ -65,10 +63,13 @@ def predict(
     # Reading multiplies no matrices in NumPy, whose OpenBLAS takes 60 ms of processor to start its threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     warnings.filterwarnings("ignore", module="PIL")  # on odd pictures that can still be read
+    warnings.filterwarnings("ignore", message=".* is assumed")  # which is said below
     from mnist_cnn.recognizer import Recognizer
 
     threads = _threads(paths) if threads is None else threads
     recognizer = Recognizer.load(model, threads=threads, threshold=threshold, scale=scale)
+    if recognizer.choice.origin in ("tried", "assumed"):
+        typer.echo(f"NOTE: {recognizer.choice.remark}", err=True)
     rows = Rows("json" if as_json else form, recognizer.class_names)
     explained: list[Explained] = []
     with SlowBar(lambda: None if STDIN in paths else sum(1 for _ in image_files(paths))) as bar:

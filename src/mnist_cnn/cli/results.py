@@ -11,6 +11,7 @@ from mnist_cnn.runs import RunFolder
 if TYPE_CHECKING:
     from mnist_cnn.backend import keras
     from mnist_cnn.evaluation import Predictions
+    from mnist_cnn.scaling import Adoption
 
 
 def report_result(
@@ -21,11 +22,12 @@ def report_result(
     training: Mapping[str, Any],
     trained_in: RunFolder | None = None,
     command: str = "",
+    adoption: Adoption | None = None,
 ) -> None:
     """Write the report into `run` and show its headline."""
     from mnist_cnn.report import write_report
 
-    report = write_report(run, model, predictions, training, command=command, trained_in=trained_in)
+    report = write_report(run, model, predictions, training, command=command, trained_in=trained_in, adoption=adoption)
     record = run.read_json(run.metrics)
     show_metrics(record, terminal)
     if predictions.dataset.notice:

@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from mnist_cnn.recognizer.network import start_session  # first: it keeps ONNX Runtime from reporting to its makers
+import mnist_cnn.onnx_runtime  # noqa: F401  # before any part of ONNX Runtime
 
 # isort: split
-from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static  # noqa: TID251
 
 from mnist_cnn.cores import usable_cores
 from mnist_cnn.export import INPUT, OUTPUT
@@ -20,6 +20,7 @@ from mnist_cnn.export.check import Reader, as_input
 from mnist_cnn.export.onnx_graph import to_onnx
 from mnist_cnn.export.original import Original
 from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.recognizer.session import start_session
 
 _CALIBRATION_BATCH = 100
 # By this the quantiser knows that shapes are inferred and nodes fused already, as `to_onnx` leaves them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -65,6 +66,10 @@ def _writes(*kinds: type) -> Callable[[Writer], Writer]:
     layers.GaussianDropout,
     layers.GaussianNoise,
     layers.ActivityRegularization,
+    layers.RandomFlip,
+    layers.RandomRotation,
+    layers.RandomTranslation,
+    layers.RandomZoom,
     layers.Identity,
 )
 def _nothing(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
@@ -76,6 +81,8 @@ def _rescaling(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     scale, offset = np.asarray(layer.scale, np.float64), np.asarray(layer.offset, np.float64)
     if scale.ndim or offset.ndim:
         _refuse(layer, "one scale per channel", "one number")
+    if scale == 1 and not offset:
+        return inputs[0]
     scaled = Scaled(graph.settle(inputs[0]), float(scale), layer.name)
     if not offset:
         return scaled
@@ -208,10 +215,19 @@ def _flatten(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     x = inputs[0]
     if len(x.shape) == 1:
         return x
-    channels, height, width = x.shape
-    # Keras lays a picture out pixel by pixel. Sorting the next layer's weights instead was measured: no gain.
-    pixels = graph.add("Transpose", [x], (height, width, channels), f"{layer.name}/pixels", perm=[0, 2, 3, 1])
-    return graph.add("Flatten", [pixels], (height * width * channels,), layer.name, axis=1)
+    return graph.add("Flatten", [_in_keras_order(graph, layer, x)], (math.prod(x.shape),), layer.name, axis=1)
+
+
+@_writes(layers.Reshape)
+def _reshape(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
+    x = _in_keras_order(graph, layer, inputs[0])
+    target = tuple(layer.compute_output_shape((None, *x.shape))[1:])
+    if len(target) != 3 or target[2] == 1:  # one channel is first and last alike
+        shape = target if len(target) != 3 else (1, *target[:2])
+        return graph.add("Reshape", [x, _shape(graph, layer, shape)], shape, layer.name)
+    height, width, channels = target
+    pixels = graph.add("Reshape", [x, _shape(graph, layer, target)], target, f"{layer.name}/pixels")
+    return graph.add("Transpose", [pixels], (channels, height, width), layer.name, perm=[0, 3, 1, 2])
 
 
 @_writes(layers.ZeroPadding2D)
@@ -353,6 +369,27 @@ def _activate(graph: Graph, layer: Layer, x: Value, name: str = "") -> Value:
         _refuse(layer, f"the activation {function!r}", ", ".join(_ACTIVATIONS))
     operator, attributes = _OPERATORS[function]
     return graph.add(operator, [x], x.shape, name, **attributes)
+
+
+def _in_keras_order(graph: Graph, layer: Layer, x: Value) -> Value:
+    """Give a picture pixel by pixel, as Keras lays it out; whatever has one channel or is no picture is so already.
+
+    Sorting the next layer's weights instead was measured: no gain.
+    """
+    if len(x.shape) != 3 or x.shape[0] == 1:
+        return x if len(x.shape) != 3 else _relabelled(graph, x)
+    channels, height, width = x.shape
+    return graph.add("Transpose", [x], (height, width, channels), f"{layer.name}/pixels", perm=[0, 2, 3, 1])
+
+
+def _relabelled(graph: Graph, x: Value) -> Tensor:
+    """Call a picture of one channel [height, width, 1]; its numbers lie in the same order."""
+    _, height, width = x.shape
+    return Tensor(graph.settle(x).name, (height, width, 1))
+
+
+def _shape(graph: Graph, layer: Layer, shape: Shape) -> str:
+    return graph.weight(f"{layer.name}/shape", np.array([0, *shape], np.int64))  # 0: any batch
 
 
 def _clip(graph: Graph, x: Value, highest: float, name: str) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,10 @@ from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.evaluation import predict, predict_images
 from mnist_cnn.ink import PREPROCESSING
-from mnist_cnn.model_files import open_model
+from mnist_cnn.model_files import read_model
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.runs import RunFolder
+from mnist_cnn.scaling import ScalingChoice, declared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,32 +38,39 @@ class Original:
     """A Keras model and what is known of it."""
 
     path: Path  # of the run or the file that it was opened from
-    model: keras.Model  # float32
+    model: keras.Model  # float32; takes raw grey levels, whatever range its layers want
     metadata: ModelMetadata  # without the accuracy, which is the exported file's own
     digits: Dataset  # the test set, on which exports are checked
     probabilities: NDArray[np.float32]  # [n, k], what the Keras model says of them
     representative: NDArray[np.uint8]  # [m, 28, 28], held-out or training digits; m = 0: none are known
     has_labels: bool = True  # whether the digits' classes are known to be the model's
-    remarks: tuple[str, ...] = ()  # what could not be done, for people
+    remarks: tuple[str, ...] = ()  # what could not be done or had to be decided, for people
+    choice: ScalingChoice = field(default_factory=declared)  # in what range its layers get grey levels
 
 
-def open_original(path: Path, data: ResolvedDataset | None) -> Original:
+def open_original(path: Path, data: ResolvedDataset | None, scale: float | None = None) -> Original:
     """Open a run or a model file and find out what its exports will say of themselves.
 
     Args:
         path: A finished run, or a `.keras` file.
         data: The run's own data set; for a file the one it was trained on, or None where that is not known.
+        scale: What a stranger's model wants grey levels 0 … 255 multiplied by; None to find out.
 
     Raises:
-        InputError: No such model, one that does not compute in float32 or gives no probabilities, or one with other
-            classes than the data.
+        InputError: No such model, one that does not compute in float32 or gives no probabilities, one with other
+            classes than the data, or one whose scale cannot be found out.
         DatasetUnavailableError: The data are not at hand.
     """
-    model = open_model(path)
+    opened = read_model(path, scale=scale, data=data)
+    opened.adoption.choice.check(str(path))
+    model = opened.model
     _check_precision(model, path)
     _check_answers(model, path)
-    if data is None:
-        return _unknown(path, model)
+    original = _with_data(path, model, data) if data else _unknown(path, model)
+    return replace(original, remarks=(*opened.adoption.remarks, *original.remarks), choice=opened.adoption.choice)
+
+
+def _with_data(path: Path, model: keras.Model, data: ResolvedDataset) -> Original:
     training, validation, remarks = _held_out(path, data.load("train"))
     return replace(_known(path, model, training, validation, data.load("test")), remarks=remarks)
 

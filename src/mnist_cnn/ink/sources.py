@@ -1,4 +1,4 @@
-"""Whatever holds a picture, array, path, bytes or Pillow image, as grey levels."""
+"""Whatever holds one picture, array, path, bytes, open file or Pillow image, as grey levels."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import io
 import os
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from mnist_cnn.errors import DataError, ImageError
+from mnist_cnn.errors import DataError, ImageError, first_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ImageSource: TypeAlias = "NDArray[Any] | str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image"
+ImageSource: TypeAlias = (
+    "NDArray[Any] | str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image"
+)
 
+CHANNELS = (1, 2, 3, 4)  # of one picture [h, w, channels]: grey, grey and alpha, RGB, RGBA
 MAX_PIXELS = 64_000_000  # of one image; a phone's largest photo, and 256 MB when decoded
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"}
@@ -41,6 +44,8 @@ _REFUSED = (  # what a file of that kind holds within its first bytes, and what 
     (b"%PDF", "a PDF document. Export its page as PNG."),
 )
 _HEAD_BYTES = 1024
+_LARGEST_FILE = 512 * 2**20  # bytes taken from an open file
+VALID = "Valid: array, path, bytes, open file, Pillow image."  # what is one image, for messages
 _ENOUGH = 1500  # pixels, the shorter side of a photo; a JPEG with twice as many is decoded at half its size
 _LITTLE_ABOVE_1 = 2.0
 _EXIF_ORIENTATION = 0x0112
@@ -50,12 +55,13 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.
     """Read a picture as grey levels, upright, with its polarity as it is.
 
     Colour becomes luminance (ITU-R 601). Transparency shows the paper that contrasts with what is drawn. Arrays may
-    be [h, w] grey, [h, w, 1] grey, [h, w, 3] RGB or [h, w, 4] RGBA, of:
+    be [h, w] grey, [h, w, 1] grey, [h, w, 2] grey and alpha, [h, w, 3] RGB or [h, w, 4] RGBA, of:
     bool; integers 0 … 1, 0 … 255, or up to 2³² in grey, which are shifted down to 8 bits; floats in 0 … 1, or in
     0 … 255 where one exceeds 2 (a little above 1 is what interpolation overshoots).
 
     Args:
-        source: An array, the path of a file, a file's bytes, or a Pillow image. Of an animation, the first frame.
+        source: An array, the path of a file, a file's bytes, a file that is open in binary mode (read from its start
+            where it can be rewound, and left open), or a Pillow image. Of an animation, the first frame.
         max_pixels: Height times width; a file's own are known from its first bytes, before anything is decoded.
 
     Returns:
@@ -68,16 +74,39 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.
         return _grey_array(np.asarray(source), max_pixels)
     if isinstance(source, (bytearray, memoryview)):
         source = bytes(source)
+    source = _content(source) if is_open_file(source) else source
     name = _name(source)
     try:
         if isinstance(source, Image.Image):
             return _grey_image(source, name, max_pixels)
-        with _open(source, name, max_pixels) as image:
+        with _open(cast("str | os.PathLike[str] | bytes", source), name, max_pixels) as image:
             return _grey_image(image, name, max_pixels)
     except (DataError, MemoryError):
         raise
     except Exception as error:  # Pillow's parsers let many kinds through: struct, syntax, index, zlib, …
         raise ImageError(_reason(error, name, max_pixels)) from error
+
+
+def is_open_file(source: Any) -> bool:
+    """Whether something is read like a file: an open one, `io.BytesIO`, a member of an archive, a response."""
+    return callable(getattr(source, "read", None)) and not isinstance(source, os.PathLike)
+
+
+def _content(file: Any) -> bytes:
+    name = f"this {type(file).__name__}"
+    try:
+        if getattr(file, "seekable", bool)():
+            file.seek(0)  # whoever has just written into it has left it at its end
+        content = file.read(_LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:  # ValueError: it is closed
+        raise ImageError(f"{name} cannot be read: {first_line(error)}. Give an open file.") from error
+    if isinstance(content, str):
+        raise ImageError(f"{name} is open as text. Open it in binary mode: open(path, 'rb')")
+    if not isinstance(content, (bytes, bytearray)):
+        raise ImageError(f"{name} is not a file: it reads as {type(content).__name__}. {VALID}")
+    if len(content) > _LARGEST_FILE:
+        raise ImageError(f"{name} has more than {_LARGEST_FILE >> 20} MB. Give a smaller file.")
+    return bytes(content)
 
 
 def _reason(error: Exception, name: str, max_pixels: int) -> str:
@@ -98,7 +127,7 @@ def _name(source: Any) -> str:
         return os.fspath(source) or "''"
     if isinstance(source, (bytes, Image.Image)):
         return "this image"
-    raise ImageError(f"{type(source).__name__} is no kind of image. Valid: array, path, bytes, Pillow image.")
+    raise ImageError(f"{type(source).__name__} is not an image. {VALID}")
 
 
 def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) -> Image.Image:
@@ -175,10 +204,9 @@ def _on_paper(image: Image.Image) -> NDArray[np.uint8]:
 
 def _grey_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.uint8]:
     array = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
-        raise ImageError(
-            f"an array of shape {array.shape} is no image. Valid: (h, w), (h, w, 1), (h, w, 3), (h, w, 4)."
-        )
+    if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in CHANNELS):
+        valid = ", ".join(["(h, w)", *(f"(h, w, {count})" for count in CHANNELS)])
+        raise ImageError(f"an array of shape {array.shape} is not an image. Valid: {valid}.")
     _check_size(array.shape[0], array.shape[1], "this array", max_pixels)
     levels = _levels(array)
     return levels if levels.ndim == 2 else _grey_image(Image.fromarray(levels), "this array", max_pixels)

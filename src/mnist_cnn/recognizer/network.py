@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mnist_cnn.errors import ModelFileError, first_line
+from mnist_cnn.errors import ModelFileError
 from mnist_cnn.ink.form import SIZE
 from mnist_cnn.recognizer.ahead import map_ahead
-
-# ONNX Runtime reports to its makers from 1.29 on, unless it is told not to before it is loaded.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-import onnxruntime
+from mnist_cnn.recognizer.session import reason, shortened
+from mnist_cnn.scaling import CANDIDATES, UNIT, Scaling, ScalingChoice, bundled_digits, choose, declared, given
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,15 +26,19 @@ _DTYPES: dict[str, type[np.generic]] = {
     "tensor(double)": np.float64,
     "tensor(float16)": np.float16,
     "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
 }
+_SCORES = ("tensor(float)", "tensor(double)", "tensor(float16)")
 _ACCEPTED = (
-    "Accepted: one input (n, 28, 28), (n, 28, 28, 1), (n, 1, 28, 28) or (n, 784) of float32, float64, float16 or "
-    "uint8, and scores (n, k) with k of 2 or more"
+    "Accepted: one input (n, 28, 28), (n, 28, 28, 1), (n, 1, 28, 28) or (n, 784) of float32, float64, float16, "
+    "uint8, int32 or int64, and scores (n, k) with k of 2 or more"
 )
 _OUTPUT_NAMES = ("probabilities", "logits")  # looked for in this order
 _DIGITS = 10
 _CHUNK = 64  # images in one run: larger ones fall out of the processor's caches, smaller ones cost more calls
 _LARGEST_BATCH = 1024  # images; a file that demands more at once is no network for single digits
+_SMALLEST_SIGMOID = 1e-6  # nearer to 0 or 1, float32 gives 0 or 1
 _ROUNDING = 0.01  # by which a row of float16 probabilities may miss the sum of 1
 
 
@@ -51,10 +52,12 @@ class Network:
     output_name: str
     layout: tuple[int, ...]  # the shape of one image
     dtype: type[np.generic]
-    scale: float  # grey levels 0 … 255 are multiplied by this
+    scaling: Scaling  # of grey levels 0 … 255
     batch: int | None  # how many images every run must have; None: any number
     classes: int = 0
-    gives_probabilities: bool = True  # otherwise scores before a softmax
+    # What a row of scores is: probabilities of sum 1, numbers before a softmax, or a probability for each class by
+    # itself (by a sigmoid).
+    kind: Literal["probabilities", "logits", "sigmoids"] = "probabilities"
 
     def scores(self, images: NDArray[np.uint8], threads: int) -> NDArray[np.float32]:
         """Run the network.
@@ -78,59 +81,50 @@ class Network:
         threads = min(threads, math.ceil(count / chunk))
         return np.concatenate(list(map_ahead(partial(self._run, self.session), chunks, threads)))
 
+    def as_logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give scores of which a softmax makes probabilities, where they are not probabilities already.
+
+        Of sigmoids that is the logarithm of the odds: given that one class is right, that is what they say.
+        """
+        if self.kind != "sigmoids":
+            return scores
+        inside = np.clip(scores, _SMALLEST_SIGMOID, 1 - _SMALLEST_SIGMOID)
+        logits: NDArray[np.float32] = np.log(inside / (1 - inside))
+        return logits
+
     def _run(self, session: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         count = len(images)
         if self.batch is not None and count < self.batch:
             images = np.concatenate([images, np.zeros((self.batch - count, SIZE, SIZE), np.uint8)])
-        grey = images if self.scale == 1 else images * np.float32(self.scale)
-        feed = grey.astype(self.dtype).reshape(-1, *self.layout)
+        feed = self.scaling.apply(images).astype(self.dtype).reshape(-1, *self.layout)
         scores: NDArray[np.float32] = session.run([self.output_name], {self.input_name: feed})[0]
         if self.batch is not None:
             scores = scores[:count]
         return scores if scores.dtype == np.float32 else scores.astype(np.float32)
 
 
-def start_session(data: bytes, origin: str, threads: int = 1) -> Any:
-    """Give an `onnxruntime.InferenceSession` of a file's bytes.
+def adopt_network(network: Network, scale: float | None) -> tuple[Network, ScalingChoice]:
+    """Find out, on digits that it can know, what a stranger's network gives and in what range it wants grey levels.
 
     Args:
-        data: A whole ONNX file, from anywhere: it is parsed as data, cannot load libraries or read other files.
-        origin: What to call it in an error message.
-        threads: That share each layer. More than one wait busily for the next image, some milliseconds.
-
-    Raises:
-        InputError: It is no ONNX file, is damaged, or holds what this ONNX Runtime does not know.
+        network: From `find_network`.
+        scale: What it wants grey levels multiplied by; None to find out, as `scaling` describes.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # fatal: errors are raised, and need not be printed as well
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # not ORT's own, which is not verified
-    # Without this, weights "kept in another file" are read from the working directory. No file is inside a device.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no common class
-        raise ModelFileError(
-            f"{origin} cannot be loaded as an ONNX file ({_reason(error)}). Give one that ONNX Runtime reads."
-        ) from None
-    session.disable_fallback()  # which prints, and starts a second session
-    return session
+    known = bundled_digits().of_classes(network.classes)
+    takes_grey_levels = not np.issubdtype(network.dtype, np.floating)
+    ranges = (Scaling(scale),) if scale else (Scaling(),) if takes_grey_levels else CANDIDATES
+    scores = {each: replace(network, scaling=each).scores(known.images, threads=1) for each in ranges}
+    network = replace(network, kind=_kind(np.concatenate(list(scores.values()))))
+    if scale:
+        choice = given(scale)
+    elif takes_grey_levels:
+        choice = declared()
+    else:
+        choice = choose(lambda scaling, _: scores[scaling], known)
+    return replace(network, scaling=choice.scaling), choice
 
 
-def metadata_of(session: Any, origin: str) -> Mapping[str, str]:
-    """Give the text that lies beside the network in its file.
-
-    Raises:
-        InputError: It is no text.
-    """
-    try:
-        found: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
-    except UnicodeDecodeError:
-        raise ModelFileError(f"{origin} carries metadata that is no text. Export it again.") from None
-    return found
-
-
-def find_network(session: Any, origin: str, scale: float) -> Network:
+def find_network(session: Any, origin: str) -> Network:
     """Find out by trial how a session wants its images and what it gives for them.
 
     Files often say less than they demand, or declare a free batch size and then reshape to a fixed one.
@@ -138,68 +132,89 @@ def find_network(session: Any, origin: str, scale: float) -> Network:
     Args:
         session: From `start_session`.
         origin: What to call the file in an error message.
-        scale: What a network for floats wants grey levels multiplied by.
+
+    Returns:
+        The network, given grey levels in 0 … 1.
 
     Raises:
-        InputError: Its inputs or outputs are not those of a network for digits.
+        ModelFileError: Its inputs or outputs are not those of a network for digits.
     """
-    reason = _misfit(session)
-    if reason:
-        raise ModelFileError(f"{origin} {reason}. {_ACCEPTED}.")
-    for candidate in _candidates(session, scale):
+    if misfit := _misfit_of_output(session) or _misfit(session):
+        raise ModelFileError(f"{origin} {misfit}.")
+    first = ""
+    for candidate in _candidates(session):
         try:
             return _tried(candidate)
         except Exception as error:  # ONNX Runtime's errors have no common class
-            reason = reason or _reason(error)
-    raise ModelFileError(f"{origin} {_signature(session)}, but does not run on 28×28 digits ({reason}). {_ACCEPTED}.")
+            first = first or reason(error)
+    raise ModelFileError(f"{origin} {_signature(session)}, but does not run on 28×28 digits ({first}). {_ACCEPTED}.")
 
 
 def _misfit(session: Any) -> str:
     """Say what is wrong with the declared input, if anything."""
     inputs = session.get_inputs()
     if len(inputs) != 1:
-        return f"has {len(inputs)} inputs ({', '.join(each.name for each in inputs)[:200]})"
+        return f"has {len(inputs)} inputs ({shortened(', '.join(each.name for each in inputs))}). {_ACCEPTED}"
     if inputs[0].type not in _DTYPES or not any(True for _ in _layouts(inputs[0].shape)):
-        return _signature(session)
-    batch = inputs[0].shape[0]
-    return f"takes {batch} images at once" if isinstance(batch, int) and batch > _LARGEST_BATCH else ""
+        return f"{_signature(session)}. {_ACCEPTED}"
+    batch = _fixed_batch(inputs[0])
+    return f"takes {batch} images at once. Valid: at most {_LARGEST_BATCH}" if (batch or 0) > _LARGEST_BATCH else ""
+
+
+def _misfit_of_output(session: Any) -> str:
+    """Say why none of the declared outputs can be class scores, if that is so."""
+    types = [output.type for output in session.get_outputs()]
+    if any(each in _SCORES for each in types):
+        return ""
+    if any("map(" in each for each in types):
+        return (
+            "gives dictionaries instead of an array of scores. Convert it again with zipmap=False: "
+            "skl2onnx.to_onnx(model, X, options={'zipmap': False})"
+        )
+    return f"gives no scores: {shortened(_tensors(session.get_outputs()))}. {_ACCEPTED}"
+
+
+def _fixed_batch(given: Any) -> int | None:
+    batch = given.shape[0] if given.shape else None
+    return batch if isinstance(batch, int) else None
 
 
 def _signature(session: Any) -> str:
-    given, wanted = (
-        ", ".join(f"{each.name} {tuple(each.shape or ())} {each.type}" for each in side)
-        for side in (session.get_inputs(), session.get_outputs())
-    )
-    return f"takes {given[:200]} and gives {wanted[:200]}"
+    given, wanted = (shortened(_tensors(side)) for side in (session.get_inputs(), session.get_outputs()))
+    return f"takes {given} and gives {wanted}"
+
+
+def _tensors(values: Any) -> str:
+    return ", ".join(f"{each.name} {tuple(each.shape or ())} {each.type}" for each in values)
 
 
 def _layouts(shape: list[Any] | None) -> Iterator[tuple[int, ...]]:
     """Give the layouts that agree with a declared shape [batch, …], whose free dimensions are names or None."""
     for layout in _LAYOUTS:
-        if len(shape or ()) == len(layout) + 1:
-            declared = zip(layout, (shape or ())[1:], strict=True)
-            if all(given == size for size, given in declared if isinstance(given, int)):
+        if not shape:  # not even how many dimensions there are
+            yield layout
+        elif len(shape) == len(layout) + 1:
+            pairs = zip(layout, shape[1:], strict=True)
+            if all(size == wanted for wanted, size in pairs if isinstance(size, int)):
                 yield layout
 
 
-def _reason(error: Exception) -> str:
-    """Give ONNX Runtime's message without what it puts first: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF."""
-    return first_line(error).rpartition(" : ")[2]
-
-
-def _candidates(session: Any, scale: float) -> Iterator[Network]:
-    given = session.get_inputs()[0]
-    dtype = _DTYPES[given.type]
+def _candidates(session: Any) -> Iterator[Network]:
+    image = session.get_inputs()[0]
+    dtype = _DTYPES[image.type]
+    scaling = UNIT if np.issubdtype(dtype, np.floating) else Scaling()
     output_name = _score_output(session)
-    fixed = given.shape[0]
-    batches = [fixed] if isinstance(fixed, int) else [None, 1]
-    for layout, batch in itertools.product(_layouts(given.shape), batches):
-        yield Network(session, session, given.name, output_name, layout, dtype, scale, batch)
+    fixed = _fixed_batch(image)
+    batches = [fixed] if fixed else [None, 1]
+    for layout, batch in itertools.product(_layouts(image.shape), batches):
+        yield Network(session, session, image.name, output_name, layout, dtype, scaling, batch)
 
 
 def _score_output(session: Any) -> str:
     """Choose the output that holds the scores: by its name, by its ten columns, or the last."""
-    outputs: dict[str, list[Any]] = {output.name: output.shape or [None] for output in session.get_outputs()}
+    outputs: dict[str, list[Any]] = {
+        output.name: output.shape or [None] for output in session.get_outputs() if output.type in _SCORES
+    }
     of_digits = [name for name, shape in outputs.items() if shape[-1] == _DIGITS]
     return next(name for name in (*_OUTPUT_NAMES, *reversed(of_digits), list(outputs)[-1]) if name in outputs)
 
@@ -208,7 +223,7 @@ def _tried(network: Network) -> Network:
     """Run two images, so that a batch size fixed somewhere inside shows, and complete what is known of the network.
 
     Raises:
-        InputError: What comes out is no table of finite scores.
+        InputError: What comes out is not a table of finite scores.
         Exception: Any of ONNX Runtime's.
     """
     images = np.zeros((2, SIZE, SIZE), np.uint8)
@@ -216,6 +231,10 @@ def _tried(network: Network) -> Network:
     scores = network.scores(images, threads=1)
     if scores.ndim != 2 or len(scores) != 2 or scores.shape[1] < 2 or not np.isfinite(scores).all():
         raise ModelFileError(f"two images gave {scores.shape}, or scores that are not finite")
-    sums = scores.sum(axis=1)
-    probabilities = bool((scores >= 0).all() and (abs(sums - 1) < _ROUNDING).all())
-    return replace(network, classes=scores.shape[1], gives_probabilities=probabilities)
+    return replace(network, classes=scores.shape[1], kind=_kind(scores))
+
+
+def _kind(scores: NDArray[np.float32]) -> Literal["probabilities", "logits", "sigmoids"]:
+    if not ((scores >= 0) & (scores <= 1 + _ROUNDING)).all():
+        return "logits"
+    return "probabilities" if (abs(scores.sum(axis=1) - 1) < _ROUNDING).all() else "sigmoids"

@@ -6,19 +6,22 @@ import numbers
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from mnist_cnn.cores import usable_cores
-from mnist_cnn.errors import DataError, ImageError, ModelFileError, SettingError
+from mnist_cnn.errors import DataError, ModelFileError, SettingError
 from mnist_cnn.ink import PREPROCESSING
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.recognizer.ahead import map_ahead
-from mnist_cnn.recognizer.arrangement import Images, arrange, arrange_one, is_single
-from mnist_cnn.recognizer.network import Network, find_network, metadata_of, start_session
+from mnist_cnn.recognizer.arrangement import Images, arrange, arrange_one, check_stream
+from mnist_cnn.recognizer.external_weights import join_weights
+from mnist_cnn.recognizer.network import Network, adopt_network, find_network
+from mnist_cnn.recognizer.session import metadata_of, start_session
+from mnist_cnn.scaling import GREY_LEVELS, ScalingChoice, declared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +34,6 @@ _SHIPPED = Path(__file__).parents[1] / "weights" / "digits.onnx"  # importlib.re
 _EXPORTED = "model.onnx"  # as `mnist-cnn export` calls it
 _IN_RUN = Path("exports", _EXPORTED)  # where it leaves it in a run folder
 _LARGEST_FILE = 512 * 2**20  # bytes; networks for digits have a thousandth of it
-_UNIT = 1 / 255  # scale of grey levels: what most people train on
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +62,9 @@ class Reading:
 class Recognizer:
     """Reads digits with one network. Nothing changes after `load`: use it from as many threads as you like.
 
-    Wherever images are taken, one image is an array, a path, a file's bytes or a Pillow image, and many are
-
-    - an array [n, h, w], [n, h, w, 1], [n, h, w, 3], [n, h, w, 4], or [n, 784] for rows of 28×28 pixels; an array
-      [h, w], [h, w, 1], [h, w, 3] or [h, w, 4] is one image;
-    - or any iterable of single images, which need not be alike.
+    What is one image and what is many is decided in `mnist_cnn.recognizer.arrangement`: an array [h, w] or [h, w, c],
+    a path, bytes, an open file or a Pillow image is one; an array [n, h, w] or [n, h, w, c], or a list or tuple of
+    single images, is many; all else is refused.
 
     An image that is uint8 [28, 28] or [28, 28, 1] and looks like MNIST's, its ink light on black, as large and where
     MNIST's is, goes to the network as it is. `mnist_cnn.ink` makes that form of everything else: photos, dark ink on
@@ -75,12 +75,14 @@ class Recognizer:
         metadata: What the file says of itself.
         threshold: A digit is accepted where its confidence is at least this, 0 … 1.
         threads: That share the work of one call.
+        choice: The range in which the network gets grey levels, and how that is known.
     """
 
     network: Network
     metadata: ModelMetadata
     threshold: float
     threads: int
+    choice: ScalingChoice = field(default_factory=declared)
 
     @classmethod
     def load(
@@ -98,15 +100,16 @@ class Recognizer:
             threads: That share the work of one call; None for one per core that this process may use. 1 is the
                 frugal choice where many threads of the caller's read at once: nothing spins, nothing waits.
             threshold: Confidence, 0 … 1, from which a digit is accepted; None for the file's own.
-            scale: What the network wants grey levels 0 … 255 multiplied by; None for what the file's metadata says.
-                Without metadata of ours that is 1/255, or 1 where the input is uint8.
+            scale: What the network wants grey levels 0 … 255 multiplied by; None for what the file says, or else for
+                what reads known digits best, as `mnist_cnn.scaling` describes.
 
         Raises:
             InputError: There is no such file, it is none that can be read here, or an argument is out of range.
             ModelFileError: Its metadata are damaged.
 
         Warns:
-            UserWarning: Its threshold was chosen with another version of `ink`.
+            UserWarning: Its threshold was chosen with another version of `ink`, or nothing shows in what range it
+                wants grey levels.
         """
         _check_range("threads", threads, 1, 1024)
         _check_range("threshold", threshold, 0.0, 1.0)
@@ -117,8 +120,12 @@ class Recognizer:
         metadata = ModelMetadata.from_strings(metadata_of(session, origin), origin)
         if metadata and scale:
             raise SettingError(f"{origin} says itself how it wants its images. Leave out the scale ({scale:g}).")
-        takes_grey_levels = metadata is not None or session.get_inputs()[0].type == "tensor(uint8)"
-        network = find_network(session, origin, scale or (1 if takes_grey_levels else _UNIT))
+        network = find_network(session, origin)
+        network, choice = (
+            (replace(network, scaling=GREY_LEVELS), declared()) if metadata else adopt_network(network, scale)
+        )
+        if choice.origin == "assumed":
+            warnings.warn(f"{origin}: {choice.remark}", stacklevel=2)
         metadata = metadata or ModelMetadata(tuple(str(index) for index in range(network.classes)))
         if len(metadata.class_names) != network.classes:
             raise ModelFileError(
@@ -132,7 +139,8 @@ class Recognizer:
             )
         if threads > 1:
             network = replace(network, wide=start_session(data, origin, threads))
-        return cls(network, metadata, metadata.rejection_threshold if threshold is None else threshold, threads)
+        threshold = metadata.rejection_threshold if threshold is None else threshold
+        return cls(network, metadata, threshold, threads, choice)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -202,16 +210,16 @@ class Recognizer:
         """Read images as they come, a few at a time, in order; memory does not grow with their number.
 
         Args:
-            images: Single images, taken one by one.
+            images: A list, tuple, array or iterator of single images, taken one by one.
 
         Yields:
             Each image with its reading, or with the error that says why it cannot be read.
 
         Raises:
             InputError: It is a single image.
+            DataError: It is neither a list, a tuple, an array of many images nor an iterator.
         """
-        if is_single(images):
-            raise ImageError("read_many takes many images, and this is one. Use read, or put it into a list.")
+        check_stream(images)
         return map_ahead(self._read_or_say_why, images, self.threads)
 
     def _read_or_say_why(self, image: Source) -> tuple[Source, Reading | DataError]:
@@ -221,7 +229,7 @@ class Recognizer:
             return image, error
 
     def _calibrated(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self.metadata.calibrate(scores, logits=not self.network.gives_probabilities)
+        return self.metadata.calibrate(self.network.as_logits(scores), logits=self.network.kind != "probabilities")
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:
@@ -236,8 +244,11 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
     Args:
         path: An ONNX file, or a run folder that was exported. None for the weights that come with this package.
 
+    Returns:
+        The file's content, with the weights inside that it keeps in a second file beside it; and its name.
+
     Raises:
-        InputError: There is none, or it is of another kind.
+        ModelFileError: There is none, it is of another kind, or its weights cannot be found.
     """
     if path is None:
         return _SHIPPED.read_bytes(), "the model that ships"
@@ -251,9 +262,9 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
     try:
         if file.stat().st_size > _LARGEST_FILE:
             raise ModelFileError(
-                f"{file} has more than {_LARGEST_FILE >> 20} MB: no network for digits. Give an ONNX file."
+                f"{file} has more than {_LARGEST_FILE >> 20} MB, so it is not a network for digits. Give an ONNX file."
             )
-        return file.read_bytes(), str(file)
+        return join_weights(file.read_bytes(), file), str(file)
     except FileNotFoundError:
         hint = f"Make it with: mnist-cnn export {path}" if path.is_dir() else "Give an ONNX file or an exported run."
         raise ModelFileError(f"there is no model {file}. {hint}") from None

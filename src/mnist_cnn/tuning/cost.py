@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from mnist_cnn.backend import keras
 from mnist_cnn.export.onnx_graph import to_onnx
+from mnist_cnn.onnx_runtime import onnxruntime
 
 _ROUNDS, _CALLS = 7, 50
 
