@@ -136,7 +136,7 @@ def _serve(images: BinaryIO, answers: BinaryIO, max_pixels: int) -> None:
 
 
 if __name__ == "__main__":
-    if hasattr(os, "nice"):  # not on Windows
+    with contextlib.suppress(AttributeError, OSError):  # there is none on Windows, and a sandbox may forbid it
         os.nice(_NICE)
     cv2.setNumThreads(1)  # requests share the cores already
     warnings.filterwarnings("ignore", module="PIL")  # on odd pictures that can still be read
