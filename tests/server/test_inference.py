@@ -229,10 +229,6 @@ def test_errors_are_sentences_in_tritons_exception(
         (lambda: server.infer("digits", [tensor(np.zeros((257, 784), np.uint8))]), "400", "257 images"),
         (lambda: server.infer("digits", [tensor(digits / np.float32("nan"))]), "400", "NaN"),
         (lambda: server.infer("digits", [tensor(digits * np.float32(-1))]), "400", "image 1 of 12: the array"),
-        (lambda: server.infer("digits", [image], priority=1), "400", "no parameter 'priority'"),
-        (lambda: server.infer("digits", [image], timeout=1), "400", "no parameter 'timeout'"),
-        (lambda: server.infer("digits", [image], sequence_id=1), "400", "no parameter 'sequence_id'"),
-        (lambda: server.infer("digits", [image], parameters={"binary": True}), "400", "no parameter 'binary'"),
         (lambda: server.load_model("digits"), "400", "mnist-cnn serve --model"),
         (lambda: server.unload_model("digits"), "400", "mnist-cnn serve --model"),
         (lambda: server.get_inference_statistics(), "404", "there is no model 'stats'"),
@@ -245,13 +241,33 @@ def test_errors_are_sentences_in_tritons_exception(
         assert sentence in caught.value.message()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"priority": 1},
+        {"timeout": 1000},
+        {"sequence_id": 7, "sequence_start": True, "sequence_end": True},
+        {"parameters": {"trace": "x", "binary": True, "number": 1.5}},
+    ],
+)
+def test_what_else_a_client_asks_for_is_ignored(
+    server: triton.InferenceServerClient, recognizer: Recognizer, digits: NDArray[np.uint8], options: dict[str, Any]
+) -> None:
+    answers = server.infer("digits", [tensor(digits)], **options).as_numpy("probabilities")
+    np.testing.assert_array_equal(answers, recognizer.predict_proba(digits))
+
+
 def test_shared_memory_and_rankings_of_nothing_are_refused(
     server: triton.InferenceServerClient, digits: NDArray[np.uint8]
 ) -> None:
     shared = triton.InferInput("image", [1, 28, 28, 1], "UINT8")
     shared.set_shared_memory("region", 784)
-    with pytest.raises(InferenceServerException, match="no parameter 'shared_memory_region'"):
+    with pytest.raises(InferenceServerException, match="shared memory is not read or written here"):
         server.infer("digits", [shared])
+    kept = triton.InferRequestedOutput("digit")
+    kept.set_shared_memory("region", 8)
+    with pytest.raises(InferenceServerException, match="shared memory is not read or written here"):
+        server.infer("digits", [tensor(digits)], outputs=[kept])
     for name, count, sentence in [
         ("digit", 1, "no classes to rank"),
         ("probabilities", 11, "Valid: 1 to 10"),
@@ -274,14 +290,18 @@ def test_a_raw_body_is_one_image(client: TestClient, recognizer: Recognizer, dig
 
 def test_what_other_clients_add_is_no_error(client: TestClient) -> None:
     """Nulls for what is absent and content types, as MLServer's; the model's name, as in Triton's manual."""
-    request = json_body(parameters={"content_type": "np"}) | {
-        "id": None,
-        "model_name": "digits",
-        "parameters": None,
-        "outputs": None,
-    }
-    answer = client.post(INFER, json=request)
-    assert answer.status_code == 200
+    words = {"content_type": "pd", "headers": {"a": ["b"]}, "priority": 0, "timeout": None, "": [1]}
+    for parameters in (None, {}, {"content_type": "np"}, words):
+        request = json_body(parameters=parameters) | {
+            "id": None,
+            "model_name": "digits",
+            "parameters": parameters,
+            "outputs": [{"name": "accepted", "parameters": parameters}],
+        }
+        answer = client.post(INFER, json=request)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["outputs"] == [{"name": "accepted", "datatype": "BOOL", "shape": [1], "data": [False]}]
+    answer = client.post(INFER, json=json_body() | {"outputs": None})
     assert answer.json()["outputs"][2] == {"name": "accepted", "datatype": "BOOL", "shape": [1], "data": [False]}
 
 
