@@ -8,12 +8,15 @@ its adaptive batching. Each gets the body that it likes best, made beforehand.
     python benchmarks/serve_load.py throughput [--bento-python ENV/bin/python] [--rounds 3] [--seconds 5]
     python benchmarks/serve_load.py memory [--requests 200000]
     python benchmarks/serve_load.py overload [--connections 512]
+    python benchmarks/serve_load.py beside [--seconds 20]
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
+import io
 import statistics
 import sys
 import time
@@ -24,6 +27,7 @@ import cv2
 import numpy as np
 import uvloop
 from numpy.typing import NDArray
+from PIL import Image
 
 from mnist_cnn.cores import usable_cores
 from mnist_cnn.environment import processor_name
@@ -40,6 +44,8 @@ QUARTERS = 4  # of the requests, after each of which memory is looked at
 SETTLED = 10_000  # requests after which memory counts: buffers and caches have their size
 GROWTH = 5  # MiB that count as flat
 STRETCH = 1.0  # seconds, in which recovery is measured
+LARGE_SIDE = 3000  # pixels
+GOAL_BESIDE = 0.2  # seconds, for nearly all drawings beside large pictures
 RECOVERED = 0.8  # of the images a second before
 
 
@@ -71,7 +77,8 @@ class Row:
 def main() -> None:
     """Measure and print; end with code 1 where a goal was missed."""
     options = parse_options()
-    is_met = {"throughput": throughput, "memory": memory, "overload": overload}[options.what](options)
+    measure = {"throughput": throughput, "memory": memory, "overload": overload, "beside": beside}[options.what]
+    is_met = measure(options)
     print(f"\nMeasured on: {processor_name()}, {usable_cores()} cores, which client and server share.")
     sys.exit(0 if is_met else 1)
 
@@ -79,7 +86,7 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["throughput", "memory", "overload"])
+    parser.add_argument("what", choices=["throughput", "memory", "overload", "beside"])
     parser.add_argument("--dataset", default="digits", help="where digits come from (default: scikit-learn's)")
     parser.add_argument("--data-dir", type=Path, help="where to look for it")
     parser.add_argument("--bento-python", type=Path, help="the interpreter of an environment that has BentoML")
@@ -186,6 +193,43 @@ def overload_line(name: str, connections: int, measured: Measured) -> str:
     share = len(refused) / max(1, len(served) + len(refused))
     times = [" / ".join(quantiles(values)[::2]) if values else "–" for values in (served, refused)]
     return f"| {name} | {connections} | {measured.rate:,.0f} | {share:.1%} | {times[0]} | {times[1]} |"
+
+
+def beside(options: argparse.Namespace) -> bool:
+    """Ask about one drawing after the other, alone and beside large pictures; gives whether answers still come soon."""
+    drawings, pictures = [png(drawing(digit)) for digit in load_digits(options)], [large_picture()]
+    print("| one drawing at a time, 280×280 | answers | p50, ms | p95, ms | p99, ms | large pictures read |")
+    print("|---|--:|--:|--:|--:|--:|")
+    slowest = 0.0
+    with own_server(options.workers).running() as server:
+        for name, connections in (("alone", 0), (f"beside two JPEG 2000 of {len(pictures[0]) / 1e6:.1f} MB", 2)):
+            few, many = uvloop.run(ask_beside(server, drawings, pictures, connections, options.seconds))
+            if set(few.latencies) != {200} or set(many.latencies) - {200}:
+                sys.exit(f"answers {dict(few.counts)} to drawings and {dict(many.counts)} to large pictures.")
+            cells = [name, str(few.counts[200]), *quantiles(few.latencies[200]), str(many.counts[200])]
+            print("| " + " | ".join(cells) + " |", flush=True)
+            slowest = float(np.quantile(few.latencies[200], 0.99))
+    goal = f"at most {GOAL_BESIDE * 1e3:.0f}: {verdict(slowest <= GOAL_BESIDE)}"
+    print(f"\np99 beside them: {slowest * 1e3:.1f} ms ({goal})")
+    return slowest <= GOAL_BESIDE
+
+
+async def ask_beside(
+    server: Server, files: list[bytes], large: list[bytes], connections: int, seconds: float
+) -> tuple[Measured, Measured]:
+    """Load a server over one connection, and with large files over some others; gives what came of both."""
+    loads = Load(server.port, server.requests(files)), Load(server.port, server.requests(large))
+    few, many = await asyncio.gather(
+        *(load.run(count, seconds=seconds) for load, count in zip(loads, (1, connections), strict=True))
+    )
+    return few, many
+
+
+def large_picture() -> bytes:
+    """Give a JPEG 2000 of noise: nothing takes longer to decode for its pixels."""
+    pixels, file = np.random.default_rng(0).integers(0, 256, (LARGE_SIDE, LARGE_SIDE), np.uint8), io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG2000")
+    return file.getvalue()
 
 
 def find_servers(options: argparse.Namespace) -> list[Server]:

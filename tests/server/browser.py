@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -31,6 +32,7 @@ _RECORD = """() => { // the debugger does not see the bodies that are files
     return ask(path, options);
   };
 }"""
+_PATIENCE = 20_000  # ms, for whatever a test waits for: a busy machine is not a fault
 _EXPECTED = "Failed to load resource"  # what the browser writes of every answer from 400 on
 
 
@@ -60,7 +62,8 @@ class Desk:
             url: Of the server.
         """
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(_PATIENCE)
+        expect.set_options(timeout=_PATIENCE)
         desk = cls(page, url)
         page.on("pageerror", lambda error: desk.faults.append(str(error)))
         page.on("console", desk._listen)
@@ -85,7 +88,15 @@ class Desk:
 
     def last_body(self) -> bytes:
         """Give what was sent last, since `record_bodies`."""
-        return bytes(self.page.evaluate("window.bodies.at(-1)"))
+        return bytes(self.page.evaluate("window.bodies.at(-1) ?? []"))
+
+    def await_body(self, is_awaited: Callable[[bytes], bool]) -> bytes:
+        """Wait until what was sent last is what a test awaits, and give it; a drawing is sent again as it grows."""
+        deadline = time.monotonic() + _PATIENCE / 1000
+        while not is_awaited(body := self.last_body()):
+            assert time.monotonic() < deadline, "it was not sent"
+            self.page.wait_for_timeout(20)
+        return body
 
     def draw(self, name: str, *, lift: bool = True) -> None:
         """Draw with the mouse.

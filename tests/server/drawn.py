@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,10 +33,10 @@ def digit(label: str) -> NDArray[np.uint8]:
     return prepare(drawing(label)).image
 
 
-def file_of(image: NDArray[np.uint8], kind: str = "PNG") -> bytes:
-    """Give an image as a file's bytes."""
+def file_of(image: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
+    """Give an image as a file's bytes; options as Pillow's writer of that kind has them."""
     file = io.BytesIO()
-    Image.fromarray(image).save(file, kind)
+    Image.fromarray(image).save(file, kind, **options)
     return file.getvalue()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import tracemalloc
 
 import numpy as np
@@ -44,6 +45,16 @@ def test_one_list_of_784_is_28_rows() -> None:
 @given(st.binary(min_size=1), st.sampled_from(["", "data:image/png;base64,", "data:;base64,"]))
 def test_base64_gives_the_file(content: bytes, prefix: str) -> None:
     assert image_in(prefix + base64.b64encode(content).decode()) == content
+
+
+@pytest.mark.parametrize(
+    "text", ["a" + " " * 5_000_000 + "a", "\n " * 2_500_000, "-" * 5_000_000, "data:;" * 900_000 + ","]
+)
+def test_no_text_takes_long_to_be_refused(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(Problem):
+        image_in(text + "!")
+    assert time.process_time() - began < 1
 
 
 def test_the_place_of_a_bad_image_is_told() -> None:

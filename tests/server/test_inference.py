@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import tracemalloc
@@ -16,12 +17,15 @@ import tritonclient.http as triton
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from starlette.requests import Request
 from starlette.testclient import TestClient
+from starlette.types import Message
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.recognizer import Recognizer, read_model_file
-from mnist_cnn.server.bodies import decompress
+from mnist_cnn.server.bodies import read_body
+from mnist_cnn.server.guards.limits import Room
 from mnist_cnn.server.inference.model import model_name
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.settings import load_settings
@@ -225,10 +229,6 @@ def test_errors_are_sentences_in_tritons_exception(
         (lambda: server.infer("digits", [tensor(np.zeros((257, 784), np.uint8))]), "400", "257 images"),
         (lambda: server.infer("digits", [tensor(digits / np.float32("nan"))]), "400", "NaN"),
         (lambda: server.infer("digits", [tensor(digits * np.float32(-1))]), "400", "image 1 of 12: the array"),
-        (lambda: server.infer("digits", [image], priority=1), "400", "no parameter 'priority'"),
-        (lambda: server.infer("digits", [image], timeout=1), "400", "no parameter 'timeout'"),
-        (lambda: server.infer("digits", [image], sequence_id=1), "400", "no parameter 'sequence_id'"),
-        (lambda: server.infer("digits", [image], parameters={"binary": True}), "400", "no parameter 'binary'"),
         (lambda: server.load_model("digits"), "400", "mnist-cnn serve --model"),
         (lambda: server.unload_model("digits"), "400", "mnist-cnn serve --model"),
         (lambda: server.get_inference_statistics(), "404", "there is no model 'stats'"),
@@ -241,13 +241,33 @@ def test_errors_are_sentences_in_tritons_exception(
         assert sentence in caught.value.message()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"priority": 1},
+        {"timeout": 1000},
+        {"sequence_id": 7, "sequence_start": True, "sequence_end": True},
+        {"parameters": {"trace": "x", "binary": True, "number": 1.5}},
+    ],
+)
+def test_what_else_a_client_asks_for_is_ignored(
+    server: triton.InferenceServerClient, recognizer: Recognizer, digits: NDArray[np.uint8], options: dict[str, Any]
+) -> None:
+    answers = server.infer("digits", [tensor(digits)], **options).as_numpy("probabilities")
+    np.testing.assert_array_equal(answers, recognizer.predict_proba(digits))
+
+
 def test_shared_memory_and_rankings_of_nothing_are_refused(
     server: triton.InferenceServerClient, digits: NDArray[np.uint8]
 ) -> None:
     shared = triton.InferInput("image", [1, 28, 28, 1], "UINT8")
     shared.set_shared_memory("region", 784)
-    with pytest.raises(InferenceServerException, match="no parameter 'shared_memory_region'"):
+    with pytest.raises(InferenceServerException, match="shared memory is not read or written here"):
         server.infer("digits", [shared])
+    kept = triton.InferRequestedOutput("digit")
+    kept.set_shared_memory("region", 8)
+    with pytest.raises(InferenceServerException, match="shared memory is not read or written here"):
+        server.infer("digits", [tensor(digits)], outputs=[kept])
     for name, count, sentence in [
         ("digit", 1, "no classes to rank"),
         ("probabilities", 11, "Valid: 1 to 10"),
@@ -270,14 +290,18 @@ def test_a_raw_body_is_one_image(client: TestClient, recognizer: Recognizer, dig
 
 def test_what_other_clients_add_is_no_error(client: TestClient) -> None:
     """Nulls for what is absent and content types, as MLServer's; the model's name, as in Triton's manual."""
-    request = json_body(parameters={"content_type": "np"}) | {
-        "id": None,
-        "model_name": "digits",
-        "parameters": None,
-        "outputs": None,
-    }
-    answer = client.post(INFER, json=request)
-    assert answer.status_code == 200
+    words = {"content_type": "pd", "headers": {"a": ["b"]}, "priority": 0, "timeout": None, "": [1]}
+    for parameters in (None, {}, {"content_type": "np"}, words):
+        request = json_body(parameters=parameters) | {
+            "id": None,
+            "model_name": "digits",
+            "parameters": parameters,
+            "outputs": [{"name": "accepted", "parameters": parameters}],
+        }
+        answer = client.post(INFER, json=request)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["outputs"] == [{"name": "accepted", "datatype": "BOOL", "shape": [1], "data": [False]}]
+    answer = client.post(INFER, json=json_body() | {"outputs": None})
     assert answer.json()["outputs"][2] == {"name": "accepted", "datatype": "BOOL", "shape": [1], "data": [False]}
 
 
@@ -351,16 +375,54 @@ def test_compression_is_limited_and_must_be_whole(make_client: MakeClient) -> No
         assert status == 200 or list(answer.json()) == ["error"]
 
 
-def test_a_bomb_does_not_go_off() -> None:
+def request_of(body: bytes, encoding: str, room: Room) -> Request:
+    """A request with a compressed body, as the guards hand it on."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    headers = [(b"content-encoding", encoding.encode())]
+    return Request({"type": "http", "headers": headers, "state": {"hold": room.take}}, receive)
+
+
+@pytest.mark.parametrize(("limit", "room", "status"), [(100_000, 10**9, 413), (10**9, 500_000, 503)])
+def test_a_bomb_does_not_go_off(limit: int, room: int, status: int) -> None:
+    """Neither beyond the limit, nor beyond the memory that is left: it is counted before it is taken."""
     bomb = gzip.compress(bytes(BOMB))
     tracemalloc.start()
     try:
-        with pytest.raises(Problem, match="more than 100000 bytes"):
-            decompress(bomb, "gzip", 100_000)
+        with pytest.raises(Problem) as caught:
+            asyncio.run(read_body(request_of(bomb, "gzip", Room(room)), limit))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 1_000_000
+    assert caught.value.status_code == status
+    assert peak < 2_000_000
+
+
+def test_the_event_loop_has_its_turns_while_a_body_is_decompressed() -> None:
+    body = np.random.default_rng(0).integers(0, 4, 5_000_000, np.uint8).tobytes()
+
+    async def main() -> int:
+        turns, work = 0, asyncio.create_task(read_body(request_of(gzip.compress(body), "gzip", Room(10**9)), 10**7))
+        while not work.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert await work == body
+        return turns
+
+    assert asyncio.run(main()) > 20
+
+
+@given(st.binary(max_size=3000), st.integers(1, 4), st.sampled_from(["gzip", "deflate"]), st.integers(0, 5000))
+def test_what_was_compressed_comes_back_and_its_memory_is_counted(
+    part: bytes, times: int, encoding: str, before: int
+) -> None:
+    body = b" " * before + part * times
+    packed = (gzip if encoding == "gzip" else zlib).compress(body)
+    room = Room(20_000)
+    assert asyncio.run(read_body(request_of(packed, encoding, room), 18_000)) == body
+    assert room.left == 20_000 - len(body)
 
 
 def test_limits_and_overload_are_told_in_the_protocols_form(make_client: MakeClient) -> None:

@@ -17,6 +17,7 @@ from mnist_cnn.server.settings import Settings
 from server.live import LiveServer
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from playwright.sync_api import Browser, BrowserContext
     from starlette.testclient import TestClient
 
@@ -183,14 +184,19 @@ def test_the_digit_appears_while_it_is_drawn(desk: Desk) -> None:
     desk.expect_label("7")
 
 
+def pixels_of(body: bytes) -> NDArray[np.uint8]:
+    """Grey levels of an image file; white where nothing was sent yet."""
+    return np.asarray(Image.open(io.BytesIO(body)).convert("L")) if body else np.full((280, 280), 255, np.uint8)
+
+
 def test_what_is_sent_is_a_small_picture_dark_on_light_in_either_theme(open_desk: OpenDesk) -> None:
     for scheme in ("light", "dark"):
         desk = open_desk(color_scheme=scheme)
         desk.record_bodies()
         desk.draw("1")
+        pixels = pixels_of(desk.await_body(lambda body: pixels_of(body)[-60, 140:141].tolist() == [0]))  # all of it
         desk.expect_label("1")
         assert {each.headers["content-type"] for each in desk.requests if "/predict" in each.url} == {"image/png"}
-        pixels = np.asarray(Image.open(io.BytesIO(desk.last_body())).convert("L"))
         assert pixels.shape == (280, 280)
         assert (pixels[0, 0], pixels[140, 140]) == (255, 0)
 
@@ -280,6 +286,29 @@ def test_one_question_is_under_way_at_a_time_and_the_newest_wins(desk: Desk) -> 
         }"""
     )
     assert told == [[1, 4, 5], [1, 5]]
+
+
+def test_what_waits_is_asked_although_an_answer_could_not_be_shown(desk: Desk) -> None:
+    asked = desk.page.evaluate(
+        """async () => {
+          const { Newest } = await import("/page/newest.js");
+          const asked = [];
+          const work = (question) => { asked.push(question); questions.ask(2); return Promise.resolve(question); };
+          const questions = new Newest(
+            (question) => (question === 1 ? work(question) : Promise.resolve(asked.push(question))),
+            (question) => { if (question === 1) throw new Error("on purpose"); },
+            () => {},
+          );
+          questions.ask(1);
+          for (let tries = 0; asked.length < 2 && tries < 200; tries += 1) {
+            await new Promise((resolve) => setTimeout(resolve, 50));
+          }
+          return asked;
+        }"""
+    )
+    assert asked == [1, 2]
+    assert desk.faults == ["on purpose"]
+    desk.faults.clear()
 
 
 # Without a mouse
@@ -566,6 +595,23 @@ def test_a_wrong_digit_is_corrected_and_taken_back(open_desk: OpenDesk, collecti
     page.keyboard.press("1")
     expect(page.locator("#toast")).to_contain_text("Kept as 1")
     assert [path.parent.name for path in folder.rglob("*.png")] == ["1"]
+
+
+def test_an_unexpected_error_does_not_end_teaching(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
+    url, folder = collecting
+    before = kept_in(folder)
+    desk = open_desk(url)
+    desk.page.route("**/collect", lambda route: route.fulfill(status=201, body="null"), times=1)
+    desk.draw("2")
+    desk.expect_label("2")
+    with desk.page.expect_event("pageerror"):  # there is no name in that answer
+        desk.press("It is 2")
+    desk.faults.clear()
+    desk.press("It is 2")
+    expect(desk.page.locator("#toast")).to_contain_text("Kept as 2")
+    desk.page.locator("#toast").get_by_role("button", name="Undo").click()
+    desk.expect_label("2")
+    assert kept_in(folder) == before
 
 
 def kept_in(folder: Path) -> list[str]:

@@ -59,6 +59,38 @@ def test_files_of_a_form_are_read_in_their_order(client: TestClient) -> None:
     assert labels(client.post("/predict", files=files)) == list("71071")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        'Content-Disposition: form-data; name="file"; filename="seven.png"',
+        "Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''sieben%C3%A4.png",
+        'Content-Disposition: form-data; name="file"\r\nContent-Type: image/png',
+        'content-type: application/octet-stream\r\ncontent-disposition: form-data; name="file"; filename=""',
+    ],
+)
+def test_files_of_a_form_are_read_beside_other_fields(client: TestClient, header: str) -> None:
+    """A comment, a switch, a file input without a choice: what pages and programs put into their forms."""
+    nothing = b'--b\r\nContent-Disposition: form-data; name="other"; filename=""\r\n\r\n\r\n'
+    file = b"--b\r\n" + header.encode() + b"\r\n\r\n" + file_of(drawing("7")) + b"\r\n"
+    for body in (FIELD + file + nothing, nothing + file + FIELD, FIELD * 50 + file):
+        answer = client.post(
+            "/predict", content=body + b"--b--\r\n", headers={"content-type": "multipart/form-data; boundary=b"}
+        )
+        assert labels(answer) == ["7"]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("head", ["", "data:image/png;base64,", "DATA:image/PNG;charset=utf-8;BASE64,"])
+def test_base64_is_read_as_programs_write_it(client: TestClient, kind: str, head: str) -> None:
+    file = file_of(drawing("7"), kind)
+    text = base64.b64encode(file).decode()
+    safe = base64.urlsafe_b64encode(file).decode()
+    lines = base64.encodebytes(file).decode()
+    for each in (text, safe, safe.rstrip("="), lines, lines.replace("\n", "\r\n"), lines.replace("\n", "\n    ")):
+        assert labels(client.post("/predict", json={"image": head + each})) == ["7"]
+    assert labels(client.post("/predict", json={"images": [f" {lines} ", text]})) == ["7", "7"]
+
+
 def test_all_kinds_of_json_are_read_in_their_order(client: TestClient) -> None:
     text = text_of(drawing("1"))
     images = [
@@ -161,12 +193,12 @@ MISTAKES: dict[str, tuple[Any, int, str]] = {
     "infinite": (json.dumps({"image": rows(5)}).replace(" 5,", " 1e999,", 1).encode(), 422, "to inf"),
     "negative": ({"image": rows(-1)}, 422, "from -1"),
     "above 255": ({"image": rows(255.5)}, 422, "to 255.5"),
-    "bad base64": ({"image": "äöü"}, 422, "no base64"),
-    "cut base64": ({"image": text_of(digit("7"))[:-3]}, 422, "no base64"),
-    "spaced base64": ({"image": "aGVs bG8="}, 422, "no base64"),
-    "not base64 data": ({"image": "data:image/png,abc"}, 422, "no base64"),
+    "bad base64": ({"image": "äöü"}, 422, "not base64"),
+    "cut base64": ({"image": text_of(digit("7")).rstrip("=")[:-3] + "A" * 3 + "=A"}, 422, "not base64"),
+    "spaced base64": ({"image": "aGVs bG8="}, 422, "not base64"),
+    "not base64 data": ({"image": "data:image/png,abc"}, 422, "not base64"),
     "link": ({"image": "http://localhost/a.png,b"}, 422, "an address or a path"),
-    "path": ({"images": ["/home/me/my digit.png"]}, 422, "images[0] is no base64 but an address or a path"),
+    "path": ({"images": ["/home/me/my digit.png"]}, 422, "images[0] is an address or a path"),
     "empty text": ({"image": ""}, 422, "empty"),
     "empty data": ({"image": "data:;base64,"}, 422, "empty"),
     "base64 of nothing known": ({"image": "aGVsbG8gd29ybGQ="}, 422, "cannot be read"),
@@ -197,6 +229,7 @@ def test_another_type_is_told(client: TestClient, kind: str) -> None:
     assert "Send an image file" in problem(answer, 415)
 
 
+FIELD = b'--b\r\nContent-Disposition: form-data; name="comment"\r\n\r\nmy seven\r\n'
 FORM = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nx\r\n--b--\r\n'
 
 
@@ -209,8 +242,10 @@ FORM = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nx\
         (FORM[:-8], "multipart/form-data; boundary=b", 400, "cut off"),
         (FORM[:30], "multipart/form-data; boundary=b", 400, "cut off"),
         (b"--b--\r\n", "multipart/form-data; boundary=b", 422, "no image"),
-        (FORM.replace(b'; filename="f"', b""), "multipart/form-data; boundary=b", 422, "'f' is no file"),
-        (FORM.replace(b"Content-Disposition", b"X"), "multipart/form-data; boundary=b", 422, "is no file"),
+        (FORM.replace(b'; filename="f"', b""), "multipart/form-data; boundary=b", 422, "'f' is not a file"),
+        (FORM.replace(b"Content-Disposition", b"X"), "multipart/form-data; boundary=b", 422, "is not a file"),
+        (FORM.replace(b'"f"\r\n\r\nx', b'""\r\n\r\n'), "multipart/form-data; boundary=b", 422, "'f' is not a file"),
+        (FIELD * 101 + FORM, "multipart/form-data; boundary=b", 413, "100 fields that are not files"),
         (FORM, "multipart/form-data; boundary=b", 422, "cannot be read"),
         (FORM.replace(b"x", b""), "multipart/form-data; boundary=b", 422, "the form's file is empty"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import struct
 import threading
@@ -12,14 +13,22 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
+import uvloop
+from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError
-from mnist_cnn.ink import Prepared
+from mnist_cnn.ink import MAX_PIXELS
 from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.server import decoder
 from mnist_cnn.server.batcher import Batcher
-from mnist_cnn.server.reader import OverloadedError, Reader, _is_small
+from mnist_cnn.server.decoder import DecoderError
+from mnist_cnn.server.lanes import Lane, lane_by_size, lane_of
+from mnist_cnn.server.reader import OverloadedError, Reader
 from server.drawn import digit, drawing, file_of
+
+KINDS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +45,7 @@ async def close(reader: Reader) -> None:
     await reader.close()
     assert reader.pending == 0
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("ink", "batcher"))]
+    assert not psutil.Process().children()
 
 
 def test_many_at_once_get_their_own(recognizer: Recognizer) -> None:
@@ -109,44 +119,183 @@ def test_what_cannot_be_read_is_forgotten_at_once(recognizer: Recognizer, images
         gc.enable()
 
 
+def noise(side: int, channels: int = 1) -> NDArray[np.uint8]:
+    """Give what no codec makes small or quick: uint8 [side, side] or [side, side, channels]."""
+    shape = (side, side) if channels == 1 else (side, side, channels)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def padded_jpeg(size: int) -> bytes:
+    """Give a drawing as a JPEG file with some `size` bytes of empty segments, each of which is read in Python."""
+    file = file_of(drawing("7"), "JPEG")
+    return file[:2] + b"\xff\xe5\x00\x02" * (size // 4) + file[2:]
+
+
+SLOW: dict[str, Callable[[], bytes]] = {
+    "JPEG 2000": lambda: file_of(noise(2600), "JPEG2000"),
+    "JPEG 2000, colour": lambda: file_of(noise(1400, 3), "JPEG2000"),
+    "PNG": lambda: file_of(noise(4800, 3), "PNG", compress_level=1),
+    "progressive JPEG": lambda: file_of(noise(4800), "JPEG", quality=95, progressive=True),
+    "WebP": lambda: file_of(noise(2500, 3), "WEBP", quality=50, method=0),
+    "few pixels, many segments": lambda: padded_jpeg(6_000_000),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_small_images_do_not_wait_for_slow_ones(recognizer: Recognizer, kind: str) -> None:
+    """Two slow ones are in work, as many as there are threads on a small machine."""
+    slow, quick = SLOW[kind](), [file_of(drawing(label, 10)) for label in "01" * 10]
+    done: list[str] = []
+
+    async def read(reader: Reader, name: str, image: bytes) -> None:
+        (seen,) = await reader.read([image])
+        done.append(name)
+        assert name == "slow" or seen.reading.label == name
+
+    async def main() -> None:
+        reader = make_reader(recognizer)
+        await reader.read([file_of(noise(2100))])  # starts the process that large ones need
+        slow_ones = [asyncio.create_task(read(reader, "slow", slow)) for _ in range(2)]
+        await asyncio.sleep(0.02)
+        await asyncio.gather(*(read(reader, label, each) for label, each in zip("01" * 10, quick, strict=True)))
+        await asyncio.gather(*slow_ones)
+        await close(reader)
+
+    asyncio.run(main())
+    assert sorted(done[:20]) == ["0"] * 10 + ["1"] * 10
+    assert done[20:] == ["slow"] * 2
+
+
+def test_small_images_do_not_wait_for_a_queue_of_photos(recognizer: Recognizer) -> None:
+    photo, small = file_of(noise(1900), "JPEG", quality=15, progressive=True), file_of(drawing("7", 10))
+    assert lane_of(photo, MAX_PIXELS) is Lane.HEAVY
+
+    async def main() -> None:
+        reader = make_reader(recognizer)
+        photos = [asyncio.create_task(reader.read([photo])) for _ in range(20)]
+        await asyncio.sleep(0.02)
+        await asyncio.gather(*(reader.read([small]) for _ in range(10)))
+        assert not all(each.done() for each in photos)
+        await asyncio.gather(*photos)
+        await close(reader)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("image", "lane"),
+    [
+        (lambda: digit("7"), Lane.HERE),
+        (lambda: file_of(digit("7")), Lane.HERE),
+        (lambda: drawing("7", 10), Lane.LIGHT),
+        *((lambda kind=kind: file_of(drawing("7", 10), kind), Lane.LIGHT) for kind in KINDS),
+        (lambda: file_of(drawing("7", 50)), Lane.HEAVY),
+        (lambda: drawing("7", 50), Lane.HEAVY),
+        (lambda: file_of(drawing("7", 15), "JPEG2000"), Lane.APART),
+        (lambda: padded_jpeg(300_000), Lane.HEAVY),
+        (lambda: padded_jpeg(2_000_000), Lane.APART),
+        *((lambda kind=kind: file_of(np.zeros((2100, 2100), np.uint8), kind), Lane.APART) for kind in KINDS),
+        (lambda: b"of an unknown kind", Lane.LIGHT),  # refused at once
+        (lambda: file_of(np.zeros((5100, 5000), np.uint8)), Lane.LIGHT),  # likewise
+        (lambda: file_of(np.zeros((2100, 2100), np.uint8))[:100], Lane.APART),
+    ],
+)
+def test_an_image_takes_the_lane_that_its_size_and_kind_call_for(image: Callable[[], Any], lane: Lane) -> None:
+    assert lane_of(image(), 25_000_000) is lane
+
+
 def test_one_large_image_is_decoded_at_a_time(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes hundreds of megabytes."""
-    large, running, most = file_of(np.zeros((2100, 2100), np.uint8)), 0, 0
-    lock = threading.Lock()
+    running = most = asked = 0
 
-    def slowly(*_: Any) -> Prepared:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        time.sleep(0.02)
-        with lock:
-            running -= 1
-        return prepared
+    async def ask(process: Any, image: bytes) -> dict[str, Any]:
+        nonlocal running, most, asked
+        running, asked = running + 1, asked + 1
+        most = max(most, running)
+        answer = await really_ask(process, image)
+        running -= 1
+        return answer
 
-    prepared = Prepared(digit("7"), has_ink=True)
-    monkeypatch.setattr("mnist_cnn.server.reader.arrange_one", slowly)
-    monkeypatch.setattr("mnist_cnn.server.reader.usable_cores", lambda: 4)
+    really_ask = decoder._ask
+    monkeypatch.setattr("mnist_cnn.server.decoder._ask", ask)
 
-    async def largest_crowd(image: bytes) -> int:
-        nonlocal most
-        most = 0
+    async def main() -> None:
         reader = make_reader(recognizer)
-        await asyncio.gather(*(reader.read([image]) for _ in range(4)))
+        small, large = file_of(drawing("1")), [file_of(drawing("7", 80), kind) for kind in ("PNG", "JPEG", "TIFF")]
+        answers = await asyncio.gather(*(reader.read([small, each, small]) for each in large))
+        assert [[seen.reading.label for seen in each] for each in answers] == [["1", "7", "1"]] * 3
+        assert (most, asked) == (1, 3)
         await close(reader)
-        return most
 
-    assert asyncio.run(largest_crowd(large)) == 1
-    assert asyncio.run(largest_crowd(b"of an unknown kind")) == 1
-    assert asyncio.run(largest_crowd(file_of(drawing("7"), "JPEG"))) > 1
+    asyncio.run(main())
+
+
+def test_a_large_image_that_cannot_be_read_is_named(recognizer: Recognizer) -> None:
+    large = file_of(drawing("7", 80))
+
+    async def main() -> None:
+        reader = make_reader(recognizer)
+        with pytest.raises(DataError, match=r"^image 2 of 3: this image cannot be read: damaged"):
+            await reader.read([file_of(drawing("1")), large[: len(large) // 2], file_of(drawing("1"))])
+        with pytest.raises(DataError, match=r"^this image cannot be read: damaged"):
+            await reader.read([large[: len(large) // 2]])
+        await close(reader)
+
+    asyncio.run(main())
+
+
+def test_when_nobody_waits_for_a_large_image_any_more_its_work_ends(recognizer: Recognizer) -> None:
+    slow, large = SLOW["JPEG 2000"](), file_of(drawing("7", 80))
+
+    async def main() -> None:
+        reader = make_reader(recognizer)
+        given_up = asyncio.create_task(reader.read([slow]))
+        after = asyncio.create_task(reader.read([large]))
+        while not psutil.Process().children():
+            await asyncio.sleep(0.01)
+        (process,) = psutil.Process().children()
+        given_up.cancel()
+        assert (await after)[0].reading.label == "7"
+        assert given_up.cancelled()
+        assert not process.is_running()
+        await close(reader)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_process_that_ends_fails_one_image_and_is_replaced(
+    recognizer: Recognizer, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """As the system does where memory is short, or a codec's fault."""
+    slow, large = SLOW["JPEG 2000"](), file_of(drawing("7", 80))
+
+    async def main() -> None:
+        reader = make_reader(recognizer)
+        assert (await reader.read([large]))[0].reading.label == "7"
+        failing = asyncio.create_task(reader.read([slow]))
+        await asyncio.sleep(0.1)
+        psutil.Process().children()[0].kill()
+        with pytest.raises(DecoderError, match="ended unexpectedly"):
+            await failing
+        assert (await reader.read([large]))[0].reading.label == "7"
+        psutil.Process().children()[0].kill()  # between two images
+        for _ in range(2):
+            with contextlib.suppress(DecoderError):  # where its end is not known yet
+                (seen,) = await reader.read([large])
+        assert seen.reading.label == "7"
+        await close(reader)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main())
 
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
 def test_a_small_picture_with_packed_words_is_not_prepared_on_the_event_loop(kind: bytes) -> None:
     """Unpacking them may take as long as a photo."""
     file = file_of(digit("7"))
-    assert _is_small(file)
-    assert not _is_small(file[:33] + struct.pack(">I", 0) + kind + bytes(4) + file[33:])
+    assert lane_by_size(file) is Lane.HERE
+    assert lane_by_size(file[:33] + struct.pack(">I", 0) + kind + bytes(4) + file[33:]) is Lane.LIGHT
 
 
 def test_too_many_are_refused_at_once_and_room_comes_back(recognizer: Recognizer) -> None:

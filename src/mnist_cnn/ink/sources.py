@@ -244,3 +244,19 @@ def _levels_of_floats(array: NDArray[Any], high: float) -> NDArray[np.uint8]:
     scale = 255 / max(high, 1.0) if high <= _LITTLE_ABOVE_1 else 1.0
     levels: NDArray[np.uint8] = np.rint(array * scale).astype(np.uint8)
     return levels
+
+
+def identify(content: bytes) -> tuple[str, int]:
+    """Say what a picture file is and how large, from its head alone; nothing is decoded.
+
+    Args:
+        content: Of the file.
+
+    Returns:
+        Its kind, as Pillow calls it, such as "JPEG2000", and its pixels (height times width).
+
+    Raises:
+        Exception: Of many kinds: it is not a picture that `read_image` reads.
+    """
+    with _identify(io.BytesIO(content)) as image:
+        return image.format or "", image.width * image.height

@@ -30,6 +30,8 @@ _ACCEPTED = "Send an image file (Content-Type: image/png), a form with files (mu
 _VALID = "Valid: an image file in base64, or pixels: rows of grey levels 0 to 255, or 784 of them in one list"
 _KEYS = ("image", "images")
 _ADDRESS = re.compile(r"[a-z][a-z+]*://.*|[\w./\\~ -]{1,255}\.[a-z]{3,4}", re.IGNORECASE | re.DOTALL)  # or a path
+_DATA_HEAD = re.compile(r"\s*data:[^,]*;\s*base64", re.IGNORECASE)  # RFC 2397
+_STANDARD = bytes.maketrans(b"-_", b"+/")  # from the alphabet for addresses and file names (RFC 4648, section 5)
 _LONGEST_ADDRESS = 2048  # characters of a text that are looked at
 _LONGEST_KEY = 80  # characters that are compared with what would be valid
 _DIMENSIONS = 4  # that a message shows
@@ -132,19 +134,34 @@ async def _body(request: Request) -> bytes:
 
 def _file(text: str, name: str) -> bytes:
     if _ADDRESS.fullmatch(text, 0, _LONGEST_ADDRESS):
-        raise Problem(
-            422, f"{name} is no base64 but an address or a path, which are not read. Send the file itself, in base64."
-        )
+        raise Problem(422, f"{name} is an address or a path, which are not read. Send the file itself, in base64.")
     head, comma, data = text.partition(",")
-    if comma and not (head.startswith("data:") and head.endswith(";base64")):
-        raise Problem(422, f"{name} is no base64, nor a data: address with ;base64. {_VALID}.")
+    if comma and not _DATA_HEAD.fullmatch(head):
+        raise Problem(422, f"{name} is not base64, nor a data: address with ;base64. {_VALID}.")
     try:
-        content = binascii.a2b_base64(data if comma else text, strict_mode=True)
+        content = _from_base64(data if comma else text)
     except ValueError:  # binascii's own for bad base64, a plain one for what is not ASCII
-        raise Problem(422, f"{name} is no base64 (RFC 4648, in one line, with its padding). {_VALID}.") from None
+        raise Problem(422, f"{name} is not base64 (RFC 4648, in either alphabet). {_VALID}.") from None
     if not content:
         raise Problem(422, f"{name} is empty. {_VALID}.")
     return content
+
+
+def _from_base64(text: str) -> bytes:
+    """Decode base64 as programs write it: also in lines, in the alphabet for addresses, or without its padding.
+
+    Spaces are passed over in texts of several lines alone: in one line they may have been a plus, which forms turn
+    into one.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    data = text.strip().encode("ascii")
+    blanks = b" \t\r\n" if b"\n" in data or b"\r" in data else b""
+    data = data.translate(_STANDARD, blanks)
+    if b"=" not in data:
+        data += b"=" * (-len(data) % 4)
+    return binascii.a2b_base64(data, strict_mode=True)
 
 
 def _pixels(rows: list[Any], name: str) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from mnist_cnn.errors import DataError, MnistCnnError
+from mnist_cnn.server.decoder import DecoderError
 from mnist_cnn.server.paths import find_path, is_inference
 from mnist_cnn.server.reader import OverloadedError
 from mnist_cnn.server.schemas import ProblemDetails
@@ -72,6 +73,7 @@ def install(app: FastAPI) -> None:
         DataError: _of_data,
         OverloadedError: _of_waiting,
         NotReadyError: _of_waiting,
+        DecoderError: _of_waiting,
         MemoryError: _of_memory,
     }
     for kind, handler in handlers.items():

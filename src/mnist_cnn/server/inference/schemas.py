@@ -1,7 +1,8 @@
 """The protocol's objects: what goes in is checked here, what comes out is documented.
 
-Objects may hold keys that are not known here, as other servers' clients send them. `parameters` may not: extensions
-are asked for there, and an extension that is not at hand must not pass for one that is.
+Objects and `parameters` may hold keys that are not known here: other servers' clients send priorities, timeouts and
+words of their own, which this server ignores, as the protocol allows. Shared memory alone is refused, because a client
+that asks for it looks for the data there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mnist_cnn.errors import suggest
 from mnist_cnn.server.inference.tensors import ProtocolError
 
 _LONGEST_NAME = 100  # characters of a name that a message repeats
@@ -32,12 +32,11 @@ class _Object(BaseModel):
 class _Parameters(_Object):
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown(cls, given: Any) -> Any:
+    def _refuse_shared_memory(cls, given: Any) -> Any:
         given = {} if given is None else given
         for name in given if isinstance(given, dict) else ():
-            if name not in cls.model_fields:
-                shown = name[:_LONGEST_NAME]
-                raise ValueError(f"there is no parameter {shown!r} here. {suggest(shown, cls.model_fields)}")
+            if name.startswith("shared_memory_"):
+                raise ValueError("shared memory is not read or written here. Send the data in the request")
         return given
 
 
@@ -45,7 +44,6 @@ class InputParameters(_Parameters):
     """How an input's data come."""
 
     binary_data_size: Size | None = Field(default=None, description="Bytes of its data after the JSON.")
-    content_type: Literal["np"] | None = Field(default=None, description="MLServer's word for a plain tensor.")
 
 
 class RequestInput(_Object):
@@ -76,7 +74,6 @@ class RequestParameters(_Parameters):
     """How all outputs are wanted."""
 
     binary_data_output: bool | None = Field(default=None, description="Whether outputs come as bytes after the JSON.")
-    content_type: Literal["np"] | None = Field(default=None, description="MLServer's word for a plain tensor.")
 
 
 class InferRequest(_Object):

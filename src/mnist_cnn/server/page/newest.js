@@ -56,6 +56,7 @@ export class Newest {
       }
     } finally {
       this.#running = false;
+      if (this.#waiting) this.#run(); // an error ended the loop; what waits is asked all the same
     }
   }
 

@@ -28,15 +28,18 @@ export class Teaching {
     const { scene } = this.#board;
     if (isBlank(scene) || this.#isBusy) return;
     this.#isBusy = true;
-    await this.#try("not kept", async () => {
-      const { name, kept: count } = await keep(await toBlob(scene), label);
-      this.#kept.set(scene, { label, name });
-      const words = `Kept as ${label} · ${count} so far`;
-      this.#toast.show(words, this.#answer.picture, () => this.#undo(scene));
-      if (this.#board.scene === scene) this.#board.clear();
-      this.#answer.say(`${words}. A button at the end of the page takes it back.`);
-    });
-    this.#isBusy = false;
+    try {
+      await this.#try("not kept", async () => {
+        const { name, kept: count } = await keep(await toBlob(scene), label);
+        this.#kept.set(scene, { label, name });
+        const words = `Kept as ${label} · ${count} so far`;
+        this.#toast.show(words, this.#answer.picture, () => this.#undo(scene));
+        if (this.#board.scene === scene) this.#board.clear();
+        this.#answer.say(`${words}. A button at the end of the page takes it back.`);
+      });
+    } finally {
+      this.#isBusy = false; // also after an error of the page's own, which `#try` passes on
+    }
   }
 
   /** Take back what was kept of a scene, if anything was: undoing has come back to it. */
