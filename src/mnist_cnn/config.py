@@ -59,6 +59,7 @@ class ModelConfig:
     architecture: str = "batchnorm"
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
     init_from: str = ""  # "digits", a run or .keras file to start from: its network and weights, not the above
+    init_scale: NotNegative = 0.0  # what init_from wants grey levels 0 … 255 multiplied by; 0 = find out
     freeze: Literal["nothing", "features"] = "nothing"  # features: all layers before the flattening stay as they are
 
 
@@ -149,6 +150,8 @@ class Config:
             )
         if self.model.freeze != "nothing" and not self.model.init_from:
             raise SettingError("freeze = 'features' needs a trained model to freeze. Name one with init_from.")
+        if self.model.init_scale and not self.model.init_from:
+            raise SettingError("init_scale says how a trained model wants its images. Name the model with init_from.")
         if self.optimizer.weight_decay and self.optimizer.name not in ("adamw", "sgd"):
             raise SettingError(
                 f"weight_decay works with adamw and sgd, not with {self.optimizer.name!r}. Use name = 'adamw'."

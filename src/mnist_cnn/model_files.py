@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnist_cnn.backend import keras
-    from mnist_cnn.datasets import ResolvedDataset
+    from mnist_cnn.datasets import Dataset, ResolvedDataset
 
 INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
 MODEL_SUFFIXES = (".keras", ".h5")
@@ -55,7 +55,7 @@ def open_model(path: Path, *, scale: float | None = None) -> keras.Model:
     return opened.model
 
 
-def read_model(path: Path, *, scale: float | None = None, data: ResolvedDataset | None = None) -> OpenedModel:
+def read_model(path: Path, *, scale: float | None = None, known: KnownDigits | None = None) -> OpenedModel:
     """Open a run folder's model or a `.keras` or `.h5` file, running no code that the file may carry.
 
     A stranger's model is rebuilt where it takes images of another shape or in another range, or gives scores before
@@ -64,7 +64,7 @@ def read_model(path: Path, *, scale: float | None = None, data: ResolvedDataset 
     Args:
         path: Of either; or "digits" for the network that ships.
         scale: What the model wants grey levels 0 … 255 multiplied by; None to find out, as `scaling` describes.
-        data: On whose training images the usual ranges are tried; None for the bundled digits.
+        known: The digits on which the usual ranges are tried; None for the bundled ones.
 
     Raises:
         ModelFileError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
@@ -77,7 +77,7 @@ def read_model(path: Path, *, scale: float | None = None, data: ResolvedDataset 
     model = _load(file)
     _check_shapes(model, file)
     try:
-        return _adopt(model, file, scale, data)
+        return _adopt(model, file, scale, known or bundled_digits())
     except (InputError, MemoryError):
         raise
     except Exception as error:  # its layers can fail on their inputs in any of Keras' or the backend's ways
@@ -163,7 +163,7 @@ def _check_shapes(model: Any, file: Path) -> None:
         raise ModelFileError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")
 
 
-def _adopt(model: keras.Model, file: Path, scale: float | None, data: ResolvedDataset | None) -> OpenedModel:
+def _adopt(model: keras.Model, file: Path, scale: float | None, known: KnownDigits) -> OpenedModel:
     """Leave a model that says what it wants as it is; rebuild any other."""
     from mnist_cnn.foreign_models import fits, give_probabilities, rebuild, takes_grey_levels
 
@@ -172,32 +172,33 @@ def _adopt(model: keras.Model, file: Path, scale: float | None, data: ResolvedDa
         raise SettingError(f"{file} says itself how it wants its images. Leave out the scale ({scale:g}).")
     if is_declared and fits(model):
         return OpenedModel(model, Adoption())
-    choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, data)
+    choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, known)
     rebuilt = rebuild(model, None if is_declared else choice.scaling)
     return OpenedModel(rebuilt, Adoption(choice, change=give_probabilities(rebuilt)))
 
 
-def _try_ranges(model: keras.Model, data: ResolvedDataset | None) -> ScalingChoice:
+def _try_ranges(model: keras.Model, known: KnownDigits) -> ScalingChoice:
     from mnist_cnn.foreign_models import rebuild
 
     bare = rebuild(model)
-    known = _known_digits(data).of_classes(model.output_shape[-1])
 
     def ask(scaling: Scaling, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         scaled = scaling.apply(images)[..., np.newaxis]
         return np.asarray(bare.predict(scaled, batch_size=200, verbose=0), np.float32)
 
-    return choose(ask, known)
+    return choose(ask, known.of_classes(model.output_shape[-1]))
 
 
-def _known_digits(data: ResolvedDataset | None) -> KnownDigits:
-    """Draw from a data set's training images; take the bundled digits where there are none at hand."""
+def known_digits_of(data: ResolvedDataset) -> KnownDigits | None:
+    """Draw from a data set's training images; None where there are none at hand."""
     try:
-        train = data.load("train", offline=True) if data else None
+        return draw_known_digits(data.load("train", offline=True))
     except MnistCnnError:
-        train = None  # only the test set is at hand
-    if train is None:
-        return bundled_digits()
+        return None  # only the test set is at hand
+
+
+def draw_known_digits(train: Dataset) -> KnownDigits:
+    """Draw digits on which a stranger's network can show what range it wants, from a training split."""
     count = min(_TRIED, len(train))
     drawn = train.subset(np.sort(np.random.default_rng(0).choice(len(train), count, replace=False)))
     return KnownDigits(drawn.images, drawn.labels, f"training images of {train.name}")

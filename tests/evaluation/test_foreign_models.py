@@ -24,7 +24,7 @@ from mnist_cnn.evaluation import predict, predict_images
 from mnist_cnn.export.exporting import export
 from mnist_cnn.export.formats import FORMATS
 from mnist_cnn.export.original import open_original
-from mnist_cnn.model_files import OpenedModel, open_model, read_model
+from mnist_cnn.model_files import OpenedModel, known_digits_of, open_model, read_model
 from mnist_cnn.recognizer import Recognizer
 from mnist_cnn.training.transfer import adapt_model
 
@@ -104,7 +104,7 @@ def test_the_range_that_a_model_was_trained_on_is_found(
     path, wanted, model = foreign
     if wanted.offset and data is None:
         pytest.skip("200 digits are too few to tell the rarer ranges from the usual ones")
-    opened = read_model(path, data=data)
+    opened = read_model(path, known=known_digits_of(data) if data else None)
     assert opened.adoption.choice.scaling == wanted
     assert opened.adoption.choice.origin == "tried"
     assert str(wanted) in opened.adoption.remarks[0]
@@ -212,7 +212,7 @@ def test_other_outputs_become_probabilities(
     model.save(tmp_path / "model.keras")
     _, scores = shares_right(model, test_digits, scaling.UNIT)
     powers = np.exp(scores) if activation == "linear" else scores / (1 - scores)
-    opened = read_model(tmp_path / "model.keras", data=DIGITS)
+    opened = read_model(tmp_path / "model.keras", known=known_digits_of(DIGITS))
     assert opened.adoption.choice.scaling == scaling.UNIT
     assert "softmax" in opened.adoption.remarks[1]
     said = predict(opened.model, test_digits)
@@ -287,7 +287,7 @@ def test_the_test_set_is_never_asked(
         return load(self, split, **more)
 
     monkeypatch.setattr(ResolvedDataset, "load", watched)
-    read_model(foreign[0], data=DIGITS)
+    read_model(foreign[0], known=known_digits_of(DIGITS))
     assert asked == ["train"]
 
 
@@ -313,7 +313,7 @@ def test_other_classes_than_the_digits_use_the_data_set(
         def load(self, split: str, **_: Any) -> Dataset:
             return turned if split == "train" else test_digits
 
-    opened: OpenedModel = read_model(path, data=Turned("turned"))
+    opened: OpenedModel = read_model(path, known=known_digits_of(Turned("turned")))
     assert (opened.adoption.choice.scaling, opened.adoption.choice.origin) == (scaling.UNIT, "tried")
 
 

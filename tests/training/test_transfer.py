@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,14 +14,14 @@ from mnist_cnn.config import Config, ModelConfig
 from mnist_cnn.datasets import Dataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation import predict_images
-from mnist_cnn.model_files import model_file, open_model
+from mnist_cnn.model_files import OpenedModel, model_file, open_model, read_model
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder, create_run
-from mnist_cnn.training import train as train_module
+from mnist_cnn.training import transfer as transfer_module
 from mnist_cnn.training.records import record_start
 from mnist_cnn.training.train import TrainingResult, find_addition, prepare_data, train
 from mnist_cnn.training.transfer import adapt_model
-from training.tiny import digits, tiny_config
+from training.tiny import Recorder, digits, tiny_config
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +97,13 @@ def test_what_was_frozen_in_the_source_learns_again_unless_frozen_anew(source: P
     assert len(thawed.trainable_weights) == len(open_model(source).trainable_weights) > 4
 
 
-def test_the_seed_fixes_a_transfer_whatever_was_drawn_before(source: Path) -> None:
+def test_the_seed_fixes_a_transfer_whatever_was_drawn_before(source: Path, five_classes: Dataset) -> None:
     from mnist_cnn.training.train import new_model
 
     drawn = []
     for noise in (1, 2):
         keras.utils.set_random_seed(noise)
-        model = new_model(adapted(source), 5, precision="float32")
+        model = new_model(adapted(source), five_classes, precision="float32")
         drawn.append([keras.ops.convert_to_numpy(variable) for variable in model.variables])
     for first, second in zip(*drawn, strict=True):
         np.testing.assert_array_equal(first, second)  # the new layer, and the generators of dropout
@@ -189,10 +190,28 @@ def test_files_beside_the_data_set_are_opened_once(
 ) -> None:
     opened: list[Path] = []
 
-    def counting(path: Path) -> keras.Model:
+    def counting(path: Path, **how: Any) -> OpenedModel:
         opened.append(path)
-        return open_model(path)
+        return read_model(path, **how)
 
-    monkeypatch.setattr(train_module, "open_model", counting)
+    monkeypatch.setattr(transfer_module, "read_model", counting)
     transfer(adapted(source), digits(), tmp_path)
     assert opened == [source]
+
+
+def test_a_start_of_another_project_is_fed_what_it_was_trained_on_and_that_is_said(tmp_path: Path) -> None:
+    inner = [keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
+    theirs = keras.Sequential(inner)
+    theirs.compile("adam", "sparse_categorical_crossentropy")
+    theirs.fit(digits().images / 255.0, digits().labels, epochs=15, verbose=0)
+    theirs.save(tmp_path / "theirs.keras")
+    expected = theirs.predict(digits().images / 255.0, verbose=0)
+
+    settings = {"model.init_from": str(tmp_path / "theirs.keras"), "training.epochs": 1}
+    heard = Recorder()
+    frozen = {**settings, "optimizer.name": "sgd", "optimizer.learning_rate": 1e-12}
+    result = train(tiny_config(frozen), digits(), create_run(tmp_path, "adapted"), listener=heard)
+    np.testing.assert_allclose(predict_images(result.model, digits().images), expected, atol=1e-4)
+    assert "brought to 0 … 1" in heard.notices[0]
+    wrong = train(tiny_config({**frozen, "model.init_scale": 1.0}), digits(), create_run(tmp_path, "as-told"))
+    assert np.abs(predict_images(wrong.model, digits().images) - expected).max() > 0.01

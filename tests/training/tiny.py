@@ -45,6 +45,10 @@ class Recorder(Listener):
         self.steps: list[tuple[int, int]] = []
         self.rows: list[Row] = []
         self.best: list[bool] = []
+        self.notices: list[str] = []
+
+    def on_notice(self, text: str) -> None:
+        self.notices.append(text)
 
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         self.starts.append((first_epoch, epochs, steps))

@@ -49,9 +49,9 @@ def evaluate(
     start_keras()
     from mnist_cnn.evaluation import predict
     from mnist_cnn.findings import gather, metrics_record
-    from mnist_cnn.model_files import read_model
+    from mnist_cnn.model_files import known_digits_of, read_model
 
-    opened = read_model(model, scale=scale, data=data)
+    opened = read_model(model, scale=scale, known=known_digits_of(data))
     network, adoption = opened.model, opened.adoption
     adoption.choice.check(str(model))
     for remark in adoption.remarks:

@@ -39,6 +39,10 @@ class TerminalListener(Listener):
     ) -> None:
         self._bar.stop()
 
+    def on_notice(self, text: str) -> None:
+        """Print it."""
+        self._terminal.warn(text)
+
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         """Begin the bar, or go on with it."""
         self._epochs, self._steps = epochs, steps

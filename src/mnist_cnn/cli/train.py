@@ -12,6 +12,7 @@ from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
 from mnist_cnn.cli.progress import TerminalListener
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.results import report_result
+from mnist_cnn.cli.scale import ScaleOption
 from mnist_cnn.cli.terminal import INTERRUPTED, JsonFlag, Terminal
 from mnist_cnn.config import (
     DEFAULT_RECIPE,
@@ -62,6 +63,7 @@ def train(
         str | None,
         typer.Option(help="Start from the weights of this run or .keras file; digits: of those that ship."),
     ] = None,
+    scale: ScaleOption = None,
     freeze: Annotated[
         Literal["nothing", "features"] | None, typer.Option(help="What --init-from leaves as it is.")
     ] = None,
@@ -88,6 +90,7 @@ def train(
         "training.deterministic": deterministic or None,
         "optimizer.learning_rate": learning_rate,
         "model.init_from": _absolute(init_from) if init_from else None,
+        "model.init_scale": scale,
         "model.freeze": freeze,
     }
     changes = {key: value for key, value in flags.items() if value is not None}

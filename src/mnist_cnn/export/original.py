@@ -18,7 +18,7 @@ from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.evaluation import predict, predict_images
 from mnist_cnn.ink import PREPROCESSING
-from mnist_cnn.model_files import read_model
+from mnist_cnn.model_files import known_digits_of, read_model
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.scaling import ScalingChoice, declared
@@ -61,7 +61,7 @@ def open_original(path: Path, data: ResolvedDataset | None, scale: float | None 
             classes than the data, or one whose scale cannot be found out.
         DatasetUnavailableError: The data are not at hand.
     """
-    opened = read_model(path, scale=scale, data=data)
+    opened = read_model(path, scale=scale, known=known_digits_of(data) if data else None)
     opened.adoption.choice.check(str(path))
     model = opened.model
     _check_precision(model, path)

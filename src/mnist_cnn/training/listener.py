@@ -11,6 +11,9 @@ class Listener:
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         """Training begins with `first_epoch` (0-based) of `epochs`, each of `steps` batches."""
 
+    def on_notice(self, text: str) -> None:
+        """Something was decided that people should know of."""
+
     def on_step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
         """`step` batches of `epoch` (0-based) are done, with their mean loss and accuracy so far."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from mnist_cnn.training.optimizers import build_optimizer
 from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.records import catch_up, epoch_writer, record_end, record_start
 from mnist_cnn.training.state import TrainingState, Weights, restore_variables
-from mnist_cnn.training.transfer import adapt_model
+from mnist_cnn.training.transfer import adapt_model, open_start
 from mnist_cnn.training.unseen import check_held_out
 
 _STEPS_PER_EXECUTION = 16  # at most: batches between two looks at progress and Ctrl-C
@@ -87,7 +88,6 @@ def train(
         WriteError: The run folder cannot be written.
     """
     listener = listener or Listener()
-    classes = len(dataset.class_names)
     if run.finished:
         return read_result(config, run)
     if config.training.deterministic:
@@ -97,8 +97,8 @@ def train(
     added = added or find_addition(config, dataset)
     batches, held_out = prepare_data(config, dataset, added)
     precision = training_precision(config)
-    model = new_model(config, classes, precision)
-    twin = float32_twin(model, config, classes)  # what is saved: neither bfloat16 nor compiled
+    model = new_model(config, dataset, precision, listener.on_notice)
+    twin = float32_twin(model, config, dataset)  # what is saved: neither bfloat16 nor compiled
     compile_model(model, config, batches.steps)
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
@@ -231,11 +231,17 @@ def read_result(config: Config, run: RunFolder) -> TrainingResult:
     )
 
 
-def new_model(config: Config, classes: int, precision: str) -> keras.Model:
-    """Build the configured network, or adapt the trained one that it starts from."""
+def new_model(
+    config: Config, dataset: Dataset, precision: str, note: Callable[[str], None] = lambda _: None
+) -> keras.Model:
+    """Build the configured network for a training split, or adapt the trained one that it starts from.
+
+    `note` is told what had to be decided about another project's network.
+    """
+    classes = len(dataset.class_names)
     if config.model.init_from:
         keras.utils.set_random_seed(config.training.seed)  # also for the dropout layers that are about to be read
-        source = open_model(Path(config.model.init_from))
+        source = open_start(config.model, dataset, note)
         return adapt_model(source, classes, config.model, config.training.seed)
     return build_model(
         config.model.architecture,
@@ -246,10 +252,10 @@ def new_model(config: Config, classes: int, precision: str) -> keras.Model:
     )
 
 
-def float32_twin(model: keras.Model, config: Config, classes: int) -> keras.Model:
+def float32_twin(model: keras.Model, config: Config, dataset: Dataset) -> keras.Model:
     """Give the same network in float32, with weights of its own."""
     if not config.model.init_from:
-        return new_model(config, classes, precision="float32")
+        return new_model(config, dataset, precision="float32")
     twin = keras.models.clone_model(model)  # float32 as it is: so are all model files
     twin.set_weights(model.get_weights())
     return twin

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from mnist_cnn.backend import keras, layers
 from mnist_cnn.config import ModelConfig
+from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.errors import ModelFileError
+from mnist_cnn.model_files import draw_known_digits, read_model
 
 _FLATTENING = (layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
+
+
+def open_start(config: ModelConfig, dataset: Dataset, note: Callable[[str], None]) -> keras.Model:
+    """Open the trained network that a run starts from, in a form that takes grey levels [n, 28, 28, 1].
+
+    Args:
+        config: Names it.
+        dataset: The training split; where its classes are the digits, it shows what range a stranger's network wants.
+        note: Told what had to be decided.
+
+    Raises:
+        ModelFileError: There is no such model, or none that can be used.
+        SettingError: A scale is given for a network that says itself what it wants.
+    """
+    known = draw_known_digits(dataset) if dataset.class_names == DIGIT_NAMES else None
+    opened = read_model(Path(config.init_from), scale=config.init_scale or None, known=known)
+    for remark in opened.adoption.remarks:
+        note(f"{config.init_from}: {remark}")
+    return opened.model
 
 
 def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: int) -> keras.Model:

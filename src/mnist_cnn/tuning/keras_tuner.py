@@ -101,7 +101,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         if config.training.deterministic:
             fix_operation_order()
         steps = math.ceil(self._images / config.training.batch_size)
-        model = new_model(config, len(self._dataset.class_names), training_precision(config))
+        model = new_model(config, self._dataset, training_precision(config))
         compile_model(model, config, steps)
         return model
 
