@@ -31,6 +31,9 @@ FEW_STEPS: dict[str, Any] = {
 }
 
 
+to_numpy = keras.ops.convert_to_numpy
+
+
 def normalisations(model: keras.Model) -> list[Any]:
     return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
@@ -43,13 +46,13 @@ def test_the_statistics_are_those_of_the_images(fused: bool) -> None:
     images = digits(200).images[..., np.newaxis]
     measure_statistics(model, images)
     before_first = keras.Model(model.input, normalisations(model)[0].input)
-    values = np.asarray(before_first(images), np.float64)
+    values = to_numpy(before_first(images)).astype(np.float64)
     mean, variance = (np.asarray(weights) for weights in normalisations(model)[0].get_weights()[2:])
     np.testing.assert_allclose(mean, values.mean(axis=(0, 1, 2)), atol=1e-5)
     np.testing.assert_allclose(variance, values.var(axis=(0, 1, 2)), rtol=2e-3)
     # With them the network does to these images in use what it does to them in training (dropout comes later).
     last = keras.Model(model.input, normalisations(model)[-1].output)
-    np.testing.assert_allclose(np.asarray(last(images)), np.asarray(last(images, training=True)), atol=1e-3)
+    np.testing.assert_allclose(to_numpy(last(images)), to_numpy(last(images, training=True)), atol=1e-3)
 
 
 def test_the_momentum_is_as_before_and_frozen_layers_keep_what_they_know() -> None:
