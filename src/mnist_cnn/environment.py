@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ _FEATURES = (
     *("avx512f", "avx512_vnni", "avx512_bf16"),
     *("amx_tile", "amx_int8", "amx_bf16"),
 )
+_WITH_BFLOAT16 = ("BF16", "FP16", "AMX", "AVX10")  # in the names of oneDNN's instruction sets
 
 
 def describe_environment() -> dict[str, Any]:
@@ -38,6 +40,7 @@ def describe_environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": processor_name(),
         "processor_features": processor_features(),
+        "onednn_confined_to": _confinement(),
         "cores": usable_cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "bfloat16": has_bfloat16(),
@@ -63,12 +66,19 @@ def label_processor(environment: dict[str, Any]) -> str:
     """
     cores = environment["cores"]
     features = ", ".join(environment.get("processor_features", [])) or "instruction sets unknown"
-    return f"{environment['processor']} ({cores} core{'s' if cores > 1 else ''}: {features})"
+    confined = environment.get("onednn_confined_to")
+    limit = f"; oneDNN confined to {confined}" if confined else ""
+    return f"{environment['processor']} ({cores} core{'s' if cores > 1 else ''}: {features}{limit})"
 
 
 def has_bfloat16() -> bool:
-    """Say whether this processor multiplies bfloat16 matrices in hardware, without which it is slower than float32."""
-    return bool({"avx512_bf16", "amx_bf16"} & set(processor_features()))
+    """Say whether this processor multiplies bfloat16 matrices in hardware, without which it is slower than float32.
+
+    No where the user confines oneDNN to instructions that do not: its convolutions then fail in bfloat16.
+    """
+    confined = _confinement()
+    is_free = not confined or any(word in confined for word in _WITH_BFLOAT16)
+    return is_free and bool({"avx512_bf16", "amx_bf16"} & set(processor_features()))
 
 
 def peak_memory_gib() -> float:
@@ -79,6 +89,12 @@ def peak_memory_gib() -> float:
         return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+
+
+def _confinement() -> str:
+    """Give the newest instruction set that oneDNN may use; empty where it may use all that the processor has."""
+    name = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    return "" if name in ("DEFAULT", "ALL") else name
 
 
 def _version(package: str) -> str:

@@ -30,9 +30,23 @@ def test_bfloat16_is_claimed_only_where_the_processor_says_so(
     assert environment.processor_name() == "A Processor: 3 GHz"
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("AVX2", False), ("avx512_core", False), ("AVX512_CORE_BF16", True), ("DEFAULT", True)]
+)
+def test_bfloat16_is_not_claimed_where_onednn_is_confined_to_less(
+    monkeypatch: pytest.MonkeyPatch, limit: str, expected: bool
+) -> None:
+    monkeypatch.setattr(environment, "processor_features", lambda: ["avx2", "avx512_bf16"])
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert environment.has_bfloat16() == expected
+
+
 def test_a_label_says_what_decides_how_fast_a_processor_trains() -> None:
     described = {"processor": "A Processor", "cores": 2, "processor_features": ["avx2", "fma"]}
     assert environment.label_processor(described) == "A Processor (2 cores: avx2, fma)"
+    described["onednn_confined_to"] = "AVX2"
+    assert environment.label_processor(described).endswith("(2 cores: avx2, fma; oneDNN confined to AVX2)")
+    del described["onednn_confined_to"]
     del described["processor_features"]  # a run of an earlier version
     assert environment.label_processor(described) == "A Processor (2 cores: instruction sets unknown)"
 
