@@ -7,6 +7,7 @@ import io
 import math
 import warnings
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,9 @@ def open_model(path: Path, *, scale: float | None = None) -> keras.Model:
     return opened.model
 
 
-def read_model(path: Path, *, scale: float | None = None, known: KnownDigits | None = None) -> OpenedModel:
+def read_model(
+    path: Path, *, scale: float | None = None, known: Callable[[], KnownDigits] = bundled_digits
+) -> OpenedModel:
     """Open a run folder's model or a `.keras` or `.h5` file, running no code that the file may carry.
 
     A stranger's model is rebuilt where it takes images of another shape or in another range, or gives scores before
@@ -64,7 +67,7 @@ def read_model(path: Path, *, scale: float | None = None, known: KnownDigits | N
     Args:
         path: Of either; or "digits" for the network that ships.
         scale: What the model wants grey levels 0 … 255 multiplied by; None to find out, as `scaling` describes.
-        known: The digits on which the usual ranges are tried; None for the bundled ones.
+        known: Gives the digits on which the usual ranges are tried; called only where they must be.
 
     Raises:
         ModelFileError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
@@ -77,7 +80,7 @@ def read_model(path: Path, *, scale: float | None = None, known: KnownDigits | N
     model = _load(file)
     _check_shapes(model, file)
     try:
-        return _adopt(model, file, scale, known or bundled_digits())
+        return _adopt(model, file, scale, known)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # its layers can fail on their inputs in any of Keras' or the backend's ways
@@ -163,7 +166,7 @@ def _check_shapes(model: Any, file: Path) -> None:
         raise ModelFileError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")
 
 
-def _adopt(model: keras.Model, file: Path, scale: float | None, known: KnownDigits) -> OpenedModel:
+def _adopt(model: keras.Model, file: Path, scale: float | None, known: Callable[[], KnownDigits]) -> OpenedModel:
     """Leave a model that says what it wants as it is; rebuild any other."""
     from mnist_cnn.foreign_models import fits, give_probabilities, rebuild, takes_grey_levels
 
@@ -172,7 +175,7 @@ def _adopt(model: keras.Model, file: Path, scale: float | None, known: KnownDigi
         raise SettingError(f"{file} says itself how it wants its images. Leave out the scale ({scale:g}).")
     if is_declared and fits(model):
         return OpenedModel(model, Adoption())
-    choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, known)
+    choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, known())
     rebuilt = rebuild(model, None if is_declared else choice.scaling)
     return OpenedModel(rebuilt, Adoption(choice, change=give_probabilities(rebuilt)))
 
@@ -189,12 +192,12 @@ def _try_ranges(model: keras.Model, known: KnownDigits) -> ScalingChoice:
     return choose(ask, known.of_classes(model.output_shape[-1]))
 
 
-def known_digits_of(data: ResolvedDataset) -> KnownDigits | None:
-    """Draw from a data set's training images; None where there are none at hand."""
+def known_digits_of(data: ResolvedDataset) -> KnownDigits:
+    """Draw from a data set's training images; give the bundled digits where there are none at hand."""
     try:
         return draw_known_digits(data.load("train", offline=True))
     except MnistCnnError:
-        return None  # only the test set is at hand
+        return bundled_digits()  # only the test set is at hand
 
 
 def draw_known_digits(train: Dataset) -> KnownDigits:

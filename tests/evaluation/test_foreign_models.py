@@ -6,6 +6,7 @@ import dataclasses
 import json
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_the_range_that_a_model_was_trained_on_is_found(
     path, wanted, model = foreign
     if wanted.offset and data is None:
         pytest.skip("200 digits are too few to tell the rarer ranges from the usual ones")
-    opened = read_model(path, known=known_digits_of(data) if data else None)
+    opened = read_model(path, known=partial(known_digits_of, data) if data else scaling.bundled_digits)
     assert opened.adoption.choice.scaling == wanted
     assert opened.adoption.choice.origin == "tried"
     assert str(wanted) in opened.adoption.remarks[0]
@@ -212,7 +213,7 @@ def test_other_outputs_become_probabilities(
     model.save(tmp_path / "model.keras")
     _, scores = shares_right(model, test_digits, scaling.UNIT)
     powers = np.exp(scores) if activation == "linear" else scores / (1 - scores)
-    opened = read_model(tmp_path / "model.keras", known=known_digits_of(DIGITS))
+    opened = read_model(tmp_path / "model.keras", known=partial(known_digits_of, DIGITS))
     assert opened.adoption.choice.scaling == scaling.UNIT
     assert "softmax" in opened.adoption.remarks[1]
     said = predict(opened.model, test_digits)
@@ -287,7 +288,7 @@ def test_the_test_set_is_never_asked(
         return load(self, split, **more)
 
     monkeypatch.setattr(ResolvedDataset, "load", watched)
-    read_model(foreign[0], known=known_digits_of(DIGITS))
+    read_model(foreign[0], known=partial(known_digits_of, DIGITS))
     assert asked == ["train"]
 
 
@@ -313,7 +314,7 @@ def test_other_classes_than_the_digits_use_the_data_set(
         def load(self, split: str, **_: Any) -> Dataset:
             return turned if split == "train" else test_digits
 
-    opened: OpenedModel = read_model(path, known=known_digits_of(Turned("turned")))
+    opened: OpenedModel = read_model(path, known=partial(known_digits_of, Turned("turned")))
     assert (opened.adoption.choice.scaling, opened.adoption.choice.origin) == (scaling.UNIT, "tried")
 
 

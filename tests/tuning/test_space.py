@@ -81,7 +81,7 @@ def test_a_shipped_space_fits_every_recipe(name: str, recipe: str) -> None:
 def test_the_default_space_builds_networks_and_begins_with_the_default_recipe() -> None:
     space = load_space("default")
     known = starting_point(space, BASE)
-    assert known["model.architecture"] == "vgg"
+    assert known["model.architecture"] == BASE.model.architecture
     assert known["optimizer.learning_rate"] == BASE.optimizer.learning_rate
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     seen = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -51,7 +52,7 @@ def evaluate(
     from mnist_cnn.findings import gather, metrics_record
     from mnist_cnn.model_files import known_digits_of, read_model
 
-    opened = read_model(model, scale=scale, known=known_digits_of(data))
+    opened = read_model(model, scale=scale, known=partial(known_digits_of, data))
     network, adoption = opened.model, opened.adoption
     adoption.choice.check(str(model))
     for remark in adoption.remarks:

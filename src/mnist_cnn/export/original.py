@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from mnist_cnn.ink import PREPROCESSING
 from mnist_cnn.model_files import known_digits_of, read_model
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.scaling import ScalingChoice, declared
+from mnist_cnn.scaling import ScalingChoice, bundled_digits, declared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def open_original(path: Path, data: ResolvedDataset | None, scale: float | None 
             classes than the data, or one whose scale cannot be found out.
         DatasetUnavailableError: The data are not at hand.
     """
-    opened = read_model(path, scale=scale, known=known_digits_of(data) if data else None)
+    opened = read_model(path, scale=scale, known=partial(known_digits_of, data) if data else bundled_digits)
     opened.adoption.choice.check(str(path))
     model = opened.model
     _check_precision(model, path)

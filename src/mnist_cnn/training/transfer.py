@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from mnist_cnn.backend import keras, layers
@@ -10,6 +11,7 @@ from mnist_cnn.config import ModelConfig
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.model_files import draw_known_digits, read_model
+from mnist_cnn.scaling import bundled_digits
 
 _FLATTENING = (layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 
@@ -26,7 +28,7 @@ def open_start(config: ModelConfig, dataset: Dataset, note: Callable[[str], None
         ModelFileError: There is no such model, or none that can be used.
         SettingError: A scale is given for a network that says itself what it wants.
     """
-    known = draw_known_digits(dataset) if dataset.class_names == DIGIT_NAMES else None
+    known = partial(draw_known_digits, dataset) if dataset.class_names == DIGIT_NAMES else bundled_digits
     opened = read_model(Path(config.init_from), scale=config.init_scale or None, known=known)
     for remark in opened.adoption.remarks:
         note(f"{config.init_from}: {remark}")
