@@ -148,3 +148,36 @@ BLANKS: dict[str, Grey] = {
     "half black": grey(np.repeat([[30, 220]], 50, axis=1).repeat(100, axis=0)),
     "compressed": jpeg(grey(ramp(300, 300, 100, 200) + noise(300, 300, 5)), 30),
 }
+
+
+def ringed(ink: NDArray[Any], radii: tuple[float, float], pen: int, gap: float = 0, waver: float = 0) -> Grey:
+    """Draw an ellipse around a digit, in pixels; `gap` (degrees) leaves it open, `waver` is a share of its radii."""
+    angle = np.radians(np.linspace(gap / 2, 360 - gap / 2, 200) + 40)
+    radius = 1 + waver * np.sin(2 * angle + 1) + waver / 2 * np.sin(3 * angle)
+    points = 240 + np.stack([radii[0] * radius * np.cos(angle), radii[1] * radius * np.sin(angle)], axis=1)
+    sheet = np.rint(255 * placed(ink, 480, 480)).astype(np.uint8)
+    ring = cv2.polylines(sheet, [np.rint(points).astype(np.int32)], False, 255, pen, cv2.LINE_AA)
+    return grey(240 - 220 * (ring / 255))
+
+
+def on_desk(ink: NDArray[Any], desk: float, corners: NDArray[Any], light: float = 0) -> Grey:
+    """Lay a sheet with a digit on a desk of 640 × 480 pixels, `light` brighter at its right end than at its left."""
+    side = 300
+    sheet = 230 - 200 * placed(ink, side, side)
+    upright = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float32)
+    view = cv2.getPerspectiveTransform(upright, corners.astype(np.float32))
+    seen = cv2.warpPerspective(sheet, view, (640, 480), borderValue=desk)
+    return grey(seen * ramp(480, 640, 1 - light / 2, 1 + light / 2) + noise(480, 640, 3))
+
+
+def zero(height: int, pen: int, mark: str) -> Grey:
+    """Draw a 0 on 480 × 480 with nothing, a dot or a slash in it, the slash from side to side or free within."""
+    half = height // 2
+    sheet = cv2.ellipse(np.full((480, 480), 240, np.uint8), (240, 240), (round(0.65 * half), half), 0, 0, 360, 20, pen)
+    if mark == "dot":
+        sheet = cv2.circle(sheet, (240, 240), pen * 2 // 3, 20, -1)
+    if mark in ("slash", "free slash"):
+        reach = 0.7 if mark == "slash" else 0.4
+        x, y = round(reach * 0.65 * half), round(reach * half)
+        sheet = cv2.line(sheet, (240 - x, 240 + y), (240 + x, 240 - y), 20, pen)
+    return sheet.astype(np.uint8)

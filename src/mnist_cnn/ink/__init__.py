@@ -3,8 +3,9 @@
     >>> from mnist_cnn.ink import prepare
     >>> prepare("photo.jpg").image  # uint8 [28, 28], ink light on 0
 
-Each module is one step: `sources` reads, `polarity` tells ink from paper, `paper` takes the light off, `strokes`
-finds the digit (with the help of `lines`), `form` brings it to MNIST's size, place and stroke width.
+Each module is one step: `sources` reads, `enclosures` looks into what is around the digit (`sheets`, `rings`) and lays
+paper around tight `crops`, `polarity` tells ink from paper, `paper` takes the light off, `strokes` finds the digit
+(with the help of `lines`) in one of the picture's `views`, `form` brings it to MNIST's size, place and stroke width.
 """
 
 from mnist_cnn.ink.form import in_mnist_form, looks_like_mnist

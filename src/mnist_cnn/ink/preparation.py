@@ -9,24 +9,19 @@ import cv2
 import numpy as np
 
 from mnist_cnn.ink import form
-from mnist_cnn.ink.paper import NARROW, WIDE, lift_ink
-from mnist_cnn.ink.polarity import ink_is_light
+from mnist_cnn.ink.enclosures import Digit, find_digit
 from mnist_cnn.ink.sources import MAX_PIXELS, ImageSource, read_image
-from mnist_cnn.ink.strokes import Strokes, find_strokes
+from mnist_cnn.ink.views import View, shrink, view_as
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PREPROCESSING = "ink-1"  # goes up when any image would be prepared differently: thresholds are chosen with it
 
-_OVERVIEW = 384  # pixels, the longer side on which the digit is looked for
 _CLOSE_UP = 160  # pixels, the longer side of the digit with its margin, once it is found
 _CLOSE_SPAN = 0.75  # as `WIDE`, but no narrower than the digit is there: what is solid stays so
 _MARGIN = 0.3  # of the digit's size
-_AS_DARK = 0.5  # of the strokes' area
-_FILLS = 0.9  # of the picture's height and width
 _SMALL = 0.6  # of the picture: a digit smaller than this is looked at again, closer
-_LEAST_SIDE = 3  # pixels of a picture that can show anything
 
 Steps: TypeAlias = "list[tuple[str, NDArray[Any]]]"  # uint8; OpenCV's type stubs know no dtypes
 
@@ -38,16 +33,6 @@ class Prepared:
     image: NDArray[np.uint8]  # [28, 28], ink light on 0
     has_ink: bool  # False: nothing was found, and the image is all 0
     is_single: bool = True  # False: beside it there is other ink, as large as a digit
-
-
-@dataclass(frozen=True)
-class _View:
-    """A part of the picture with its ink dark, and what was found in it."""
-
-    grey: NDArray[Any]  # [h, w], ink dark
-    ink: NDArray[Any]  # [h, w], ink light
-    inverted: bool  # against the picture
-    strokes: Strokes
 
 
 def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Prepared:
@@ -83,19 +68,18 @@ def _prepare(grey: NDArray[Any], steps: Steps) -> Prepared:
         if form.in_mnist_form(image):
             steps.append(("as MNIST's already", image.copy()))
             return Prepared(steps[-1][1], has_ink=True)
-    overview, scale = _shrink(grey, _OVERVIEW)
-    view = _find(overview)
-    if view is None:
+    digit = find_digit(grey)
+    if digit is None:
         steps.append(("no ink", np.zeros((form.SIZE, form.SIZE), np.uint8)))
         return Prepared(steps[-1][1], has_ink=False)
-    steps += _pictures(view, "")
-    closer = _look_closer(grey, view, scale)
+    steps += [*digit.enclosures, *_pictures(digit.view, "")]
+    closer = _look_closer(digit)
     steps += _pictures(closer, ", closer") if closer else []
-    image = _in_mnist_form(closer or view, steps)
-    return Prepared(image, bool(image.any()), view.strokes.is_single)
+    image = _in_mnist_form(closer or digit.view, steps)
+    return Prepared(image, bool(image.any()), digit.is_single)
 
 
-def _in_mnist_form(view: _View, steps: Steps) -> NDArray[np.uint8]:
+def _in_mnist_form(view: View, steps: Steps) -> NDArray[np.uint8]:
     fine = form.magnify(_stroke_levels(view))
     even = form.even_strokes(fine)
     image: NDArray[np.uint8] = form.fit(even)
@@ -103,7 +87,7 @@ def _in_mnist_form(view: _View, steps: Steps) -> NDArray[np.uint8]:
     return image
 
 
-def _pictures(view: _View, suffix: str) -> Steps:
+def _pictures(view: View, suffix: str) -> Steps:
     return [
         (f"dark on light{suffix}", view.grey),
         (f"ink without paper{suffix}", view.ink),
@@ -111,51 +95,9 @@ def _pictures(view: _View, suffix: str) -> Steps:
     ]
 
 
-def _shrink(grey: NDArray[Any], longest: int) -> tuple[NDArray[Any], float]:
-    scale = min(1.0, longest / max(grey.shape))
-    if scale == 1:
-        return grey, scale
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA), scale
-
-
-def _find(grey: NDArray[Any]) -> _View | None:
-    """Find the digit. What lies along the border may be a shadow: then once more, with an eye for slim strokes."""
-    if min(grey.shape) < _LEAST_SIDE:
-        return None
-    inverted = ink_is_light(grey)
-    view = _view(grey, inverted) or _filling(_view(grey, not inverted))
-    if view is None or not view.strokes.at_border:
-        return view
-    slim = _view(grey, view.inverted, NARROW)
-    return view if slim is None or slim.strokes.at_border else slim
-
-
-def _view(grey: NDArray[Any], inverted: bool, span: float = WIDE) -> _View | None:
-    grey = cv2.bitwise_not(grey) if inverted else grey
-    ink = lift_ink(grey, span)
-    strokes = find_strokes(ink)
-    if strokes is None or (strokes.touches_border and _is_edge(grey, strokes.mask)):
-        return None
-    return _View(grey, ink, inverted, strokes)
-
-
-def _is_edge(grey: NDArray[Any], mask: NDArray[Any]) -> bool:
-    """Whether strokes are where a shadow or a desk begins: much of the rest is then as dark as they are."""
-    darkness = float(np.median(grey[mask > 0]))
-    return bool(np.count_nonzero(grey[mask == 0] <= darkness) > _AS_DARK * np.count_nonzero(mask))
-
-
-def _filling(view: _View | None) -> _View | None:
-    """Keep what reaches from end to end: a 1 cut out tightly is mostly ink, and its paper is taken for the ink."""
-    if view is None:
-        return None
-    _, _, width, height = view.strokes.box
-    return view if min(height / view.grey.shape[0], width / view.grey.shape[1]) > _FILLS else None
-
-
-def _look_closer(grey: NDArray[Any], view: _View, scale: float) -> _View | None:
+def _look_closer(digit: Digit) -> View | None:
     """Read a small digit again in the full picture: finer, and with the levels of its own surroundings."""
+    grey, view, scale = digit.grey, digit.view, digit.scale
     left, top, width, height = view.strokes.box
     size = max(width, height)
     if size > _SMALL * max(view.grey.shape) or min(view.grey.shape) < _CLOSE_UP / 2:
@@ -164,7 +106,7 @@ def _look_closer(grey: NDArray[Any], view: _View, scale: float) -> _View | None:
     field_rows, field_columns = view.strokes.field
     rows = _around(top, height, margin, field_rows, scale)
     columns = _around(left, width, margin, field_columns, scale)
-    return _view(_shrink(grey[rows, columns], _CLOSE_UP)[0], view.inverted, _CLOSE_SPAN)
+    return view_as(shrink(grey[rows, columns], _CLOSE_UP)[0], view.inverted, _CLOSE_SPAN)
 
 
 def _around(start: int, length: int, margin: float, field: slice, scale: float) -> slice:
@@ -173,7 +115,7 @@ def _around(start: int, length: int, margin: float, field: slice, scale: float) 
     return slice(round(min(low, start) / scale), round(max(high, start + length) / scale))
 
 
-def _stroke_levels(view: _View) -> NDArray[Any]:
+def _stroke_levels(view: View) -> NDArray[Any]:
     """Cut the strokes out, their edges kept soft: 0 for paper, 255 for a full stroke."""
     strokes = view.strokes
     _, _, width, height = strokes.box

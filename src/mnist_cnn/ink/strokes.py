@@ -31,6 +31,7 @@ class Strokes:
     """One digit, found."""
 
     mask: NDArray[Any]  # [h, w], 1 on the strokes
+    core: NDArray[Any]  # [h, w], 1 on its widest stroke, and on those within that one's box
     paper: float  # level of bare paper in the ink map
     peak: float  # level of the full stroke
     touches_border: bool
@@ -62,11 +63,12 @@ class _Shapes:
     contact: NDArray[Any]  # [n], share of the half outline that lies on the picture's border
 
 
-def find_strokes(ink: NDArray[Any]) -> Strokes | None:
+def find_strokes(ink: NDArray[Any], least: float | None = None) -> Strokes | None:
     """Find the digit in an ink map.
 
     Args:
         ink: uint8 [h, w], light on darker paper.
+        least: Pixels of the smallest digit's longer side; None for a share of the picture's.
 
     Returns:
         Its strokes; None where nothing stands out from the noise as one thing.
@@ -83,11 +85,13 @@ def find_strokes(ink: NDArray[Any]) -> Strokes | None:
     shapes = _shapes(inked, ink > strong)
     chosen = _choose(shapes)
     mask = chosen[shapes.labels].astype(np.uint8)
-    if not _stands_out(mask, inked, ink, levels.paper) or not _one_thing(chosen, shapes):
+    least = _LEAST_SHARE * max(ink.shape) if least is None else least
+    if not _stands_out(mask, inked, ink, levels.paper, least) or not _one_thing(chosen, shapes):
         return None
     contact = float(shapes.contact[chosen].max())
     is_single = not _has_neighbour(chosen, shapes)
-    return Strokes(mask, levels.paper, levels.peak, contact > 0, contact > _MOSTLY_BORDER, is_single, field)
+    core = mask if np.count_nonzero(chosen) == 1 else _within_widest(chosen, shapes)[shapes.labels].astype(np.uint8)
+    return Strokes(mask, core, levels.paper, levels.peak, contact > 0, contact > _MOSTLY_BORDER, is_single, field)
 
 
 def _without_print(mask: NDArray[Any], ink: NDArray[Any]) -> tuple[NDArray[Any], tuple[slice, slice]]:
@@ -142,6 +146,16 @@ def _choose(shapes: _Shapes) -> NDArray[Any]:
         chosen = more
 
 
+def _within_widest(chosen: NDArray[Any], shapes: _Shapes) -> NDArray[Any]:
+    """Mark the widest of the chosen shapes, and those inside its box: without a label that stands beside a ring."""
+    extent = (shapes.boxes[:, 2:] - shapes.boxes[:, :2]).prod(axis=1)
+    box = shapes.boxes[int(np.where(chosen, extent, 0).argmax())]
+    inside: NDArray[Any] = (
+        chosen & (shapes.boxes[:, :2] >= box[:2]).all(axis=1) & (shapes.boxes[:, 2:] <= box[2:]).all(axis=1)
+    )
+    return inside
+
+
 def _whole(shapes: _Shapes, chosen: NDArray[Any]) -> NDArray[Any]:
     """Mark the shapes that the border does not cut; in a tight crop, as the chosen one shows, it cuts a little."""
     most = _MOSTLY_BORDER / 2 if shapes.contact[chosen].any() else 0
@@ -170,9 +184,9 @@ def _gaps(boxes: NDArray[Any], chosen: NDArray[Any]) -> NDArray[Any]:
     return distances
 
 
-def _stands_out(mask: NDArray[Any], inked: NDArray[Any], ink: NDArray[Any], paper: float) -> bool:
+def _stands_out(mask: NDArray[Any], inked: NDArray[Any], ink: NDArray[Any], paper: float, least: float) -> bool:
     left, top, width, height = cv2.boundingRect(mask)
-    if max(width, height) < max(_LEAST_PIXELS, _LEAST_SHARE * max(mask.shape)):
+    if max(width, height) < max(_LEAST_PIXELS, least):
         return False
     bare = 1 - (cv2.dilate(mask, np.ones((5, 5), np.uint8)) | inked)
     margin = max(width, height) // 4

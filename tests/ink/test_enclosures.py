@@ -1,0 +1,181 @@
+"""What is around a digit is not the digit: rings, sheets, frames, figures, the edge of a crop, an empty page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from drawings import BLANKS, STROKES, Grey, drawn, grey, noise, on_desk, placed, ringed, zero
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mnist_cnn.ink import prepare, stages
+from mnist_cnn.recognizer import Reading, Recognizer
+
+CASES = Path(__file__).parent / "cases"
+DESK = np.array([[200, 90], [430, 70], [450, 400], [180, 380]])
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer.load(threads=1)
+
+
+def assert_read(reading: Reading, digit: str) -> None:
+    assert (reading.label, reading.reason) == (digit, "")
+
+
+def assert_read_or_refused(reading: Reading, digit: str) -> None:
+    assert reading.label == digit or not reading.accepted
+
+
+@pytest.mark.parametrize("path", sorted(CASES.iterdir()), ids=lambda path: path.stem)
+def test_the_digit_of_a_case_is_read(path: Path, recognizer: Recognizer) -> None:
+    reading = recognizer.read(path)
+    if path.stem == "circled-7":  # its corner touches the ring
+        assert_read_or_refused(reading, "7")
+    else:
+        assert_read(reading, "1" if path.stem == "mpl" else path.stem[-1])
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize(
+    ("radii", "pen", "gap", "waver"),
+    [
+        ((190, 190), 4, 0, 0),
+        ((190, 190), 24, 0, 0),
+        ((160, 210), 9, 0, 0),
+        ((190, 190), 9, 25, 0),
+        ((180, 190), 9, 0, 0.05),
+    ],
+    ids=["thin", "thick", "ellipse", "open", "wavering"],
+)
+def test_a_ring_is_not_part_of_the_digit(
+    radii: tuple[float, float], pen: int, gap: float, waver: float, digit: str, recognizer: Recognizer
+) -> None:
+    picture = ringed(drawn(digit, 200, 18), radii, pen, gap, waver)
+    for same in (picture, 255 - picture):
+        assert_read(recognizer.read(same), digit)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    digit=st.sampled_from(sorted(STROKES)),
+    width=st.integers(100, 220),
+    height=st.integers(100, 220),
+    pen=st.integers(2, 24),
+    gap=st.floats(0, 30),
+    waver=st.floats(0, 0.06),
+)
+def test_any_ring_leaves_the_digit_or_has_it_refused(
+    digit: str, width: int, height: int, pen: int, gap: float, waver: float, recognizer: Recognizer
+) -> None:
+    picture = ringed(drawn(digit, 200, 18), (width, height), pen, gap, waver)
+    reading = recognizer.read(picture)
+    assert_read_or_refused(reading, digit)
+    assert recognizer.read(255 - picture).label == reading.label
+
+
+@pytest.mark.parametrize("pen", [10, 24, 40])
+@pytest.mark.parametrize("height", [120, 240, 400])
+@pytest.mark.parametrize("mark", ["", "dot", "slash", "free slash"])
+def test_a_zero_stays_a_zero(mark: str, height: int, pen: int, recognizer: Recognizer) -> None:
+    if pen > height / 8:
+        pytest.skip("no room for a mark")
+    reading = recognizer.read(zero(height, pen, mark))
+    assert_read_or_refused(reading, "0")
+    if mark != "slash":  # MNIST has none
+        assert_read(reading, "0")
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("light", [0, 0.15])
+@pytest.mark.parametrize(
+    "corners", [DESK, DESK + np.array([150, 40]), np.array([[300, 20], [600, 150], [500, 440], [170, 310]])]
+)
+def test_a_sheet_on_a_desk_is_read(corners: Grey, light: float, digit: str, recognizer: Recognizer) -> None:
+    picture = on_desk(drawn(digit, 180, 16), 50, corners, light)
+    for same in (picture, 255 - picture):  # chalk on a slate, on a light desk
+        assert_read(recognizer.read(same), digit)
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("sides", [(10, 10, 10, 10), (40, 40, 40, 40), (90, 60, 30, 80)])
+@pytest.mark.parametrize("margin", [0, 50])
+def test_a_thick_frame_is_not_ink(
+    margin: int, sides: tuple[int, int, int, int], digit: str, recognizer: Recognizer
+) -> None:
+    upper, lower, left, right = sides
+    framed = np.pad(grey(235 - 210 * placed(drawn(digit, 200, 18), 300, 300)), ((upper, lower), (left, right)))
+    assert_read(recognizer.read(np.pad(framed, margin, constant_values=235)), digit)
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("axes", [False, True])
+def test_a_figure_s_image_is_read(axes: bool, digit: str, recognizer: Recognizer) -> None:
+    figure = np.full((480, 640), 255, np.uint8)
+    figure[60:420, 140:500] = grey(30 + 200 * placed(drawn(digit, 260, 26), 360, 360))
+    if axes:  # spines, ticks, and their labels, which are digits too
+        figure = cv2.rectangle(figure, (139, 59), (500, 420), 0, 1).astype(np.uint8)
+        for place, label in enumerate(("0", "10", "20")):
+            cv2.line(figure, (150 + 120 * place, 420), (150 + 120 * place, 425), 0, 1)
+            cv2.putText(figure, label, (145 + 120 * place, 442), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0, 1, cv2.LINE_AA)
+            cv2.putText(figure, label, (108, 80 + 120 * place), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0, 1, cv2.LINE_AA)
+        cv2.putText(figure, "Label: 8", (270, 45), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 0, 2, cv2.LINE_AA)
+    assert_read(recognizer.read(figure), digit)
+
+
+@pytest.mark.parametrize("size", [80, 200, 300])
+def test_a_solid_shape_on_a_desk_is_not_looked_into(size: int) -> None:
+    sheet = grey(60 + noise(480, 480, 3))
+    sheet[90 : 90 + size, 90 : 90 + size] = grey(200 + noise(size, size, 6))
+    assert "sheet" not in dict(stages(sheet))
+
+
+@pytest.mark.parametrize("side", [12, 16, 24, 40, 60, 200])
+@pytest.mark.parametrize("pen", [0.12, 0.2, 0.3])
+def test_a_zero_that_touches_all_borders_is_a_zero(pen: float, side: int, recognizer: Recognizer) -> None:
+    fine = np.zeros((400, 320), np.uint8)
+    thick = round(400 * pen * 0.8)
+    fine = cv2.ellipse(fine, (160, 200), (160 - thick // 2, 200 - thick // 2), 0, 0, 360, 255, thick).astype(np.uint8)
+    tight = cv2.resize(fine, (side * 4 // 5, side), interpolation=cv2.INTER_AREA)
+    for same in (tight, 255 - tight, 60 + tight // 2):
+        assert_read(recognizer.read(same), "0")
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize(("side", "page"), [(40, 3508), (30, 2400), (24, 1200)])
+def test_a_tiny_digit_on_a_page_is_read(side: int, page: int, digit: str, recognizer: Recognizer) -> None:
+    sheet = 250 - 220 * placed(drawn(digit, side, side / 9), page, page * 7 // 10, 0.3, 0.6)
+    assert_read(recognizer.read(grey(sheet)), digit)
+
+
+@pytest.mark.parametrize("radius", [1, 3, 6, 12])
+@pytest.mark.parametrize("number", [1, 12])
+def test_dust_on_a_page_is_not_a_digit(number: int, radius: int) -> None:
+    page = np.full((2400, 1700), 245, np.uint8)
+    for x, y in np.random.default_rng(7).integers(50, 1650, (number, 2)).tolist():
+        cv2.circle(page, (x, y), radius, 60, -1, cv2.LINE_AA)
+    assert not prepare(page).has_ink
+
+
+def test_the_stages_name_what_was_looked_into() -> None:
+    ring = ringed(drawn("2", 200, 18), (190, 190), 8)
+    desk = on_desk(drawn("2", 180, 16), 50, DESK)
+    crop = cv2.ellipse(np.zeros((40, 30), np.uint8), (15, 20), (11, 16), 0, 0, 360, 255, 8).astype(np.uint8)
+    for name, picture in (("inside the ring", ring), ("sheet", desk), ("paper laid around", crop)):
+        steps = stages(picture)
+        assert steps[1][0] == name
+        assert len(steps) == len(dict(steps))
+        np.testing.assert_array_equal(steps[-1][1], prepare(picture).image)
+
+
+@pytest.mark.parametrize("name", [name for name in BLANKS if "half" not in name])  # half of a sheet is a bar
+def test_a_blank_sheet_in_a_surround_is_no_digit(name: str, recognizer: Recognizer) -> None:
+    blank = BLANKS[name]
+    if min(blank.shape) < 100:
+        pytest.skip("too small for a surround")
+    surround = 255 if np.median(blank) < 128 else 0
+    assert not recognizer.read(np.pad(blank, 60, constant_values=surround)).accepted
