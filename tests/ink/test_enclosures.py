@@ -145,6 +145,17 @@ def test_a_zero_that_touches_all_borders_is_a_zero(pen: float, side: int, recogn
         assert_read(recognizer.read(same), "0")
 
 
+@pytest.mark.parametrize("width", [8, 20, 36])
+@pytest.mark.parametrize("angle", [0, 8])
+def test_an_angular_zero_is_not_a_sheet_with_a_one_on_it(angle: float, width: int, recognizer: Recognizer) -> None:
+    picture = np.full((300, 300), 255, np.uint8)
+    cv2.rectangle(picture, (95, 50), (205, 250), 0, width, cv2.LINE_AA)
+    turned = cv2.warpAffine(picture, cv2.getRotationMatrix2D((150, 150), angle, 1), (300, 300), borderValue=(255,))
+    for same in (turned, 255 - turned):
+        reading = recognizer.read(same.astype(np.uint8))
+        assert reading.label == "0" or not reading.accepted, reading
+
+
 @pytest.mark.parametrize("digit", STROKES)
 @pytest.mark.parametrize(("side", "page"), [(40, 3508), (30, 2400), (24, 1200)])
 def test_a_tiny_digit_on_a_page_is_read(side: int, page: int, digit: str, recognizer: Recognizer) -> None:

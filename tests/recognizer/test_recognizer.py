@@ -270,7 +270,7 @@ def test_another_preparation_than_the_threshold_s_is_said(tmp_path: Path) -> Non
     path = tmp_path / "old.onnx"
     metadata = ModelMetadata(DIGIT_NAMES, preprocessing="ink-0")
     path.write_bytes(linear.make(grey_levels=True, metadata=metadata.to_strings()))
-    with pytest.warns(UserWarning, match="'ink-0', this version prepares images by 'ink-1'"):
+    with pytest.warns(UserWarning, match="'ink-0', this version prepares images by 'ink-2'"):
         Recognizer.load(path)
 
 

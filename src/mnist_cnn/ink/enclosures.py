@@ -12,7 +12,7 @@ from mnist_cnn.ink.crops import uncropped
 from mnist_cnn.ink.paper import WIDE
 from mnist_cnn.ink.polarity import ink_is_light
 from mnist_cnn.ink.rings import Ring, only_inside, ring_around
-from mnist_cnn.ink.sheets import find_sheet, straightened
+from mnist_cnn.ink.sheets import find_sheet, is_hollow, straightened
 from mnist_cnn.ink.views import View, find_view, shrink, view_as
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def _on_sheet(grey: NDArray[Any], overview: NDArray[Any], depth: int) -> Digit |
         return None
     size = np.array(grey.shape[::-1]) / overview.shape[::-1]
     alone = straightened(grey, ((sheet.corners + 0.5) * size - 0.5).astype(np.float32))
+    if is_hollow(alone):
+        return None
     digit = find_digit(alone, depth - 1)
     if digit is None or digit.view.contrast < _FAINTEST * sheet.contrast:
         return None

@@ -16,7 +16,7 @@ from mnist_cnn.ink.views import View, shrink, view_as
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PREPROCESSING = "ink-1"  # goes up when any image would be prepared differently: thresholds are chosen with it
+PREPROCESSING = "ink-2"  # goes up when any image would be prepared differently: thresholds are chosen with it
 
 _CLOSE_UP = 160  # pixels, the longer side of the digit with its margin, once it is found
 _CLOSE_SPAN = 0.75  # as `WIDE`, but no narrower than the digit is there: what is solid stays so

@@ -21,6 +21,10 @@ _STRAIGHT, _EXACT = 0.88, 0.95  # of the area within its outline or its four cor
 _RIM = 0.06  # of the sheet's shorter side: a band along its edges, within
 _BARE = 0.92  # of that band
 _RIVAL = 0.28  # of the sheet's area: another sheet beside it
+_HOLE = 0.02  # of the sheet's area: the smallest hole
+_RECTANGLE = 0.8  # of the smallest rectangle around it: what a hole covers
+_EMPTY = 0.98  # of its area
+_EVEN = 2.5  # the widest margin of a hole, beside the narrowest: both are as broad as one stroke
 _EDGE = 1.5  # pixels of the thumbnail: the sheet's blurred edge, a drawn frame around it
 
 
@@ -78,6 +82,36 @@ def straightened(grey: NDArray[Any], corners: NDArray[Any]) -> NDArray[Any]:
     goal = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], np.float32)
     view = cv2.getPerspectiveTransform(corners, goal)
     return cv2.warpPerspective(grey, view, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def is_hollow(sheet: NDArray[Any]) -> bool:
+    """Whether a sheet is the strokes of an angular 0 or 8, with nothing but bare holes in it.
+
+    A bold 1 on a sheet looks like such a hole, but it is slimmer than the paper beside it is wide.
+
+    Args:
+        sheet: uint8 [h, w], cut out.
+    """
+    scale = min(1.0, _THUMBNAIL / max(sheet.shape))
+    size = (max(1, round(sheet.shape[1] * scale)), max(1, round(sheet.shape[0] * scale)))
+    holes = _unlike_border(cv2.resize(sheet, size, interpolation=cv2.INTER_AREA))
+    outlines, _ = cv2.findContours(holes, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outlines = [outline for outline in outlines if cv2.contourArea(outline) > _HOLE * holes.size]
+    if not outlines or not all(_is_bare_hole(outline, holes) for outline in outlines):
+        return False
+    left, top, width, height = cv2.boundingRect(np.concatenate(outlines))
+    margins = np.array([left, top, size[0] - left - width, size[1] - top - height]) + _EDGE
+    is_even = margins.max() <= _EVEN * margins.min()
+    return len(outlines) > 1 or bool(is_even and margins.max() < min(width, height))
+
+
+def _is_bare_hole(outline: NDArray[Any], holes: NDArray[Any]) -> bool:
+    """Whether an outline is a rectangle's, straight or leaning, and there is nothing in it."""
+    _, sides, _ = cv2.minAreaRect(outline)
+    filled = cv2.drawContours(np.zeros_like(holes), [outline], -1, 1, cv2.FILLED)
+    area = cv2.countNonZero(filled)
+    bare = cv2.countNonZero(cv2.bitwise_and(filled, holes))
+    return area > _RECTANGLE * (sides[0] + 1) * (sides[1] + 1) and bare > _EMPTY * area
 
 
 def _corners(outline: NDArray[Any]) -> NDArray[Any] | None:
