@@ -32,6 +32,13 @@ def refused(message: str, values: dict[str, Any]) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_what_an_earlier_version_kept_divides_its_data_by_the_seed_of_training(tmp_path: Path) -> None:
+    kept = override(load_recipe("quick"), {"training.seed": 5}).to_dict()
+    del kept["data"]["split_seed"]
+    assert parse_config(kept, "an earlier run").data.split_seed == 5
+    assert parse_config({"training": {"seed": 5}}, "a recipe").data.split_seed == 0
+
+
 def test_the_recipes_that_are_promised_ship_and_the_default_comes_first() -> None:
     names = recipe_names()
     assert {"conv3", "batchnorm", "augmented", "vgg", "resnet", DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE} <= set(names)

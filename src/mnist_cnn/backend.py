@@ -43,13 +43,9 @@ __all__ = ["ONEDNN_VARIABLE", "keras", "layers", "onednn_state", "ops"]
 
 
 def onednn_state() -> str:
-    """Say whether TensorFlow computes with oneDNN in this process.
-
-    Returns:
-        `on` or `off`, as the environment variable says; `automatic` where the variable is not set, so that TensorFlow
-        decided by the processor; `not used` on another backend.
-    """
+    """Say whether TensorFlow computes with oneDNN in this process: `on`, `off`, or `not used` on another backend."""
     if keras.backend.backend() != "tensorflow":
         return "not used"
+    automatic = "on" if _AUTOMATIC_WITH & set(processor_features()) else "off"
     value = os.environ.get(ONEDNN_VARIABLE, "").lower()
-    return {"1": "on", "true": "on", "0": "off", "false": "off"}.get(value, "automatic")
+    return {"1": "on", "true": "on", "0": "off", "false": "off"}.get(value, automatic)

@@ -50,6 +50,7 @@ class DataConfig:
 
 # How the training of the weights that ship divided its data (`scripts/make_weights.py`).
 SHIPPED_ON = DataConfig(dataset="mnist", validation=0.1)
+SHIPPED_CHECKSUM = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b"  # `Dataset.checksum` of it
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -176,6 +177,7 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
         SettingError: An unknown key, a wrong type or a value out of range.
     """
     _refuse_unknown_keys(values, Config, origin, prefix="")
+    values = _with_split_seed(values)
     try:
         # In strict mode only JSON input may give a dataclass as an object.
         return _ADAPTER.validate_json(json.dumps(values, default=str))
@@ -184,6 +186,17 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
         key = ".".join(str(part) for part in first["loc"])
         problem = first["msg"][0].lower() + first["msg"][1:]
         raise SettingError(f"{origin}: {key} = {first['input']!r} is not valid: {problem}.") from None
+
+
+def _with_split_seed(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Complete what a run or a search kept before there was `data.split_seed`: the seed of training divided its data.
+
+    Such a file holds every setting; a recipe, which leaves most of them out, is left as it is.
+    """
+    data, training = values.get("data", {}), values.get("training", {})
+    if "split_seed" in data or not ("per_class" in data and "seed" in training):
+        return values
+    return {**values, "data": {**data, "split_seed": training["seed"]}}
 
 
 def override(config: Config, settings: Mapping[str, Any]) -> Config:

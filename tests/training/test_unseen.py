@@ -12,6 +12,7 @@ from mnist_cnn.config import SHIPPED_ON, load_recipe, override
 from mnist_cnn.datasets import divide
 from mnist_cnn.errors import InputError
 from mnist_cnn.runs import create_run
+from mnist_cnn.training import unseen
 from mnist_cnn.training.train import prepare_data, train
 from mnist_cnn.training.unseen import check_held_out
 from training.tiny import digits, tiny_config
@@ -32,8 +33,9 @@ def test_teaching_holds_out_what_the_shipped_weights_never_saw(seed: int) -> Non
     np.testing.assert_array_equal(images[..., 0], expected.images)
 
 
-def test_other_shares_of_the_shipped_weights_own_data_are_refused() -> None:
-    mnist = dataclasses.replace(digits(), name="mnist")
+def test_other_shares_of_the_shipped_weights_own_data_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    mnist = dataclasses.replace(digits(250), name="the same data under another name")
+    monkeypatch.setattr(unseen, "SHIPPED_CHECKSUM", mnist.checksum())
     teach = load_recipe("teach")
     check_held_out(teach, mnist)
     check_held_out(override(teach, {"data.validation": 0.0}), mnist)
@@ -56,7 +58,18 @@ def test_the_weights_of_a_run_know_what_it_held_out(source: RunFolder, tmp_path:
         train(config, digits(), create_run(tmp_path, "refused"))
     check_held_out(override(config, {"data.split_seed": 3, "training.seed": 9}), digits())
     check_held_out(config, digits(200))  # other data
+    for file in (source.model, source.best_checkpoint):  # of the same run
+        with pytest.raises(InputError, match="Use --validation"):
+            check_held_out(override(config, {"model.init_from": str(file)}), digits())
     check_held_out(tiny_config({"model.init_from": str(tmp_path / "file.keras")}), digits())  # nobody knows
+
+
+def test_the_weights_that_a_start_began_with_count_too(source: RunFolder, tmp_path: Path) -> None:
+    between = create_run(tmp_path, "between")
+    settings = {"training.epochs": 1, "model.init_from": str(source.root)}
+    train(tiny_config(settings), digits(200), between)
+    with pytest.raises(InputError, match=r"data\.split_seed=3"):
+        check_held_out(tiny_config({"model.init_from": str(between.root)}), digits())
 
 
 def test_weights_that_saw_everything_leave_nothing_to_hold_out(tmp_path: Path) -> None:

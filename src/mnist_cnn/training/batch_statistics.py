@@ -25,6 +25,9 @@ class BatchStatistics(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     """Measures them at the end of each epoch, before anyone looks at the network.
 
     It stands behind Keras' averaging of weights, which puts the averaged ones in place first.
+
+    Attributes:
+        images: uint8 [n, 28, 28, 1], those that they are measured on.
     """
 
     def __init__(self, images: NDArray[np.uint8], seed: int, has_validation: bool) -> None:
@@ -37,17 +40,17 @@ class BatchStatistics(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """
         super().__init__()
         chosen = np.random.default_rng(seed).permutation(len(images))[:_SAMPLE]
-        self._images = images[np.sort(chosen), ..., np.newaxis]
+        self.images = images[np.sort(chosen), ..., np.newaxis]
         self._has_validation = has_validation
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Measure before validation."""
-        measure_statistics(self.model, self._images)
+        measure_statistics(self.model, self.images)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure where there is no validation."""
         if not self._has_validation:
-            measure_statistics(self.model, self._images)
+            measure_statistics(self.model, self.images)
 
 
 def measure_statistics(model: keras.Model, images: NDArray[np.uint8]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
@@ -21,7 +22,7 @@ from mnist_cnn.history import best_epoch
 from mnist_cnn.model_files import open_model, save_legacy_h5, save_model, save_weights
 from mnist_cnn.models import build_model
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.training.batch_statistics import BatchStatistics
+from mnist_cnn.training.batch_statistics import BatchStatistics, measure_statistics
 from mnist_cnn.training.batches import Batches
 from mnist_cnn.training.callbacks import (
     History,
@@ -110,10 +111,11 @@ def train(
         catch_up(run, twin, state)
 
     averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if config.optimizer.ema else None
+    statistics = BatchStatistics(batches.images, config.training.seed, has_validation=held_out is not None)
     patient = patience_callbacks(config, has_validation=held_out is not None)
     callbacks = [
         *([averaging] if averaging else []),
-        BatchStatistics(batches.images, config.training.seed, has_validation=held_out is not None),
+        statistics,
         Watch(listener),
         History(state, config.training.monitor),
         *events,
@@ -128,7 +130,7 @@ def train(
 
     if ending:
         state.save(run.state)  # before the model is: a model without a state is a finished run
-    twin.set_weights(final_weights(config, state, model))
+    twin.set_weights(final_weights(config, state, model, statistics.images))
     save_model(twin, run.model)
     save_weights(run.model, run.weights)
     if legacy_h5:
@@ -261,12 +263,18 @@ def float32_twin(model: keras.Model, config: Config, dataset: Dataset) -> keras.
     return twin
 
 
-def final_weights(config: Config, state: TrainingState, model: keras.Model) -> Weights:
+def final_weights(
+    config: Config,
+    state: TrainingState,
+    model: keras.Model,
+    sample: NDArray[np.uint8],  # [n, 28, 28, 1]
+) -> Weights:
     """Give the weights that become the model: the best epoch's or the last one's.
 
     Where no epoch was finished they are what training had reached.
     """
     if not state.epochs_done:
+        measure_statistics(model, sample)
         weights: Weights = model.get_weights()
         return weights
     return state.best_weights if config.training.keep == "best" else state.last_weights

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mnist_cnn.config import SHIPPED_MODEL, SHIPPED_ON, Config, DataConfig, load_recipe
+from mnist_cnn.config import SHIPPED_CHECKSUM, SHIPPED_MODEL, SHIPPED_ON, Config, DataConfig, load_recipe
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import SettingError
+from mnist_cnn.model_files import MODEL_SUFFIXES
 from mnist_cnn.runs import RunFolder
 
 
@@ -42,15 +43,28 @@ def check_held_out(config: Config, dataset: Dataset) -> None:
 
 
 def _earlier_split(start: str, dataset: Dataset) -> DataConfig | None:
-    """Give how a start's training divided this very data set; None where it had other data, or nobody knows."""
-    if start == SHIPPED_MODEL:
-        return SHIPPED_ON if dataset.name == SHIPPED_ON.dataset else None
-    run = RunFolder(Path(start)) if start else None
-    if run is None or not (run.config.exists() and run.environment.exists()):
-        return None
-    if run.read_json(run.environment)["data"]["sha256"] != dataset.checksum():
-        return None
-    return load_recipe(str(run.config)).data
+    """Give how a start's training divided this very data set, or that of the weights that it started from itself.
+
+    Returns:
+        None where they had other data, and where nobody knows.
+    """
+    checksum = dataset.checksum()
+    while start:
+        if start == SHIPPED_MODEL:
+            return SHIPPED_ON if checksum == SHIPPED_CHECKSUM else None
+        run = _run_of(Path(start))
+        if not (run.config.exists() and run.environment.exists()):
+            return None
+        config = load_recipe(str(run.config))
+        if run.read_json(run.environment)["data"]["sha256"] == checksum:
+            return config.data
+        start = config.model.init_from
+    return None
+
+
+def _run_of(start: Path) -> RunFolder:
+    """Give the run that a start names, by its folder or by a model file in it."""
+    return RunFolder(start.parent if start.suffix in MODEL_SUFFIXES else start)
 
 
 def _split(data: DataConfig) -> tuple[float, int, int]:

@@ -2,6 +2,7 @@
 
     from pathlib import Path
 
+    import mnist_cnn.backend  # before Keras Tuner imports TensorFlow, which reads a setting of it
     import keras_tuner
     from mnist_cnn import load_dataset
     from mnist_cnn.config import load_recipe, save_config
@@ -49,6 +50,7 @@ from mnist_cnn.training.train import (
     prepare_data,
     run_epochs,
 )
+from mnist_cnn.training.unseen import check_held_out
 from mnist_cnn.tuning.cost import count_costs, describe_excess
 from mnist_cnn.tuning.space import Choice, Domain, Part, Space, configure, suggest_settings
 
@@ -77,6 +79,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         super().__init__()
         if not base.data.validation:
             raise SettingError("data.validation = 0 leaves nothing to choose by. Set data.validation = 0.2.")
+        check_held_out(base, dataset)
         self._space = space
         self._base = base
         self._dataset = dataset
