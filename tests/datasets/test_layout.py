@@ -12,8 +12,8 @@ from mnist_cnn.datasets import Dataset, load_addition, load_dataset
 from mnist_cnn.datasets.class_names import find_class, in_order, number_of
 from mnist_cnn.datasets.dataset import DIGIT_NAMES
 from mnist_cnn.datasets.idx import write_idx
-from mnist_cnn.datasets.layout import part_of
 from mnist_cnn.errors import DataError
+from mnist_cnn.folder_names import part_of
 
 STYLES = {
     "digits": [str(digit) for digit in range(10)],
@@ -169,6 +169,20 @@ def test_an_unknown_layout_is_described_and_nothing_is_to_be_deleted(tmp_path: P
     assert not {"remove", "delete", "Remove", "Delete"} & set(str(it.value).split())
 
 
+@pytest.mark.parametrize(("inner", "beside"), [("images", "labels"), ("mnist/png", "docs"), ("zipped", "0")])
+@pytest.mark.parametrize("parts", [("train", "test"), ("Training", "Testing"), ("train",)])
+def test_parts_below_another_folder_are_pointed_to(
+    tmp_path: Path, inner: str, beside: str, parts: tuple[str, ...]
+) -> None:
+    """As YOLO's tools lay out: `images/train` and `images/test`, and a folder of something else beside them."""
+    (tmp_path / beside).mkdir()
+    for part in parts:
+        fill(tmp_path / inner / part, STYLES["digits"], 5)
+    with pytest.raises(DataError, match=f"holds folders for training and test .* give the path {tmp_path / inner}\\.$"):
+        load_dataset(tmp_path)
+    assert load_dataset(tmp_path / inner).class_names == DIGIT_NAMES
+
+
 def test_an_empty_class_of_the_test_part_is_not_a_fault(tmp_path: Path) -> None:
     fill(tmp_path / "train", ["a", "b"])
     fill(tmp_path / "test", ["a"])
@@ -227,3 +241,21 @@ def test_names_of_classes_that_mean_numbers_are_sorted_by_them() -> None:
         3,
         3,
     ]
+
+
+@pytest.mark.parametrize("name", ["-", "", "_", "*", "×", "a", "-b", "class_a", "Class b", "letter a"])
+def test_names_that_mean_no_class_are_not_taken_for_one(name: str) -> None:
+    """Punctuation alone means nothing else, and the capitals of single letters are classes of their own."""
+    assert find_class(name, ("0", "1", "+", "A", "B")) is None
+
+
+def test_single_letters_and_marks_are_found_by_their_own_names() -> None:
+    classes = ("+", "-", "A", "a", "b", "T-shirt/top")
+    assert [find_class(name, classes) for name in (*classes, "class A", "(b)", "t_shirt_top")] == [*range(6), 2, 4, 5]
+
+
+def test_a_test_folder_of_an_unknown_mark_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "train", ["0", "1", "+"])
+    fill(tmp_path / "test", ["0", "-"])
+    with pytest.raises(DataError, match=r"test/- is not a class of the training images"):
+        load_dataset(tmp_path, split="test")

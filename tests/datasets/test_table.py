@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mnist_cnn.datasets import load_dataset
+from mnist_cnn.datasets.table import read_table, read_table_labels
 from mnist_cnn.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 784))
@@ -78,3 +79,13 @@ def test_what_is_not_such_a_table_is_refused_with_a_reason(tmp_path: Path, conte
     with pytest.raises(DataError, match=message) as caught:
         load_dataset(tmp_path / "t.csv")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_the_labels_alone_are_those_of_the_whole_table(tmp_path: Path, quote: str) -> None:
+    """Reading the test part needs no more of the training part, which is most of the work."""
+    path = write(tmp_path / "train.csv", np.hstack([IMAGES, LABELS[:, None]]), f"{PIXELS},class", quote)
+    np.testing.assert_array_equal(read_table_labels(path), read_table(path)[1])
+    assert read_table_labels(path).dtype == np.int64
+    empty = write(tmp_path / "empty.csv", IMAGES[:0], f"{PIXELS},class")
+    assert read_table_labels(empty).shape == (0,)

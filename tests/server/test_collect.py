@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from mnist_cnn.datasets import load_addition
 from mnist_cnn.datasets.folder import read_folder
 from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.recognizer.arrangement import arrange_one
@@ -376,10 +377,18 @@ def test_a_class_name_that_passes_is_read_back_as_it_was(tmp_path_factory: pytes
     assert read_folder(folder, "train").class_names == (name,)
 
 
+@pytest.mark.parametrize("name", ["images", "data", "a.npz", "a.csv", "train-images-idx3-ubyte", "-", "trains", "07"])
+def test_a_class_alone_is_read_back_whatever_it_is_called(folder: Path, name: str) -> None:
+    check_class_names(["other", name])
+    Collection(folder, ("other", name), 10).keep(picture(), name)
+    assert load_addition(folder, ("other", name)).labels.tolist() == [1]
+
+
 @pytest.mark.parametrize(
     "names",
     [["a/b"], ["a\\b"], [".."], ["."], [".hidden"], [""], ["a\x00"], ["a\n"], ["\ud800"], ["CON"], ["nul.x"], ["a."],
-     ["a "], ["x" * 256], ["A", "a"], ["train", "test"]],
+     ["a "], ["x" * 256], ["A", "a"], ["train", "test"], ["training", "testing"], ["val", "test"], ["cat", "Test"],
+     ["cat", "test images"], ["cat", "validation"], ["__pycache__"], ["lost+found"]],
 )  # fmt: skip
 def test_a_class_that_can_be_no_folder_is_refused_at_the_start(folder: Path, names: list[str]) -> None:
     with pytest.raises(InputError) as caught:

@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import gc
 import struct
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,12 +43,21 @@ def make_reader(recognizer: Recognizer, **limits: int) -> Reader:
     return Reader(recognizer, **({"max_pending": 512} | limits))
 
 
+def decoders() -> list[psutil.Process]:
+    """Give this process's decoders; it has other children where other tests use multiprocessing or a browser."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # nor a zombie
+            found += [child] if "mnist_cnn.server.decoder" in child.cmdline() else []
+    return found
+
+
 async def close(reader: Reader) -> None:
     """End it, and see that nothing is left."""
     await reader.close()
     assert reader.pending == 0
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("ink", "batcher"))]
-    assert not psutil.Process().children()
+    assert not decoders()
 
 
 def test_many_at_once_get_their_own(recognizer: Recognizer) -> None:
@@ -251,9 +263,9 @@ def test_when_nobody_waits_for_a_large_image_any_more_its_work_ends(recognizer: 
         reader = make_reader(recognizer)
         given_up = asyncio.create_task(reader.read([slow]))
         after = asyncio.create_task(reader.read([large]))
-        while not psutil.Process().children():
+        while not decoders():
             await asyncio.sleep(0.01)
-        (process,) = psutil.Process().children()
+        (process,) = decoders()
         given_up.cancel()
         assert (await after)[0].reading.label == "7"
         assert given_up.cancelled()
@@ -275,11 +287,11 @@ def test_a_process_that_ends_fails_one_image_and_is_replaced(
         assert (await reader.read([large]))[0].reading.label == "7"
         failing = asyncio.create_task(reader.read([slow]))
         await asyncio.sleep(0.1)
-        psutil.Process().children()[0].kill()
+        decoders()[0].kill()
         with pytest.raises(DecoderError, match="ended unexpectedly"):
             await failing
         assert (await reader.read([large]))[0].reading.label == "7"
-        psutil.Process().children()[0].kill()  # between two images
+        decoders()[0].kill()  # between two images
         for _ in range(2):
             with contextlib.suppress(DecoderError):  # where its end is not known yet
                 (seen,) = await reader.read([large])
@@ -288,6 +300,58 @@ def test_a_process_that_ends_fails_one_image_and_is_replaced(
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(main())
+
+
+def test_the_process_for_large_images_does_not_get_the_server_s_settings(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes it over by a damaged image must not find the key to the server there."""
+    monkeypatch.setenv("MNIST_CNN_SERVE_API_KEY", "secret")
+    monkeypatch.setenv("MNIST_CNN_SERVE_PORT", "8001")
+    monkeypatch.setenv("OF_THE_SYSTEM", "kept")
+
+    async def main() -> None:
+        reader = make_reader(recognizer)
+        await reader.read([file_of(drawing("7", 80))])
+        (process,) = decoders()
+        environment = process.environ()
+        assert not [name for name in environment if name.startswith("MNIST_CNN_SERVE_")]
+        assert "secret" not in environment.values()
+        assert environment["OF_THE_SYSTEM"] == "kept"
+        await close(reader)
+
+    asyncio.run(main())
+
+
+ABRUPT = """
+import asyncio, os, sys
+import uvloop
+from mnist_cnn.server.decoder import Decoder
+
+async def main():
+    decoder = Decoder(10**8)
+    await decoder.prepare(open(sys.argv[1], "rb").read())
+    print(decoder._process.pid, flush=True)
+    os._exit(1)
+
+with asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.argv[2] == "uvloop" else None) as runner:
+    runner.run(main())
+"""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_server_that_ends_without_a_shutdown_leaves_no_process(tmp_path: Path, loop: str) -> None:
+    """As when it is killed: the process sees that nobody is at the other end of its pipe."""
+    (tmp_path / "7.png").write_bytes(file_of(drawing("7", 80)))
+    words = [sys.executable, "-c", ABRUPT, str(tmp_path / "7.png"), loop]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1, ended.stderr
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(int(ended.stdout))
+        until = time.monotonic() + 10
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # where nobody collects it
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])

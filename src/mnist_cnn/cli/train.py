@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -27,6 +27,9 @@ from mnist_cnn.datasets import Dataset, ResolvedDataset, load_addition
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import SettingError
 from mnist_cnn.runs import CONFIG_NAME, RunFolder, create_run, discard_run, lock_run, open_run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _HARMLESS = {"training.seed", "training.deterministic"}  # settings under which a recipe keeps its promises
 
@@ -108,6 +111,7 @@ def train(
             terminal.finish({"run": str(run.root), "report": str(run.report), **run.read_json(run.metrics)})
             return
     else:
+        _refuse_without_model({"--scale": scale, "--freeze": freeze}, recipe, changes)
         data = resolve(_wanted_dataset(recipe, changes), data_dir, terminal)
         recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
         config = _without_stale_words(override(load_recipe(recipe), {**changes, "data.dataset": data.name}), changes)
@@ -188,6 +192,17 @@ def _refuse_changes(given: list[str]) -> None:
         raise SettingError(
             f"--resume goes on with the run's own settings, so {given[0]} cannot be changed. "
             "Leave it out, or train a new run."
+        )
+
+
+def _refuse_without_model(given: Mapping[str, object], recipe: str | None, changes: Mapping[str, Any]) -> None:
+    """Refuse options that are about a trained model to start from, where there is none."""
+    named = [f"{option} {value}" for option, value in given.items() if value not in (None, "nothing")]
+    if named and not changes.get("model.init_from", load_recipe(recipe or DEFAULT_RECIPE).model.init_from):
+        option = named[0].split()[0]
+        raise SettingError(
+            f"{named[0]} is about a trained model to start from, and none is named. Name it with --init-from, or "
+            f"leave {option} out."
         )
 
 

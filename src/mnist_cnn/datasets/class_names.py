@@ -35,6 +35,9 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 def find_class(name: str, class_names: Sequence[str]) -> int | None:
     """Find the class that a name means: the name itself, else the only one that differs in style alone.
 
+    Style is how a number is written, punctuation, and capitals; but not the capitals of single letters, since "a" and
+    "A" are two classes of letter data, and not the punctuation of a name such as "+", which consists of nothing else.
+
     Args:
         name: Such as "7", "07", "seven", "Digit_7".
         class_names: Names of all classes, each in any of these styles.
@@ -44,10 +47,18 @@ def find_class(name: str, class_names: Sequence[str]) -> int | None:
     """
     if name in class_names:
         return class_names.index(name)
-    meant = [index for index, known in enumerate(class_names) if _essence(known) == _essence(name)]
+    if (essence := _essence(name)) is None:
+        return None
+    meant = [index for index, known in enumerate(class_names) if _essence(known) == essence]
     return meant[0] if len(meant) == 1 else None
 
 
-def _essence(name: str) -> str | int:
-    number = number_of(name)
-    return "".join(_WORDS.findall(name.casefold())) if number is None else number
+def _essence(name: str) -> str | int | None:
+    """Give what is left of a name without its style; None where that is nothing."""
+    if (number := number_of(name)) is not None:
+        return number
+    words = _WORDS.findall(name)
+    telling = [word for word in words if word.casefold() not in _PREFIXES]
+    if len(telling) == 1 and len(telling[0]) == 1:
+        return str(telling[0])
+    return "".join(words).casefold() or None

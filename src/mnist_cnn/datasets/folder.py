@@ -11,6 +11,7 @@ from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.layout import (
     describe,
     entries,
+    find_divided,
     find_layout,
     has_images,
     image_files,
@@ -84,12 +85,22 @@ def _all_folders(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, i
     folders = [(pictures_folder(root / name), label) for label, name in enumerate(class_names)]
     for folder, label in folders:
         if not has_images(folder):
-            raise DataError(
-                f"{folder} holds no images of class {class_names[label]!r}: found {describe(folder)}. Expected one "
-                "sub-folder of images per class, if need be in folders named train and test. Put images of the class "
-                f"there, or move what is not a class out of {root}."
-            )
+            raise DataError(_about_empty_class(root, folder, class_names[label]))
     return folders
+
+
+def _about_empty_class(root: Path, folder: Path, name: str) -> str:
+    if divided := find_divided(root):
+        parts = ", ".join(part.name for part in subfolders(divided))
+        return (
+            f"{folder} holds no images of class {name!r}. {divided} holds folders for training and test ({parts}): "
+            f"give the path {divided}."
+        )
+    return (
+        f"{folder} holds no images of class {name!r}: found {describe(folder)}. Expected one sub-folder of images per "
+        "class, if need be in folders named train and test. Put images of the class there, or move what is not a "
+        f"class out of {root}."
+    )
 
 
 def _folders_by_class(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:

@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_cnn.errors import DataError
+from mnist_cnn.folder_names import TEST, TRAIN, VALIDATION, is_filler, is_left_behind, part_of
 from mnist_cnn.ink import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-TRAIN, TEST, VALIDATION = "train", "test", "val"
-
-_PARTS = {
-    **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("test", "testing", "t10k"), TEST),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION),
-}
-# What is said of a part besides which one it is: "MNIST - JPG - training", "trainingSet", "test_images".
-_FILLERS = ("dataset", "digits", "digit", "emnist", "format", "images", "image", "imgs", "img", "jpeg", "jpg", "mnist",
-            "pictures", "png", "qmnist", "samples", "set", "split", "data")  # fmt: skip
-_JUNK = frozenset(("__macosx", "__pycache__", "@eadir", "$recycle.bin", "lost+found", "system volume information",
-                   "thumbs.db", "desktop.ini"))  # fmt: skip
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
 _DEEPEST = 5  # folders in folders, each the only one
 _NAMED = 3  # entries of a folder that a message names
 
@@ -71,17 +58,14 @@ def find_layout(path: Path) -> Layout:
     return Layout(train, test or validation, "; ".join(remarks))
 
 
-def part_of(name: str) -> str | None:
-    """Give the part of a data set that a name stands for, whatever its style: "Training", "testSet", "MNIST - test".
+def find_divided(folder: Path) -> Path | None:
+    """Find a folder below `folder` that holds train and test parts with class folders; None where there is none.
 
-    Returns:
-        "train", "test" or "val"; None where the name says something else, or more than that.
+    Raises:
+        DataError: Two folders of it are the same part.
     """
-    if name.casefold() in _PARTS:
-        return _PARTS[name.casefold()]
-    words = [_without_filler(word.casefold()) for word in _WORDS.findall(name)]
-    words = [word for word in words if word not in _FILLERS]
-    return _PARTS.get(words[0]) if len(words) == 1 else None
+    inner = itertools.chain.from_iterable(folders_of(each) for each in subfolders(folder))
+    return next((each for each in inner if _labelled_parts(subfolders(each))), None)
 
 
 def entries(folder: Path) -> list[Path]:
@@ -150,7 +134,7 @@ def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Go through a folder in the system's order; whether an entry is a folder then costs no look at the disk."""
     try:
         with os.scandir(folder) as found:
-            yield from (each for each in found if not each.name.startswith(".") and each.name.casefold() not in _JUNK)
+            yield from (each for each in found if not is_left_behind(each.name))
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror or error}.") from error
 
@@ -164,18 +148,12 @@ def _count(kind: str, found: Sequence[Path]) -> str:
     return f"{len(found):,} {kind}{'s' if len(found) > 1 else ''} ({names})"
 
 
-def _without_filler(word: str) -> str:
-    """Take "trainingset" and "testimages" apart."""
-    stems = (word.removesuffix(filler) for filler in _FILLERS)
-    return next((stem for stem in stems if stem in _PARTS), word)
-
-
 def _is_class(folder: Path) -> bool:
     """Whether a folder holds the images of a class: itself, or in a folder whose name says no more than "images"."""
     inner = subfolders(folder)
     if has_images(folder) or len(inner) != 1:
         return has_images(folder)
-    return inner[0].name.casefold() in _FILLERS and has_images(inner[0])
+    return is_filler(inner[0].name) and has_images(inner[0])
 
 
 def _has_classes(folder: Path) -> bool:
@@ -183,7 +161,7 @@ def _has_classes(folder: Path) -> bool:
     part = part_of(folder.name)
     classes = [each for each in subfolders(unwrap(folder, part)) if has_images(pictures_folder(each))]
     if len(classes) == 1:
-        return part_of(classes[0].name) is None and classes[0].name.casefold() not in _FILLERS
+        return part_of(classes[0].name) is None and not is_filler(classes[0].name)
     return len(classes) > 1
 
 

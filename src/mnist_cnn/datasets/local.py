@@ -12,11 +12,12 @@ import numpy as np
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.datasets.folder import read_folder
 from mnist_cnn.datasets.idx import read_idx
-from mnist_cnn.datasets.layout import TEST, TRAIN, entries, folders_of, part_of
+from mnist_cnn.datasets.layout import entries, folders_of
 from mnist_cnn.datasets.npz import as_images, as_labels, npz_has_split, read_npz, read_npz_labels
 from mnist_cnn.datasets.places import find_idx
-from mnist_cnn.datasets.table import describe_unread, find_tables, read_table
+from mnist_cnn.datasets.table import describe_unread, find_tables, read_table, read_table_labels
 from mnist_cnn.errors import DataError
+from mnist_cnn.folder_names import TEST, TRAIN, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,8 @@ def _read_folder(path: Path, split: str) -> Dataset:
     for folder in folders_of(path):
         if pairs := _idx_images(folder):
             return _read_idx_folder(path, pairs, split)
-        if len(arrays := [file for file in entries(folder) if file.suffix.lower() == ".npz"]) == 1:
+        arrays = [file for file in entries(folder) if file.suffix.lower() == ".npz" and file.is_file()]
+        if len(arrays) == 1:
             return _read_npz(arrays[0], split)
         if tables := find_tables(folder):
             return replace(_read_tables(path, tables, split), notice=describe_unread(folder, tables.values()))
@@ -70,7 +72,7 @@ def _read_tables(path: Path, tables: Mapping[str, Path], split: str) -> Dataset:
     """Read one part of a data set in tables, whose classes are those of the first of them."""
     part = split if len(tables) > 1 else "all"
     images, labels = read_table(tables[part] if part in tables else next(iter(tables.values())))
-    known = labels if part != "test" else read_table(next(iter(tables.values())))[1]
+    known = labels if part != "test" else read_table_labels(next(iter(tables.values())))
     return _numbered(path, part, images, labels, known)
 
 

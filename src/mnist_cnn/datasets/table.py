@@ -9,12 +9,13 @@ import numpy as np
 
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.datasets.idx import MAX_BYTES
-from mnist_cnn.datasets.layout import TEST, TRAIN, VALIDATION, entries, part_of
+from mnist_cnn.datasets.layout import entries
 from mnist_cnn.datasets.npz import as_images, as_labels
 from mnist_cnn.errors import DataError, first_line
+from mnist_cnn.folder_names import TEST, TRAIN, VALIDATION, part_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -64,6 +65,30 @@ def read_table(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     Raises:
         DataError: Another number of columns, no label, too large, or values that are not grey levels.
     """
+    names, column = _columns(path)
+    values = _numbers(path, names)
+    images = as_images(np.delete(values, column, axis=1), f"{path}, grey levels")
+    if path.name.startswith("emnist-"):
+        images = images.swapaxes(1, 2).copy()  # as EMNIST's other files, which hold rows and columns swapped
+    return images, as_labels(values[:, column], f"{path}, labels")
+
+
+def read_table_labels(path: Path) -> NDArray[np.int64]:
+    """Read the labels of a table alone, int64 [n]: in about a third of the time that all columns take.
+
+    Raises:
+        DataError: As `read_table`, except that grey levels are not looked at.
+    """
+    names, column = _columns(path)
+    return as_labels(_numbers(path, names, column).ravel(), f"{path}, labels")
+
+
+def _columns(path: Path) -> tuple[list[str], int]:
+    """Give the cells of a table's first line, and the place of the label among them.
+
+    Raises:
+        DataError: Another number of columns, or no label.
+    """
     names = _first_cells(path)
     if len(names) == _PIXELS:
         raise DataError(
@@ -72,25 +97,23 @@ def read_table(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         )
     if len(names) != _PIXELS + 1:
         raise DataError(f"{path} has {len(names):,} columns, expected {_PIXELS + 1}: a label and 28×28 grey levels.")
-    column = next((index for index, name in enumerate(names) if name.casefold() in _LABELS), 0)
-    values = _numbers(path, skip=0 if _is_number(names[0]) else 1)
-    images = as_images(np.delete(values, column, axis=1), f"{path}, grey levels")
-    if path.name.startswith("emnist-"):
-        images = images.swapaxes(1, 2).copy()  # as EMNIST's other files, which hold rows and columns swapped
-    return images, as_labels(values[:, column], f"{path}, labels")
+    return names, next((index for index, name in enumerate(names) if name.casefold() in _LABELS), 0)
 
 
-def _numbers(path: Path, skip: int) -> NDArray[np.float32]:
+def _numbers(path: Path, names: Sequence[str], column: int | None = None) -> NDArray[np.float32]:
+    """Read all columns of a table, [n, 785], or one of them, [n, 1]."""
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path} has {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are read. Divide it.")
+    skip = 0 if _is_number(names[0]) else 1
     try:
         with warnings.catch_warnings(action="ignore"):  # that there is no data is said by `Dataset`
             values = np.loadtxt(
-                path, np.float32, delimiter=",", quotechar='"', skiprows=skip, ndmin=2, encoding="utf-8-sig"
-            )
+                path, np.float32, delimiter=",", quotechar='"', skiprows=skip, usecols=column, ndmin=2,
+                encoding="utf-8-sig",
+            )  # fmt: skip
     except (ValueError, OSError) as error:
         raise DataError(f"{path} cannot be read as a table of numbers ({first_line(error)}).") from error
-    return values if values.size else values.reshape(0, _PIXELS + 1)
+    return values if values.size else values.reshape(0, len(names) if column is None else 1)
 
 
 def _tables(folder: Path, columns: int) -> list[Path]:

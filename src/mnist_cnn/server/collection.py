@@ -17,6 +17,7 @@ from PIL import Image
 
 from mnist_cnn.errors import MnistCnnError, ModelFileError, SettingError, WriteError
 from mnist_cnn.files import write_whole
+from mnist_cnn.folder_names import is_left_behind, part_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,18 +166,28 @@ def check_class_names(class_names: Sequence[str]) -> None:
         InputError: One cannot, or two would share one.
     """
     for name in class_names:
-        if not name.isprintable() or not 0 < len(name.encode()) <= _LONGEST or _NO_FOLDER.search(name):
-            raise ModelFileError(
-                f"class {name!r:.80} cannot be a folder's name, so nothing can be collected of it. Rename it."
-            )
+        _check_class_name(name)
     (name, times), *_ = Counter(each.casefold() for each in class_names).most_common(1)
     if times > 1:
         raise ModelFileError(
             f"{times} classes are called {name!r} but for capitals, and some systems give them one folder."
         )
-    if {"train", "test"} <= set(class_names):
+
+
+def _check_class_name(name: str) -> None:
+    if not name.isprintable() or not 0 < len(name.encode()) <= _LONGEST or _NO_FOLDER.search(name):
         raise ModelFileError(
-            "classes 'train' and 'test' together would be read as the parts of a data set. Rename one."
+            f"class {name!r:.80} cannot be a folder's name, so nothing can be collected of it. Rename it."
+        )
+    if is_left_behind(name):
+        raise ModelFileError(
+            f"class {name!r} has the name of a folder that systems leave behind, so its pictures would be passed "
+            "over in training. Rename it."
+        )
+    if part := part_of(name):
+        raise ModelFileError(
+            f"class {name!r} has the name of a part of a data set ({part}), so while it is the only one with "
+            "pictures they could not be trained on. Rename it."
         )
 
 

@@ -79,7 +79,7 @@ class Decoder:
             *(sys.executable, "-P", "-m", "mnist_cnn.server.decoder", str(self.max_pixels)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=_environment(),
             start_new_session=True,
         )
 
@@ -90,6 +90,14 @@ class Decoder:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Give the process what the server's environment holds, except for the server's own settings, such as its key."""
+    from mnist_cnn.server.settings import PREFIX  # which the process itself does not import: it would start slower
+
+    names = [name for name in os.environ if not name.upper().startswith(PREFIX)]
+    return {name: os.environ[name] for name in names} | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 async def _ask(process: asyncio.subprocess.Process, image: bytes) -> dict[str, Any]:
