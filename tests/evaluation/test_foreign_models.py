@@ -27,7 +27,7 @@ from mnist_cnn.export.formats import FORMATS
 from mnist_cnn.export.original import open_original
 from mnist_cnn.model_files import OpenedModel, known_digits_of, open_model, read_model
 from mnist_cnn.recognizer import Recognizer
-from mnist_cnn.training.transfer import adapt_model
+from mnist_cnn.training.transfer import adapt_model, open_start
 
 RANGES: dict[str, scaling.Scaling] = dict(zip(["unit", "grey", "signed", "standard"], scaling.CANDIDATES, strict=True))
 DIGITS = ResolvedDataset("digits")
@@ -316,6 +316,23 @@ def test_other_classes_than_the_digits_use_the_data_set(
 
     opened: OpenedModel = read_model(path, known=partial(known_digits_of, Turned("turned")))
     assert (opened.adoption.choice.scaling, opened.adoption.choice.origin) == (scaling.UNIT, "tried")
+
+
+def test_data_with_some_of_the_digits_show_the_range_too(
+    foreign: tuple[Path, scaling.Scaling, keras.Model], train_digits: Dataset
+) -> None:
+    """Folders 1 … 9, say: their labels are 0 … 8, but a model of ten classes calls them 1 … 9."""
+    path, wanted, _ = foreign
+    kept = train_digits.subset(np.flatnonzero(train_digits.labels > 0))
+    few = dataclasses.replace(kept, labels=kept.labels - 1, class_names=tuple("123456789"))
+
+    class Few(ResolvedDataset):
+        def load(self, split: str, **_: Any) -> Dataset:
+            return few
+
+    choice = read_model(path, known=partial(known_digits_of, Few("few"))).adoption.choice
+    assert (choice.scaling, choice.origin) == (wanted, "tried")
+    assert open_start(ModelConfig(init_from=str(path)), few, print).layers[1].scale == pytest.approx(wanted.factor)
 
 
 def test_a_model_that_does_not_run_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

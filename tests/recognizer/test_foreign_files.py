@@ -304,6 +304,33 @@ def test_the_range_and_the_kind_of_scores_are_found_out(
     np.testing.assert_allclose(loaded.predict_proba(images), expected, atol=2e-3)
 
 
+def test_an_overflow_in_a_wrong_range_says_nothing_of_the_scores(tmp_path: Path) -> None:
+    """A softmax written out, as some converters do: at 0 … 255 its powers are infinite, and their shares NaN."""
+    known = bundled_digits()
+    pixels = known.images.reshape(-1, 784) / 255
+    weights = np.linalg.solve(pixels.T @ pixels + np.eye(784), pixels.T @ (8 * np.eye(10)[known.labels] - 4))
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (None, 784))
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, (None, 10))
+    nodes = [
+        helper.make_node("MatMul", ["image", "W"], ["sums"]),
+        helper.make_node("Exp", ["sums"], ["powers"]),
+        helper.make_node("ReduceSum", ["powers", "axes"], ["all"]),
+        helper.make_node("Div", ["powers", "all"], ["scores"]),
+    ]
+    constants = [
+        numpy_helper.from_array(weights.astype(np.float32), "W"),
+        numpy_helper.from_array(np.array([1]), "axes"),
+    ]
+    loaded = load(tmp_path, linear.finish(helper.make_graph(nodes, "written out", [image], [scores], constants)))
+    grey = loaded.network.session.run(None, {"image": known.images.reshape(-1, 784).astype(np.float32)})[0]
+    assert np.isnan(grey).any()
+    assert (loaded.choice.scaling, loaded.network.kind) == (Scaling(1 / 255), "probabilities")
+    powers = np.exp(pixels @ weights)
+    np.testing.assert_allclose(
+        loaded.predict_proba(known.images), powers / powers.sum(axis=1, keepdims=True), atol=1e-4
+    )
+
+
 def test_a_given_scale_is_not_questioned(tmp_path: Path, learnt: NDArray[np.float32]) -> None:
     loaded = load(tmp_path, learnt_network(learnt, Scaling(1 / 16), "Softmax"), scale=1 / 16)
     assert (loaded.choice.scaling, loaded.choice.origin) == (Scaling(1 / 16), "user")
