@@ -143,6 +143,26 @@ def test_weights_in_a_second_file_beside_the_first_are_read(
     np.testing.assert_allclose(loaded.predict_proba(digits[:70]), linear.probabilities(digits[:70]), atol=1e-5)
 
 
+@pytest.mark.parametrize("location", ["./foreign.onnx.data", ".//./foreign.onnx.data"])
+def test_a_second_file_may_be_named_from_its_folder(tmp_path: Path, digits: NDArray[np.uint8], location: str) -> None:
+    (tmp_path / "foreign.onnx.data").write_bytes(linear.weights().tobytes())
+    loaded = load(tmp_path, external(location))
+    np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
+
+
+def test_both_files_may_be_links_into_one_folder(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
+    """As in the cache of Hugging Face's hub."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "1"
+    for folder in (blobs, snapshot):
+        folder.mkdir(parents=True)
+    (blobs / "a").write_bytes(external("model.onnx_data"))
+    (blobs / "b").write_bytes(linear.weights().tobytes())
+    (snapshot / "model.onnx").symlink_to("../../blobs/a")
+    (snapshot / "model.onnx_data").symlink_to("../../blobs/b")
+    loaded = Recognizer.load(snapshot / "model.onnx")
+    np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
+
+
 def test_what_onnx_itself_splits_is_read(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
     path = tmp_path / "split.onnx"
     onnx.save_model(
@@ -166,7 +186,8 @@ def test_no_file_elsewhere_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if where == "link":
         (folder / "secret.bin").symlink_to(secret)
     location = {"absolute": str(secret), "above": "../secret.bin", "below": "below/secret.bin"}
-    with pytest.raises(ModelFileError, match=r"second file.*Put both files into one folder, or save") as refused:
+    advice = "is a link to a file in another folder.*Replace the link" if where == "link" else "Put both files into one"
+    with pytest.raises(ModelFileError, match=rf"second file.*{advice}.*or save") as refused:
         load(folder, external(location.get(where, "secret.bin")))
     assert len(str(refused.value).splitlines()) == 1
 
