@@ -57,7 +57,7 @@ def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: in
     model = source
     if source.output_shape[-1] != classes:
         head = layers.Dense(classes, activation="softmax", dtype="float32", name=source.layers[-1].name)
-        model = keras.Model(source.inputs, head(source.layers[-1].input), name=source.name)
+        model = keras.Model(source.input, head(source.layers[-1].input), name=source.name)
     frozen = _features(model) if config.freeze == "features" else []
     for layer in model.layers:
         layer.trainable = layer not in frozen  # a source that was itself trained with frozen layers says so in its file
