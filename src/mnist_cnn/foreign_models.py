@@ -55,10 +55,10 @@ def rebuild(model: keras.Model, scaling: Scaling | None = None) -> keras.Model:
     if shape != IMAGE_SHAPE:
         x = layers.Reshape(shape, name=f"{_SCALING_LAYER}_reshaped")(x)
     # `call` instead of `model(x)`, so that the layers become this model's own and not those of a model inside it.
-    rebuilt = _copied(keras.Model(image, model.call(x), name=model.name))  # whose layers have one place each, this one
-    while _is_nested(rebuilt):  # each time, one level is opened
-        rebuilt = _copied(rebuilt)
-    return rebuilt
+    joined = keras.Model(image, model.call(x), name=model.name)
+    while _is_nested(joined):  # each time, one level is opened
+        joined = _copied(joined)
+    return _copied(joined)  # whose layers have one place each, this one
 
 
 def _copied(model: keras.Model) -> keras.Model:

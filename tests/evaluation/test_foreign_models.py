@@ -380,6 +380,25 @@ def test_models_inside_a_model_are_opened(
     np.testing.assert_allclose(said, predict_images(adapted, test_digits.images[:9]), atol=1e-5)
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_model_inside_may_hold_the_output_layer(depth: int, suffix: str, tmp_path: Path) -> None:
+    model = dense()
+    for _ in range(depth):
+        model = keras.Sequential([keras.Input((28, 28, 1)), layers.GaussianNoise(0.1, name="noise"), model])
+    model.save(tmp_path / f"model{suffix}")
+    opened = read_model(tmp_path / f"model{suffix}", scale=1).model
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
+    np.testing.assert_allclose(
+        predict_images(opened, images), model.predict(images[..., None], verbose=0), rtol=1e-4, atol=1e-6
+    )
+    kinds = ["InputLayer", "Rescaling", *["GaussianNoise"] * depth, "Flatten", "Dense", "Dense"]
+    for classes in (10, 4):
+        adapted = adapt_model(opened, classes, ModelConfig(), seed=0)
+        assert adapted.output_shape == (None, classes)
+        assert [type(layer).__name__ for layer in adapted.layers] == kinds
+
+
 def test_a_model_that_does_not_run_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise ValueError("this backend cannot\ncompute it")
