@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from PIL import Image
 
 from mnist_cnn.cli.app import main
 from mnist_cnn.errors import InputError, ModelFileError
+from mnist_cnn.installation import upgrade_command
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.recognizer import Recognizer
 from mnist_cnn.scaling import CANDIDATES, Scaling, bundled_digits
@@ -28,6 +30,9 @@ SHAPES: list[tuple[int | str | None, ...]] = [
     (1, 28, 28, 1), (1, 1, 28, 28), (1, 28, 28), (1, 784),
     (None, 28, 28, 1), (7, 1, 28, 28), ("n", 1, "h", "w"), ("n", "h", "w"), ("n", "pixels"),
 ]  # fmt: skip
+
+
+UPDATE = re.escape(upgrade_command("onnxruntime"))
 
 
 def load(folder: Path, data: bytes, **arguments: Any) -> Recognizer:
@@ -229,7 +234,7 @@ def of_another_library(model: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda model: setattr(model, "ir_version", 99), r"newer ONNX Runtime \(IR version 99, this one reads up to"),
+        (lambda model: setattr(model, "ir_version", 99), rf"newer ONNX Runtime \(IR version 99, .*{UPDATE}; or"),
         (version(99), r"needs a newer ONNX Runtime \(opset 99 of ai.onnx, this one reads up to \d+\)"),
         (lambda model: model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 99)), r"opset 99 of ai.onnx.ml"),
         (lambda model: setattr(model.graph.node[0], "op_type", "RunThis"), "operator RunThis, which opset 17 does not"),
