@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from mnist_cnn.errors import MissingExtraError
-from mnist_cnn.installation import install_command
+from mnist_cnn.installation import install_command, upgrade_command
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 METADATA = """Metadata-Version: 2.4
@@ -145,3 +145,13 @@ def test_no_message_or_page_names_the_package_as_an_index_would() -> None:
         if file.suffix in (".py", ".md", ".html", ".js", ".toml", "") and file.name != "installation.py":
             text = file.read_text("utf-8")
             assert not re.search(r"install [\"']?mnist-cnn", text), file
+
+
+def test_another_package_is_updated_by_what_installed_it(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert upgrade_command("mnist-cnn") == "pip install --upgrade mnist-cnn"
+    assert upgrade_command("no-such-package") == "pip install --upgrade no-such-package"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    (environment / "INSTALLER").write_text("uv\n")
+    assert upgrade_command("mnist-cnn") == shlex.join(
+        ["uv", "pip", "install", "--python", sys.executable, "--upgrade", "mnist-cnn"]
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnist_cnn import metrics
-from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
+from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import ModelFileError, RunFolderError, first_line
 from mnist_cnn.files import write_whole
 
@@ -96,8 +96,7 @@ def predict(model: keras.Model, dataset: Dataset, batch_size: int = 1000) -> Pre
         ModelFileError: The model has another number of classes than the data set, or gives no probabilities.
     """
     outputs = model.output_shape[-1]
-    if len(dataset.class_names) < outputs == len(DIGIT_NAMES) and dataset.holds_only(DIGIT_NAMES):
-        dataset = dataset.with_classes(DIGIT_NAMES)
+    dataset = dataset.numbered_for(outputs)
     if outputs != len(dataset.class_names):
         raise ModelFileError(
             f"the model knows {outputs} classes but {dataset.name} has {len(dataset.class_names)}. "

@@ -41,6 +41,8 @@ def takes_grey_levels(model: keras.Model) -> bool:
 def rebuild(model: keras.Model, scaling: Scaling | None = None) -> keras.Model:
     """Make a model of the same layers and weights that takes float32 [n, 28, 28, 1], any n.
 
+    The layers of models inside it become its own, so that whoever looks for a kind of layer finds it.
+
     Args:
         model: A Functional or Sequential model whose image has one of `READ_SHAPES`.
         scaling: By which its layers want grey levels; None to leave this to the caller.
@@ -54,15 +56,49 @@ def rebuild(model: keras.Model, scaling: Scaling | None = None) -> keras.Model:
         x = layers.Reshape(shape, name=f"{_SCALING_LAYER}_reshaped")(x)
     # `call` instead of `model(x)`, so that the layers become this model's own and not those of a model inside it.
     joined = keras.Model(image, model.call(x), name=model.name)
-    copied = keras.models.clone_model(joined, clone_function=_copy)  # whose layers have one place each, this one
-    copied.set_weights(joined.get_weights())
+    while _is_nested(joined):  # each time, one level is opened
+        joined = _copied(joined)
+    return _copied(joined)  # whose layers have one place each, this one
+
+
+def _copied(model: keras.Model) -> keras.Model:
+    """Copy a functional model; the layers of models directly inside it become the copy's own."""
+    names = {layer.name for layer in model.layers}
+    pairs: list[tuple[Any, Any]] = []
+
+    def copy(operation: Any) -> Any:
+        if type(operation).__name__ == "ConvertToTensor":  # which `call` adds, and which no format can hold
+            return lambda x, **_: x
+        made = type(operation).from_config(operation.get_config())
+        if isinstance(made, keras.Model):
+            _rename(made, names)
+        pairs.append((operation, made))
+        return made
+
+    copied = keras.models.clone_model(model, clone_function=copy, call_function=_call)
+    # Pair by pair, since the order of all weights is another one where models inside are opened.
+    for original, made in pairs:
+        if isinstance(original, layers.Layer):
+            made.set_weights(original.get_weights())
     return copied
 
 
-def _copy(operation: Any) -> Any:
-    if type(operation).__name__ == "ConvertToTensor":  # which `call` adds, and which no format can hold
-        return lambda x, **_: x
-    return type(operation).from_config(operation.get_config())
+def _call(layer: Any, *inputs: Any, **options: Any) -> Any:
+    return layer.call(*inputs, **options) if isinstance(layer, keras.Model) else layer(*inputs, **options)
+
+
+def _rename(inner: keras.Model, names: set[str]) -> None:
+    """Give the layers of a model inside another one names that are not taken yet, and take them."""
+    for layer in inner.layers:
+        if layer.name in names:
+            layer.name = f"{inner.name}_{layer.name}"
+        while layer.name in names:
+            layer.name += "_"
+        names.add(layer.name)
+
+
+def _is_nested(model: keras.Model) -> bool:
+    return any(isinstance(layer, keras.Model) for layer in model.layers)
 
 
 def give_probabilities(model: keras.Model) -> str:
@@ -85,8 +121,9 @@ def give_probabilities(model: keras.Model) -> str:
 
 
 def fits(model: keras.Model) -> bool:
-    """Whether a model takes [n, 28, 28, 1], any n, and its output layer gives probabilities: nothing is to rebuild."""
-    return model.input_shape == (None, *IMAGE_SHAPE) and _last_activation(model) not in _BEFORE_SOFTMAX
+    """Whether a model takes [n, 28, 28, 1], any n, gives probabilities, and has no models inside: nothing is to do."""
+    takes_images = model.input_shape == (None, *IMAGE_SHAPE)
+    return takes_images and _last_activation(model) not in _BEFORE_SOFTMAX and not _is_nested(model)
 
 
 def _last_activation(model: keras.Model) -> str:

@@ -1,4 +1,4 @@
-"""How this package was installed, and the command that adds one of its extras to this very installation.
+"""How this package was installed, and the commands that add to this very installation or update it.
 
 No package index has the package, so `pip install mnist-cnn[…]` would install whatever somebody registers under that
 name. Where it came from is told by PEP 610's `direct_url.json`; where that is missing or leads nowhere any more, the
@@ -41,7 +41,22 @@ def install_command(extras: Sequence[str]) -> str | None:
     except PackageNotFoundError:
         return None
     what = _from_origin(_origin(installed), ",".join(extras)) or _requirements(installed, extras)
-    return " ".join(_quote(word) for word in [*_installer(installed), *what])
+    return _line([*_installer(installed), *what])
+
+
+def upgrade_command(package: str) -> str:
+    """Give the command that updates another package in this environment, quoted for the shell of this system."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        installed = distribution(package)
+    except PackageNotFoundError:
+        return f"pip install --upgrade {package}"
+    return _line([*_installer(installed), "--upgrade", package])
+
+
+def _line(words: Iterable[str]) -> str:
+    return " ".join(map(_quote, words))
 
 
 def _origin(installed: Distribution) -> Mapping[str, Any]:

@@ -57,7 +57,7 @@ def open_model(path: Path, *, scale: float | None = None) -> keras.Model:
 
 
 def read_model(
-    path: Path, *, scale: float | None = None, known: Callable[[], KnownDigits] = bundled_digits
+    path: Path, *, scale: float | None = None, known: Callable[[int], KnownDigits] = bundled_digits
 ) -> OpenedModel:
     """Open a run folder's model or a `.keras` or `.h5` file, running no code that the file may carry.
 
@@ -67,7 +67,8 @@ def read_model(
     Args:
         path: Of either; or "digits" for the network that ships.
         scale: What the model wants grey levels 0 … 255 multiplied by; None to find out, as `scaling` describes.
-        known: Gives the digits on which the usual ranges are tried; called only where they must be.
+        known: Gives the digits on which the usual ranges are tried, labelled as a model with so many classes
+            numbers them; called only where they must be tried.
 
     Raises:
         ModelFileError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
@@ -166,7 +167,7 @@ def _check_shapes(model: Any, file: Path) -> None:
         raise ModelFileError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")
 
 
-def _adopt(model: keras.Model, file: Path, scale: float | None, known: Callable[[], KnownDigits]) -> OpenedModel:
+def _adopt(model: keras.Model, file: Path, scale: float | None, known: Callable[[int], KnownDigits]) -> OpenedModel:
     """Leave a model that says what it wants as it is; rebuild any other."""
     from mnist_cnn.foreign_models import fits, give_probabilities, rebuild, takes_grey_levels
 
@@ -175,7 +176,7 @@ def _adopt(model: keras.Model, file: Path, scale: float | None, known: Callable[
         raise SettingError(f"{file} says itself how it wants its images. Leave out the scale ({scale:g}).")
     if is_declared and fits(model):
         return OpenedModel(model, Adoption())
-    choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, known())
+    choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, known(model.output_shape[-1]))
     rebuilt = rebuild(model, None if is_declared else choice.scaling)
     return OpenedModel(rebuilt, Adoption(choice, change=give_probabilities(rebuilt)))
 
@@ -189,19 +190,26 @@ def _try_ranges(model: keras.Model, known: KnownDigits) -> ScalingChoice:
         scaled = scaling.apply(images)[..., np.newaxis]
         return np.asarray(bare.predict(scaled, batch_size=200, verbose=0), np.float32)
 
-    return choose(ask, known.of_classes(model.output_shape[-1]))
+    return choose(ask, known)
 
 
-def known_digits_of(data: ResolvedDataset) -> KnownDigits:
+def known_digits_of(data: ResolvedDataset, classes: int) -> KnownDigits:
     """Draw from a data set's training images; give the bundled digits where there are none at hand."""
     try:
-        return draw_known_digits(data.load("train", offline=True))
+        return draw_known_digits(data.load("train", offline=True), classes)
     except MnistCnnError:
-        return bundled_digits()  # only the test set is at hand
+        return bundled_digits(classes)  # only the test set is at hand
 
 
-def draw_known_digits(train: Dataset) -> KnownDigits:
-    """Draw digits on which a stranger's network can show what range it wants, from a training split."""
+def draw_known_digits(train: Dataset, classes: int) -> KnownDigits:
+    """Draw digits on which a stranger's network can show what range it wants, from a training split.
+
+    Args:
+        train: Some of the ten digits are numbered as a network of ten expects.
+        classes: Of the network; images of other classes are left out.
+    """
+    train = train.numbered_for(classes)
     count = min(_TRIED, len(train))
     drawn = train.subset(np.sort(np.random.default_rng(0).choice(len(train), count, replace=False)))
-    return KnownDigits(drawn.images, drawn.labels, f"training images of {train.name}")
+    known = KnownDigits(drawn.images, drawn.labels, f"training images of {train.name}").of_classes(classes)
+    return known if len(known.labels) else bundled_digits(classes)

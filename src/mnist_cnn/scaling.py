@@ -185,15 +185,15 @@ def choose(ask: Callable[[Scaling, NDArray[np.uint8]], NDArray[np.floating[Any]]
 
 
 @functools.cache
-def bundled_digits() -> KnownDigits:
-    """Give the digits that come with this package, 20 of each class."""
+def bundled_digits(classes: int = 10) -> KnownDigits:
+    """Give the digits that come with this package, 20 of each class that a network with so many classes can know."""
     from PIL import Image  # not needed for files that say themselves what they want
 
     with Image.open(_KNOWN_DIGITS, formats=["PNG"]) as sheet:
         pixels = np.asarray(sheet)  # [10 · 28, 20 · 28]
     rows, columns = pixels.shape[0] // _SIZE, pixels.shape[1] // _SIZE
     images = pixels.reshape(rows, _SIZE, columns, _SIZE).swapaxes(1, 2).reshape(-1, _SIZE, _SIZE)
-    return KnownDigits(images, np.repeat(np.arange(rows), columns), "bundled digits")
+    return KnownDigits(images, np.repeat(np.arange(rows), columns), "bundled digits").of_classes(classes)
 
 
 @dataclass(frozen=True, eq=False)

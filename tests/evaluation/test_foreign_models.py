@@ -27,7 +27,8 @@ from mnist_cnn.export.formats import FORMATS
 from mnist_cnn.export.original import open_original
 from mnist_cnn.model_files import OpenedModel, known_digits_of, open_model, read_model
 from mnist_cnn.recognizer import Recognizer
-from mnist_cnn.training.transfer import adapt_model
+from mnist_cnn.training.batch_statistics import measure_statistics
+from mnist_cnn.training.transfer import adapt_model, open_start
 
 RANGES: dict[str, scaling.Scaling] = dict(zip(["unit", "grey", "signed", "standard"], scaling.CANDIDATES, strict=True))
 DIGITS = ResolvedDataset("digits")
@@ -316,6 +317,86 @@ def test_other_classes_than_the_digits_use_the_data_set(
 
     opened: OpenedModel = read_model(path, known=partial(known_digits_of, Turned("turned")))
     assert (opened.adoption.choice.scaling, opened.adoption.choice.origin) == (scaling.UNIT, "tried")
+
+
+def test_data_with_some_of_the_digits_show_the_range_too(
+    foreign: tuple[Path, scaling.Scaling, keras.Model], train_digits: Dataset
+) -> None:
+    """Folders 1 … 9, say: their labels are 0 … 8, but a model of ten classes calls them 1 … 9."""
+    path, wanted, _ = foreign
+    kept = train_digits.subset(np.flatnonzero(train_digits.labels > 0))
+    few = dataclasses.replace(kept, labels=kept.labels - 1, class_names=tuple("123456789"))
+
+    class Few(ResolvedDataset):
+        def load(self, split: str, **_: Any) -> Dataset:
+            return few
+
+    choice = read_model(path, known=partial(known_digits_of, Few("few"))).adoption.choice
+    assert (choice.scaling, choice.origin) == (wanted, "tried")
+    assert open_start(ModelConfig(init_from=str(path)), few, print).layers[1].scale == pytest.approx(wanted.factor)
+
+
+def nested(*, scales: bool = False) -> keras.Model:
+    """Build what tutorials on augmentation end with: models inside a model, here two deep, with names that clash."""
+    keras.utils.set_random_seed(1)
+    distorted = keras.Sequential([layers.RandomRotation(0.02)], name="augmentation")
+    image = keras.Input((28, 28, 1))
+    x = layers.Conv2D(8, 5, strides=3, name="convolution")(image)
+    left = layers.Conv2D(8, 3, padding="same", name="left")(x)
+    right = keras.Sequential([layers.Conv2D(8, 1, name="convolution")], name="right")(x)  # branches of unlike depth
+    x = layers.BatchNormalization(name="normalisation")(layers.Add()([left, right]))
+    x = layers.Flatten()(layers.ReLU()(x))
+    cnn = keras.Model(image, layers.Dense(10, activation="softmax", name="scores")(x), name="cnn")
+    first = [layers.Rescaling(1 / 255)] if scales else []
+    return keras.Sequential([keras.Input((28, 28, 1)), *first, distorted, cnn])
+
+
+@pytest.mark.parametrize("scales", [False, True])
+def test_models_inside_a_model_are_opened(
+    scales: bool, train_digits: Dataset, test_digits: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, wanted = nested(scales=scales), scaling.GREY_LEVELS if scales else scaling.UNIT
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+    model.fit(wanted.apply(train_digits.images)[..., None], train_digits.labels, epochs=4, verbose=0)
+    path = tmp_path / "nested.keras"
+    model.save(path)
+    share, expected = shares_right(model, test_digits, wanted)
+    record = call(capsys, "evaluate", str(path), "--dataset", "digits")
+    assert record["accuracy"] == pytest.approx(share)
+    opened = read_model(path, known=partial(known_digits_of, DIGITS)).model
+    assert not any(isinstance(layer, keras.Model) for layer in opened.layers)
+    np.testing.assert_allclose(predict_images(opened, test_digits.images), expected, atol=1e-4)
+    for classes in (10, 4):
+        adapted = adapt_model(opened, classes, ModelConfig(freeze="features"), seed=0)
+        assert adapted.output_shape == (None, classes)
+        assert len(adapted.trainable_weights) == 2  # of the classifier
+        adapted = adapt_model(opened, classes, ModelConfig(), seed=0)
+        normalisation = adapted.get_layer("normalisation")
+        before = normalisation.get_weights()[2]
+        measure_statistics(adapted, test_digits.images[:200, ..., None])
+        assert np.abs(normalisation.get_weights()[2] - before).max() > 0
+    adapted.save(tmp_path / "again.keras")
+    said = predict_images(open_model(tmp_path / "again.keras"), test_digits.images[:9])
+    np.testing.assert_allclose(said, predict_images(adapted, test_digits.images[:9]), atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_model_inside_may_hold_the_output_layer(depth: int, suffix: str, tmp_path: Path) -> None:
+    model = dense()
+    for _ in range(depth):
+        model = keras.Sequential([keras.Input((28, 28, 1)), layers.GaussianNoise(0.1, name="noise"), model])
+    model.save(tmp_path / f"model{suffix}")
+    opened = read_model(tmp_path / f"model{suffix}", scale=1).model
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
+    np.testing.assert_allclose(
+        predict_images(opened, images), model.predict(images[..., None], verbose=0), rtol=1e-4, atol=1e-6
+    )
+    kinds = ["InputLayer", "Rescaling", *["GaussianNoise"] * depth, "Flatten", "Dense", "Dense"]
+    for classes in (10, 4):
+        adapted = adapt_model(opened, classes, ModelConfig(), seed=0)
+        assert adapted.output_shape == (None, classes)
+        assert [type(layer).__name__ for layer in adapted.layers] == kinds
 
 
 def test_a_model_that_does_not_run_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from PIL import Image
 
 from mnist_cnn.cli.app import main
 from mnist_cnn.errors import InputError, ModelFileError
+from mnist_cnn.installation import upgrade_command
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.recognizer import Recognizer
 from mnist_cnn.scaling import CANDIDATES, Scaling, bundled_digits
@@ -28,6 +30,9 @@ SHAPES: list[tuple[int | str | None, ...]] = [
     (1, 28, 28, 1), (1, 1, 28, 28), (1, 28, 28), (1, 784),
     (None, 28, 28, 1), (7, 1, 28, 28), ("n", 1, "h", "w"), ("n", "h", "w"), ("n", "pixels"),
 ]  # fmt: skip
+
+
+UPDATE = re.escape(upgrade_command("onnxruntime"))
 
 
 def load(folder: Path, data: bytes, **arguments: Any) -> Recognizer:
@@ -143,6 +148,26 @@ def test_weights_in_a_second_file_beside_the_first_are_read(
     np.testing.assert_allclose(loaded.predict_proba(digits[:70]), linear.probabilities(digits[:70]), atol=1e-5)
 
 
+@pytest.mark.parametrize("location", ["./foreign.onnx.data", ".//./foreign.onnx.data"])
+def test_a_second_file_may_be_named_from_its_folder(tmp_path: Path, digits: NDArray[np.uint8], location: str) -> None:
+    (tmp_path / "foreign.onnx.data").write_bytes(linear.weights().tobytes())
+    loaded = load(tmp_path, external(location))
+    np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
+
+
+def test_both_files_may_be_links_into_one_folder(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
+    """As in the cache of Hugging Face's hub."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "1"
+    for folder in (blobs, snapshot):
+        folder.mkdir(parents=True)
+    (blobs / "a").write_bytes(external("model.onnx_data"))
+    (blobs / "b").write_bytes(linear.weights().tobytes())
+    (snapshot / "model.onnx").symlink_to("../../blobs/a")
+    (snapshot / "model.onnx_data").symlink_to("../../blobs/b")
+    loaded = Recognizer.load(snapshot / "model.onnx")
+    np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
+
+
 def test_what_onnx_itself_splits_is_read(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
     path = tmp_path / "split.onnx"
     onnx.save_model(
@@ -166,7 +191,8 @@ def test_no_file_elsewhere_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if where == "link":
         (folder / "secret.bin").symlink_to(secret)
     location = {"absolute": str(secret), "above": "../secret.bin", "below": "below/secret.bin"}
-    with pytest.raises(ModelFileError, match=r"second file.*Put both files into one folder, or save") as refused:
+    advice = "is a link to a file in another folder.*Replace the link" if where == "link" else "Put both files into one"
+    with pytest.raises(ModelFileError, match=rf"second file.*{advice}.*or save") as refused:
         load(folder, external(location.get(where, "secret.bin")))
     assert len(str(refused.value).splitlines()) == 1
 
@@ -208,7 +234,7 @@ def of_another_library(model: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda model: setattr(model, "ir_version", 99), r"newer ONNX Runtime \(IR version 99, this one reads up to"),
+        (lambda model: setattr(model, "ir_version", 99), rf"newer ONNX Runtime \(IR version 99, .*{UPDATE}; or"),
         (version(99), r"needs a newer ONNX Runtime \(opset 99 of ai.onnx, this one reads up to \d+\)"),
         (lambda model: model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 99)), r"opset 99 of ai.onnx.ml"),
         (lambda model: setattr(model.graph.node[0], "op_type", "RunThis"), "operator RunThis, which opset 17 does not"),
@@ -302,6 +328,33 @@ def test_the_range_and_the_kind_of_scores_are_found_out(
     powers = np.exp(np.sin(images.reshape(-1, 784) / 42.5) @ learnt[:-1] + learnt[-1])
     expected = powers / powers.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(loaded.predict_proba(images), expected, atol=2e-3)
+
+
+def test_an_overflow_in_a_wrong_range_says_nothing_of_the_scores(tmp_path: Path) -> None:
+    """A softmax written out, as some converters do: at 0 … 255 its powers are infinite, and their shares NaN."""
+    known = bundled_digits()
+    pixels = known.images.reshape(-1, 784) / 255
+    weights = np.linalg.solve(pixels.T @ pixels + np.eye(784), pixels.T @ (8 * np.eye(10)[known.labels] - 4))
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (None, 784))
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, (None, 10))
+    nodes = [
+        helper.make_node("MatMul", ["image", "W"], ["sums"]),
+        helper.make_node("Exp", ["sums"], ["powers"]),
+        helper.make_node("ReduceSum", ["powers", "axes"], ["all"]),
+        helper.make_node("Div", ["powers", "all"], ["scores"]),
+    ]
+    constants = [
+        numpy_helper.from_array(weights.astype(np.float32), "W"),
+        numpy_helper.from_array(np.array([1]), "axes"),
+    ]
+    loaded = load(tmp_path, linear.finish(helper.make_graph(nodes, "written out", [image], [scores], constants)))
+    grey = loaded.network.session.run(None, {"image": known.images.reshape(-1, 784).astype(np.float32)})[0]
+    assert np.isnan(grey).any()
+    assert (loaded.choice.scaling, loaded.network.kind) == (Scaling(1 / 255), "probabilities")
+    powers = np.exp(pixels @ weights)
+    np.testing.assert_allclose(
+        loaded.predict_proba(known.images), powers / powers.sum(axis=1, keepdims=True), atol=1e-4
+    )
 
 
 def test_a_given_scale_is_not_questioned(tmp_path: Path, learnt: NDArray[np.float32]) -> None:

@@ -274,16 +274,37 @@ def test_another_preparation_than_the_threshold_s_is_said(tmp_path: Path) -> Non
         Recognizer.load(path)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64, np.bool_])
 def test_rows_of_784_pixels_are_refused_with_the_shape_to_give(
     recognizer: Recognizer, digits: NDArray[np.uint8], dtype: Any
 ) -> None:
     """As one picture, they would give one senseless answer."""
     rows: NDArray[Any] = digits[:40].reshape(40, 784).astype(dtype)
-    with pytest.raises(DataError, match=r"reshape\(-1, 28, 28\)"):
-        recognizer.predict(rows / 255 if dtype == np.float32 else rows)
-    np.testing.assert_array_equal(recognizer.predict(rows.reshape(-1, 28, 28)), recognizer.predict(digits[:40]))
-    np.testing.assert_array_equal(recognizer.predict(digits[0].reshape(784)), recognizer.predict(digits[0]))
+    rows = rows / 255 if dtype == np.float32 else rows
+    for refuse in (recognizer.predict, recognizer.predict_proba, recognizer.read, recognizer.read_many):
+        with pytest.raises(DataError, match=r"reshape\(-1, 28, 28\)"):
+            refuse(rows)
+    with pytest.raises(DataError, match=r"image 1 of the batch: .*reshape\(-1, 28, 28\)"):
+        recognizer.predict([digits[0], rows])
+    if dtype != np.bool_:  # which keep no grey levels
+        np.testing.assert_array_equal(recognizer.predict(rows.reshape(-1, 28, 28)), recognizer.predict(digits[:40]))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.bool_])
+def test_one_row_of_784_pixels_is_one_image_for_every_method(
+    recognizer: Recognizer, digits: NDArray[np.uint8], dtype: Any
+) -> None:
+    images = digits[:2].astype(dtype)
+    row, other = images.reshape(2, 784)
+    expected = recognizer.predict_proba(images[0])
+    assert expected.shape == (1, 10)
+    np.testing.assert_array_equal(recognizer.predict_proba(row), expected)
+    np.testing.assert_array_equal(recognizer.read(row).probabilities, expected[0])
+    np.testing.assert_array_equal(recognizer.predict([row, other]), recognizer.predict(images))
+    read = [reading.digit for _, reading in recognizer.read_many([row, other]) if isinstance(reading, Reading)]
+    assert read == recognizer.predict(images).tolist()
+    with pytest.raises(InputError, match="this is one"):
+        recognizer.read_many(row)
 
 
 def wide(digit: NDArray[np.uint8], width: int = 784) -> NDArray[np.uint8]:
@@ -316,7 +337,7 @@ def test_one_picture_as_an_array_is_one(
     assert recognizer.read(make(grey)).digit == expected.digit
     with pytest.raises(InputError, match="this is one"):
         recognizer.read_many(make(grey))
-    assert recognizer.predict(np.stack([make(grey)] * 3)).tolist() == [expected.digit] * 3 or make(grey).ndim == 2
+    assert recognizer.predict(np.stack([make(grey)] * 3)).tolist() == [expected.digit] * 3
 
 
 def test_an_open_file_is_one_picture(recognizer: Recognizer, digits: NDArray[np.uint8], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import mnist_cnn
 from mnist_cnn.recognizer import Recognizer
 from mnist_cnn.server.model import read_card
 from mnist_cnn.server.schemas import ModelCard
+from recognizer import linear
 from server.conftest import MakeClient
 
 WEIGHTS = Path(mnist_cnn.__file__).with_name("weights")
@@ -73,3 +75,21 @@ def test_another_model_and_threshold_are_used(make_client: MakeClient, tmp_path:
     assert card["threshold"] == 0.125
     assert client.get("/model", headers={"accept": "text/markdown"}).status_code == 404
     assert str(tmp_path) not in client.get("/model").text, "where the file lies is nobody's business"
+
+
+def test_the_range_of_a_model_made_by_others_can_be_given_and_is_said(
+    make_client: MakeClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "foreign.onnx"
+    path.write_bytes(linear.make(("n", 1, 28, 28), grey_levels=True))
+    picture = (Path(__file__).with_name("seven.png")).read_bytes()
+    client = make_client(model=path, scale=1)
+    answer = client.post("/predict", content=picture, headers={"Content-Type": "image/png"})
+    answered = answer.json()["predictions"][0]
+    expected = Recognizer.load(path, scale=1).read(picture)
+    assert answered["digit"] == expected.digit
+    assert answered["confidence"] == pytest.approx(expected.confidence, abs=1e-4)
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"scale"' in line]
+    assert [(line["origin"], line["remark"]) for line in said] == [
+        ("user", "grey levels are brought to 0 … 255, as the scale 1 says.")
+    ]

@@ -33,7 +33,7 @@ def test_the_environment_is_read_and_what_is_given_wins(monkeypatch: pytest.Monk
 
 def test_another_process_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(
-        model=Path("a b/model.onnx"), threshold=0.5, api_key=SecretStr(KEY), cors_origins=("https://a.example",),
+        model=Path("a b/model.onnx"), threshold=0.5, scale=1 / 255, api_key=SecretStr(KEY), cors_origins=("https://a.example",),
         collect=Path("kept"), timeout=2.5,
     )  # fmt: skip
     for name, text in settings.to_environment().items():
@@ -49,6 +49,8 @@ def test_another_process_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         ({"port": "http"}, "port = 'http' is not valid"),
         ({"threshold": 1.5}, "threshold = 1.5"),
         ({"threshold": float("nan")}, "threshold = nan"),
+        ({"scale": 0}, "scale = 0"),
+        ({"scale": float("inf")}, "scale = inf"),
         ({"timeout": 0}, "timeout = 0"),
         ({"timeout": float("inf")}, "timeout = inf"),
         ({"workers": 0}, "workers = 0"),
@@ -105,10 +107,10 @@ def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch, name: str)
 
 
 def test_an_empty_variable_is_none_but_no_empty_key_or_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MODEL", "THRESHOLD", "COLLECT"):
+    for name in ("MODEL", "THRESHOLD", "SCALE", "COLLECT"):
         monkeypatch.setenv(PREFIX + name, "")
     settings = load_settings()
-    assert (settings.model, settings.threshold, settings.collect) == (None, None, None)
+    assert (settings.model, settings.threshold, settings.scale, settings.collect) == (None,) * 4
     for name in ("API_KEY", "HOST"):  # these would open the server to all
         monkeypatch.setenv(PREFIX + name, "")
         with pytest.raises(InputError, match=f"{name.lower()}.* is not valid"):

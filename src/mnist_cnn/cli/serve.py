@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mnist_cnn.cli.scale import ScaleOption
 from mnist_cnn.errors import MissingExtraError, SettingError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def serve(
         float | None,
         typer.Option(help="Confidence from which a digit is accepted (default: the model's).", show_default=False),
     ] = None,
+    scale: ScaleOption = None,
     host: Annotated[
         str | None,
         typer.Option(help="Address to listen on; 0.0.0.0 for all (default: 127.0.0.1).", show_default=False),
@@ -59,6 +61,7 @@ def serve(
     settings = _settings(
         model=model,
         threshold=threshold,
+        scale=scale,
         host=host,
         port=port,
         workers=workers,

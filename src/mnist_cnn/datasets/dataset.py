@@ -80,6 +80,16 @@ class Dataset:
             places[label] = place
         return replace(self, labels=places[self.labels], class_names=tuple(class_names))
 
+    def numbered_for(self, outputs: int) -> Dataset:
+        """Number some of the ten digits, however their names are written, as a model with ten outputs does.
+
+        Args:
+            outputs: Of the model. For a model with another number, and for other classes, nothing changes.
+        """
+        if len(self.class_names) < outputs == len(DIGIT_NAMES) and self.holds_only(DIGIT_NAMES):
+            return self.with_classes(DIGIT_NAMES)
+        return self
+
     def holds_only(self, class_names: Sequence[str]) -> bool:
         """Whether every class of this data set, however its name is written, is among these."""
         return all(find_class(name, class_names) is not None for name in self.class_names)

@@ -50,9 +50,17 @@ def is_mnist_form(image: Any) -> bool:
 def arrange_one(image: ImageSource, max_pixels: int = MAX_PIXELS) -> Prepared:
     """Bring one image into MNIST's form, if it is not in it already.
 
+    Args:
+        image: As this module describes.
+        max_pixels: Height times width.
+
     Raises:
         DataError: It is not one image, cannot be read, or has more pixels than that.
     """
+    if isinstance(image, np.ndarray):
+        if image.shape == (SIZE * SIZE,):
+            image = np.asarray(image).reshape(SIZE, SIZE)
+        _refuse_rows(image)
     if is_mnist_form(image):
         pixels: NDArray[np.uint8] = np.asarray(image).reshape(SIZE, SIZE)
         return Prepared(pixels, has_ink=True)
@@ -72,12 +80,10 @@ def arrange(images: Images, threads: int) -> NDArray[np.uint8]:
     Raises:
         DataError: They are neither one image nor many, or one of them cannot be read; the message names its place.
     """
-    if is_mnist_form(images):
-        return images.reshape(1, SIZE, SIZE)  # type: ignore[union-attr]
+    if is_single(images):
+        return arrange_one(cast("ImageSource", images)).image[np.newaxis]
     if isinstance(images, np.ndarray):
         return _arrange_array(np.asarray(images), threads)
-    if is_single(images):
-        return prepare(cast("ImageSource", images)).image[np.newaxis]
     if isinstance(images, (list, tuple)):
         return _stack(images, threads)
     raise ImageError(f"{_named(images)} is neither one image nor many. {_advice(images)}")
@@ -94,9 +100,11 @@ def check_stream(images: Any) -> None:
     """Refuse what `read_many` cannot take one by one: it takes iterators besides lists, tuples and arrays of many.
 
     Raises:
-        ImageError: It is one image.
+        ImageError: It is one image, or an array [n, 784] of digits.
         ImageError: It is neither one image nor many.
     """
+    if isinstance(images, np.ndarray):
+        _refuse_rows(images)
     if is_single(images):
         raise ImageError("read_many takes many images, and this is one. Use read, or put it into a list.")
     if not isinstance(images, (list, tuple, np.ndarray, Iterator)):
@@ -124,11 +132,6 @@ def _advice(images: Any) -> str:
 
 
 def _arrange_array(array: NDArray[Any], threads: int) -> NDArray[np.uint8]:
-    if array.shape == (SIZE * SIZE,):
-        array = array.reshape(SIZE, SIZE)
-    if is_single(array):
-        _refuse_rows(array)
-        return prepare(array).image[np.newaxis]
     if array.shape[1:] == (SIZE, SIZE, 1):
         array = array[..., 0]
     pictures = np.flatnonzero(_need_ink(array))
@@ -143,7 +146,7 @@ def _refuse_rows(array: NDArray[Any]) -> None:
     Raises:
         DataError: The rows are digits.
     """
-    if array.ndim != 2 or array.shape[1] != SIZE * SIZE or array.dtype.kind not in "uif" or not len(array):
+    if array.ndim != 2 or array.shape[1] != SIZE * SIZE or array.dtype.kind not in "buif" or not len(array):
         return
     rows = np.nan_to_num(array[:_ROWS].astype(np.float32)).reshape(-1, SIZE, SIZE)
     rows *= 255 / max(float(rows.max()), 1e-9)

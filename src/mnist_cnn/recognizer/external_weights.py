@@ -7,6 +7,7 @@ wire format (https://protobuf.dev/programming-guides/encoding), since reading di
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -89,12 +90,17 @@ class _Beside:
             "onnx.save_model(onnx.load(PATH), 'one.onnx')"
         )
         name = f"{self._file} keeps its weights in a second file, {location!r:.200},"
-        if not _is_plain_name(location):
+        plain = posixpath.normpath(location)  # some write ./weights.bin
+        if not _is_plain_name(plain):
             raise ModelFileError(f"{name} in another folder, and none but its own is read from. {advice}")
-        place = self._file.parent / location
+        place = self._file.parent / plain
         try:
-            if place.resolve(strict=True).parent != self._file.parent.resolve():
-                raise ModelFileError(f"{name} which is a link to another folder. {advice}")
+            if place.resolve(strict=True).parent not in self._folders():
+                raise ModelFileError(
+                    f"{name} which is a link to a file in another folder, and none but its own is read from. Replace "
+                    "the link with a copy of that file, or save the weights in one file: "
+                    "onnx.save_model(onnx.load(PATH), 'one.onnx')"
+                )
             if place.stat().st_size > _LARGEST_FILE:
                 raise ModelFileError(f"{name} of more than {_LARGEST_FILE >> 20} MB, too much for digits. {advice}")
             return place.read_bytes()
@@ -102,6 +108,10 @@ class _Beside:
             raise ModelFileError(f"{name} which is not beside it. {advice}") from None
         except OSError as error:
             raise ModelFileError(f"{name} which cannot be read: {error.strerror}. {advice}") from None
+
+    def _folders(self) -> tuple[Path, Path]:
+        """Give the model's folder, and the one it lies in where its name is a link: caches keep both files there."""
+        return self._file.parent.resolve(), self._file.resolve().parent
 
 
 def _is_plain_name(location: str) -> bool:

@@ -110,18 +110,18 @@ def adopt_network(network: Network, scale: float | None) -> tuple[Network, Scali
         network: From `find_network`.
         scale: What it wants grey levels multiplied by; None to find out, as `scaling` describes.
     """
-    known = bundled_digits().of_classes(network.classes)
+    known = bundled_digits(network.classes)
     takes_grey_levels = not np.issubdtype(network.dtype, np.floating)
     ranges = (Scaling(scale),) if scale else (Scaling(),) if takes_grey_levels else CANDIDATES
     scores = {each: replace(network, scaling=each).scores(known.images, threads=1) for each in ranges}
-    network = replace(network, kind=_kind(np.concatenate(list(scores.values()))))
     if scale:
         choice = given(scale)
     elif takes_grey_levels:
         choice = declared()
     else:
         choice = choose(lambda scaling, _: scores[scaling], known)
-    return replace(network, scaling=choice.scaling), choice
+    # Of the chosen range alone: in a wrong one a network can overflow, which says nothing of what it gives.
+    return replace(network, scaling=choice.scaling, kind=_kind(scores[choice.scaling])), choice
 
 
 def find_network(session: Any, origin: str) -> Network:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnist_cnn.errors import ModelFileError
+from mnist_cnn.installation import upgrade_command
 from mnist_cnn.onnx_runtime import onnxruntime
 
 _LONGEST_REASON = 240  # characters of another library's message
@@ -17,12 +18,12 @@ _EXPLAINED = (
     (
         r"Unsupported model IR version: (\d+), max supported IR version: (\d+)",
         "it needs a newer ONNX Runtime (IR version {0}, this one reads up to {1}). Update it with: "
-        "pip install --upgrade onnxruntime; or save the model with ir_version={1}",
+        "{update}; or save the model with ir_version={1}",
     ),
     (
         r"Opset (\d+) is under development.* for domain (\S+) is till opset (\d+)",
         "it needs a newer ONNX Runtime (opset {0} of {1}, this one reads up to {2}). Update it with: "
-        "pip install --upgrade onnxruntime; or convert the model for opset {2}",
+        "{update}; or convert the model for opset {2}",
     ),
     (
         r"No Op registered for (\S+) with domain_version of (\d+)",
@@ -104,5 +105,5 @@ def _explained(error: Exception) -> str:
     message = " ".join(str(error).split())
     for pattern, explanation in _EXPLAINED:
         if found := re.search(pattern, message):
-            return explanation.format(*found.groups())
+            return explanation.format(*found.groups(), update=upgrade_command("onnxruntime"))
     return f"{reason(error)}. Give a file that ONNX Runtime reads"

@@ -67,6 +67,8 @@ def create_app(settings: Settings | None = None, recognizer: Recognizer | None =
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     recognizer = app.state.recognizer or load_recognizer(settings)
+    if recognizer.choice.remark:
+        make_logger(settings).info("scale", origin=recognizer.choice.origin, remark=recognizer.choice.remark)
     reader = Reader(recognizer, max_pending=settings.max_pending, max_pixels=settings.max_pixels)
     if settings.collect:
         app.state.collection = open_collection(settings.collect, recognizer.class_names, settings.collect_limit)
@@ -89,7 +91,7 @@ def load_recognizer(settings: Settings) -> Recognizer:
     Raises:
         InputError: It cannot be read.
     """
-    return Recognizer.load(settings.model, threads=1, threshold=settings.threshold)
+    return Recognizer.load(settings.model, threads=1, threshold=settings.threshold, scale=settings.scale)
 
 
 def _settle() -> None:

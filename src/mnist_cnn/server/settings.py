@@ -43,6 +43,14 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Confidence from which a digit is accepted; none: the model's own.",
     )
+    scale: float | None = Field(
+        default=None,
+        ge=1e-9,
+        le=1e9,
+        allow_inf_nan=False,
+        description="What a model made by others wants grey levels 0 … 255 multiplied by; none: what it says, or what "
+        "reads known digits best.",
+    )
     host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all of this machine's."
     )
@@ -109,7 +117,7 @@ class Settings(BaseSettings):
         """Names that the page may be reached by; none: any."""
         return self.hosts or (_LOOPBACK if self.host in _LOOPBACK else ())
 
-    @field_validator("model", "threshold", "collect", mode="before")
+    @field_validator("model", "threshold", "scale", "collect", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value  # else an empty path would be the folder that the server runs in

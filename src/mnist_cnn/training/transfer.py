@@ -11,7 +11,7 @@ from mnist_cnn.config import ModelConfig
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.model_files import draw_known_digits, read_model
-from mnist_cnn.scaling import bundled_digits
+from mnist_cnn.scaling import KnownDigits, bundled_digits
 
 _FLATTENING = (layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 
@@ -28,11 +28,15 @@ def open_start(config: ModelConfig, dataset: Dataset, note: Callable[[str], None
         ModelFileError: There is no such model, or none that can be used.
         SettingError: A scale is given for a network that says itself what it wants.
     """
-    known = partial(draw_known_digits, dataset) if dataset.class_names == DIGIT_NAMES else bundled_digits
-    opened = read_model(Path(config.init_from), scale=config.init_scale or None, known=known)
+    opened = read_model(Path(config.init_from), scale=config.init_scale or None, known=partial(_known_digits, dataset))
     for remark in opened.adoption.remarks:
         note(f"{config.init_from}: {remark}")
     return opened.model
+
+
+def _known_digits(dataset: Dataset, classes: int) -> KnownDigits:
+    numbered = dataset.numbered_for(classes)
+    return draw_known_digits(numbered, classes) if numbered.class_names == DIGIT_NAMES else bundled_digits(classes)
 
 
 def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: int) -> keras.Model:
@@ -53,7 +57,7 @@ def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: in
     model = source
     if source.output_shape[-1] != classes:
         head = layers.Dense(classes, activation="softmax", dtype="float32", name=source.layers[-1].name)
-        model = keras.Model(source.inputs, head(source.layers[-1].input), name=source.name)
+        model = keras.Model(source.input, head(source.layers[-1].input), name=source.name)
     frozen = _features(model) if config.freeze == "features" else []
     for layer in model.layers:
         layer.trainable = layer not in frozen  # a source that was itself trained with frozen layers says so in its file
