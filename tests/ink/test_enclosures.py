@@ -60,9 +60,41 @@ def test_a_ring_is_not_part_of_the_digit(
         assert_read(recognizer.read(same), digit)
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("size", [90, 120, 150])
+@pytest.mark.parametrize("pen", [0.08, 0.14])
+def test_a_small_digit_in_a_large_ring_is_not_the_dot_of_a_zero(
+    pen: float, size: int, digit: str, recognizer: Recognizer
+) -> None:
+    picture = ringed(drawn(digit, size, size * pen), (200, 210), 9)
+    for same in (picture, 255 - picture):
+        assert_read_or_refused(recognizer.read(same), digit)
+
+
+@pytest.mark.parametrize("text", ["17", "42", "80", "123", "X", "A", "&"])
+@pytest.mark.parametrize("size", [2.0, 3.0, 4.0])
+def test_several_digits_or_a_letter_in_a_ring_are_not_accepted(text: str, size: float, recognizer: Recognizer) -> None:
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 8)
+    picture = cv2.ellipse(np.full((480, 480), 240, np.uint8), (240, 240), (220, 190), 0, 0, 360, 20, 8, cv2.LINE_AA)
+    place = (240 - width // 2, 240 + height // 2)
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, 20, 8, cv2.LINE_AA)
+    assert not recognizer.read(picture.astype(np.uint8)).accepted
+
+
+@pytest.mark.parametrize("reach", [0.08, 0.12, 0.16])
+@pytest.mark.parametrize("oblong", [0.7, 1.0, 1.4])
+def test_a_dot_leaves_a_zero_a_zero(oblong: float, reach: float, recognizer: Recognizer) -> None:
+    picture = zero(300, 24, "")
+    axes = round(300 * reach * 0.8 / oblong**0.5), round(300 * reach * 0.8 * oblong**0.5)
+    dotted = cv2.ellipse(picture, (240, 240), axes, 0, 0, 360, 20, -1, cv2.LINE_AA).astype(np.uint8)
+    for same in (dotted, 255 - dotted):
+        assert_read(recognizer.read(same), "0")
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     digit=st.sampled_from(sorted(STROKES)),
+    size=st.integers(70, 200),
     width=st.integers(100, 220),
     height=st.integers(100, 220),
     pen=st.integers(2, 24),
@@ -70,9 +102,9 @@ def test_a_ring_is_not_part_of_the_digit(
     waver=st.floats(0, 0.06),
 )
 def test_any_ring_leaves_the_digit_or_has_it_refused(
-    digit: str, width: int, height: int, pen: int, gap: float, waver: float, recognizer: Recognizer
+    digit: str, size: int, width: int, height: int, pen: int, gap: float, waver: float, recognizer: Recognizer
 ) -> None:
-    picture = ringed(drawn(digit, 200, 18), (width, height), pen, gap, waver)
+    picture = ringed(drawn(digit, size, 0.09 * size), (width, height), pen, gap, waver)
     reading = recognizer.read(picture)
     assert_read_or_refused(reading, digit)
     assert recognizer.read(255 - picture).label == reading.label
