@@ -145,6 +145,17 @@ def test_a_thick_frame_is_not_ink(
 
 
 @pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize(("side", "thick"), [(30, 5), (36, 4), (36, 6), (44, 8), (50, 3)])
+def test_a_thick_frame_around_a_small_picture_is_not_ink(
+    side: int, thick: int, digit: str, recognizer: Recognizer
+) -> None:
+    sheet = grey(235 - 210 * placed(drawn(digit, side * 4 // 5, side * 0.07), side, side))
+    framed = np.pad(sheet, thick, constant_values=20)
+    for same in (framed, 255 - framed):
+        assert_read(recognizer.read(same), digit)
+
+
+@pytest.mark.parametrize("digit", STROKES)
 @pytest.mark.parametrize("axes", [False, True])
 def test_a_figure_s_image_is_read(axes: bool, digit: str, recognizer: Recognizer) -> None:
     figure = np.full((480, 640), 255, np.uint8)
