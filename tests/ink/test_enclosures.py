@@ -10,8 +10,9 @@ import pytest
 from drawings import BLANKS, STROKES, Grey, drawn, grey, noise, on_desk, placed, ringed, zero
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from mnist_cnn.ink import prepare, stages
+from mnist_cnn.ink import prepare, read_image, stages
 from mnist_cnn.recognizer import Reading, Recognizer
 
 CASES = Path(__file__).parent / "cases"
@@ -168,6 +169,49 @@ def test_a_figure_s_image_is_read(axes: bool, digit: str, recognizer: Recognizer
             cv2.putText(figure, label, (108, 80 + 120 * place), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0, 1, cv2.LINE_AA)
         cv2.putText(figure, "Label: 8", (270, 45), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 0, 2, cv2.LINE_AA)
     assert_read(recognizer.read(figure), digit)
+
+
+MAPS = {"jet": cv2.COLORMAP_JET, "turbo": cv2.COLORMAP_TURBO, "rainbow": cv2.COLORMAP_RAINBOW}
+
+
+def in_false_colours(digit: str, colours: int, margin: int, reverse: bool) -> Grey:
+    """Draw a digit as a plotting library shows it: coarse, in a colour map; RGB."""
+    levels = cv2.resize(grey(255 * placed(drawn(digit, 20, 2.5), 28, 28)), (364, 364), interpolation=cv2.INTER_NEAREST)
+    shown = cv2.applyColorMap(255 - levels if reverse else levels, colours)
+    figure = np.full((364 + 2 * margin, 364 + 4 * margin, 3), 255, np.uint8)
+    figure[margin : margin + 364, 2 * margin : 2 * margin + 364] = shown
+    return np.ascontiguousarray(figure[..., ::-1])
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("colours", MAPS.values(), ids=MAPS)
+@pytest.mark.parametrize("margin", [0, 60])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_figure_in_false_colours_is_not_misread(
+    reverse: bool, margin: int, colours: int, digit: str, recognizer: Recognizer
+) -> None:
+    figure = in_false_colours(digit, colours, margin, reverse)
+    opaque = np.dstack([figure, np.full(figure.shape[:2], 255, np.uint8)])
+    for same in (figure, opaque):
+        assert_read_or_refused(recognizer.read(same), digit)
+        assert recognizer.read(same).label == digit
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("margin", [0, 60])
+def test_a_figure_whose_colours_go_in_a_circle_is_not_accepted(margin: int, digit: str, recognizer: Recognizer) -> None:
+    assert_read_or_refused(recognizer.read(in_false_colours(digit, cv2.COLORMAP_HSV, margin, False)), digit)
+
+
+@pytest.mark.parametrize("paper", [(255, 255, 255), (250, 230, 90), (200, 160, 110), (30, 90, 60), (20, 30, 110)])
+@pytest.mark.parametrize("ink", [(20, 40, 160), (190, 20, 30), (250, 250, 250), (20, 20, 20)])
+def test_coloured_ink_and_paper_keep_their_luminance(paper: tuple[int, ...], ink: tuple[int, ...]) -> None:
+    apart = abs(float(np.dot(np.subtract(paper, ink), (0.299, 0.587, 0.114))))
+    if apart < 40:
+        pytest.skip("of one luminance")
+    cover = placed(drawn("5", 200, 18), 480, 480)[..., None]
+    picture = grey(np.array(paper) * (1 - cover) + np.array(ink) * cover)
+    np.testing.assert_array_equal(read_image(picture), np.asarray(Image.fromarray(picture).convert("L")))
 
 
 @pytest.mark.parametrize("size", [80, 200, 300])

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_cnn.errors import DataError, ImageError, first_line
+from mnist_cnn.ink.colours import levels_of_false_colours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,8 +55,9 @@ _EXIF_ORIENTATION = 0x0112
 def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read a picture as grey levels, upright, with its polarity as it is.
 
-    Colour becomes luminance (ITU-R 601). Transparency shows the paper that contrasts with what is drawn. Arrays may
-    be [h, w] grey, [h, w, 1] grey, [h, w, 2] grey and alpha, [h, w, 3] RGB or [h, w, 4] RGBA, of:
+    Colour becomes luminance (ITU-R 601), and false colours the distance from the commonest one. Transparency shows
+    the paper that contrasts with what is drawn. Arrays may be [h, w] grey, [h, w, 1] grey, [h, w, 2] grey and alpha,
+    [h, w, 3] RGB or [h, w, 4] RGBA, of:
     bool; integers 0 … 1, 0 … 255, or up to 2³² in grey, which are shifted down to 8 bits; floats in 0 … 1, or in
     0 … 255 where one exceeds 2 (a little above 1 is what interpolation overshoots).
 
@@ -170,6 +172,8 @@ def _grey_image(image: Image.Image, name: str, max_pixels: int) -> NDArray[np.ui
         image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255
         return _grey_array(np.asarray(image), max_pixels)
+    if (levels := levels_of_false_colours(image)) is not None:
+        return levels
     if image.has_transparency_data:
         return _on_paper(image)
     return np.array(image.convert("L"))
