@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import cv2
@@ -195,6 +196,14 @@ def test_a_figure_in_false_colours_is_not_misread(
     for same in (figure, opaque):
         assert_read_or_refused(recognizer.read(same), digit)
         assert recognizer.read(same).label == digit
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("colours", MAPS.values(), ids=MAPS)
+def test_a_figure_in_false_colours_is_not_misread_from_jpeg(colours: int, digit: str, recognizer: Recognizer) -> None:
+    file = io.BytesIO()
+    Image.fromarray(in_false_colours(digit, colours, 60, False)).save(file, "JPEG", quality=85)
+    assert_read_or_refused(recognizer.read(file.getvalue()), digit)
 
 
 @pytest.mark.parametrize("digit", STROKES)

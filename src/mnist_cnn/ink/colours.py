@@ -16,6 +16,7 @@ _FILLED = 0.8  # of the box around such colours, what they cover: on white paper
 _SECTORS, _APART = 24, 3  # of the circle of hues; two that are as far apart are of different names
 _SHARE = 0.025  # of the coloured pixels, of another hue than the paper's
 _TRACE = 0.002  # of them: a hue that is there
+_AMID = 0.003  # of them, on either side of the paper's hue: more than a JPEG file's noise
 _MANY = 8  # sectors; a map round the circle of hues has them all, but a slim digit shows few pixels of each
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R 601
 _TELLS = 0.6  # of the greatest difference in luminance from the paper, the ink's, where it is not misleading
@@ -67,7 +68,7 @@ def _paper(image: Image.Image) -> NDArray[Any] | None:
     shares = np.roll(shares, -int(np.median(sectors[is_paper])))  # the paper's hue first
     if shares[_APART : 1 - _APART].sum() < _SHARE or _luminance_tells(paper, ink, colours):
         return None
-    return np.empty(0) if _goes_round(shares > _TRACE) else paper
+    return np.empty(0) if _goes_round(shares) else paper
 
 
 def _commonest(bins: NDArray[Any]) -> tuple[int, int]:
@@ -90,10 +91,10 @@ def _fills_its_box(coloured: NDArray[Any]) -> bool:
     return bool(box.mean() > _FILLED)
 
 
-def _goes_round(is_there: NDArray[Any]) -> bool:
+def _goes_round(shares: NDArray[Any]) -> bool:
     """Whether many hues are there, and the paper's, the first one, is amid them rather than at an end."""
-    amid = is_there[1 : _APART + 2].any() and is_there[-_APART - 1 :].any()
-    return bool(amid and is_there.sum() >= _MANY)
+    is_amid = min(shares[2 : _APART + 2].sum(), shares[-_APART - 1 : -1].sum()) > _AMID
+    return bool(is_amid and (shares > _TRACE).sum() >= _MANY)
 
 
 def _opaque(image: Image.Image) -> Image.Image:

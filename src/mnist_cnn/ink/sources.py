@@ -48,6 +48,8 @@ _HEAD_BYTES = 1024
 _LARGEST_FILE = 512 * 2**20  # bytes taken from an open file
 VALID = "Valid: array, path, bytes, open file, Pillow image."  # what is one image, for messages
 _ENOUGH = 1500  # pixels, the shorter side of a photo; a JPEG with twice as many is decoded at half its size
+_LARGEST_FIGURE = 2_000_000  # pixels of a JPEG file that a plotting library writes; a camera's has more
+_COARSE = 256  # pixels, the shorter side on which a JPEG file's colours are looked at
 _LITTLE_ABOVE_1 = 2.0
 _EXIF_ORIENTATION = 0x0112
 
@@ -142,9 +144,19 @@ def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) ->
             if mark in head:
                 raise ImageError(f"{name} is {reason}") from None
         raise
-    if image.width * image.height <= max_pixels:  # else `_grey_image` refuses it: first, no draft of a giant
+    pixels = image.width * image.height
+    if pixels > max_pixels:  # `_grey_image` refuses it: first, no draft of a giant
+        return image
+    if pixels > _LARGEST_FIGURE or image.format != "JPEG" or not _has_false_colours(source):
         image.draft("L", (_ENOUGH, _ENOUGH))
     return image
+
+
+def _has_false_colours(source: str | os.PathLike[str] | bytes) -> bool:
+    """Whether a JPEG file's colours, which a draft in grey drops, are false; decoded coarsely, in little time."""
+    with _identify(io.BytesIO(source) if isinstance(source, bytes) else Path(source)) as image:
+        image.draft("RGB", (_COARSE, _COARSE))
+        return levels_of_false_colours(image) is not None
 
 
 def _identify(file: io.BytesIO | Path) -> Image.Image:
