@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,9 @@ import pytest
 from drawings import BLANKS, STROKES, Grey, drawn, grey, noise, on_desk, placed, ringed, zero
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from mnist_cnn.ink import prepare, stages
+from mnist_cnn.ink import prepare, read_image, stages
 from mnist_cnn.recognizer import Reading, Recognizer
 
 CASES = Path(__file__).parent / "cases"
@@ -60,9 +62,41 @@ def test_a_ring_is_not_part_of_the_digit(
         assert_read(recognizer.read(same), digit)
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("size", [90, 120, 150])
+@pytest.mark.parametrize("pen", [0.08, 0.14])
+def test_a_small_digit_in_a_large_ring_is_not_the_dot_of_a_zero(
+    pen: float, size: int, digit: str, recognizer: Recognizer
+) -> None:
+    picture = ringed(drawn(digit, size, size * pen), (200, 210), 9)
+    for same in (picture, 255 - picture):
+        assert_read_or_refused(recognizer.read(same), digit)
+
+
+@pytest.mark.parametrize("text", ["17", "42", "80", "123", "X", "A", "&"])
+@pytest.mark.parametrize("size", [2.0, 3.0, 4.0])
+def test_several_digits_or_a_letter_in_a_ring_are_not_accepted(text: str, size: float, recognizer: Recognizer) -> None:
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 8)
+    picture = cv2.ellipse(np.full((480, 480), 240, np.uint8), (240, 240), (220, 190), 0, 0, 360, 20, 8, cv2.LINE_AA)
+    place = (240 - width // 2, 240 + height // 2)
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, 20, 8, cv2.LINE_AA)
+    assert not recognizer.read(picture.astype(np.uint8)).accepted
+
+
+@pytest.mark.parametrize("reach", [0.08, 0.12, 0.16])
+@pytest.mark.parametrize("oblong", [0.7, 1.0, 1.4])
+def test_a_dot_leaves_a_zero_a_zero(oblong: float, reach: float, recognizer: Recognizer) -> None:
+    picture = zero(300, 24, "")
+    axes = round(300 * reach * 0.8 / oblong**0.5), round(300 * reach * 0.8 * oblong**0.5)
+    dotted = cv2.ellipse(picture, (240, 240), axes, 0, 0, 360, 20, -1, cv2.LINE_AA).astype(np.uint8)
+    for same in (dotted, 255 - dotted):
+        assert_read(recognizer.read(same), "0")
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     digit=st.sampled_from(sorted(STROKES)),
+    size=st.integers(70, 200),
     width=st.integers(100, 220),
     height=st.integers(100, 220),
     pen=st.integers(2, 24),
@@ -70,9 +104,9 @@ def test_a_ring_is_not_part_of_the_digit(
     waver=st.floats(0, 0.06),
 )
 def test_any_ring_leaves_the_digit_or_has_it_refused(
-    digit: str, width: int, height: int, pen: int, gap: float, waver: float, recognizer: Recognizer
+    digit: str, size: int, width: int, height: int, pen: int, gap: float, waver: float, recognizer: Recognizer
 ) -> None:
-    picture = ringed(drawn(digit, 200, 18), (width, height), pen, gap, waver)
+    picture = ringed(drawn(digit, size, 0.09 * size), (width, height), pen, gap, waver)
     reading = recognizer.read(picture)
     assert_read_or_refused(reading, digit)
     assert recognizer.read(255 - picture).label == reading.label
@@ -113,6 +147,17 @@ def test_a_thick_frame_is_not_ink(
 
 
 @pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize(("side", "thick"), [(30, 5), (36, 4), (36, 6), (44, 8), (50, 3)])
+def test_a_thick_frame_around_a_small_picture_is_not_ink(
+    side: int, thick: int, digit: str, recognizer: Recognizer
+) -> None:
+    sheet = grey(235 - 210 * placed(drawn(digit, side * 4 // 5, side * 0.07), side, side))
+    framed = np.pad(sheet, thick, constant_values=20)
+    for same in (framed, 255 - framed):
+        assert_read(recognizer.read(same), digit)
+
+
+@pytest.mark.parametrize("digit", STROKES)
 @pytest.mark.parametrize("axes", [False, True])
 def test_a_figure_s_image_is_read(axes: bool, digit: str, recognizer: Recognizer) -> None:
     figure = np.full((480, 640), 255, np.uint8)
@@ -125,6 +170,57 @@ def test_a_figure_s_image_is_read(axes: bool, digit: str, recognizer: Recognizer
             cv2.putText(figure, label, (108, 80 + 120 * place), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0, 1, cv2.LINE_AA)
         cv2.putText(figure, "Label: 8", (270, 45), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 0, 2, cv2.LINE_AA)
     assert_read(recognizer.read(figure), digit)
+
+
+MAPS = {"jet": cv2.COLORMAP_JET, "turbo": cv2.COLORMAP_TURBO, "rainbow": cv2.COLORMAP_RAINBOW}
+
+
+def in_false_colours(digit: str, colours: int, margin: int, reverse: bool) -> Grey:
+    """Draw a digit as a plotting library shows it: coarse, in a colour map; RGB."""
+    levels = cv2.resize(grey(255 * placed(drawn(digit, 20, 2.5), 28, 28)), (364, 364), interpolation=cv2.INTER_NEAREST)
+    shown = cv2.applyColorMap(255 - levels if reverse else levels, colours)
+    figure = np.full((364 + 2 * margin, 364 + 4 * margin, 3), 255, np.uint8)
+    figure[margin : margin + 364, 2 * margin : 2 * margin + 364] = shown
+    return np.ascontiguousarray(figure[..., ::-1])
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("colours", MAPS.values(), ids=MAPS)
+@pytest.mark.parametrize("margin", [0, 60])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_figure_in_false_colours_is_not_misread(
+    reverse: bool, margin: int, colours: int, digit: str, recognizer: Recognizer
+) -> None:
+    figure = in_false_colours(digit, colours, margin, reverse)
+    opaque = np.dstack([figure, np.full(figure.shape[:2], 255, np.uint8)])
+    for same in (figure, opaque):
+        assert_read_or_refused(recognizer.read(same), digit)
+        assert recognizer.read(same).label == digit
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("colours", MAPS.values(), ids=MAPS)
+def test_a_figure_in_false_colours_is_not_misread_from_jpeg(colours: int, digit: str, recognizer: Recognizer) -> None:
+    file = io.BytesIO()
+    Image.fromarray(in_false_colours(digit, colours, 60, False)).save(file, "JPEG", quality=85)
+    assert_read_or_refused(recognizer.read(file.getvalue()), digit)
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("margin", [0, 60])
+def test_a_figure_whose_colours_go_in_a_circle_is_not_accepted(margin: int, digit: str, recognizer: Recognizer) -> None:
+    assert_read_or_refused(recognizer.read(in_false_colours(digit, cv2.COLORMAP_HSV, margin, False)), digit)
+
+
+@pytest.mark.parametrize("paper", [(255, 255, 255), (250, 230, 90), (200, 160, 110), (30, 90, 60), (20, 30, 110)])
+@pytest.mark.parametrize("ink", [(20, 40, 160), (190, 20, 30), (250, 250, 250), (20, 20, 20)])
+def test_coloured_ink_and_paper_keep_their_luminance(paper: tuple[int, ...], ink: tuple[int, ...]) -> None:
+    apart = abs(float(np.dot(np.subtract(paper, ink), (0.299, 0.587, 0.114))))
+    if apart < 40:
+        pytest.skip("of one luminance")
+    cover = placed(drawn("5", 200, 18), 480, 480)[..., None]
+    picture = grey(np.array(paper) * (1 - cover) + np.array(ink) * cover)
+    np.testing.assert_array_equal(read_image(picture), np.asarray(Image.fromarray(picture).convert("L")))
 
 
 @pytest.mark.parametrize("size", [80, 200, 300])

@@ -26,9 +26,10 @@ _COVERED = 0.88  # of the rays
 _ROUND = 0.8, 1.3  # least and greatest radius, of their mean; a square has 0.9 and 1.25, an 8 has a waist
 _THICKEST = 10  # pixels
 _FREE = 0.6  # of the rays, on which there is paper behind the ring
-_SPECK = 0.2  # of the ring's inner height: what is lower is dirt
-_DIGIT = 0.38  # of it: lower and solid is the dot of a 0
-_SOLID = 0.5  # of its own box
+_SPECK = 0.07  # of the ring's inner height: what is smaller is dirt
+_DOT, _LOW = 0.42, 0.24  # of it: the highest dot of a 0, and the highest that is oblong
+_CONVEX = 0.88  # of its convex hull's area, what a dot covers at least
+_ROUNDISH, _OBLONG = 1.9, 3.3  # the length of a dot, of its breadth: of any, and of a low one; a 1 is longer
 _ATTACHED_HEIGHT, _ATTACHED_AREA = 0.6, 0.15  # of the ring's inside; the tail of a 0 that curls inward has less
 _CENTRAL = 0.55  # of the inside's radius: a swelling of the ring itself keeps farther from the middle
 _THROUGH = 0.85  # of its height: what reaches as far is no tail
@@ -73,7 +74,7 @@ def ring_around(mask: NDArray[Any]) -> Ring | None:
     if not _may_be_ring(box):
         return None
     box = box * np.uint8(255)
-    square = (cv2.resize(box, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) > _INKED).astype(np.uint8)
+    square = _in_square(box)
     outline = _outline(square)
     if outline is None:
         return None
@@ -83,6 +84,12 @@ def ring_around(mask: NDArray[Any]) -> Ring | None:
     corners = _CENTRE + outline.inner[:, None] * _directions()  # [rays, 2]
     scale = np.array([width, height]) / _SIDE
     return Ring(((corners + 0.5) * scale + [left, top]).astype(np.float32), is_clear)
+
+
+def _in_square(ink: NDArray[Any]) -> NDArray[Any]:
+    """Bring a mask, 0 and 255, into the square, as 0 and 1."""
+    square = cv2.resize(ink, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    return (square > _INKED).astype(np.uint8)
 
 
 def _may_be_ring(box: NDArray[Any]) -> bool:
@@ -125,37 +132,61 @@ def _smooth(radius: NDArray[Any]) -> NDArray[Any]:
 def _holds_digit(square: NDArray[Any], box: NDArray[Any], outline: _Outline) -> bool | None:
     """Whether there is clearly a digit inside; None where what is there makes it a 0."""
     distance, ray = _polar()
-    inside = distance < outline.inner[ray]
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((square & inside).astype(np.uint8), connectivity=8)
+    inside = (distance < outline.inner[ray]).astype(np.uint8)
+    height = 2 * float(np.median(outline.inner)) * box.shape[0] / _SIDE  # of the inside, in pixels of the mask
+    free = _free_parts(box, inside, _SPECK * height)
+    if free is None:
+        return _is_attached_digit(square & inside, distance, outline)
+    return _is_free_digit(free, cv2.boundingRect(free)[3] / height)
+
+
+def _free_parts(box: NDArray[Any], inside: NDArray[Any], least: float) -> NDArray[Any] | None:
+    """Mask all that lies within the ring and does not touch it, in the mask's own pixels; None where it is dirt.
+
+    Args:
+        box: uint8 [h, w], not 0 on the ink.
+        inside: uint8 [side, side], 1 inside the ring.
+        least: Pixels, the longer side of the smallest part that is not dirt.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(box, connectivity=8)
+    within = cv2.resize(inside, box.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    count_within = np.bincount(labels[within > 0], minlength=len(stats))
+    ring = 1 + int((stats[1:, 4] - count_within[1:]).argmax())
+    is_free = (2 * count_within > stats[:, 4]) & (stats[:, 2:4].max(axis=1) >= least)
+    is_free[[0, ring]] = False
+    return is_free[labels].astype(np.uint8) if is_free.any() else None
+
+
+def _is_free_digit(part: NDArray[Any], tall: float) -> bool | None:
+    """Whether what does not touch the ring is a digit; None for the dot and the slash of a 0."""
+    lean, length = _lean(_in_square(part * np.uint8(255))), _length(part)
+    if lean > _SLASH or (tall < _DOT and length < _ROUNDISH) or (tall < _LOW and length < _OBLONG):
+        return None
+    return lean < _LEANING and length > _OBLONG
+
+
+def _length(part: NDArray[Any]) -> float:
+    """Give a compact shape's length, of its breadth; infinite where it has a hole or a bay, as most digits have."""
+    points = cv2.findNonZero(part)
+    hull = cv2.convexHull(points)
+    area = cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1  # its corners are the middles of pixels
+    _, sides, _ = cv2.minAreaRect(hull)
+    return (max(sides) + 1) / (min(sides) + 1) if len(points) > _CONVEX * area else np.inf
+
+
+def _is_attached_digit(contents: NDArray[Any], distance: NDArray[Any], outline: _Outline) -> bool | None:
+    """Whether the largest part inside, which goes on into the ring, may be a digit; None for a tail and a slash."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(contents, connectivity=8)
     if len(stats) < 2:
         return None
     largest = 1 + int(stats[1:, 4].argmax())
     part = (labels == largest).astype(np.uint8)
-    width, height, area = stats[largest, 2:].tolist()
     radius = float(np.median(outline.inner))
-    tall, lean = height / (2 * radius), _lean(part)
-    if not _is_attached(box, part, inside):
-        return _is_free_digit(tall, area / (width * height), lean)
+    tall = stats[largest, 3] / (2 * radius)
     is_central = float(distance[part > 0].min()) < _CENTRAL * radius
-    is_broad = tall > _ATTACHED_HEIGHT and area > _ATTACHED_AREA * np.count_nonzero(inside)
-    is_slash = lean > _SLASH and tall > _ACROSS
+    is_broad = tall > _ATTACHED_HEIGHT and stats[largest, 4] > _ATTACHED_AREA * np.pi * radius**2
+    is_slash = _lean(part) > _SLASH and tall > _ACROSS
     return False if is_central and not is_slash and (is_broad or tall > _THROUGH) else None
-
-
-def _is_free_digit(tall: float, solid: float, lean: float) -> bool | None:
-    """Whether what does not touch the ring is a digit; None for dirt, the dot and the slash of a 0."""
-    if tall < _SPECK or (tall < _DIGIT and solid > _SOLID) or lean > _SLASH:
-        return None
-    return lean < _LEANING
-
-
-def _is_attached(box: NDArray[Any], part: NDArray[Any], inside: NDArray[Any]) -> bool:
-    """Whether a part of the contents goes on into the ring, looked at in the mask's own pixels."""
-    _, labels = cv2.connectedComponents(box, connectivity=8)
-    size = box.shape[::-1]
-    part, within = (cv2.resize(each.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) for each in (part, inside))
-    ring = np.bincount(labels[(within == 0) & (box > 0)], minlength=1).argmax()
-    return bool((labels[part > 0] == ring).any())
 
 
 def _lean(part: NDArray[Any]) -> float:

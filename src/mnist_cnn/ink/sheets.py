@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _THUMBNAIL = 96  # pixels, the longer side on which the sheet is looked for
-_LEAST_PICTURE = 64  # pixels, the longer side of a picture that shows a sheet and a digit on it
+_LEAST_PICTURE = 36  # pixels, the longer side of a picture that shows a sheet and a digit on it
+_SMALL = 64  # pixels; a picture with less is scaled up, so that a digit's strokes are thicker than the sheet's edge
 _LEAST_SIDE = 12  # pixels of a sheet's shorter side there
 _CONTRAST = 40.0  # grey levels between the sheet and what is around it
 _SLIMMEST = 0.35  # the shorter side of a sheet, of the longer one: a bold 1 is slimmer
@@ -44,10 +45,13 @@ def find_sheet(grey: NDArray[Any]) -> Sheet | None:
     Args:
         grey: uint8 [h, w].
     """
-    scale = min(1.0, _THUMBNAIL / max(grey.shape))
+    longest = max(grey.shape)
+    if longest < _LEAST_PICTURE:
+        return None
+    scale = _THUMBNAIL / longest if longest < _SMALL else min(1.0, _THUMBNAIL / longest)
     size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)  # a fifth of the time of INTER_AREA
-    if max(small.shape) < _LEAST_PICTURE or min(small.shape) < _LEAST_SIDE:
+    if min(small.shape) < _LEAST_SIDE:
         return None
     inner = _unlike_border(small)
     outlines, _ = cv2.findContours(inner, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnist_cnn.errors import DataError, ImageError, first_line
+from mnist_cnn.ink.colours import levels_of_false_colours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,6 +48,8 @@ _HEAD_BYTES = 1024
 _LARGEST_FILE = 512 * 2**20  # bytes taken from an open file
 VALID = "Valid: array, path, bytes, open file, Pillow image."  # what is one image, for messages
 _ENOUGH = 1500  # pixels, the shorter side of a photo; a JPEG with twice as many is decoded at half its size
+_LARGEST_FIGURE = 2_000_000  # pixels of a JPEG file that a plotting library writes; a camera's has more
+_COARSE = 256  # pixels, the shorter side on which a JPEG file's colours are looked at
 _LITTLE_ABOVE_1 = 2.0
 _EXIF_ORIENTATION = 0x0112
 
@@ -54,8 +57,9 @@ _EXIF_ORIENTATION = 0x0112
 def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read a picture as grey levels, upright, with its polarity as it is.
 
-    Colour becomes luminance (ITU-R 601). Transparency shows the paper that contrasts with what is drawn. Arrays may
-    be [h, w] grey, [h, w, 1] grey, [h, w, 2] grey and alpha, [h, w, 3] RGB or [h, w, 4] RGBA, of:
+    Colour becomes luminance (ITU-R 601), and false colours the distance from the commonest one. Transparency shows
+    the paper that contrasts with what is drawn. Arrays may be [h, w] grey, [h, w, 1] grey, [h, w, 2] grey and alpha,
+    [h, w, 3] RGB or [h, w, 4] RGBA, of:
     bool; integers 0 … 1, 0 … 255, or up to 2³² in grey, which are shifted down to 8 bits; floats in 0 … 1, or in
     0 … 255 where one exceeds 2 (a little above 1 is what interpolation overshoots).
 
@@ -140,9 +144,19 @@ def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) ->
             if mark in head:
                 raise ImageError(f"{name} is {reason}") from None
         raise
-    if image.width * image.height <= max_pixels:  # else `_grey_image` refuses it: first, no draft of a giant
+    pixels = image.width * image.height
+    if pixels > max_pixels:  # `_grey_image` refuses it: first, no draft of a giant
+        return image
+    if pixels > _LARGEST_FIGURE or image.format != "JPEG" or not _has_false_colours(source):
         image.draft("L", (_ENOUGH, _ENOUGH))
     return image
+
+
+def _has_false_colours(source: str | os.PathLike[str] | bytes) -> bool:
+    """Whether a JPEG file's colours, which a draft in grey drops, are false; decoded coarsely, in little time."""
+    with _identify(io.BytesIO(source) if isinstance(source, bytes) else Path(source)) as image:
+        image.draft("RGB", (_COARSE, _COARSE))
+        return levels_of_false_colours(image) is not None
 
 
 def _identify(file: io.BytesIO | Path) -> Image.Image:
@@ -170,6 +184,8 @@ def _grey_image(image: Image.Image, name: str, max_pixels: int) -> NDArray[np.ui
         image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255
         return _grey_array(np.asarray(image), max_pixels)
+    if (levels := levels_of_false_colours(image)) is not None:
+        return levels
     if image.has_transparency_data:
         return _on_paper(image)
     return np.array(image.convert("L"))
