@@ -175,7 +175,7 @@ def ends(process: psutil.Process, within: float) -> bool:
         (["--model", "nowhere.onnx", "--workers", "2"], "there is no model nowhere.onnx"),
         (["--host", "nowhere.invalid"], "there is no address 'nowhere.invalid'"),
         (["--threshold", "2"], "threshold = 2.0 is not valid"),
-        (["--scale", "0"], "scale = 0.0 is not valid"),
+        (["--scale", "0"], "--scale 0 is not valid"),
         (["--scale", "1"], "Leave out the scale"),
         (["--api-key-file", "nowhere"], "--api-key-file nowhere cannot be read"),
         (["--collect", "/dev/null/kept"], "nothing can be collected"),
