@@ -59,6 +59,8 @@ CANDIDATES = (  # the most usual first
     GREY_LEVELS,
     Scaling(2 / _WHITE, -1.0),  # Normalize(0.5, 0.5) in PyTorch's tutorials
     Scaling(1 / (_WHITE * 0.3081), -0.1307 / 0.3081),  # Normalize(0.1307, 0.3081): MNIST's mean and deviation
+    Scaling(-1 / _WHITE, 1.0),  # ink dark on light paper, as pictures of paper are
+    Scaling(-1.0, float(_WHITE)),
 )
 
 

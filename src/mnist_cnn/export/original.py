@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 REPRESENTATIVE = 1000  # digits that show an int8 converter which values occur
 _HELD_OUT = 0.2  # of the training images of the data set given with a file that says nothing of its own
 _SEED = 0
+_HARDLY = 3  # times the accuracy of a guess: what a model must reach that has learnt these classes
+_HARDLY_READS = (
+    "{} reads only {:.1%} of {}'s test images right, hardly more than guessing. Is it trained, on these classes in "
+    "this order, and do its images have this scale?"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +78,8 @@ def open_original(path: Path, data: ResolvedDataset | None, scale: float | None 
 
 def _with_data(path: Path, model: keras.Model, data: ResolvedDataset) -> Original:
     training, validation, remarks = _held_out(path, data.load("train"))
-    return replace(_known(path, model, training, validation, data.load("test")), remarks=remarks)
+    known = _known(path, model, training, validation, data.load("test"))
+    return replace(known, remarks=(*known.remarks, *remarks))
 
 
 def _known(path: Path, model: keras.Model, training: Dataset, validation: Dataset | None, test: Dataset) -> Original:
@@ -82,10 +88,12 @@ def _known(path: Path, model: keras.Model, training: Dataset, validation: Datase
     if validation:
         held_out = predict(model, validation)
         metadata = describe_confidence(metadata, held_out.probabilities, held_out.labels)
+    share, guessing = float((answers.probabilities.argmax(axis=1) == answers.labels).mean()), 1 / model.output_shape[-1]
     return Original(
         path=path,
         model=model,
         metadata=metadata,
+        remarks=(_HARDLY_READS.format(path, share, test.name),) if share < _HARDLY * guessing else (),
         digits=answers.dataset,
         probabilities=answers.probabilities,
         representative=_draw((validation or training).images),
