@@ -112,8 +112,8 @@ def model_file(path: Path) -> Path:
         is_onnx = file.suffix.lower() == ".onnx"
         what = "an ONNX file, for predict and serve; this needs the Keras model" if is_onnx else "not a model file"
         raise ModelFileError(
-            f"{file} is {what}: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file, a run, "
-            f"or {SHIPPED_MODEL!r} for the network that ships."
+            f"{file} is {what}: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file or "
+            f"a run; train --init-from also takes {SHIPPED_MODEL!r}, the network that ships."
         )
     return file
 
