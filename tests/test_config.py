@@ -51,7 +51,7 @@ def test_a_recipe_comes_back_equal_from_the_file_that_a_run_leaves(tmp_path: Pat
     recipe = load_recipe(name)
     assert recipe.title
     save_config(tmp_path / "config.toml", recipe)
-    assert load_recipe(str(tmp_path / "config.toml")) == recipe
+    assert load_recipe(str(tmp_path / "config.toml")) == load_recipe(tmp_path / "config.toml") == recipe
 
 
 def test_every_setting_comes_back_from_a_file(tmp_path: Path) -> None:

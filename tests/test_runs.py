@@ -19,6 +19,15 @@ def test_runs_are_numbered_by_name_and_never_reuse_a_number(tmp_path: Path) -> N
     assert create_run(tmp_path, "a").name == "a-1001"
 
 
+def test_paths_may_be_strings(tmp_path: Path) -> None:
+    run = create_run(str(tmp_path), "a")
+    assert run == RunFolder(tmp_path / "a-001")
+    run.config.touch()
+    assert open_run(str(run.root)) == run
+    with pytest.raises(InputError, match="there is no run"):
+        open_run(str(tmp_path / "none"))
+
+
 def test_other_entries_do_not_count(tmp_path: Path) -> None:
     for name in ("a-7", "a-x", "xa-005", "a-001-old", "a"):
         (tmp_path / name).mkdir()

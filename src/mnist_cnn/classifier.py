@@ -10,6 +10,7 @@ import contextlib
 import importlib.metadata
 import math
 import numbers
+import os
 import random
 import tempfile
 import threading
@@ -80,7 +81,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def __init__(
         self,
-        recipe: str = AUTO,
+        recipe: str | os.PathLike[str] = AUTO,
         *,
         epochs: int | None = None,
         validation: float = 0.0,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -253,12 +254,13 @@ def recipe_names() -> list[str]:
     return sorted(names, key=lambda name: name != DEFAULT_RECIPE)
 
 
-def load_recipe(name: str) -> Config:
+def load_recipe(name: str | os.PathLike[str]) -> Config:
     """Read a recipe by its name, or by the path of a TOML file.
 
     Raises:
         SettingError: There is no such recipe, or the file is not a valid recipe.
     """
+    name = os.fspath(name)
     if name in recipe_names():
         return _parse_toml((resources.files("mnist_cnn") / "recipes" / f"{name}.toml").read_text("utf-8"), name)
     path = Path(name)

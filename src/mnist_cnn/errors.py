@@ -7,6 +7,7 @@ next step.
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable
 
 from mnist_cnn.installation import install_command
@@ -89,6 +90,6 @@ def suggest(value: str, valid: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of another library's message, cut to a length that fits a sentence."""
+    """Give the first line of another library's message, cut between words to a length that fits a sentence."""
     lines = str(error).strip().splitlines()
-    return lines[0][:200].rstrip(".") if lines else type(error).__name__
+    return textwrap.shorten(lines[0], 200, placeholder=" …").rstrip(".") if lines else type(error).__name__

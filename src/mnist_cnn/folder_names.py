@@ -14,6 +14,7 @@ _PARTS = {
     **dict.fromkeys(("test", "testing", "t10k"), TEST),
     **dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION),
 }
+_UNLABELLED = ("unlabelled", "unlabeled")
 # What is said of a part besides which one it is: "MNIST - JPG - training", "trainingSet", "test_images".
 _FILLERS = ("dataset", "digits", "digit", "emnist", "format", "images", "image", "imgs", "img", "jpeg", "jpg", "mnist",
             "pictures", "png", "qmnist", "samples", "set", "split", "data")  # fmt: skip
@@ -30,9 +31,13 @@ def part_of(name: str) -> str | None:
     """
     if name.casefold() in _PARTS:
         return _PARTS[name.casefold()]
-    words = [_without_filler(word.casefold()) for word in _WORDS.findall(name)]
-    words = [word for word in words if word not in _FILLERS]
+    words = _telling_words(name)
     return _PARTS.get(words[0]) if len(words) == 1 else None
+
+
+def is_unlabelled(name: str) -> bool:
+    """Say whether a name says that images have no labels, whatever its style: "unlabelled", "Unlabeled_Images"."""
+    return "".join(_telling_words(name)) in _UNLABELLED
 
 
 def is_filler(name: str) -> bool:
@@ -43,6 +48,11 @@ def is_filler(name: str) -> bool:
 def is_left_behind(name: str) -> bool:
     """Say whether a name is that of a hidden file, or of what operating systems and archivers leave behind."""
     return name.startswith(".") or name.casefold() in _JUNK
+
+
+def _telling_words(name: str) -> list[str]:
+    words = [_without_filler(word.casefold()) for word in _WORDS.findall(name)]
+    return [word for word in words if word not in _FILLERS]
 
 
 def _without_filler(word: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import math
+import os
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
 MODEL_SUFFIXES = (".keras", ".h5")
 _TRIED = 2000  # training images on which the usual ranges are tried
+# Words by which Keras' errors tell why it refuses a file.
+_SIGNS_OF_CODE = ("`Lambda`", "safe_mode", "unsafe", "Could not locate", "Unknown layer", "custom_objects")
+_SIGNS_OF_WEIGHTS = ("No model config found",)
+_VALID = "Give a run folder, or a whole model saved by Keras (model.save)."
 _SHIPPED = Path(__file__).with_name("weights") / f"{SHIPPED_MODEL}.keras"
 
 
@@ -41,7 +46,7 @@ class OpenedModel:
     adoption: Adoption
 
 
-def open_model(path: Path, *, scale: float | None = None) -> keras.Model:
+def open_model(path: str | os.PathLike[str], *, scale: float | None = None) -> keras.Model:
     """Open a model as `read_model` does, and warn of what had to be decided.
 
     Raises:
@@ -50,7 +55,7 @@ def open_model(path: Path, *, scale: float | None = None) -> keras.Model:
     Warns:
         UserWarning: The file is a stranger's and leaves something open.
     """
-    opened = read_model(path, scale=scale)
+    opened = read_model(Path(path), scale=scale)
     for remark in opened.adoption.remarks:
         warnings.warn(f"{path}: {remark}", stacklevel=2)
     return opened.model
@@ -104,9 +109,11 @@ def model_file(path: Path) -> Path:
         hint = f"Did you mean {SHIPPED_MODEL!r}?" if is_close else "Train one with: mnist-cnn train"
         raise ModelFileError(f"there is no model {file}. {hint}")
     if file.suffix not in MODEL_SUFFIXES:
+        is_onnx = file.suffix.lower() == ".onnx"
+        what = "an ONNX file, for predict and serve; this needs the Keras model" if is_onnx else "not a model file"
         raise ModelFileError(
-            f"{file} is not a model file: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file, a run, "
-            f"or {SHIPPED_MODEL!r} for the network that ships."
+            f"{file} is {what}: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file or "
+            f"a run; train --init-from also takes {SHIPPED_MODEL!r}, the network that ships."
         )
     return file
 
@@ -149,10 +156,32 @@ def _load(file: Path) -> keras.Model:
     except MemoryError:
         raise
     except Exception as error:  # a broken or hostile file can fail in any of Keras', h5py's or zipfile's ways
-        raise ModelFileError(
-            f"{file} cannot be opened as a Keras model ({first_line(error)}). "
-            "Give a run folder or a .keras file that this package saved."
-        ) from error
+        raise ModelFileError(f"{file} cannot be opened as a Keras model: {_why_not_opened(file, error)}") from error
+
+
+def _why_not_opened(file: Path, error: Exception) -> str:
+    """Say what is the matter with a file that Keras refuses, and what to give instead."""
+    is_sound = zipfile.is_zipfile(file) if file.suffix == ".keras" else _is_hdf5(file)
+    if not is_sound:
+        return f"it is damaged or of another kind. {_VALID}"
+    if any(sign in str(error) for sign in _SIGNS_OF_WEIGHTS):
+        return "it holds weights alone. Save the whole model with model.save."
+    if any(sign in str(error) for sign in _SIGNS_OF_CODE):
+        return (
+            "it has Lambda layers or other code of its own, and code in a file is not run. Give a model that consists "
+            "of Keras' own layers."
+        )
+    return f"{first_line(error)}. {_VALID}"
+
+
+def _is_hdf5(file: Path) -> bool:
+    import h5py
+
+    try:
+        h5py.File(file, "r").close()
+    except OSError:
+        return False
+    return True
 
 
 def _check_shapes(model: Any, file: Path) -> None:

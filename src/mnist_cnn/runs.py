@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -152,13 +153,14 @@ class RunFolder:
             raise RunFolderError(f"{path} is not valid JSON ({error}).") from error
 
 
-def create_run(parent: Path, name: str) -> RunFolder:
+def create_run(parent: str | os.PathLike[str], name: str) -> RunFolder:
     """Make the next free folder `parent/NAME-001`, `NAME-002`, …; two processes at once get different ones.
 
     Raises:
         InputError: `name` is no name for a folder.
         WriteError: `parent` cannot be written.
     """
+    parent = Path(parent)
     if not _NAME.fullmatch(name):
         raise SettingError(
             f"a run cannot be called {name!r}: its name becomes a folder's. Use letters, digits and dashes."
@@ -211,12 +213,13 @@ def discard_run(run: RunFolder) -> None:
         run.root.rmdir()
 
 
-def open_run(path: Path) -> RunFolder:
+def open_run(path: str | os.PathLike[str]) -> RunFolder:
     """Open an existing run folder.
 
     Raises:
         InputError: `path` is no run folder.
     """
+    path = Path(path)
     run = RunFolder(path)
     if run.config.exists():
         return run

@@ -197,7 +197,8 @@ def test_a_model_of_another_format_is_no_start_and_the_shipped_one_is_named(
     words = ["--dataset", "digits", "--init-from", str(file), "--runs-dir", str(tmp_path / "runs")]
     code, out, error = call(capsys, "train", *words)
     assert (code, out) == (2, "")
-    assert "must end in .keras or .h5. Name such a file, a run, or 'digits' for the network that ships." in error
+    assert "is an ONNX file, for predict and serve; this needs the Keras model" in error
+    assert "must end in .keras or .h5. Name such a file or a run; train --init-from also takes 'digits'" in error
 
 
 def test_what_is_passed_over_among_added_images_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,7 +132,7 @@ def test_loading_train_opens_no_test_file(original: Path, monkeypatch: pytest.Mo
         return real_open(path, *arguments, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", spy)
-    resolve_dataset("mnist", data_dir=original).load("train")
+    resolve_dataset("mnist", data_dir=str(original)).load("train")
     assert set(opened) == {TRAIN_IMAGES, TRAIN_LABELS}
 
 
@@ -156,7 +156,7 @@ def test_what_is_nowhere_lists_every_place_and_mirror(original: Path, monkeypatc
     with mirrors({TRAIN_LABELS: b"<html>"}, hotel=serve) as (addresses, _):
         as_mnist(monkeypatch, mirrors=(addresses["hotel"], "http://127.0.0.1:1/{file}"))
         with pytest.raises(DatasetUnavailableError) as caught:
-            load_dataset("mnist", data_dir=original)
+            load_dataset("mnist", data_dir=str(original))
     message = str(caught.value)
     for part in (
         f"{original} (--data-dir): not there",

@@ -142,6 +142,50 @@ def test_train_may_be_a_class_beside_others(tmp_path: Path) -> None:
     assert load_dataset(tmp_path, split="all").class_names == ("car", "train", "truck")
 
 
+@pytest.mark.parametrize("classes", [STYLES["digits"], STYLES["words"], ["cat", "dog"]])
+@pytest.mark.parametrize("name", ["test", "testSet", "Test", "val", "unlabelled", "Unlabeled_images"])
+@pytest.mark.parametrize("inner", ["", "pictures"])
+def test_loose_pictures_of_a_part_are_no_class_beside_class_folders(
+    tmp_path: Path, name: str, inner: str, classes: list[str]
+) -> None:
+    fill(tmp_path, classes, 5)
+    fill(tmp_path, [name], 3, inner=inner)
+    train, test, notice = summary(tmp_path)
+    assert (train, test) == (4 * len(classes), len(classes))
+    assert load_dataset(tmp_path).class_names == tuple(classes)
+    assert f"passed over {tmp_path / name}, which holds images without class folders" in notice
+    assert notice.endswith("a fixed fifth of the training images is held out as the test set")
+
+
+def test_train_is_no_class_beside_digits_and_an_empty_test_folder_is_none(tmp_path: Path) -> None:
+    fill(tmp_path, [*STYLES["digits"], "train"])
+    (tmp_path / "test").mkdir()
+    dataset = load_dataset(tmp_path, split="all")
+    assert dataset.class_names == DIGIT_NAMES
+    assert f"passed over {tmp_path / 'train'}, which holds images without" in dataset.notice
+    assert f"passed over {tmp_path / 'test'}, which holds no images" in dataset.notice
+
+
+@pytest.mark.parametrize("part", ["test", "Testing", "val"])
+def test_class_folders_beside_a_test_part_are_the_training_part(tmp_path: Path, part: str) -> None:
+    fill(tmp_path, STYLES["digits"], 3)
+    fill(tmp_path / part, STYLES["words"], 1)
+    fill(tmp_path, ["unlabelled"], 4)
+    train, test, notice = summary(tmp_path)
+    assert (train, test) == (30, 10)
+    assert f"passed over {tmp_path / 'unlabelled'}" in notice
+    assert notice.endswith(
+        f"the class folders in {tmp_path} are the training part, and {tmp_path / part} is the test part"
+    )
+
+
+def test_other_pictures_beside_a_test_part_are_not_the_training_part(tmp_path: Path) -> None:
+    fill(tmp_path / "test", STYLES["digits"])
+    fill(tmp_path, ["scans"])
+    with pytest.raises(DataError, match="none for training: expected a folder named train"):
+        load_dataset(tmp_path)
+
+
 def test_images_of_parts_without_class_folders_are_not_taken_for_classes(tmp_path: Path) -> None:
     fill(tmp_path, ["train", "test"])
     with pytest.raises(

@@ -41,6 +41,21 @@ def test_both_unsplit_namings_are_read(tmp_path: Path, names: tuple[str, str]) -
     assert labels.dtype == np.int64
 
 
+@pytest.mark.parametrize("names", [("x_train", "y_train"), ("X_train", "y_train"), ("train_images", "train_labels")])
+@pytest.mark.parametrize("others", [[], ["x_test"], ["x_val", "y_val"]])
+def test_a_training_set_alone_is_divided_aloud(tmp_path: Path, names: tuple[str, str], others: list[str]) -> None:
+    arrays: dict[str, Any] = {names[0]: np.repeat(IMAGES, 5, 0), names[1]: np.repeat(LABELS, 5)}
+    arrays |= dict.fromkeys(others, np.array([Trap()]))
+    path = tmp_path / "a.npz"
+    np.savez(path, allow_pickle=True, **arrays)
+    train, test = (load_dataset(path, split=split) for split in ("train", "test"))
+    assert (len(train), len(test)) == (80, 20)
+    unread = f" (not read: {', '.join(others)})" if others else ""
+    assert train.notice == (
+        f"{path} holds {' and '.join(names)}, but no test set{unread}: a fixed fifth of the images is held out as one"
+    )
+
+
 def test_only_the_wanted_split_is_read(tmp_path: Path) -> None:
     trap = np.array([Trap()])
     np.savez(tmp_path / "a.npz", x_train=IMAGES, y_train=LABELS, x_test=trap, y_test=trap, allow_pickle=True)

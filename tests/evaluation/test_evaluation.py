@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -34,7 +34,7 @@ def test_a_run_folder_and_its_file_open_as_the_same_model(
 ) -> None:
     run = make_run()
     expected = evaluation.predict_images(network, digits.images)
-    for path in (run.root, run.model):
+    for path in (run.root, run.model, str(run.root), str(run.model)):
         model = open_model(path)
         np.testing.assert_allclose(evaluation.predict_images(model, digits.images), expected, atol=1e-6)
 
@@ -57,7 +57,7 @@ def test_a_model_that_carries_code_is_refused_and_the_code_does_not_run(tmp_path
     keras.saving.load_model(path, compile=False, safe_mode=False)
     assert marker.exists(), "the trap must work, or this test shows nothing"
     marker.unlink()
-    refused(path, "cannot be opened as a Keras model")
+    refused(path, r"model: it has Lambda layers or other code of its own, and code in a file is not run\. Give")
     assert not marker.exists()
 
 
@@ -81,7 +81,32 @@ def test_a_model_file_that_names_a_function_of_the_system_is_refused(tmp_path: P
 def test_garbage_is_refused(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"broken{suffix}"
     path.write_bytes(content)
-    refused(path, "cannot be opened as a Keras model")
+    whole = r"Give a run folder, or a whole model saved by Keras \(model\.save\)\.$"
+    refused(path, f"cannot be opened as a Keras model: it is damaged or of another kind. {whole}")
+
+
+@keras.saving.register_keras_serializable(package="strangers")
+class OwnLayer(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no type information
+    def call(self, x: Any) -> Any:
+        return x
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_model_with_classes_of_its_own_is_refused_in_our_words(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"custom{suffix}"
+    keras.Sequential([keras.Input((28, 28, 1)), OwnLayer(), keras.layers.Flatten(), keras.layers.Dense(10)]).save(path)
+    monkeypatch.delitem(keras.saving.get_custom_objects(), "strangers>OwnLayer")
+    monkeypatch.delattr("evaluation.test_evaluation.OwnLayer")
+    refused(path, "code in a file is not run")
+
+
+def test_weights_alone_are_refused_and_the_way_to_save_a_whole_model_is_named(
+    tmp_path: Path, network: keras.Model
+) -> None:
+    network.save_weights(tmp_path / "mine.weights.h5")
+    refused(tmp_path / "mine.weights.h5", r"it holds weights alone\. Save the whole model with model\.save\.$")
 
 
 def test_a_torn_model_file_is_refused(tmp_path: Path, network: keras.Model) -> None:
@@ -95,7 +120,10 @@ def test_what_is_no_model_file_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "absent.keras", "there is no model")
     refused(tmp_path, "there is no model")
     (tmp_path / "model.pkl").write_bytes(b"cos\nsystem\n")
-    refused(tmp_path / "model.pkl", r"must end in \.keras or \.h5")
+    refused(tmp_path / "model.pkl", r"is not a model file: its name must end in \.keras or \.h5")
+    for name in ("model.onnx", "MODEL.ONNX"):
+        (tmp_path / name).touch()
+        refused(tmp_path / name, r"is an ONNX file, for predict and serve; this needs the Keras model: its name must")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from mnist_cnn.ink import prepare
 from mnist_cnn.model_metadata import ModelMetadata
 from mnist_cnn.recognizer import Reading, Recognizer
 from mnist_cnn.recognizer.arrangement import arrange, is_mnist_form
+from mnist_cnn.runs import RunFolder
 from recognizer import linear
 from recognizer.conftest import TEMPERATURE
 
@@ -225,8 +226,13 @@ def test_the_weights_that_ship_read_digits(digits: NDArray[np.uint8]) -> None:
 
 
 def test_an_exported_run_is_read_by_its_folder(tmp_path: Path, model_file: Path) -> None:
-    with pytest.raises(InputError, match=f"mnist-cnn export {tmp_path}"):
+    with pytest.raises(InputError, match=r"is not a run folder: it holds no config\.toml, model\.keras or model\.onnx"):
         Recognizer.load(tmp_path)
+    for file in (RunFolder(tmp_path).config, RunFolder(tmp_path).model):
+        file.touch()
+        with pytest.raises(InputError, match=f"there is no model .* Make it with: mnist-cnn export {tmp_path}"):
+            Recognizer.load(tmp_path)
+        file.unlink()
     (tmp_path / "exports").mkdir()
     (tmp_path / "exports" / "model.onnx").write_bytes(model_file.read_bytes())
     assert Recognizer.load(tmp_path).metadata.temperature == TEMPERATURE

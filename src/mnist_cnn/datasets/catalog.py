@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,10 +52,10 @@ def list_datasets() -> dict[str, str]:
 
 
 def load_dataset(
-    name: str | Path,
+    name: str | os.PathLike[str],
     *,
     split: str = "train",
-    data_dir: Path | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
     offline: bool = False,
 ) -> Dataset:
@@ -88,17 +89,18 @@ def load_dataset(
         return resolved.load(split, progress=progress, offline=offline)
     if name in SOURCES:
         source = SOURCES[str(name)]
-        _check_folder(data_dir)
-        return _load_split(lambda part: _load_known(source, part, data_dir, progress, offline=offline), split)
+        folder = None if data_dir is None else Path(data_dir)
+        _check_folder(folder)
+        return _load_split(lambda part: _load_known(source, part, folder, progress, offline=offline), split)
     if name == DIGITS:
         return _load_split(_load_digits, split)
     return _load_split(_path_reader(name), split)
 
 
 def resolve_dataset(
-    name: str | Path,
+    name: str | os.PathLike[str],
     *,
-    data_dir: Path | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
     offline: bool = False,
 ) -> ResolvedDataset:
@@ -118,6 +120,7 @@ def resolve_dataset(
         DatasetUnavailableError: A known set other than "auto" is nowhere to be had.
         MissingExtraError: A download needs a package that is not installed.
     """
+    data_dir = None if data_dir is None else Path(data_dir)
     source = SOURCES.get("mnist" if name == AUTO else str(name))
     if source is None:
         if name != DIGITS:
@@ -157,7 +160,7 @@ def _load_digits(_split: str) -> Dataset:
     return load_digits()
 
 
-def _path_reader(name: str | Path) -> Callable[[str], Dataset]:
+def _path_reader(name: str | os.PathLike[str]) -> Callable[[str], Dataset]:
     from mnist_cnn.datasets.local import read_path  # so is Pillow
 
     path = Path(name).expanduser().absolute()

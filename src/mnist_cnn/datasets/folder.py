@@ -22,6 +22,7 @@ from mnist_cnn.errors import DataError
 from mnist_cnn.ink import SUFFIXES, prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -43,7 +44,7 @@ def read_folder(path: Path, split: str) -> Dataset:
     root = layout.test if split == "test" and layout.test else layout.train
     if root is None:
         raise DataError(f"{path} holds images for testing, but none for training: expected a folder named train.")
-    class_names = _class_names(layout.train or root)
+    class_names = _class_names(layout.train or root, layout.classes)
     folders = _folders_by_class(root, class_names) if root != layout.train else _all_folders(root, class_names)
     files = [(file, label) for folder, label in folders for file in image_files(folder)]
     if not files:
@@ -61,19 +62,18 @@ def read_folder(path: Path, split: str) -> Dataset:
 
 def find_passed_over(path: Path) -> list[Path]:
     """Give what lies among the training images of a folder and is not read, by its suffix; hidden files are none."""
-    root = find_layout(path).train
-    folders = [pictures_folder(folder) for folder in subfolders(root)] if root else []
+    layout = find_layout(path)
+    folders = [pictures_folder(folder) for folder in layout.classes] if layout.train else []
     return [file for folder in folders for file in entries(folder) if file.suffix.lower() not in SUFFIXES]
 
 
-def _class_names(root: Path) -> tuple[str, ...]:
-    names = [folder.name for folder in subfolders(root)]
-    if not names:
+def _class_names(root: Path, folders: Sequence[Path]) -> tuple[str, ...]:
+    if not folders:
         raise DataError(
             f"{root} holds no class folders: found {describe(root)}, expected one sub-folder of images per class, "
             f"such as {root / '0'}."
         )
-    return in_order(names)
+    return in_order(folder.name for folder in folders)
 
 
 def _all_folders(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:

@@ -1,7 +1,8 @@
 """How folders of data are laid out: as here, as Kaggle's archives unpack, as tutorials and other tools write them.
 
 Images lie in one folder per class, with or without folders for training and test above them; any of these may lie in
-a folder of its own. What operating systems and archivers leave behind is passed over.
+a folder of its own. What operating systems and archivers leave behind is passed over, and so are pictures without
+labels in a folder named as a part beside the class folders.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnist_cnn.datasets.class_names import find_class, number_of
 from mnist_cnn.errors import DataError
-from mnist_cnn.folder_names import TEST, TRAIN, VALIDATION, is_filler, is_left_behind, part_of
+from mnist_cnn.folder_names import TEST, TRAIN, VALIDATION, is_filler, is_left_behind, is_unlabelled, part_of
 from mnist_cnn.ink import SUFFIXES
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class Layout:
 
     train: Path | None  # None where there is a test part alone
     test: Path | None  # None where there is no test part with labels
+    classes: tuple[Path, ...]  # the class folders of the training part, or of the test part alone
     notice: str = ""  # what becomes of folders that are not read, or not read as their names say
 
 
@@ -36,7 +39,7 @@ def find_layout(path: Path) -> Layout:
     """Find the folders of class folders below `path`.
 
     A `val` folder is the test part where there is no other. Beside one it is not read, since training holds its
-    validation images out of the training part.
+    validation images out of the training part. Class folders beside a test part are the training part.
 
     Raises:
         DataError: The parts hold no class folders, or two folders are the same part.
@@ -46,16 +49,22 @@ def find_layout(path: Path) -> Layout:
     parts = _labelled_parts(folders)
     if not parts:
         _refuse_parts_without_classes(folders)
-        return Layout(root, None)
+        classes = _class_folders(folders)
+        return Layout(root, None, classes, "; ".join(_fifth_held_out(_passed_over(_without(folders, classes)))))
     train, test, validation = (parts.get(part) for part in (TRAIN, TEST, VALIDATION))
-    remarks = [f"passed over {folder}, {reason}" for folder in folders if (reason := _why_not_read(folder))]
+    classes = () if train else _classes_beside(folders, test or validation)
+    remarks = _passed_over(_without(folders, classes))
     if validation and test:
         remarks.append(f"passed over {validation}: validation images are held out of the training images")
     elif validation:
         remarks.append(f"{validation} serves as the test set, since there is no other")
     elif remarks and not test:
-        remarks.append("a fixed fifth of the training images is held out as the test set")
-    return Layout(train, test or validation, "; ".join(remarks))
+        remarks = _fifth_held_out(remarks)
+    test = test or validation
+    if classes:
+        remarks.append(f"the class folders in {root} are the training part, and {test} is the test part")
+        return Layout(root, test, classes, "; ".join(remarks))
+    return Layout(train, test, tuple(subfolders(train or test or root)), "; ".join(remarks))
 
 
 def find_divided(folder: Path) -> Path | None:
@@ -193,6 +202,45 @@ def _refuse_parts_without_classes(folders: Sequence[Path]) -> None:
             f"{holding[0]} holds no class folders: found {describe(holding[0])}, expected one sub-folder of images "
             f"per class, such as {holding[0] / '0'}."
         )
+
+
+def _class_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """Leave out folders that are named as a part, or as unlabelled, beside at least two class folders.
+
+    "train" is a class beside "bus" and "ship", but not beside numbers.
+    """
+    others = _without(folders, [folder for folder in folders if _is_part(folder)])
+    if len(others) < 2:
+        return tuple(folders)
+    is_numbered = all(number_of(folder.name) is not None for folder in others)
+    return tuple(
+        folder
+        for folder in folders
+        if folder in others or (part_of(folder.name) == TRAIN and not is_numbered and _is_class(folder))
+    )
+
+
+def _classes_beside(folders: Sequence[Path], part: Path | None) -> tuple[Path, ...]:
+    """Give the class folders that lie beside a test part; none where no class of that part is among them."""
+    found = tuple(folder for folder in folders if _is_class(folder) and not _is_part(folder))
+    known = [folder.name for folder in subfolders(part)] if part else []
+    return found if any(find_class(folder.name, known) is not None for folder in found) else ()
+
+
+def _is_part(folder: Path) -> bool:
+    return part_of(folder.name) is not None or is_unlabelled(folder.name)
+
+
+def _without(folders: Sequence[Path], left_out: Sequence[Path]) -> list[Path]:
+    return [folder for folder in folders if folder not in left_out]
+
+
+def _passed_over(folders: Sequence[Path]) -> list[str]:
+    return [f"passed over {folder}, {reason}" for folder in folders if (reason := _why_not_read(folder))]
+
+
+def _fifth_held_out(remarks: list[str]) -> list[str]:
+    return [*remarks, "a fixed fifth of the training images is held out as the test set"] if remarks else []
 
 
 def _why_not_read(folder: Path) -> str:

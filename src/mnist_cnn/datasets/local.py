@@ -13,7 +13,7 @@ from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.datasets.folder import read_folder
 from mnist_cnn.datasets.idx import read_idx
 from mnist_cnn.datasets.layout import entries, folders_of
-from mnist_cnn.datasets.npz import as_images, as_labels, npz_has_split, read_npz, read_npz_labels
+from mnist_cnn.datasets.npz import as_images, as_labels, describe_train_alone, npz_has_split, read_npz, read_npz_labels
 from mnist_cnn.datasets.places import find_idx
 from mnist_cnn.datasets.table import describe_unread, find_tables, read_table, read_table_labels
 from mnist_cnn.errors import DataError
@@ -65,7 +65,8 @@ def _read_npz(path: Path, split: str) -> Dataset:
     images, labels = read_npz(path, split)
     has_split = npz_has_split(path)
     known = read_npz_labels(path, "train") if has_split and split == "test" else labels
-    return _numbered(path, split if has_split else "all", images, labels, known)
+    dataset = _numbered(path, split if has_split else "all", images, labels, known)
+    return replace(dataset, notice=describe_train_alone(path))
 
 
 def _read_tables(path: Path, tables: Mapping[str, Path], split: str) -> Dataset:

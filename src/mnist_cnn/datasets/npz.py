@@ -24,6 +24,7 @@ _SPLIT = (  # (images, labels) of train and test: Keras, scikit-learn's habit, M
     (("train_images", "train_labels"), ("test_images", "test_labels")),
     (("training_images", "training_labels"), ("test_images", "test_labels")),
 )
+_TRAIN_ALONE = tuple(dict.fromkeys(train for train, _ in _SPLIT))  # without a test set, whole or in part
 
 
 def npz_has_split(path: Path) -> bool:
@@ -34,6 +35,22 @@ def npz_has_split(path: Path) -> bool:
     """
     train, test = _names(path)
     return train != test
+
+
+def describe_train_alone(path: Path) -> str:
+    """Say what is read where the names tell of a training set, but there is no test set; empty for any other file.
+
+    Raises:
+        DataError: No `.npz` file, or none of the namings known here.
+    """
+    train, test = _names(path)
+    if train != test or train not in _TRAIN_ALONE:
+        return ""
+    others = ", ".join(sorted(_keys(path).difference(train)))
+    unread = f" (not read: {others})" if others else ""
+    return (
+        f"{path} holds {' and '.join(train)}, but no test set{unread}: a fixed fifth of the images is held out as one"
+    )
 
 
 def read_npz(path: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -129,12 +146,12 @@ def _names(path: Path) -> tuple[tuple[str, str], tuple[str, str]]:
         DataError: No `.npz` file, or none of the namings known here.
     """
     keys = _keys(path)
-    for train, test in (*_SPLIT, *((pair, pair) for pair in _UNSPLIT)):
+    for train, test in (*_SPLIT, *((pair, pair) for pair in (*_UNSPLIT, *_TRAIN_ALONE))):
         if {*train, *test} <= keys:
             return train, test
     raise DataError(
-        f"{path} holds {', '.join(sorted(keys)) or 'no arrays'}; expected x_train, y_train, x_test and "
-        "y_test, or x and y, or images and labels."
+        f"{path} holds {', '.join(sorted(keys)) or 'no arrays'}; expected x_train and y_train, if need be with x_test "
+        "and y_test, or x and y, or images and labels."
     )
 
 

@@ -33,6 +33,7 @@ Source = TypeVar("Source", bound="ImageSource")
 _SHIPPED = Path(__file__).parents[1] / "weights" / "digits.onnx"  # importlib.resources would cost 8 ms at start
 _EXPORTED = "model.onnx"  # as `mnist-cnn export` calls it
 _IN_RUN = Path("exports", _EXPORTED)  # where it leaves it in a run folder
+_OF_RUN = ("config.toml", "model.keras")  # a run folder holds one of them, as `mnist_cnn.runs` writes down
 _LARGEST_FILE = 512 * 2**20  # bytes; networks for digits have a thousandth of it
 
 
@@ -266,7 +267,17 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
             )
         return join_weights(file.read_bytes(), file), str(file)
     except FileNotFoundError:
-        hint = f"Make it with: mnist-cnn export {path}" if path.is_dir() else "Give an ONNX file or an exported run."
-        raise ModelFileError(f"there is no model {file}. {hint}") from None
+        raise ModelFileError(_about_missing_model(path, file)) from None
     except OSError as error:
         raise ModelFileError(f"{file} cannot be read: {error.strerror}. Give an ONNX file.") from None
+
+
+def _about_missing_model(path: Path, file: Path) -> str:
+    if not path.is_dir():
+        return f"there is no model {file}. Give an ONNX file or an exported run."
+    if any((path / name).exists() for name in _OF_RUN):
+        return f"there is no model {file}. Make it with: mnist-cnn export {path}"
+    return (
+        f"{path} is not a run folder: it holds no {', '.join(_OF_RUN)} or {_EXPORTED}. Give an ONNX file, or the "
+        "folder that `mnist-cnn train` or `mnist-cnn export` printed."
+    )
