@@ -330,3 +330,28 @@ def test_a_strip_with_a_bent_edge_is_not_accepted_as_a_one(digit: str, bow: floa
     picture = 230 - 190 * placed(drawn(digit, 150, 14), 400, 500, 0.5, 0.3)
     picture[columns > 380 - 500 * bow * np.sin(rows * np.pi / 400) ** 2] = 50
     assert_read_or_refused(recognizer.read(grey(picture + noise(400, 500, 4))), digit)
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("axes", [(190, 190), (150, 190), (210, 180)])
+@pytest.mark.parametrize("size", [150, 200])
+def test_a_filled_disc_is_not_a_zero(size: int, axes: tuple[int, int], digit: str, recognizer: Recognizer) -> None:
+    disc = cv2.ellipse(np.zeros((480, 480)), (240, 240), axes, 0, 0, 360, 1.0, -1, cv2.LINE_AA)
+    picture = grey(245 - 180 * disc * (1 - placed(drawn(digit, size, size * 0.09), 480, 480)) + noise(480, 480, 3))
+    for same in (picture, 255 - picture):
+        assert_read_or_refused(recognizer.read(same), digit)
+        assert recognizer.read(same).label == digit
+
+
+@pytest.mark.parametrize("pen", [14, 24, 36])
+def test_a_one_on_a_filled_disc_is_not_accepted_as_a_zero(pen: int, recognizer: Recognizer) -> None:
+    picture = cv2.circle(np.full((480, 480), 245, np.uint8), (240, 240), 180, 60, -1, cv2.LINE_AA)
+    cv2.line(picture, (225, 340), (255, 140), 245, pen, cv2.LINE_AA)
+    assert_read_or_refused(recognizer.read(picture.astype(np.uint8)), "1")
+
+
+@pytest.mark.parametrize("thick", [40, 60, 80])
+@pytest.mark.parametrize("angle", [0, 35, 80])
+def test_a_thick_zero_is_not_a_disc(angle: int, thick: int, recognizer: Recognizer) -> None:
+    picture = cv2.ellipse(np.full((480, 480), 245, np.uint8), (240, 240), (100, 135), angle, 0, 360, 20, thick)
+    assert "disc" not in dict(stages(picture.astype(np.uint8)))

@@ -1,4 +1,4 @@
-"""Where in a picture the digit is: on a sheet, in a ring, or in one within the other."""
+"""Where in a picture the digit is: on a sheet or a disc, in a ring, or in one within the other."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from mnist_cnn.ink.crops import uncropped
+from mnist_cnn.ink.discs import on_disc
 from mnist_cnn.ink.paper import WIDE
 from mnist_cnn.ink.polarity import ink_is_light
 from mnist_cnn.ink.rings import Ring, only_inside, ring_around
@@ -50,6 +51,8 @@ def find_digit(grey: NDArray[Any], depth: int = _DEPTH) -> Digit | None:
     """
     overview, scale = shrink(grey, _OVERVIEW)
     if depth and (digit := _on_sheet(grey, overview, depth)):
+        return digit
+    if depth and (digit := _on_disc(grey, depth)):
         return digit
     view = find_view(overview)
     if (view is None or _may_be_cropped(view)) and (roomy := uncropped(grey)) is not None:
@@ -101,6 +104,13 @@ def _on_this_sheet(alone: NDArray[Any], sheet: Sheet, depth: int) -> Digit | Non
         return None
     is_whole = sheet.is_surrounded or not digit.view.strokes.touches_border  # a shadow's edge may cut a digit
     return _within("sheet", alone, digit, sheet.is_single and is_whole)
+
+
+def _on_disc(grey: NDArray[Any], depth: int) -> Digit | None:
+    """Find the digit on a filled disc."""
+    disc = on_disc(grey)
+    digit = disc and find_digit(disc[0], depth - 1)
+    return digit and disc and _within("disc", disc[0], digit, disc[1])
 
 
 def _on_small_sheet(digit: Digit, depth: int) -> Digit | None:
