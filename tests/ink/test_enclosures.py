@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from drawings import BLANKS, STROKES, Grey, drawn, grey, noise, on_desk, placed, ringed, zero
+from drawings import BLANKS, STROKES, Grey, drawn, grey, noise, on_desk, placed, ramp, ringed, zero
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -286,3 +286,72 @@ def test_a_blank_sheet_in_a_surround_is_no_digit(name: str, recognizer: Recogniz
         pytest.skip("too small for a surround")
     surround = 255 if np.median(blank) < 128 else 0
     assert not recognizer.read(np.pad(blank, 60, constant_values=surround)).accepted
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("dark", [80, 110, 130])
+@pytest.mark.parametrize("down", [False, True])
+def test_falling_light_does_not_cut_a_picture_in_two(
+    down: bool, dark: float, digit: str, recognizer: Recognizer
+) -> None:
+    paper = ramp(480, 640, dark, 230, down)
+    assert_read(recognizer.read(grey(paper * (1 - 0.85 * placed(drawn(digit, 180, 16), 480, 640)))), digit)
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("edge", [200, 280])
+def test_a_soft_shadow_is_not_a_sheet_s_edge(edge: int, digit: str, recognizer: Recognizer) -> None:
+    shadow = 1 - 0.45 / (1 + np.exp((edge - np.arange(500)) / 25))
+    picture = 230 * shadow * (1 - 0.85 * placed(drawn(digit, 180, 16), 400, 500))
+    assert_read(recognizer.read(grey(picture + noise(400, 500, 3))), digit)
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("slant", [0, 25])
+@pytest.mark.parametrize("desk", [20, 60, 120])
+@pytest.mark.parametrize("turns", range(4))
+def test_a_desk_on_one_side_is_not_a_one(
+    turns: int, desk: float, slant: int, digit: str, recognizer: Recognizer
+) -> None:
+    strip = np.array([[370 + slant, -5], [505, -5], [505, 405], [370 - slant, 405]])
+    side = np.rot90(cv2.fillConvexPoly(np.zeros((400, 500)), strip, 1.0), turns)
+    height, width = side.shape
+    row, column = ((0.5, 0.3), (0.7, 0.5), (0.5, 0.7), (0.3, 0.5))[turns]
+    upright = 230 - 190 * placed(drawn(digit, 150, 14), height, width, row, column)
+    seen = grey(np.where(side > 0.5, desk, upright) + noise(height, width, 4))
+    for same in (seen, 255 - seen):
+        assert_read(recognizer.read(same), digit)
+
+
+@pytest.mark.parametrize("bow", [0.1, 0.2])
+@pytest.mark.parametrize("digit", STROKES)
+def test_a_strip_with_a_bent_edge_is_not_accepted_as_a_one(digit: str, bow: float, recognizer: Recognizer) -> None:
+    rows, columns = np.mgrid[:400, :500]
+    picture = 230 - 190 * placed(drawn(digit, 150, 14), 400, 500, 0.5, 0.3)
+    picture[columns > 380 - 500 * bow * np.sin(rows * np.pi / 400) ** 2] = 50
+    assert_read_or_refused(recognizer.read(grey(picture + noise(400, 500, 4))), digit)
+
+
+@pytest.mark.parametrize("digit", STROKES)
+@pytest.mark.parametrize("axes", [(190, 190), (150, 190), (210, 180)])
+@pytest.mark.parametrize("size", [150, 200])
+def test_a_filled_disc_is_not_a_zero(size: int, axes: tuple[int, int], digit: str, recognizer: Recognizer) -> None:
+    disc = cv2.ellipse(np.zeros((480, 480)), (240, 240), axes, 0, 0, 360, 1.0, -1, cv2.LINE_AA)
+    picture = grey(245 - 180 * disc * (1 - placed(drawn(digit, size, size * 0.09), 480, 480)) + noise(480, 480, 3))
+    for same in (picture, 255 - picture):
+        assert_read_or_refused(recognizer.read(same), digit)
+        assert recognizer.read(same).label == digit
+
+
+@pytest.mark.parametrize("pen", [14, 24, 36])
+def test_a_one_on_a_filled_disc_is_not_accepted_as_a_zero(pen: int, recognizer: Recognizer) -> None:
+    picture = cv2.circle(np.full((480, 480), 245, np.uint8), (240, 240), 180, 60, -1, cv2.LINE_AA)
+    cv2.line(picture, (225, 340), (255, 140), 245, pen, cv2.LINE_AA)
+    assert_read_or_refused(recognizer.read(picture.astype(np.uint8)), "1")
+
+
+@pytest.mark.parametrize("thick", [40, 60, 80])
+@pytest.mark.parametrize("angle", [0, 35, 80])
+def test_a_thick_zero_is_not_a_disc(angle: int, thick: int, recognizer: Recognizer) -> None:
+    picture = cv2.ellipse(np.full((480, 480), 245, np.uint8), (240, 240), (100, 135), angle, 0, 360, 20, thick)
+    assert "disc" not in dict(stages(picture.astype(np.uint8)))

@@ -1,4 +1,4 @@
-"""Where in a picture the digit is: on a sheet, in a ring, or in one within the other."""
+"""Where in a picture the digit is: on a sheet or a disc, in a ring, or in one within the other."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 
 from mnist_cnn.ink.crops import uncropped
+from mnist_cnn.ink.discs import on_disc
 from mnist_cnn.ink.paper import WIDE
 from mnist_cnn.ink.polarity import ink_is_light
 from mnist_cnn.ink.rings import Ring, only_inside, ring_around
-from mnist_cnn.ink.sheets import find_sheet, is_hollow, straightened
+from mnist_cnn.ink.sheets import Sheet, find_sheets, is_hollow, is_surround, straightened
 from mnist_cnn.ink.views import View, find_view, shrink, view_as
 
 if TYPE_CHECKING:
@@ -51,13 +52,16 @@ def find_digit(grey: NDArray[Any], depth: int = _DEPTH) -> Digit | None:
     overview, scale = shrink(grey, _OVERVIEW)
     if depth and (digit := _on_sheet(grey, overview, depth)):
         return digit
+    if depth and (digit := _on_disc(grey, depth)):
+        return digit
     view = find_view(overview)
     if (view is None or _may_be_cropped(view)) and (roomy := uncropped(grey)) is not None:
         digit = find_digit(roomy, depth - 1)
         return digit and _within("paper laid around", roomy, digit)
     if view is None:
         return _tiny(grey) if scale < _LARGE else None
-    digit = Digit(grey, view, scale, view.strokes.is_single)
+    is_single = view.strokes.is_single and not is_surround(overview, view.strokes.mask)
+    digit = Digit(grey, view, scale, is_single)
     return (_on_small_sheet(digit, depth) or _in_ring(digit, depth) or digit) if depth else digit
 
 
@@ -80,12 +84,17 @@ def _tiny(grey: NDArray[Any]) -> Digit | None:
 
 
 def _on_sheet(grey: NDArray[Any], overview: NDArray[Any], depth: int) -> Digit | None:
-    """Find the digit on a sheet; None where there is none, and where it is blank: a bold 1 looks like one."""
-    sheet = find_sheet(overview)
-    if sheet is None:
-        return None
+    """Find the digit on a sheet; None where there is none."""
     size = np.array(grey.shape[::-1]) / overview.shape[::-1]
-    alone = straightened(grey, ((sheet.corners + 0.5) * size - 0.5).astype(np.float32))
+    for sheet in find_sheets(overview):
+        alone = straightened(grey, ((sheet.corners + 0.5) * size - 0.5).astype(np.float32))
+        if digit := _on_this_sheet(alone, sheet, depth):
+            return digit
+    return None
+
+
+def _on_this_sheet(alone: NDArray[Any], sheet: Sheet, depth: int) -> Digit | None:
+    """Find the digit on a sheet that is cut out; None where it is blank: a bold 1 looks like one."""
     if is_hollow(alone):
         return None
     digit = find_digit(alone, depth - 1)
@@ -93,7 +102,15 @@ def _on_sheet(grey: NDArray[Any], overview: NDArray[Any], depth: int) -> Digit |
         return None
     if digit.view.strokes.touches_border and not sheet.is_exact:  # a piece of a blot, and what it encloses
         return None
-    return _within("sheet", alone, digit, sheet.is_single)
+    is_whole = sheet.is_surrounded or not digit.view.strokes.touches_border  # a shadow's edge may cut a digit
+    return _within("sheet", alone, digit, sheet.is_single and is_whole)
+
+
+def _on_disc(grey: NDArray[Any], depth: int) -> Digit | None:
+    """Find the digit on a filled disc."""
+    disc = on_disc(grey)
+    digit = disc and find_digit(disc[0], depth - 1)
+    return digit and disc and _within("disc", disc[0], digit, disc[1])
 
 
 def _on_small_sheet(digit: Digit, depth: int) -> Digit | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -26,6 +26,9 @@ _HOLE = 0.02  # of the sheet's area: the smallest hole
 _RECTANGLE = 0.8  # of the smallest rectangle around it: what a hole covers
 _EMPTY = 0.98  # of its area
 _EVEN = 2.5  # the widest margin of a hole, beside the narrowest: both are as broad as one stroke
+_SHARP = 0.5  # of that contrast, within a few pixels of each side: where light falls off it is less
+_ACROSS = 3  # pixels of the thumbnail on both sides of an edge
+_SOLID, _MUCH = 0.6, 0.3  # of its box, and of what was taken for strokes, that is in a strip; of it, that is taken
 _EDGE = 1.5  # pixels of the thumbnail: the sheet's blurred edge, a drawn frame around it
 
 
@@ -36,24 +39,45 @@ class Sheet:
     corners: NDArray[Any]  # float32 [4, 2]: x and y in pixels of the picture, clockwise from the upper left one
     contrast: float  # grey levels between it and its surround
     is_single: bool  # no other one beside it
+    is_surrounded: bool  # none of its sides lies along the picture's border
     is_exact: bool  # its sides are as straight as drawn ones: not a blot's
 
 
-def find_sheet(grey: NDArray[Any]) -> Sheet | None:
-    """Find the one sheet that is surrounded by what is much darker or lighter.
+def find_sheets(grey: NDArray[Any]) -> list[Sheet]:
+    """Find the sheet that is surrounded by what is much darker or lighter: at most two candidates.
+
+    Where the surround shows on one side only, sheet and surround may be taken for each other; a blank one is none.
 
     Args:
         grey: uint8 [h, w].
     """
     longest = max(grey.shape)
     if longest < _LEAST_PICTURE:
-        return None
+        return []
     scale = _THUMBNAIL / longest if longest < _SMALL else min(1.0, _THUMBNAIL / longest)
     size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)  # a fifth of the time of INTER_AREA
     if min(small.shape) < _LEAST_SIDE:
-        return None
+        return []
     inner = _unlike_border(small)
+    sheets = [_sheet_of(small, inner)]
+    if _covers_side(inner) and (other := _sheet_of(small, 1 - inner)) and other.is_single:
+        sheets.append(other)
+    scales = np.array(grey.shape[::-1]) / size
+    return [
+        replace(sheet, corners=((_shrunk(sheet.corners) + 0.5) * scales - 0.5).astype(np.float32))
+        for sheet in sheets
+        if sheet
+    ]
+
+
+def _sheet_of(small: NDArray[Any], inner: NDArray[Any]) -> Sheet | None:
+    """Find the one sheet among what has its class of grey levels; its corners in pixels of the thumbnail.
+
+    Args:
+        small: uint8 [h, w], the thumbnail.
+        inner: uint8 [h, w], 1 on the sheet's class.
+    """
     outlines, _ = cv2.findContours(inner, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     if not outlines:
         return None
@@ -66,10 +90,40 @@ def find_sheet(grey: NDArray[Any]) -> Sheet | None:
     straight = _straightness(outlines[largest], corners, inner)
     if straight < _STRAIGHT or contrast < _CONTRAST or not _has_bare_rim(corners, inner):
         return None
+    if not _has_sharp_edges(small, corners, contrast):
+        return None
     is_single = sum(area > _RIVAL * areas[largest] for area in areas) == 1
-    scales = np.array(grey.shape[::-1]) / size
-    corners = ((_shrunk(corners) + 0.5) * scales - 0.5).astype(np.float32)
-    return Sheet(corners, contrast, is_single, straight > _EXACT)
+    is_surrounded = bool((corners > _ACROSS).all() and (corners < np.array(small.shape[::-1]) - 1 - _ACROSS).all())
+    return Sheet(corners, contrast, is_single, is_surrounded, straight > _EXACT)
+
+
+def _covers_side(mask: NDArray[Any]) -> bool:
+    """Whether a mask of 0 and 1 covers one of the picture's sides from end to end, or nearly so."""
+    return any(float(side.mean()) > _BARE for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+
+
+def is_surround(grey: NDArray[Any], mask: NDArray[Any]) -> bool:
+    """Whether what was taken for strokes is a solid strip all along one side of the picture: a desk, a shadow.
+
+    Args:
+        grey: uint8 [h, w].
+        mask: uint8 [h, w], 1 on the strokes.
+    """
+    strip = _unlike_border(grey)
+    if not _covers_side(strip):
+        return False
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(strip, connectivity=4)
+    largest = 1 + int(stats[1:, 4].argmax())
+    width, height, area = stats[largest, 2:].tolist()
+    part = (labels == largest).astype(np.uint8)
+    is_solid = (
+        _covers_side(part) and (width < grey.shape[1] or height < grey.shape[0]) and area > _SOLID * width * height
+    )
+    return bool(
+        is_solid
+        and cv2.countNonZero(cv2.bitwise_and(part, mask)) > _SOLID * cv2.countNonZero(mask)
+        and cv2.countNonZero(mask) > _MUCH * area
+    )
 
 
 def _unlike_border(grey: NDArray[Any]) -> NDArray[Any]:
@@ -145,6 +199,27 @@ def _has_bare_rim(corners: NDArray[Any], mask: NDArray[Any]) -> bool:
     filled = cv2.erode(filled, np.ones((3, 3), np.uint8), borderValue=0)
     rim = filled - cv2.erode(filled, np.ones((2 * width + 1,) * 2, np.uint8), borderValue=0)
     return cv2.mean(mask, rim)[0] > _BARE
+
+
+def _has_sharp_edges(grey: NDArray[Any], corners: NDArray[Any], contrast: float) -> bool:
+    """Whether grey levels leap at each side, as they do not where a shadow begins or light falls off.
+
+    A side along the picture's border has nothing beside it, and passes.
+    """
+    last = np.array(grey.shape[::-1]) - 1
+    onward = np.roll(corners, -1, axis=0) - corners
+    outward = np.stack([onward[:, 1], -onward[:, 0]], axis=1) / np.hypot(*onward.T)[:, None]
+    along, across = np.arange(0.1, 0.95, 0.05), np.arange(-_ACROSS, _ACROSS + 2)  # its last pixels are within
+    points = corners[:, None] + along[:, None] * onward[:, None]  # [4, along, 2]
+    points = np.rint(points[:, :, None] + across[:, None] * outward[:, None, None]).astype(int)  # [4, along, across, 2]
+    beyond = ((points[:, :, -1] < 0) | (points[:, :, -1] > last)).any(axis=2)
+    points = points.clip(0, last)
+    levels = grey[points[..., 1], points[..., 0]]
+    steps = levels.max(axis=2).astype(float) - levels.min(axis=2)
+    return all(
+        outside.mean() > 0.5 or np.median(side[~outside]) > _SHARP * contrast
+        for side, outside in zip(steps, beyond, strict=True)
+    )
 
 
 def _shrunk(corners: NDArray[Any]) -> NDArray[Any]:
