@@ -49,7 +49,7 @@ def on_disc(grey: NDArray[Any]) -> tuple[NDArray[Any], bool] | None:
     is_clear = _shows_digit(solid, disc, filled)
     if is_clear is None:
         return None
-    level = float(np.median(small[(filled & solid) > 0]))
+    level = float(np.median(small[cv2.bitwise_and(filled, solid) > 0]))
     inside = cv2.erode(filled, np.ones((2 * _EDGE + 1,) * 2, np.uint8), borderValue=0)
     left, top, width, height = cv2.boundingRect(filled)
     rows = slice(round(top / scale), round((top + height) / scale))
