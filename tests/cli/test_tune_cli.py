@@ -226,7 +226,7 @@ def test_the_live_table_shows_what_a_trial_says_as_it_is(tmp_path: Path, monkeyp
     [
         (["--space", "defalt"], "Did you mean 'default'"),
         (["--objective", "speed"], "there is no objective 'speed'"),
-        (["--time", "soon"], "'soon' is no duration"),
+        (["--time", "soon"], "'soon' is not a duration"),
         (["--resume", "nowhere"], "is no search"),
         (["--resume", "nowhere", "--epochs", "3"], "training.epochs cannot be changed"),
         (["--join", "study"], "--storage"),
@@ -265,5 +265,5 @@ def test_a_search_in_a_file_is_not_looked_for_on_a_server(
 def test_durations() -> None:
     assert [parse_duration(text) for text in ("1h30m", "45m", "90s", "0.5h")] == [5400, 2700, 90, 1800]
     for text in ("", "0s", "5", "m5"):
-        with pytest.raises(InputError, match="is no duration"):
+        with pytest.raises(InputError, match="is not a duration"):
             parse_duration(text)

@@ -97,11 +97,11 @@ def _explanation(output: Path | None, paths: list[str]) -> Path:
     """Give the file to draw, refused before any image is read.
 
     Raises:
-        InputError: It is no picture's name, or one of the images that are to be read.
+        InputError: It is not the name of a picture, or one of the images that are to be read.
     """
     picture = output or Path("explanation.png")
     if picture.suffix.lower() not in _PICTURES:
-        raise SettingError(f"--output {picture} is no picture's name. Valid endings: {', '.join(_PICTURES)}.")
+        raise SettingError(f"--output {picture} is not the name of a picture. Valid endings: {', '.join(_PICTURES)}.")
     if picture.exists() and any(
         Path(path).name == picture.name and picture.samefile(path)
         for path in image_files(word for word in paths if word != STDIN)

@@ -149,12 +149,12 @@ def parse_duration(text: str) -> float:
     """Read `1h30m`, `45m` or `90s` as seconds.
 
     Raises:
-        InputError: It is no duration above 0.
+        InputError: It is not a duration above 0.
     """
     match = _DURATION.fullmatch(text.strip())
     seconds = sum(float(value) * _UNITS[unit] for unit, value in match.groupdict().items() if value) if match else 0
     if seconds <= 0:
-        raise SettingError(f"--time {text!r} is no duration. Write it as 1h30m, 45m or 90s.")
+        raise SettingError(f"--time {text!r} is not a duration. Write it as 1h30m, 45m or 90s.")
     return seconds
 
 

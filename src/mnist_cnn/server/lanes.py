@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from mnist_cnn.cores import usable_cores
-from mnist_cnn.errors import DataError
+from mnist_cnn.errors import DataError, ImageError
 from mnist_cnn.ink.sources import identify
 from mnist_cnn.recognizer.arrangement import arrange_one
 from mnist_cnn.server.decoder import Decoder
@@ -113,7 +113,7 @@ def _naming(place: int, count: int) -> Iterator[None]:
     except DataError as error:
         if count == 1:
             raise
-        raise DataError(f"image {place + 1} of {count}: {error}") from error
+        raise ImageError(f"image {place + 1} of {count}: {error}") from error
 
 
 def lane_by_size(image: ImageSource) -> Lane:
