@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mnist_cnn.environment import describe_environment, label_processor
+from mnist_cnn.environment.machine import describe_environment, label_processor
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 EPOCHS = 3  # the first one, which includes building the graph, is not counted
@@ -111,7 +111,7 @@ def summarise(variant: str, measured: dict[str, list[dict[str, float]]]) -> dict
 
 def measure(variant: str, data_dir: Path | None) -> dict[str, float]:
     """Train a few epochs, each followed by its validation, and give the median epoch's time."""
-    from mnist_cnn.environment import peak_memory_gib
+    from mnist_cnn.environment.machine import peak_memory_gib
 
     ticks = package_ticks(OURS[variant], data_dir) if variant in OURS else stock_ticks(data_dir)
     walls = [after[0] - before[0] for before, after in itertools.pairwise(ticks)]
@@ -129,7 +129,7 @@ def stock_ticks(data_dir: Path | None) -> list[tuple[float, float]]:
     import numpy as np
 
     from mnist_cnn.datasets import load_dataset, split_validation
-    from mnist_cnn.models import build_model
+    from mnist_cnn.models.architectures import build_model
 
     training, validation = split_validation(load_dataset("mnist", data_dir=data_dir), 0.2, seed=0)
     assert validation is not None  # noqa: S101 - 0.2 holds some out

@@ -27,11 +27,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.cores import usable_cores
-from mnist_cnn.environment import processor_name
+from mnist_cnn.environment.machine import processor_name, usable_cores
 from mnist_cnn.errors import MnistCnnError
-from mnist_cnn.ink import looks_like_mnist
-from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.reading.ink import looks_like_mnist
+from mnist_cnn.reading.recognizer import Recognizer
 
 BATCHES = (1, 16, 64, 256, 1024, 4096)
 CALLS = 300  # of one image and round, unless they take longer than SECONDS
@@ -224,7 +223,7 @@ def open_keras(run: Path) -> tuple[Any, Any]:
     start_keras()
     import keras
 
-    from mnist_cnn.model_files import open_model
+    from mnist_cnn.models.persistence import open_model
 
     return keras, open_model(run)
 

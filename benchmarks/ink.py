@@ -1,7 +1,7 @@
 """How well people's own digits are read: accuracy per kind of picture, and what each became at 28×28.
 
 The folder holds `labels.csv` with the columns `file`, `label` and `kind`, and the pictures beside it. The sheet shows
-each original beside what `mnist_cnn.ink` made of it; failures come first, their titles in red.
+each original beside what `mnist_cnn.reading.ink` made of it; failures come first, their titles in red.
 
     python benchmarks/ink.py --data DIR [--model MODEL.onnx] [--sheet sheet.png] [--at-least 0.96]
 """
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from mnist_cnn.ink import prepare, read_image
-from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.reading.ink import prepare, read_image
+from mnist_cnn.reading.recognizer import Recognizer
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cnn.config import recipe_names
-from mnist_cnn.environment import label_processor
+from mnist_cnn.environment.machine import label_processor
 from mnist_cnn.runs import RunFolder
 
 NOT_FOR_MNIST = {"small", "teach"}

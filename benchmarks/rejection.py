@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_cnn.augmentation.outliers import draw_strangers
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.datasets.idx import read_idx
-from mnist_cnn.ink import prepare
-from mnist_cnn.recognizer import Recognizer
-from mnist_cnn.strangers import draw_strangers
+from mnist_cnn.reading.ink import prepare
+from mnist_cnn.reading.recognizer import Recognizer
 
 SEED = 2**31  # of the drawn pictures; no training uses it
 DRAWN = 5000

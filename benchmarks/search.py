@@ -28,7 +28,7 @@ from typing import Any
 from mnist_cnn.config import Config, load_recipe, override
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.training.train import train
+from mnist_cnn.training.trainer import train
 
 BASELINE = "batchnorm"
 

@@ -29,10 +29,9 @@ import uvloop
 from numpy.typing import NDArray
 from PIL import Image
 
-from mnist_cnn.cores import usable_cores
-from mnist_cnn.environment import processor_name
-from mnist_cnn.ink import looks_like_mnist
-from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.environment.machine import processor_name, usable_cores
+from mnist_cnn.reading.ink import looks_like_mnist
+from mnist_cnn.reading.recognizer import Recognizer
 from serving.client import Load, Measured
 from serving.servers import NOTHING, OWN, Server, bento_server, no_server, own_server, plain_server
 

@@ -28,8 +28,8 @@ from PIL import Image
 from mnist_cnn import Dataset, create_run, load_dataset, load_recipe, open_model, override, train
 from mnist_cnn.config import SHIPPED_MODEL
 from mnist_cnn.datasets import DIGIT_NAMES
-from mnist_cnn.evaluation import predict_images
-from mnist_cnn.ink import prepare
+from mnist_cnn.evaluation.predictions import predict_images
+from mnist_cnn.reading.ink import prepare
 
 Line = list[tuple[float, float]]  # points (x, y), each 0 … 1, y downwards
 

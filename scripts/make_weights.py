@@ -18,15 +18,15 @@ from typing import Any
 
 import jinja2
 
-from mnist_cnn import narrative
 from mnist_cnn.config import SHIPPED_MODEL, SHIPPED_ON, load_recipe
+from mnist_cnn.evaluation import narrative
 from mnist_cnn.files import write_text, write_whole
-from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.runs import RunFolder
 
 RECIPE = "light"
 CARD = Path(__file__).with_name("weights_card.md")
-WEIGHTS = Path(__file__).parents[1] / "src" / "mnist_cnn" / "weights"
+WEIGHTS = Path(__file__).parents[1] / "src" / "mnist_cnn" / "reading" / "weights"
 FORMATS = ("onnx", "keras")  # to read with, and to go on training from
 LARGEST = 1_000_000  # bytes, of both
 LEAST_ACCURATE = 0.996  # share of MNIST's test set

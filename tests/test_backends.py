@@ -55,8 +55,8 @@ def test_training_and_prediction_work(tmp_path: Path, backend: str) -> None:
 
 def assert_opens_here(run: RunFolder, probabilities: np.ndarray) -> None:
     """A model saved under one backend opens and says the same under this process's own."""
-    from mnist_cnn.evaluation import predict_images
-    from mnist_cnn.model_files import open_model
+    from mnist_cnn.evaluation.predictions import predict_images
+    from mnist_cnn.models.persistence import open_model
     from training.tiny import digits
 
     np.testing.assert_allclose(predict_images(open_model(run.model), digits(8).images), probabilities, atol=1e-4)

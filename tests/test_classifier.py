@@ -28,10 +28,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from mnist_cnn import classifier as classifier_module
 from mnist_cnn.classifier import DigitClassifier
 from mnist_cnn.datasets import load_dataset
+from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import InputError, MissingExtraError
-from mnist_cnn.installation import install_command
-from mnist_cnn.model_metadata import ModelMetadata
-from mnist_cnn.training import train as train_module
+from mnist_cnn.reading.metadata import ModelMetadata
+from mnist_cnn.training import trainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         heard.update(config=config, dataset=dataset, folder=run.root)
         raise RuntimeError("no training")
 
-    monkeypatch.setattr(train_module, "train", train)
+    monkeypatch.setattr(trainer, "train", train)
     return heard
 
 
@@ -236,7 +236,7 @@ def test_a_fit_that_fails_changes_nothing(fitted: DigitClassifier, monkeypatch: 
     def interrupted(*arguments: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_module, "train", interrupted)
+    monkeypatch.setattr(trainer, "train", interrupted)
     for estimator in (once, never):
         with pytest.raises(KeyboardInterrupt):
             estimator.fit(DIGITS[:20, :9], LABELS[:20])
@@ -252,7 +252,7 @@ def test_ctrl_c_ends_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return Result
 
-    monkeypatch.setattr(train_module, "train", train)
+    monkeypatch.setattr(trainer, "train", train)
     with pytest.raises(KeyboardInterrupt):
         tiny().fit(DIGITS[:20], LABELS[:20])
 

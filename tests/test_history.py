@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mnist_cnn.history import Row, best_epoch
+from mnist_cnn.runs import Row, best_epoch
 
 
 @pytest.mark.parametrize(("monitor", "best"), [("loss", 2), ("accuracy", 3)])

@@ -13,7 +13,7 @@ import mnist_cnn
 
 HEAVY = {"tensorflow", "keras", "jax", "torch", "matplotlib", "scipy", "sklearn", "httpx", "jinja2"}
 LIGHT_MODULES = ["mnist_cnn", "mnist_cnn.config", "mnist_cnn.datasets", "mnist_cnn.runs", "mnist_cnn.cli",
-                 "mnist_cnn.training.listener", "mnist_cnn.ink", "mnist_cnn.recognizer",
+                 "mnist_cnn.training.listener", "mnist_cnn.reading.ink", "mnist_cnn.reading.recognizer",
                  "mnist_cnn.cli.predict"]  # fmt: skip
 
 
@@ -71,7 +71,9 @@ def test_onnx_runtime_is_loaded_with_its_telemetry_off(module: str, chosen: str 
     assert finished.stdout.split() == [chosen or "1"]
 
 
-@pytest.mark.parametrize("module", ["mnist_cnn", "mnist_cnn.datasets", "mnist_cnn.figures", "mnist_cnn.recognizer"])
+@pytest.mark.parametrize(
+    "module", ["mnist_cnn", "mnist_cnn.datasets", "mnist_cnn.evaluation.figures", "mnist_cnn.reading.recognizer"]
+)
 def test_every_public_name_is_there(module: str) -> None:
     package = importlib.import_module(module)
     for name in getattr(package, "__all__", []):

@@ -8,7 +8,7 @@ import gradio as gr
 from PIL import Image
 
 from mnist_cnn import InputError, Recognizer
-from mnist_cnn.ink import prepare
+from mnist_cnn.reading.ink import prepare
 
 SAYS = {
     "": "A digit.",

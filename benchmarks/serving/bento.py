@@ -7,7 +7,7 @@ import base64
 import bentoml
 
 from mnist_cnn import Recognizer
-from mnist_cnn.recognizer.arrangement import arrange_one
+from mnist_cnn.reading.recognizer.arrangement import arrange_one
 from serving.answer import Answer, answer_of
 
 

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mnist_cnn.augmentation import augment
+    from mnist_cnn.augmentation.distortion import augment
     from mnist_cnn.classifier import DigitClassifier
     from mnist_cnn.config import Config, load_recipe, override, recipe_names
     from mnist_cnn.datasets import Dataset, list_datasets, load_dataset, split_validation
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
         SettingError,
         WriteError,
     )
-    from mnist_cnn.evaluation import Predictions, evaluate, predict
-    from mnist_cnn.model_files import open_model
-    from mnist_cnn.models import build_model
-    from mnist_cnn.recognizer import Reading, Recognizer
-    from mnist_cnn.report import write_report
+    from mnist_cnn.evaluation.predictions import Predictions, evaluate, predict
+    from mnist_cnn.evaluation.report import write_report
+    from mnist_cnn.models.architectures import build_model
+    from mnist_cnn.models.persistence import open_model
+    from mnist_cnn.reading.recognizer import Reading, Recognizer
     from mnist_cnn.runs import RunFolder, create_run, open_run
     from mnist_cnn.training.listener import Listener
-    from mnist_cnn.training.train import TrainingResult, train
+    from mnist_cnn.training.trainer import TrainingResult, train
 
 _HOMES = {
-    "augmentation": ["augment"],
+    "augmentation.distortion": ["augment"],
     "classifier": ["DigitClassifier"],
     "config": ["Config", "load_recipe", "override", "recipe_names"],
     "datasets": ["Dataset", "list_datasets", "load_dataset", "split_validation"],
@@ -53,14 +53,14 @@ _HOMES = {
         "SettingError",
         "WriteError",
     ],
-    "evaluation": ["Predictions", "evaluate", "predict"],
-    "model_files": ["open_model"],
-    "models": ["build_model"],
-    "recognizer": ["Reading", "Recognizer"],
-    "report": ["write_report"],
+    "evaluation.predictions": ["Predictions", "evaluate", "predict"],
+    "models.persistence": ["open_model"],
+    "models.architectures": ["build_model"],
+    "reading.recognizer": ["Reading", "Recognizer"],
+    "evaluation.report": ["write_report"],
     "runs": ["RunFolder", "create_run", "open_run"],
     "training.listener": ["Listener"],
-    "training.train": ["TrainingResult", "train"],
+    "training.trainer": ["TrainingResult", "train"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -24,10 +24,9 @@ import numpy as np
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override
 from mnist_cnn.datasets.dataset import IMAGE_SIZE, Dataset
 from mnist_cnn.errors import MissingExtraError
-from mnist_cnn.history import Row
-from mnist_cnn.model_metadata import ModelMetadata
-from mnist_cnn.recognizer.session import start_session
-from mnist_cnn.runs import create_run
+from mnist_cnn.reading.metadata import ModelMetadata
+from mnist_cnn.reading.recognizer.session import start_session
+from mnist_cnn.runs import Row, create_run
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -199,7 +198,7 @@ def _train(config: Config, dataset: Dataset) -> tuple[bytes, list[Row]]:
     """Train in a folder that is gone afterwards, and give the network as ONNX and its history."""
     # Keras costs seconds to import, and whoever only predicts needs none of it.
     from mnist_cnn.export.onnx_graph import to_onnx
-    from mnist_cnn.training.train import train
+    from mnist_cnn.training.trainer import train
 
     with _KERAS, _global_generators_kept(), tempfile.TemporaryDirectory(prefix="mnist-cnn-") as folder:
         run = create_run(Path(folder), "fit")

@@ -10,7 +10,7 @@ import difflib
 import textwrap
 from collections.abc import Iterable
 
-from mnist_cnn.installation import install_command
+from mnist_cnn.environment.installation import install_command
 
 _LIST_AT_MOST = 15  # names; a longer list hides the suggestion
 

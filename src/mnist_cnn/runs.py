@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from mnist_cnn.errors import RunFolderError, SettingError, WriteError, suggest
 from mnist_cnn.files import PARTIAL
 
 CONFIG_NAME = "config.toml"
+Row = dict[str, float | int]  # epoch (1-based), loss, accuracy, val_loss, val_accuracy, learning_rate, seconds
+
 _NAME = re.compile(r"\w[\w .+-]{0,99}")
 _NUMBERED = re.compile(r"^(?P<name>.+)-(?P<number>\d{3,})$")
 
@@ -233,3 +236,16 @@ def open_run(path: str | os.PathLike[str]) -> RunFolder:
 def _last_number(parent: Path, name: str) -> int:
     matches = (_NUMBERED.match(entry.name) for entry in parent.iterdir())
     return max((int(match["number"]) for match in matches if match and match["name"] == name), default=0)
+
+
+def best_epoch(history: Sequence[Mapping[str, Any]], monitor: str) -> int:
+    """Give the epoch (1-based) with the best validation result, the earliest of equals; without validation the last.
+
+    Args:
+        history: At least one row; a value that is no number counts as absent.
+        monitor: "loss", of which the lowest is the best, or "accuracy", of which the highest is.
+    """
+    key, sign = f"val_{monitor}", -1 if monitor == "accuracy" else 1
+    judged = [row for row in history if isinstance(row.get(key), int | float) and math.isfinite(row[key])]
+    chosen = min(judged, key=lambda row: float(sign * row[key])) if judged else history[-1]
+    return int(chosen["epoch"])

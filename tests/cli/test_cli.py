@@ -17,7 +17,7 @@ from mnist_cnn.cli.app import main
 from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, recipe_names
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.datasets.idx import write_idx
-from mnist_cnn.installation import install_command
+from mnist_cnn.environment.installation import install_command
 
 TINY = ["--recipe", "conv3", "--dataset", "digits", "--epochs", "2", "--set", "model.arguments.filters=[4, 8, 8]"]
 

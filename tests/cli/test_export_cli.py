@@ -19,10 +19,10 @@ import onnxruntime
 from mnist_cnn.cli.app import main
 from mnist_cnn.config import load_recipe, override
 from mnist_cnn.datasets import load_dataset
+from mnist_cnn.environment.installation import install_command
 from mnist_cnn.export.metadata_files import read_metadata
-from mnist_cnn.installation import install_command
 from mnist_cnn.runs import create_run
-from mnist_cnn.training.train import train
+from mnist_cnn.training.trainer import train
 
 
 @pytest.fixture(scope="module")

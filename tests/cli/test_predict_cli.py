@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mnist_cnn.cli import terminal
 from mnist_cnn.cli.app import main
 from mnist_cnn.datasets import load_dataset
-from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.reading.recognizer import Recognizer
 
 COMMAND = [sys.executable, "-m", "mnist_cnn", "predict"]
 HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "scipy", "sklearn", "pydantic", "rich", "h5py", "onnx")

@@ -171,7 +171,7 @@ def test_a_search_that_has_its_trials_already_says_so(
     study = open_study(folder)
     study.tell(study.ask(), 0.9)
     monkeypatch.setattr("mnist_cnn.tuning.search.search", lambda folder, *words, **options: read_results(folder))
-    monkeypatch.setattr("mnist_cnn.tuning.report.write_report", lambda *words: None)
+    monkeypatch.setattr("mnist_cnn.tuning.search_report.write_report", lambda *words: None)
     code, out, _ = call(capsys, "tune", "--resume", str(tmp_path), "--trials", "1")
     assert code == 0
     assert "has 1 trial already; ask for more with --trials 2." in out
@@ -198,8 +198,8 @@ def test_a_confirmation_that_fails_takes_nothing_from_the_search(
         raise DivergedError("the loss became nan")
 
     monkeypatch.setattr("mnist_cnn.tuning.search.search", lambda folder, *words, **options: read_results(folder))
-    monkeypatch.setattr("mnist_cnn.tuning.report.write_report", lambda *words: None)
-    monkeypatch.setattr("mnist_cnn.cli.confirmation.confirm_best", fail)
+    monkeypatch.setattr("mnist_cnn.tuning.search_report.write_report", lambda *words: None)
+    monkeypatch.setattr("mnist_cnn.cli.best_trial.confirm_best", fail)
     code, out, error = call(capsys, "tune", "--resume", str(tmp_path), "--confirm", "1", "--json")
     assert code == 1
     assert json.loads(out)["best"] == 0

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mirror_server import lie, mirrors, serve, tiny_mnist
 
+from datasets.mirror_server import lie, mirrors, serve, tiny_mnist
 from mnist_cnn import datasets
 from mnist_cnn.datasets import list_datasets, load_dataset, resolve_dataset
 from mnist_cnn.datasets.idx import read_idx, write_idx

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mirror_server import (
+
+from datasets.mirror_server import (
     Behaviour,
     drip,
     fail_first,
@@ -30,7 +31,6 @@ from mirror_server import (
     truncate,
     truncate_unnoticed,
 )
-
 from mnist_cnn.datasets import download as module
 from mnist_cnn.datasets.download import MirrorsFailedError, download
 from mnist_cnn.datasets.idx import read_idx, write_idx
@@ -201,7 +201,7 @@ def test_a_folder_that_cannot_be_made_says_so(tiny: tuple[Source, dict[str, byte
 
 _CHILD = """
 import dataclasses, pathlib, sys
-from mirror_server import tiny_mnist
+from datasets.mirror_server import tiny_mnist
 from mnist_cnn.datasets.download import download
 root, mirror = pathlib.Path(sys.argv[1]), sys.argv[2]
 source, _ = tiny_mnist(root / sys.argv[3])

@@ -13,7 +13,7 @@ from mnist_cnn.datasets.class_names import find_class, in_order, number_of
 from mnist_cnn.datasets.dataset import DIGIT_NAMES
 from mnist_cnn.datasets.idx import write_idx
 from mnist_cnn.errors import DataError
-from mnist_cnn.folder_names import part_of
+from mnist_cnn.files import part_of
 
 STYLES = {
     "digits": [str(digit) for digit in range(10)],

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mnist_cnn import comparison, evaluation
 from mnist_cnn.errors import InputError
-from mnist_cnn.evaluation import Predictions
+from mnist_cnn.evaluation import comparison
+from mnist_cnn.evaluation import predictions as evaluation
+from mnist_cnn.evaluation.findings import gather, metrics_record
+from mnist_cnn.evaluation.metrics import paired_test
+from mnist_cnn.evaluation.predictions import Predictions
 from mnist_cnn.files import write_json
-from mnist_cnn.findings import gather, metrics_record
-from mnist_cnn.metrics import paired_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable

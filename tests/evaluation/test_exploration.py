@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mnist_cnn import exploration
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
+from mnist_cnn.evaluation import exploration
 
 if TYPE_CHECKING:
     from pathlib import Path

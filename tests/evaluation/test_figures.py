@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from evaluation.small_network import HISTORY, build_network
-from mnist_cnn import figures, metrics
-from mnist_cnn.figures.architecture import _lanes
+from mnist_cnn.evaluation import figures, metrics
+from mnist_cnn.evaluation.figures.architecture import _lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnist_cnn import metrics
 from mnist_cnn.errors import InputError
+from mnist_cnn.evaluation import metrics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mnist_cnn import metrics, narrative
 from mnist_cnn.config import parse_config
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.templates import duration
+from mnist_cnn.evaluation import metrics, narrative
+from mnist_cnn.evaluation.templates import duration
 
 NAMES = ("a", "b", "c")
 PLAIN = {

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
-from mnist_cnn import evaluation, report
 from mnist_cnn.errors import InputError
-from mnist_cnn.evaluation import Predictions
+from mnist_cnn.evaluation import predictions as evaluation
+from mnist_cnn.evaluation import report
+from mnist_cnn.evaluation.predictions import Predictions
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_cnn.saliency import occlusion_maps
+from mnist_cnn.evaluation.saliency import occlusion_maps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

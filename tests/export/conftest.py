@@ -11,7 +11,7 @@ pytest.importorskip("onnx", reason="EXPORTS NOT TESTED: pip install '.[export]'"
 from export.networks import tiny_network
 from mnist_cnn.datasets import ResolvedDataset, load_dataset
 from mnist_cnn.export.original import Original, open_original
-from mnist_cnn.model_files import save_model
+from mnist_cnn.models.persistence import save_model
 
 
 @pytest.fixture(scope="session")

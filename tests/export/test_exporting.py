@@ -20,6 +20,7 @@ import pytest
 
 from export.networks import tiny_network, with_random_weights
 from mnist_cnn.datasets import ResolvedDataset
+from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import InputError, MissingExtraError, MnistCnnError
 from mnist_cnn.export import MAX_DROP, keras_file, onnx_file, openvino_ir, saved_model
 from mnist_cnn.export.channelwise import normalise_by_convolution
@@ -29,8 +30,7 @@ from mnist_cnn.export.formats import FORMATS, Format, find_formats
 from mnist_cnn.export.metadata_files import read_metadata
 from mnist_cnn.export.original import Original, open_original
 from mnist_cnn.files import PARTIAL
-from mnist_cnn.installation import install_command
-from mnist_cnn.model_files import open_model, save_model
+from mnist_cnn.models.persistence import open_model, save_model
 
 
 def wrong(original: Original) -> Original:

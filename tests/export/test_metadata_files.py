@@ -15,7 +15,7 @@ from export.networks import tiny_network
 from mnist_cnn.errors import InputError, ModelFileError
 from mnist_cnn.export.metadata_files import IN_SAVED_MODEL, MEMBER, attach, dump, read_metadata
 from mnist_cnn.export.onnx_graph import to_onnx
-from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.reading.metadata import ModelMetadata
 
 METADATA = ModelMetadata(("a", "ä"), temperature=1.25, rejection_threshold=0.75, dataset="letters", accuracy=0.5)
 

@@ -20,8 +20,8 @@ from export.networks import keras_answers, tiny_network, with_random_weights
 from mnist_cnn.datasets import DIGIT_NAMES, load_dataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.export.onnx_graph import to_onnx
-from mnist_cnn.model_metadata import ModelMetadata
-from mnist_cnn.models import ARCHITECTURES, build_model
+from mnist_cnn.models.architectures import ARCHITECTURES, build_model
+from mnist_cnn.reading.metadata import ModelMetadata
 
 SMALL: dict[str, dict[str, Any]] = {  # the same shapes with few channels; the others are small as they are
     "conv3": {"filters": (4, 6, 8), "dense": 16},

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mnist_cnn.ink import prepare
+from mnist_cnn.reading.ink import prepare
 
 _POLYLINES = {
     "1": [(14, 3), (14, 25)],

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mnist_cnn.datasets import load_addition
-from mnist_cnn.datasets.folder import read_folder
+from mnist_cnn.datasets.image_folder import read_folder
 from mnist_cnn.errors import InputError, MnistCnnError
-from mnist_cnn.recognizer.arrangement import arrange_one
+from mnist_cnn.reading.recognizer.arrangement import arrange_one
 from mnist_cnn.server.collection import Collection, CollectionFullError, check_class_names, open_collection
 
 if TYPE_CHECKING:

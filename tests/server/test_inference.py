@@ -23,7 +23,7 @@ from starlette.types import Message
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from mnist_cnn.datasets import load_dataset
-from mnist_cnn.recognizer import Recognizer, read_model_file
+from mnist_cnn.reading.recognizer import Recognizer, read_model_file
 from mnist_cnn.server.bodies import read_body
 from mnist_cnn.server.guards.limits import Room
 from mnist_cnn.server.inference.model import model_name

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from mnist_cnn.recognizer import Reading
+from mnist_cnn.reading.recognizer import Reading
 from mnist_cnn.server import metrics
 from server.conftest import MakeClient
 from server.guarded import make_app, send

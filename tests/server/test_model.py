@@ -11,10 +11,10 @@ import pytest
 from starlette.testclient import TestClient
 
 import mnist_cnn
-from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server.model import read_card
 from mnist_cnn.server.schemas import ModelCard
-from recognizer import linear
+from reading.recognizer import linear
 from server.conftest import MakeClient
 
 WEIGHTS = Path(mnist_cnn.__file__).with_name("weights")

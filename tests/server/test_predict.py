@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
 
-from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server.schemas import Predictions
 from server.conftest import MakeClient
 from server.drawn import digit, drawing, file_of, text_of

@@ -22,8 +22,8 @@ import uvloop
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError
-from mnist_cnn.ink import MAX_PIXELS
-from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.reading.ink import MAX_PIXELS
+from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server import decoder
 from mnist_cnn.server.batcher import Batcher
 from mnist_cnn.server.decoder import DecoderError

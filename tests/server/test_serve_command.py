@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from mnist_cnn.installation import install_command
+from mnist_cnn.environment.installation import install_command
 from mnist_cnn.server.settings import PREFIX
 from server.conftest import MakeServer
 from server.drawn import digit, file_of

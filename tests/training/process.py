@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 
 from mnist_cnn.config import load_recipe
-from mnist_cnn.evaluation import predict_images
+from mnist_cnn.evaluation.predictions import predict_images
 from mnist_cnn.runs import RunFolder
+from mnist_cnn.training.checkpoint import TrainingState
 from mnist_cnn.training.listener import Listener
-from mnist_cnn.training.state import TrainingState
-from mnist_cnn.training.train import train
+from mnist_cnn.training.trainer import train
 from training.tiny import digits
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from mnist_cnn.config import override
 from mnist_cnn.datasets import load_dataset
-from mnist_cnn.evaluation import predict_images
-from mnist_cnn.models import build_model
+from mnist_cnn.evaluation.predictions import predict_images
+from mnist_cnn.models.architectures import build_model
 from mnist_cnn.runs import create_run
 from mnist_cnn.training.batch_statistics import measure_statistics
 from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
-from mnist_cnn.training.train import train
+from mnist_cnn.training.trainer import train
 from training.tiny import digits, tiny_config
 
 if TYPE_CHECKING:

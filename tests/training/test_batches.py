@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.training import batches as batches_module
 from mnist_cnn.training.batches import Batches
-from mnist_cnn.training.objective import build_loss, encode_labels
+from mnist_cnn.training.loss import build_loss, encode_labels
 from training.tiny import digits, tiny_config
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mnist_cnn.errors import MnistCnnError
-from mnist_cnn.model_files import save_legacy_h5, save_model, save_weights
-from mnist_cnn.models import build_model
-from mnist_cnn.training.state import TrainingState
+from mnist_cnn.models.architectures import build_model
+from mnist_cnn.models.persistence import save_legacy_h5, save_model, save_weights
+from mnist_cnn.training.checkpoint import TrainingState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from mnist_cnn.models import build_model
+from mnist_cnn.models.architectures import build_model
 from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
 from training.tiny import digits
 

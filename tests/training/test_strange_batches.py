@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mnist_cnn.augmentation.outliers import draw_strangers
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.errors import InputError
 from mnist_cnn.runs import create_run
-from mnist_cnn.strangers import draw_strangers
 from mnist_cnn.training.batches import Batches
-from mnist_cnn.training.objective import build_metrics, encode_labels
-from mnist_cnn.training.train import train
+from mnist_cnn.training.loss import build_metrics, encode_labels
+from mnist_cnn.training.trainer import train
 from training.tiny import digits, tiny_config
 
 

@@ -19,17 +19,16 @@ import pytest
 
 from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import split_validation
+from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import DivergedError, InputError, MissingExtraError, MnistCnnError
-from mnist_cnn.evaluation import predict_images
-from mnist_cnn.installation import install_command
-from mnist_cnn.model_files import open_model
+from mnist_cnn.evaluation.predictions import predict_images
+from mnist_cnn.models.persistence import open_model
 from mnist_cnn.runs import RunFolder, create_run
-from mnist_cnn.training import callbacks
+from mnist_cnn.training import callbacks, trainer
 from mnist_cnn.training import precision as precision_module
-from mnist_cnn.training import train as train_module
+from mnist_cnn.training.checkpoint import TrainingState
 from mnist_cnn.training.precision import training_precision
-from mnist_cnn.training.state import TrainingState
-from mnist_cnn.training.train import TrainingResult, train
+from mnist_cnn.training.trainer import TrainingResult, train
 from training.tiny import Recorder, digits, tiny_config
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnist_cnn.config import Config
-    from mnist_cnn.history import Row
+    from mnist_cnn.runs import Row
 
 
 class Trained(NamedTuple):
@@ -245,7 +244,7 @@ def record_weights(monkeypatch: pytest.MonkeyPatch) -> list[list[NDArray[np.floa
         end(watch, batch, logs)
 
     monkeypatch.setattr(callbacks.Watch, "on_train_batch_end", note)
-    monkeypatch.setattr(train_module, "steps_per_execution", lambda _: 1)
+    monkeypatch.setattr(trainer, "steps_per_execution", lambda _: 1)
     return noted
 
 
@@ -478,7 +477,7 @@ def test_automatic_precision_follows_the_processor(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("steps", "together"), [(8, 8), (375, 15), (751, 1), (48, 16), (1, 1), (34, 2)])
 def test_executions_never_cross_the_end_of_an_epoch(steps: int, together: int) -> None:
-    assert train_module.steps_per_execution(steps) == together
+    assert trainer.steps_per_execution(steps) == together
 
 
 def test_the_log_tells_the_story(trained: Trained) -> None:

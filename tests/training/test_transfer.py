@@ -13,13 +13,13 @@ from PIL import Image
 from mnist_cnn.config import Config, ModelConfig
 from mnist_cnn.datasets import Dataset
 from mnist_cnn.errors import InputError
-from mnist_cnn.evaluation import predict_images
-from mnist_cnn.model_files import OpenedModel, model_file, open_model, read_model
-from mnist_cnn.models import build_model
+from mnist_cnn.evaluation.predictions import predict_images
+from mnist_cnn.models.architectures import build_model
+from mnist_cnn.models.persistence import OpenedModel, model_file, open_model, read_model
 from mnist_cnn.runs import RunFolder, create_run
 from mnist_cnn.training import transfer as transfer_module
 from mnist_cnn.training.records import record_start
-from mnist_cnn.training.train import TrainingResult, find_addition, prepare_data, train
+from mnist_cnn.training.trainer import TrainingResult, find_addition, prepare_data, train
 from mnist_cnn.training.transfer import adapt_model
 from training.tiny import Recorder, digits, tiny_config
 
@@ -98,7 +98,7 @@ def test_what_was_frozen_in_the_source_learns_again_unless_frozen_anew(source: P
 
 
 def test_the_seed_fixes_a_transfer_whatever_was_drawn_before(source: Path, five_classes: Dataset) -> None:
-    from mnist_cnn.training.train import new_model
+    from mnist_cnn.training.trainer import new_model
 
     drawn = []
     for noise in (1, 2):

@@ -13,7 +13,7 @@ from mnist_cnn.datasets import divide
 from mnist_cnn.errors import InputError
 from mnist_cnn.runs import create_run
 from mnist_cnn.training import unseen
-from mnist_cnn.training.train import prepare_data, train
+from mnist_cnn.training.trainer import prepare_data, train
 from mnist_cnn.training.unseen import check_held_out
 from training.tiny import digits, tiny_config
 

@@ -12,7 +12,7 @@ from mnist_cnn.datasets import Dataset, load_dataset
 from mnist_cnn.training.listener import Listener
 
 if TYPE_CHECKING:
-    from mnist_cnn.history import Row
+    from mnist_cnn.runs import Row
 
 TINY = parse_config(
     {

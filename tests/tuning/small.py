@@ -8,8 +8,8 @@ from typing import Any
 
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.tuning.declaration import parse_space
-from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.plan import Plan
+from mnist_cnn.tuning.search_folder import TuningFolder
 from mnist_cnn.tuning.study import create_study
 from training.tiny import tiny_config
 

@@ -13,7 +13,7 @@ from cli.test_cli import call
 from mnist_cnn.config import load_recipe, override
 from mnist_cnn.datasets import Dataset, ResolvedDataset
 from mnist_cnn.errors import InputError
-from mnist_cnn.evaluation import read_predictions
+from mnist_cnn.evaluation.predictions import read_predictions
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.tuning.confirmation import (
     check_confirmable,
@@ -22,11 +22,11 @@ from mnist_cnn.tuning.confirmation import (
     read_confirmation,
     retrainings,
 )
-from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.plan import Plan
-from mnist_cnn.tuning.report import write_report
 from mnist_cnn.tuning.results import read_results
 from mnist_cnn.tuning.retraining import confirm
+from mnist_cnn.tuning.search_folder import TuningFolder
+from mnist_cnn.tuning.search_report import write_report
 from mnist_cnn.tuning.space import suggest_settings
 from mnist_cnn.tuning.study import open_plan, open_study
 from training.tiny import Recorder, digits, tiny_config

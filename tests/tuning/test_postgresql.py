@@ -25,9 +25,9 @@ from mnist_cnn.datasets import load_dataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.tuning import storage, worker
 from mnist_cnn.tuning.bounds import Bounds, write_environment
-from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.handover import BEGUN, PLACE, hand_back_abandoned
 from mnist_cnn.tuning.results import StudyResults, read_results
+from mnist_cnn.tuning.search_folder import TuningFolder
 from mnist_cnn.tuning.storage import claim_study
 from mnist_cnn.tuning.study import create_study, find_plan, join_study, open_study
 from tuning.postgresql import PASSWORD, Server, run_server

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mnist_cnn.config import load_recipe, override, recipe_names
 from mnist_cnn.errors import InputError
-from mnist_cnn.models import build_model
+from mnist_cnn.models.architectures import build_model
 from mnist_cnn.tuning.declaration import check_space, corner_configs, load_space, parse_space, space_names
 from mnist_cnn.tuning.space import Choice, Range, configure, starting_point, suggest_settings
 

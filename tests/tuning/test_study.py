@@ -13,11 +13,11 @@ import pytest
 from mnist_cnn.config import load_recipe
 from mnist_cnn.errors import InputError
 from mnist_cnn.tuning.bounds import Limits, read_limits, save_limits
-from mnist_cnn.tuning.folder import TuningFolder, lead
 from mnist_cnn.tuning.handover import REASON
 from mnist_cnn.tuning.plan import parse_objectives, parse_plan
 from mnist_cnn.tuning.results import best_config, collect, read_results
 from mnist_cnn.tuning.search import search
+from mnist_cnn.tuning.search_folder import TuningFolder, lead
 from mnist_cnn.tuning.space import suggest_settings
 from mnist_cnn.tuning.storage import without_password
 from mnist_cnn.tuning.study import create_study, open_plan, open_study
@@ -26,7 +26,7 @@ from tuning.small import small_plan, small_search
 TAKE_ALL = """
 import sys, time
 from pathlib import Path
-from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.search_folder import TuningFolder
 from mnist_cnn.tuning.study import open_study
 study = open_study(TuningFolder(Path(sys.argv[1])))
 print("ready", flush=True)

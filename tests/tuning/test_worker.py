@@ -25,9 +25,9 @@ from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.tuning import bounds, objective, worker
 from mnist_cnn.tuning.bounds import Bounds, write_environment
-from mnist_cnn.tuning.folder import TuningFolder, is_at_work
 from mnist_cnn.tuning.handover import BEGUN, FOLDER, PAUSED, PLACE, RETRIES, hand_back_abandoned
 from mnist_cnn.tuning.results import StudyResults, TrialResult, read_results
+from mnist_cnn.tuning.search_folder import TuningFolder, is_at_work
 from mnist_cnn.tuning.study import open_study
 from tuning.small import SPACE, small_plan, small_search, worker_command
 

@@ -16,7 +16,7 @@ def compare(
     as_json: JsonFlag = False,
 ) -> None:
     """Put runs side by side: settings that differ, metrics, and a paired test of the difference."""
-    from mnist_cnn.comparison import compare as compare_runs
+    from mnist_cnn.evaluation.comparison import compare as compare_runs
 
     terminal = Terminal(as_json)
     comparison = compare_runs([open_run(path) for path in runs])

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
+from mnist_cnn.cli.measurements import report_result, show_metrics
 from mnist_cnn.cli.quiet import start_keras
-from mnist_cnn.cli.results import report_result, show_metrics
 from mnist_cnn.cli.scale import ScaleOption
 from mnist_cnn.cli.terminal import JsonFlag, Terminal
 from mnist_cnn.errors import ModelFileError, RunFolderError, SettingError
@@ -48,9 +48,9 @@ def evaluate(
         data = resolve(dataset or "auto", data_dir, terminal)
 
     start_keras()
-    from mnist_cnn.evaluation import predict
-    from mnist_cnn.findings import gather, metrics_record
-    from mnist_cnn.model_files import known_digits_of, read_model
+    from mnist_cnn.evaluation.findings import gather, metrics_record
+    from mnist_cnn.evaluation.predictions import predict
+    from mnist_cnn.models.persistence import known_digits_of, read_model
 
     opened = read_model(model, scale=scale, known=partial(known_digits_of, data))
     network, adoption = opened.model, opened.adoption

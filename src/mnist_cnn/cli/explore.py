@@ -19,7 +19,7 @@ def explore(
     as_json: JsonFlag = False,
 ) -> None:
     """Look at a data set: class distribution, pixels, mean images, samples, duplicates."""
-    from mnist_cnn.exploration import write_exploration
+    from mnist_cnn.evaluation.exploration import write_exploration
 
     terminal = Terminal(as_json)
     resolved = resolve(dataset, data_dir, terminal)

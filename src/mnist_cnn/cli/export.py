@@ -15,8 +15,8 @@ from mnist_cnn.cli.scale import ScaleOption
 from mnist_cnn.cli.terminal import JsonFlag, Terminal
 from mnist_cnn.errors import MnistCnnError, ModelFileError, RunFolderError, SettingError
 from mnist_cnn.export import MAX_DROP
+from mnist_cnn.export.destinations import check_place
 from mnist_cnn.export.formats import ALL, FORMATS, Format, find_formats
-from mnist_cnn.export.places import check_place
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:

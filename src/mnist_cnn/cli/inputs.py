@@ -55,7 +55,7 @@ def _images_below(folder: str) -> Iterator[str]:
 
     A folder that cannot be opened is given itself, so that it gets a row that says so.
     """
-    from mnist_cnn.ink.sources import SUFFIXES
+    from mnist_cnn.reading.ink.sources import SUFFIXES
 
     closed: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=closed.append):

@@ -19,8 +19,8 @@ from mnist_cnn.files import write_whole
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mnist_cnn.recognizer import Reading, Recognizer
-    from mnist_cnn.recognizer.explanation import Explained
+    from mnist_cnn.reading.recognizer import Reading, Recognizer
+    from mnist_cnn.reading.recognizer.explanation import Explained
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _EXPLAINED = 100  # images drawn by --explain; viewers give up on pictures much taller
@@ -64,7 +64,7 @@ def predict(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     warnings.filterwarnings("ignore", module="PIL")  # on odd pictures that can still be read
     warnings.filterwarnings("ignore", message=".* is assumed")  # which is said below
-    from mnist_cnn.recognizer import Recognizer
+    from mnist_cnn.reading.recognizer import Recognizer
 
     threads = _threads(paths) if threads is None else threads
     recognizer = Recognizer.load(model, threads=threads, threshold=threshold, scale=scale)
@@ -118,8 +118,8 @@ def _read(recognizer: Recognizer, paths: list[str]) -> Iterator[tuple[str, str |
 
 
 def _explained(name: str, image: str | bytes, reading: Reading, class_names: tuple[str, ...]) -> list[Explained]:
-    from mnist_cnn.ink import stages
-    from mnist_cnn.recognizer.explanation import Explained
+    from mnist_cnn.reading.ink import stages
+    from mnist_cnn.reading.recognizer.explanation import Explained
 
     try:
         return [Explained.of(name, stages(image), reading, class_names)]
@@ -128,7 +128,7 @@ def _explained(name: str, image: str | bytes, reading: Reading, class_names: tup
 
 
 def _draw(explained: list[Explained], output: Path, readable: int) -> None:
-    from mnist_cnn.recognizer.explanation import draw
+    from mnist_cnn.reading.recognizer.explanation import draw
 
     with write_whole(output) as partial:
         draw(explained).save(partial)

@@ -23,11 +23,11 @@ def start_keras() -> None:
     if backend not in _BACKENDS:
         raise SettingError(f"there is no Keras backend {backend!r} ($KERAS_BACKEND). {suggest(backend, _BACKENDS)}")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
-        from mnist_cnn.backend import keras
+        from mnist_cnn.models.backend import keras
 
         return
     with native_messages_held_back():
-        from mnist_cnn.backend import keras
+        from mnist_cnn.models.backend import keras
 
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf

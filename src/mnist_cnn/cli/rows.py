@@ -14,7 +14,7 @@ import typer
 from mnist_cnn.errors import DataError
 
 if TYPE_CHECKING:
-    from mnist_cnn.recognizer import Reading
+    from mnist_cnn.reading.recognizer import Reading
 
 COLUMNS = ("path", "digit", "confidence", "accepted")
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
+from mnist_cnn.cli.measurements import report_result
 from mnist_cnn.cli.progress import TerminalListener
 from mnist_cnn.cli.quiet import start_keras
-from mnist_cnn.cli.results import report_result
 from mnist_cnn.cli.scale import ScaleOption
 from mnist_cnn.cli.terminal import INTERRUPTED, JsonFlag, Terminal
 from mnist_cnn.config import (
@@ -134,9 +134,9 @@ def _train_and_report(
     added = None if run.finished else _check_inputs(config, digits, terminal)
     terminal.say(f"Training {run.root}: {config.title or config.model.architecture}, on {data.name}")
     start_keras()  # takes seconds; what can fail before has failed
-    from mnist_cnn.evaluation import predict
-    from mnist_cnn.exploration import write_exploration
-    from mnist_cnn.training.train import train as train_network
+    from mnist_cnn.evaluation.exploration import write_exploration
+    from mnist_cnn.evaluation.predictions import predict
+    from mnist_cnn.training.trainer import train as train_network
 
     with TerminalListener(terminal) as listener:
         result = train_network(config, digits, run, added=added, listener=listener, **extras)
@@ -163,7 +163,7 @@ def _check_inputs(config: Config, digits: Dataset, terminal: Terminal) -> Datase
     Returns:
         The images to learn beside the data set; None where none are to be.
     """
-    from mnist_cnn.model_files import model_file
+    from mnist_cnn.models.persistence import model_file
 
     if config.model.init_from:
         model_file(Path(config.model.init_from))

@@ -18,8 +18,8 @@ from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import MnistCnnError, SettingError
 from mnist_cnn.runs import create_run
 from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, corner_configs, load_space
-from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.plan import Plan, Pruner, parse_objectives, parse_plan
+from mnist_cnn.tuning.search_folder import TuningFolder
 
 if TYPE_CHECKING:
     from mnist_cnn.datasets import ResolvedDataset
@@ -269,9 +269,9 @@ def _refuse_changes(option: str, given: dict[str, Any]) -> None:
 
 def _search(folder: TuningFolder, limits: Limits, storage: str, seeds: int, terminal: Terminal) -> None:
     from mnist_cnn.cli.trials import TrialsView
-    from mnist_cnn.tuning.report import write_report
     from mnist_cnn.tuning.results import read_results
     from mnist_cnn.tuning.search import search
+    from mnist_cnn.tuning.search_report import write_report
 
     left = replace(limits, seconds=limits.seconds - folder.seconds_used())
     terminal.say(_describe(folder, left, read_results(folder, storage).ended))
@@ -307,7 +307,7 @@ def _confirm(
     folder: TuningFolder, results: StudyResults, seeds: int, terminal: Terminal
 ) -> tuple[Confirmation | None, int]:
     """Give what came out, and the exit code: what the search came to is told even where its confirmation fails."""
-    from mnist_cnn.cli.confirmation import confirm_best
+    from mnist_cnn.cli.best_trial import confirm_best
 
     try:
         return confirm_best(folder, results, seeds, terminal), 0

@@ -41,7 +41,7 @@ def load_addition(path: Path, class_names: Sequence[str]) -> Dataset:
 
 def _notice(path: Path) -> str:
     """Say which files were not learnt from: of a few images each one counts."""
-    from mnist_cnn.datasets.folder import find_passed_over
+    from mnist_cnn.datasets.image_folder import find_passed_over
 
     files = find_passed_over(path) if path.is_dir() else []
     if len(files) > 1:

@@ -155,7 +155,7 @@ def _joined(train: Dataset, test: Dataset) -> Dataset:
 
 
 def _load_digits(_split: str) -> Dataset:
-    from mnist_cnn.datasets.digits import load_digits  # OpenCV is slow to import
+    from mnist_cnn.datasets.bundled_digits import load_digits  # OpenCV is slow to import
 
     return load_digits()
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from mnist_cnn.datasets.class_names import find_class, number_of
 from mnist_cnn.errors import DataError
-from mnist_cnn.folder_names import TEST, TRAIN, VALIDATION, is_filler, is_left_behind, is_unlabelled, part_of
-from mnist_cnn.ink import SUFFIXES
+from mnist_cnn.files import TEST, TRAIN, VALIDATION, is_filler, is_left_behind, is_unlabelled, part_of
+from mnist_cnn.reading.ink import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
-from mnist_cnn.datasets.folder import read_folder
 from mnist_cnn.datasets.idx import read_idx
+from mnist_cnn.datasets.image_folder import read_folder
 from mnist_cnn.datasets.layout import entries, folders_of
 from mnist_cnn.datasets.npz import as_images, as_labels, describe_train_alone, npz_has_split, read_npz, read_npz_labels
 from mnist_cnn.datasets.places import find_idx
 from mnist_cnn.datasets.table import describe_unread, find_tables, read_table, read_table_labels
 from mnist_cnn.errors import DataError
-from mnist_cnn.folder_names import TEST, TRAIN, part_of
+from mnist_cnn.files import TEST, TRAIN, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from mnist_cnn.datasets.idx import MAX_BYTES
 from mnist_cnn.datasets.layout import entries
 from mnist_cnn.datasets.npz import as_images, as_labels
 from mnist_cnn.errors import DataError, first_line
-from mnist_cnn.folder_names import TEST, TRAIN, VALIDATION, part_of
+from mnist_cnn.files import TEST, TRAIN, VALIDATION, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mnist_cnn.backend import keras, layers
+from mnist_cnn.models.backend import keras, layers
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 

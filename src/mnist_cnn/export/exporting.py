@@ -11,11 +11,11 @@ from types import ModuleType
 from mnist_cnn.errors import MnistCnnError, SettingError, first_line
 from mnist_cnn.export import MAX_DROP
 from mnist_cnn.export.check import Agreement, check_batches, check_difference, check_drop, compare
+from mnist_cnn.export.destinations import check_place
 from mnist_cnn.export.folders import write_whole_folder
 from mnist_cnn.export.formats import Format
 from mnist_cnn.export.metadata_files import read_metadata
 from mnist_cnn.export.original import Original
-from mnist_cnn.export.places import check_place
 from mnist_cnn.files import write_whole
 
 

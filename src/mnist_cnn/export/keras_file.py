@@ -9,7 +9,7 @@ import numpy as np
 from mnist_cnn.export.check import Reader
 from mnist_cnn.export.metadata_files import attach
 from mnist_cnn.export.original import Original
-from mnist_cnn.model_files import open_model
+from mnist_cnn.models.persistence import open_model
 
 stamp = attach
 

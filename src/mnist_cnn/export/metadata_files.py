@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from mnist_cnn.errors import ModelFileError, first_line
-from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.reading.metadata import ModelMetadata
 
 JSON_NAME = "metadata.json"  # in the folder of an OpenVINO model
 IN_SAVED_MODEL = Path("assets.extra", JSON_NAME)  # the place that TensorFlow leaves to others

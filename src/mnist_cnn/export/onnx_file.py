@@ -9,18 +9,18 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-import mnist_cnn.onnx_runtime  # noqa: F401  # before any part of ONNX Runtime
+import mnist_cnn.reading.onnx_runtime  # noqa: F401  # before any part of ONNX Runtime
 
 # isort: split
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static  # noqa: TID251
 
-from mnist_cnn.cores import usable_cores
+from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.export import INPUT, OUTPUT
 from mnist_cnn.export.check import Reader, as_input
 from mnist_cnn.export.onnx_graph import to_onnx
 from mnist_cnn.export.original import Original
-from mnist_cnn.model_metadata import ModelMetadata
-from mnist_cnn.recognizer.session import start_session
+from mnist_cnn.reading.metadata import ModelMetadata
+from mnist_cnn.reading.recognizer.session import start_session
 
 _CALIBRATION_BATCH = 100
 # By this the quantiser knows that shapes are inferred and nodes fused already, as `to_onnx` leaves them.

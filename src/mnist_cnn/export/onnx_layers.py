@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.backend import keras, layers
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.export.onnx_nodes import Graph, Linear, Scaled, Shape, Tensor, Value
+from mnist_cnn.models.backend import keras, layers
 
 Layer = Any  # Keras ships no type information
 Writer = Callable[[Graph, Layer, Sequence[Value]], Value]

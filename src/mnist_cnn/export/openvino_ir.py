@@ -12,7 +12,7 @@ from mnist_cnn.export.check import Reader
 from mnist_cnn.export.metadata_files import JSON_NAME, dump
 from mnist_cnn.export.onnx_graph import to_onnx
 from mnist_cnn.export.original import Original
-from mnist_cnn.model_metadata import KEY_PREFIX, ModelMetadata
+from mnist_cnn.reading.metadata import KEY_PREFIX, ModelMetadata
 
 _XML = "model.xml"
 

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn import metrics
-from mnist_cnn.calibration import describe_confidence
 from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import Dataset, ResolvedDataset, divide, load_dataset, split_validation
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import ModelFileError
-from mnist_cnn.evaluation import predict, predict_images
-from mnist_cnn.ink import PREPROCESSING
-from mnist_cnn.model_files import known_digits_of, read_model
-from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.evaluation import metrics
+from mnist_cnn.evaluation.calibration import describe_confidence
+from mnist_cnn.evaluation.predictions import predict, predict_images
+from mnist_cnn.models.persistence import known_digits_of, read_model
+from mnist_cnn.reading.ink import PREPROCESSING
+from mnist_cnn.reading.metadata import ModelMetadata
+from mnist_cnn.reading.scaling import ScalingChoice, bundled_digits, declared
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.scaling import ScalingChoice, bundled_digits, declared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnist_cnn.backend import keras
+    from mnist_cnn.models.backend import keras
 
 REPRESENTATIVE = 1000  # digits that show an int8 converter which values occur
 _HELD_OUT = 0.2  # of the training images of the data set given with a file that says nothing of its own

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.backend import keras
 from mnist_cnn.errors import SettingError
 from mnist_cnn.export import INPUT, OUTPUT
 from mnist_cnn.export.check import Reader
 from mnist_cnn.export.metadata_files import IN_SAVED_MODEL, dump
 from mnist_cnn.export.original import Original
-from mnist_cnn.model_files import INPUT_SHAPE
-from mnist_cnn.model_metadata import ModelMetadata
+from mnist_cnn.models.backend import keras
+from mnist_cnn.models.persistence import INPUT_SHAPE
+from mnist_cnn.reading.metadata import ModelMetadata
 
 
 def write(original: Original, folder: Path) -> None:

@@ -12,7 +12,7 @@ from importlib.metadata import version
 import cv2
 from fastapi import FastAPI
 
-from mnist_cnn.recognizer import Recognizer
+from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server import documentation, guards, problems
 from mnist_cnn.server.collection import open_collection
 from mnist_cnn.server.inference import routes as inference

@@ -16,8 +16,7 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from mnist_cnn.errors import MnistCnnError, ModelFileError, SettingError, WriteError
-from mnist_cnn.files import write_whole
-from mnist_cnn.folder_names import is_left_behind, part_of
+from mnist_cnn.files import is_left_behind, part_of, write_whole
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from mnist_cnn.errors import DataError, MnistCnnError
-from mnist_cnn.ink import Prepared, prepare
+from mnist_cnn.reading.ink import Prepared, prepare
 
 _LENGTH = struct.Struct(">Q")  # bytes of what follows: an image, or its answer in JSON
 _NICE = 5  # lower priority than the threads that prepare small images: on one core these would have to wait as well

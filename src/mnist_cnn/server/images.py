@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnist_cnn.errors import suggest
-from mnist_cnn.ink.form import SIZE
+from mnist_cnn.reading.ink.form import SIZE
 from mnist_cnn.server.bodies import read_body
 from mnist_cnn.server.form import files_in
 from mnist_cnn.server.jsontext import JsonError, parse_json
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from starlette.requests import Request
 
-    from mnist_cnn.ink import ImageSource
+    from mnist_cnn.reading.ink import ImageSource
 
 _JSON_VALUES = 1_000_000  # in one body: parsing more would hold up everybody else for a tenth of a second
 _ACCEPTED = "Send an image file (Content-Type: image/png), a form with files (multipart/form-data) or application/json"

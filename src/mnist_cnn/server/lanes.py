@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from mnist_cnn.cores import usable_cores
+from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.errors import DataError, ImageError
-from mnist_cnn.ink.sources import identify
-from mnist_cnn.recognizer.arrangement import arrange_one
+from mnist_cnn.reading.ink.sources import identify
+from mnist_cnn.reading.recognizer.arrangement import arrange_one
 from mnist_cnn.server.decoder import Decoder
 
 if TYPE_CHECKING:
-    from mnist_cnn.ink import ImageSource, Prepared
+    from mnist_cnn.reading.ink import ImageSource, Prepared
 
 _AT_ONCE = 4  # images of one request: few enough for others to have their turn, enough to outweigh a thread's overhead
 _THREADS = 4  # of a lane, at most

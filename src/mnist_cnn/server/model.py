@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from mnist_cnn.recognizer import Recognizer, read_model_file
+from mnist_cnn.reading.recognizer import Recognizer, read_model_file
 from mnist_cnn.server.schemas import Limits, ModelCard
 from mnist_cnn.server.settings import Settings
 
 _CARD = "README.md"  # in a run's folder
 _EXPORTS = "exports"
-_SHIPPED_CARD = Path(__file__).parents[1] / "weights" / _CARD
+_SHIPPED_CARD = Path(__file__).parents[1] / "reading" / "weights" / _CARD
 _LONGEST_CARD = 2**20  # bytes
 
 

@@ -24,7 +24,7 @@ from mnist_cnn.server.logs import make_log_config
 from mnist_cnn.server.metrics import shared_folder
 
 if TYPE_CHECKING:
-    from mnist_cnn.recognizer import Recognizer
+    from mnist_cnn.reading.recognizer import Recognizer
     from mnist_cnn.server.settings import Settings
 
 _BACKLOG = 2048  # connections that wait to be accepted

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mnist_cnn.errors import MnistCnnError
-from mnist_cnn.ink import MAX_PIXELS
+from mnist_cnn.reading.ink import MAX_PIXELS
 from mnist_cnn.server import metrics
 from mnist_cnn.server.batcher import Batcher
 from mnist_cnn.server.lanes import Lanes
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mnist_cnn.ink import ImageSource, Prepared
-    from mnist_cnn.recognizer import Reading, Recognizer
+    from mnist_cnn.reading.ink import ImageSource, Prepared
+    from mnist_cnn.reading.recognizer import Reading, Recognizer
 
 
 class OverloadedError(MnistCnnError):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.backend import keras
+from mnist_cnn.models.backend import keras
 
 _SAMPLE = 1024  # images: 512, 2,048 and 8,192 gave the same validation accuracy within 0.03 points
 

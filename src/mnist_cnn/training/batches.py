@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.augmentation import augment
-from mnist_cnn.backend import keras
+from mnist_cnn.augmentation.distortion import augment
+from mnist_cnn.augmentation.outliers import draw_strangers
 from mnist_cnn.config import AugmentationConfig
-from mnist_cnn.strangers import draw_strangers
+from mnist_cnn.models.backend import keras
 
 _AHEAD = 4096  # images distorted in one go, while earlier batches train
 _PREFETCH = 8  # batches kept ready

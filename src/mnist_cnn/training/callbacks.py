@@ -19,14 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
 from mnist_cnn.errors import DivergedError, MissingExtraError
-from mnist_cnn.history import Row, best_epoch
-from mnist_cnn.runs import RunFolder
+from mnist_cnn.models.backend import keras
+from mnist_cnn.runs import Row, RunFolder, best_epoch
+from mnist_cnn.training.checkpoint import TrainingState, Weights, capture_variables
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.optimizers import current_rate
-from mnist_cnn.training.state import TrainingState, Weights, capture_variables
 
 _COUNTERS = ("wait", "best", "best_epoch", "cooldown_counter")  # what Keras' patience callbacks remember
 _INTERRUPTED = threading.Event()

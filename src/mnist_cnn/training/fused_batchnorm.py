@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from mnist_cnn.backend import keras
+from mnist_cnn.models.backend import keras
 
 
 def fuse_batchnorm(model: keras.Model) -> None:

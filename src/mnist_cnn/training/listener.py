@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mnist_cnn.history import Row
+from mnist_cnn.runs import Row
 
 
 class Listener:

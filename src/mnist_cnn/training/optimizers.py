@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mnist_cnn.backend import keras, ops
 from mnist_cnn.config import OptimizerConfig
+from mnist_cnn.models.backend import keras, ops
 
 _ONE_CYCLE_START = 1 / 25  # of the highest rate, as in fastai and PyTorch
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
-from mnist_cnn.environment import has_bfloat16
+from mnist_cnn.environment.machine import has_bfloat16
+from mnist_cnn.models.backend import keras
 
 
 def training_precision(config: Config) -> str:

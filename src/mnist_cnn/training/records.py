@@ -10,18 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mnist_cnn.backend import keras, onednn_state
 from mnist_cnn.config import Config, save_config
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.environment import describe_environment
+from mnist_cnn.environment.machine import describe_environment
 from mnist_cnn.errors import RunFolderError, WriteError
 from mnist_cnn.files import write_json, write_text
-from mnist_cnn.history import Row
-from mnist_cnn.model_files import model_file, save_model
-from mnist_cnn.runs import RunFolder
+from mnist_cnn.models.backend import keras, onednn_state
+from mnist_cnn.models.persistence import model_file, save_model
+from mnist_cnn.runs import Row, RunFolder
+from mnist_cnn.training.checkpoint import TrainingState
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import devices
-from mnist_cnn.training.state import TrainingState
 
 
 def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: RunFolder, precision: str) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from mnist_cnn.backend import keras, layers
 from mnist_cnn.config import ModelConfig
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.errors import ModelFileError
-from mnist_cnn.model_files import draw_known_digits, read_model
-from mnist_cnn.scaling import KnownDigits, bundled_digits
+from mnist_cnn.models.backend import keras, layers
+from mnist_cnn.models.persistence import draw_known_digits, read_model
+from mnist_cnn.reading.scaling import KnownDigits, bundled_digits
 
 _FLATTENING = (layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 

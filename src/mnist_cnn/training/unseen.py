@@ -7,7 +7,7 @@ from pathlib import Path
 from mnist_cnn.config import SHIPPED_CHECKSUM, SHIPPED_MODEL, SHIPPED_ON, Config, DataConfig, load_recipe
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import SettingError
-from mnist_cnn.model_files import MODEL_SUFFIXES
+from mnist_cnn.models.persistence import MODEL_SUFFIXES
 from mnist_cnn.runs import RunFolder
 
 

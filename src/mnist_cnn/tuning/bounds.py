@@ -13,8 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.files import write_json
-from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.handover import REASON, is_too_large, superseded
+from mnist_cnn.tuning.search_folder import TuningFolder
 
 _STORAGE, _DEADLINE, _TRIALS, _LEADER = (
     f"MNIST_CNN_TUNE_{name}" for name in ("STORAGE", "DEADLINE", "TRIALS", "LEADER")

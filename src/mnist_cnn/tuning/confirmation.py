@@ -15,14 +15,14 @@ from typing import Any
 
 from scipy import stats
 
-from mnist_cnn.comparison import compare
 from mnist_cnn.config import Config, override
 from mnist_cnn.errors import RunFolderError, SettingError
-from mnist_cnn.metrics import PairedTest
+from mnist_cnn.evaluation.comparison import compare
+from mnist_cnn.evaluation.metrics import PairedTest
 from mnist_cnn.runs import RunFolder
-from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.results import StudyResults, TrialResult, best_config
+from mnist_cnn.tuning.search_folder import TuningFolder
 
 _RECIPE = "recipe"  # how the runs of the search's recipe are called
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mnist_cnn.backend import keras
 from mnist_cnn.export.onnx_graph import to_onnx
-from mnist_cnn.onnx_runtime import onnxruntime
+from mnist_cnn.models.backend import keras
+from mnist_cnn.reading.onnx_runtime import onnxruntime
 
 _ROUNDS, _CALLS = 7, 50
 

@@ -39,7 +39,7 @@ _ARGUMENTS = "model.arguments."
 
 def space_names() -> list[str]:
     """Give the names of the spaces that ship with the package."""
-    folder = resources.files("mnist_cnn") / "spaces"
+    folder = resources.files("mnist_cnn.tuning") / "spaces"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
@@ -50,7 +50,7 @@ def load_space(name: str) -> Space:
         SettingError: There is no such space, or the file declares none.
     """
     if name in space_names():
-        return _parse_toml((resources.files("mnist_cnn") / "spaces" / f"{name}.toml").read_text("utf-8"), name)
+        return _parse_toml((resources.files("mnist_cnn.tuning") / "spaces" / f"{name}.toml").read_text("utf-8"), name)
     path = Path(name)
     if path.suffix != ".toml":
         raise SettingError(f"there is no space {name!r}. {suggest(name, space_names())} Or name a TOML file.")

@@ -9,7 +9,7 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_cnn.tuning.folder import TuningFolder, is_at_work
+from mnist_cnn.tuning.search_folder import TuningFolder, is_at_work
 from mnist_cnn.tuning.storage import without_warnings
 
 RETRIES = 3  # a trial that takes its workers down with it is given up

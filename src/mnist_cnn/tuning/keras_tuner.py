@@ -2,7 +2,7 @@
 
     from pathlib import Path
 
-    import mnist_cnn.backend  # before Keras Tuner imports TensorFlow, which reads a setting of it
+    import mnist_cnn.models.backend  # before Keras Tuner imports TensorFlow, which reads a setting of it
     import keras_tuner
     from mnist_cnn import load_dataset
     from mnist_cnn.config import load_recipe, save_config
@@ -34,15 +34,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mnist_cnn.backend import keras
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import DivergedError, MissingExtraError, SettingError
+from mnist_cnn.models.backend import keras
 from mnist_cnn.training.batch_statistics import BatchStatistics
 from mnist_cnn.training.callbacks import Watch, patience_callbacks
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import training_precision
-from mnist_cnn.training.train import (
+from mnist_cnn.training.trainer import (
     compile_model,
     find_addition,
     fix_operation_order,

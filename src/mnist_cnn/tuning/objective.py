@@ -12,15 +12,14 @@ import optuna
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import DivergedError, MnistCnnError, first_line
-from mnist_cnn.history import Row
-from mnist_cnn.models import build_model
-from mnist_cnn.runs import RunFolder, lock_run
+from mnist_cnn.models.architectures import build_model
+from mnist_cnn.runs import Row, RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
-from mnist_cnn.training.train import train
+from mnist_cnn.training.trainer import train
 from mnist_cnn.tuning.cost import count_costs, describe_excess, measure_latency
-from mnist_cnn.tuning.folder import TuningFolder, is_at_work
 from mnist_cnn.tuning.handover import ACCURACIES, BEGUN, FOLDER, PAUSED, PLACE, REASON, folder_name
 from mnist_cnn.tuning.plan import Plan
+from mnist_cnn.tuning.search_folder import TuningFolder, is_at_work
 from mnist_cnn.tuning.space import configure, suggest_settings
 from mnist_cnn.tuning.storage import database_error
 

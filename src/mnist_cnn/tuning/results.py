@@ -14,9 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_cnn.config import Config, override
 from mnist_cnn.errors import RunFolderError
-from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.handover import ACCURACIES, REASON, folder_name, is_too_large, is_unfinished, superseded
 from mnist_cnn.tuning.plan import OBJECTIVES, Plan
+from mnist_cnn.tuning.search_folder import TuningFolder
 from mnist_cnn.tuning.space import configure
 from mnist_cnn.tuning.study import open_plan, open_study
 

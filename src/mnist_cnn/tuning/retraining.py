@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mnist_cnn.datasets import Dataset, ResolvedDataset
-from mnist_cnn.evaluation import predict, write_predictions
+from mnist_cnn.evaluation.findings import gather, metrics_record
+from mnist_cnn.evaluation.predictions import predict, write_predictions
 from mnist_cnn.files import write_json
-from mnist_cnn.findings import gather, metrics_record
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
-from mnist_cnn.training.train import TrainingResult, train
+from mnist_cnn.training.trainer import TrainingResult, train
 from mnist_cnn.tuning.confirmation import (
     Confirmation,
     Retraining,
@@ -19,8 +19,8 @@ from mnist_cnn.tuning.confirmation import (
     read_confirmation,
     retrainings,
 )
-from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.results import StudyResults
+from mnist_cnn.tuning.search_folder import TuningFolder
 from mnist_cnn.tuning.study import open_plan
 
 

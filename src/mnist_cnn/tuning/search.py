@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mnist_cnn.config import save_config
-from mnist_cnn.cores import usable_cores
+from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.tuning.bounds import Bounds, Limits, save_limits, write_environment
-from mnist_cnn.tuning.folder import TuningFolder, lead
 from mnist_cnn.tuning.results import StudyResults, best_config, collect
+from mnist_cnn.tuning.search_folder import TuningFolder, lead
 from mnist_cnn.tuning.storage import explain_loss
 from mnist_cnn.tuning.study import open_plan, open_study
 

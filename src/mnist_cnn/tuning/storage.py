@@ -19,7 +19,7 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, RDBStorage
 
 from mnist_cnn.errors import MissingExtraError, MnistCnnError, SettingError, first_line
-from mnist_cnn.tuning.folder import TuningFolder
+from mnist_cnn.tuning.search_folder import TuningFolder
 
 _PATIENCE = 60  # seconds in which other processes may hold SQLite's lock
 _ANSWER = 10  # seconds in which a server has to answer

@@ -12,9 +12,9 @@ from optuna.study import Study
 
 from mnist_cnn.errors import SettingError
 from mnist_cnn.files import write_json
-from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.plan import Plan, directions, parse_plan
 from mnist_cnn.tuning.sampler import NumberedSampler
+from mnist_cnn.tuning.search_folder import TuningFolder
 from mnist_cnn.tuning.space import starting_point
 from mnist_cnn.tuning.storage import open_storage, without_password
 

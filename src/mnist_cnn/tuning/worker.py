@@ -15,12 +15,12 @@ from optuna.study import Study
 
 from mnist_cnn.datasets import Dataset, ResolvedDataset
 from mnist_cnn.errors import MnistCnnError
-from mnist_cnn.models import find_architecture
+from mnist_cnn.models.architectures import find_architecture
 from mnist_cnn.tuning.bounds import Bounds, read_environment
 from mnist_cnn.tuning.declaration import corner_configs
-from mnist_cnn.tuning.folder import TuningFolder
 from mnist_cnn.tuning.handover import hand_back_abandoned
 from mnist_cnn.tuning.objective import Objective
+from mnist_cnn.tuning.search_folder import TuningFolder
 from mnist_cnn.tuning.storage import claim_study, explain_loss
 from mnist_cnn.tuning.study import open_plan, open_study
 

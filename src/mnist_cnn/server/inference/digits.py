@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import suggest
-from mnist_cnn.ink.form import SIZE
-from mnist_cnn.recognizer import Reading
+from mnist_cnn.reading.ink.form import SIZE
+from mnist_cnn.reading.recognizer import Reading
 from mnist_cnn.server.inference import tensors
 from mnist_cnn.server.inference.schemas import (
     InferRequest,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mnist_cnn.ink.form import SIZE
+from mnist_cnn.reading.ink.form import SIZE
 from mnist_cnn.server.inference.schemas import ModelMetadata, TensorMetadata
 
 VERSION = "1"  # the only one

@@ -1,0 +1,119 @@
+"""Folders of images with one sub-folder per class, optionally below folders for training and test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnist_cnn.datasets.class_names import find_class, in_order
+from mnist_cnn.datasets.dataset import Dataset
+from mnist_cnn.datasets.layout import (
+    describe,
+    entries,
+    find_divided,
+    find_layout,
+    has_images,
+    image_files,
+    pictures_folder,
+    subfolders,
+)
+from mnist_cnn.errors import DataError
+from mnist_cnn.reading.ink import SUFFIXES, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def read_folder(path: Path, split: str) -> Dataset:
+    """Read one split of a folder of images, or all of it where it is not divided into train and test.
+
+    Each image is brought to MNIST's form by `mnist_cnn.reading.ink`, as in reading: a model is trained on what it
+    will be shown. Classes are the sub-folders' names, sorted; by number where all mean one ("3", "three", "digit_3").
+    Hidden files are passed over, and so are those whose suffix is not that of an image format (notes, tables).
+
+    Args:
+        path: The folder, in one of the forms that `layout` knows.
+        split: "train" or "test"; without meaning where the folder has no split.
+
+    Raises:
+        DataError: No classes, a class without images, an unreadable image, or a test class that train lacks.
+    """
+    layout = find_layout(path)
+    root = layout.test if split == "test" and layout.test else layout.train
+    if root is None:
+        raise DataError(f"{path} holds images for testing, but none for training: expected a folder named train.")
+    class_names = _class_names(layout.train or root, layout.classes)
+    folders = _folders_by_class(root, class_names) if root != layout.train else _all_folders(root, class_names)
+    files = [(file, label) for folder, label in folders for file in image_files(folder)]
+    if not files:
+        raise DataError(f"{root} holds no images in its class folders; put at least one image there.")
+    return Dataset(
+        name=path.name,
+        split=split if layout.test else "all",
+        images=np.stack([prepare(file).image for file, _ in files]),
+        labels=np.array([label for _, label in files], np.int64),
+        class_names=class_names,
+        source=str(path),
+        notice=layout.notice,
+    )
+
+
+def find_passed_over(path: Path) -> list[Path]:
+    """Give what lies among the training images of a folder and is not read, by its suffix; hidden files are none."""
+    layout = find_layout(path)
+    folders = [pictures_folder(folder) for folder in layout.classes] if layout.train else []
+    return [file for folder in folders for file in entries(folder) if file.suffix.lower() not in SUFFIXES]
+
+
+def _class_names(root: Path, folders: Sequence[Path]) -> tuple[str, ...]:
+    if not folders:
+        raise DataError(
+            f"{root} holds no class folders: found {describe(root)}, expected one sub-folder of images per class, "
+            f"such as {root / '0'}."
+        )
+    return in_order(folder.name for folder in folders)
+
+
+def _all_folders(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
+    """Give each class's folder of images with its label.
+
+    Raises:
+        DataError: A class has no images.
+    """
+    folders = [(pictures_folder(root / name), label) for label, name in enumerate(class_names)]
+    for folder, label in folders:
+        if not has_images(folder):
+            raise DataError(_about_empty_class(root, folder, class_names[label]))
+    return folders
+
+
+def _about_empty_class(root: Path, folder: Path, name: str) -> str:
+    if divided := find_divided(root):
+        parts = ", ".join(part.name for part in subfolders(divided))
+        return (
+            f"{folder} holds no images of class {name!r}. {divided} holds folders for training and test ({parts}): "
+            f"give the path {divided}."
+        )
+    return (
+        f"{folder} holds no images of class {name!r}: found {describe(folder)}. Expected one sub-folder of images per "
+        "class, if need be in folders named train and test. Put images of the class there, or move what is not a "
+        f"class out of {root}."
+    )
+
+
+def _folders_by_class(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
+    """Give the folders of a test part with the labels of the training part; not every class need be there.
+
+    Raises:
+        DataError: A folder of images is not a class of the training part.
+    """
+    folders = [(folder, find_class(folder.name, class_names)) for folder in subfolders(root)]
+    for folder, label in folders:
+        if label is None and has_images(pictures_folder(folder)):
+            raise DataError(
+                f"{folder} is not a class of the training images, whose classes are {', '.join(class_names)}. Give "
+                "the folder the name of one of them, or add images of this class to the training images."
+            )
+    return [(pictures_folder(folder), label) for folder, label in folders if label is not None]

@@ -1,0 +1,1 @@
+"""What a model is worth: predictions → metrics → sentences → pictures → pages."""

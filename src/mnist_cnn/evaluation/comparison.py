@@ -1,0 +1,99 @@
+"""Runs side by side: settings that differ, metrics, and whether the difference is more than chance."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnist_cnn.config import flatten, load_recipe
+from mnist_cnn.errors import SettingError
+from mnist_cnn.evaluation import narrative
+from mnist_cnn.evaluation.metrics import PairedTest, paired_test
+from mnist_cnn.evaluation.predictions import read_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mnist_cnn.runs import RunFolder
+
+# What is shown, in this order, by its dotted name in metrics.json.
+METRICS = (
+    "dataset", "split", "n", "errors", "accuracy", "log_loss", "binary_cross_entropy", "top2_accuracy",
+    "expected_calibration_error", "macro.precision", "macro.recall", "macro.f1", "training.parameters",
+    "training.epochs", "training.seconds",
+)  # fmt: skip
+WORDS_ONLY = ("title", "source", "parameters", "expected_accuracy", "expected_time")  # settings that change nothing
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """One run against the first."""
+
+    run: str
+    test: PairedTest | None
+    reason: str  # why there is no test; empty where there is one
+    summary: str  # the result, or the reason, as a sentence
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs side by side; each tuple has one value per run, None where the run has none."""
+
+    runs: tuple[str, ...]
+    settings: dict[str, tuple[Any, ...]]  # only those that differ, by dotted name
+    metrics: dict[str, tuple[Any, ...]]  # by dotted name
+    tests: tuple[PairedComparison, ...]  # the first run against each other one
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain dictionaries, lists and numbers, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+def compare(runs: Sequence[RunFolder]) -> Comparison:
+    """Put finished runs side by side.
+
+    Raises:
+        SettingError: Fewer than two runs, or one that is not finished or damaged.
+    """
+    if len(runs) < 2:
+        raise SettingError(f"comparing needs at least 2 runs, got {len(runs)}. Name another run folder.")
+    configs = [dict(flatten(load_recipe(str(run.config)).to_dict())) for run in runs]
+    records = [run.read_json(run.metrics) for run in runs]
+    measured = [dict(flatten(record)) for record in records]
+    return Comparison(
+        runs=tuple(run.name for run in runs),
+        settings=_differing(configs),
+        metrics={name: tuple(each.get(name) for each in measured) for name in METRICS},
+        tests=tuple(_test(runs[0], run, records[0], record) for run, record in zip(runs[1:], records[1:], strict=True)),
+    )
+
+
+def _differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    names = dict.fromkeys(name for config in configs for name in config)  # a dictionary keeps their order
+    rows = {name: tuple(config.get(name) for config in configs) for name in names if name not in WORDS_ONLY}
+    return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
+
+
+def _test(
+    first: RunFolder, other: RunFolder, first_record: Mapping[str, Any], record: Mapping[str, Any]
+) -> PairedComparison:
+    if first_record.get("sha256") != record.get("sha256"):
+        reason = (
+            f"{first.name} was measured on {first_record.get('dataset')} ({first_record.get('n')} images), "
+            f"{other.name} on {record.get('dataset')} ({record.get('n')} images), "
+            "and a paired test needs the same images"
+        )
+        return _untested(first, other, reason)
+    labels, probabilities = read_predictions(first.predictions)
+    other_labels, other_probabilities = read_predictions(other.predictions)
+    if not np.array_equal(labels, other_labels):
+        return _untested(first, other, "their predictions.csv hold different labels")
+    test = paired_test(labels, probabilities.argmax(axis=1), other_probabilities.argmax(axis=1))
+    return PairedComparison(other.name, test, "", narrative.paired(first.name, other.name, test))
+
+
+def _untested(first: RunFolder, other: RunFolder, reason: str) -> PairedComparison:
+    return PairedComparison(other.name, None, reason, f"{first.name} and {other.name} are not tested: {reason}.")

@@ -1,0 +1,185 @@
+"""What a data set looks like before anything is trained on it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnist_cnn.datasets.dataset import IMAGE_SIZE, Dataset
+from mnist_cnn.files import write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+SAMPLES_PER_CLASS = 12  # columns of the sample grid
+
+
+@dataclass(frozen=True)
+class PixelStatistics:
+    """The grey values (0 … 255) of all pixels of one split."""
+
+    mean: float
+    std: float
+    share_of_zero: float  # 0 … 1
+    quantiles: dict[str, float]  # of the pixels that are not 0, by share: {"0.5": 253.0}
+
+
+@dataclass(frozen=True)
+class InkExtent:
+    """Where the ink lies, in pixels: medians, with the 5 % and 95 % quantiles of the offset."""
+
+    width: float  # of the box around all pixels above 0
+    height: float
+    offset: float  # distance of the centre of mass from the image's centre, median
+    offset_95: float  # the same, 95 % quantile
+    blank: int  # images without any ink; left out of the numbers above
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Groups of images that are equal in every pixel."""
+
+    groups: tuple[tuple[tuple[str, int], ...], ...]  # each member as (split, index)
+    within: dict[str, int]  # superfluous copies inside each split: members beyond the first
+    across: int  # groups with members in several splits: test images that were trained on
+    conflicting: int  # groups whose members carry different labels
+
+
+@dataclass(frozen=True, eq=False)
+class Exploration:
+    """What `explore` found; the dictionaries are by split."""
+
+    dataset: str
+    class_names: tuple[str, ...]
+    class_counts: dict[str, list[int]]
+    pixels: dict[str, PixelStatistics]
+    ink: dict[str, InkExtent]
+    duplicates: Duplicates
+    mean_images: NDArray[np.float32]  # [k, 28, 28] of the training split, 0 … 255; 0 for an absent class
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain dictionaries, lists and numbers, ready for JSON, without the mean images."""
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del plain["mean_images"]
+        plain["pixels"] = {split: dataclasses.asdict(each) for split, each in self.pixels.items()}
+        plain["ink"] = {split: dataclasses.asdict(each) for split, each in self.ink.items()}
+        plain["duplicates"] = dataclasses.asdict(self.duplicates)
+        return plain
+
+
+def explore(train: Dataset, test: Dataset) -> Exploration:
+    """Describe a data set: classes, pixels, ink and exact duplicates."""
+    splits = {"train": train, "test": test}
+    return Exploration(
+        dataset=train.name,
+        class_names=train.class_names,
+        class_counts={split: _class_counts(each) for split, each in splits.items()},
+        pixels={split: pixel_statistics(each.images) for split, each in splits.items()},
+        ink={split: ink_extent(each.images) for split, each in splits.items()},
+        duplicates=find_duplicates(splits),
+        mean_images=class_means(train),
+    )
+
+
+def pixel_statistics(images: NDArray[np.uint8]) -> PixelStatistics:
+    """Describe grey values from their histogram, which is exact and needs no float copy of the images."""
+    counts = np.bincount(images.ravel(), minlength=256)  # [256]
+    values = np.arange(256)
+    mean = float(np.average(values, weights=counts))
+    std = float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
+    return PixelStatistics(mean, std, float(counts[0] / counts.sum()), _ink_quantiles(counts))
+
+
+def _ink_quantiles(counts: NDArray[np.int64]) -> dict[str, float]:
+    ink = np.cumsum(counts[1:])
+    if ink[-1] == 0:
+        return {str(share): 0.0 for share in QUANTILES}
+    return {str(share): float(np.searchsorted(ink, share * ink[-1]) + 1) for share in QUANTILES}
+
+
+def ink_extent(images: NDArray[np.uint8]) -> InkExtent:
+    """Measure the box around the ink and how far its centre of mass lies from the centre (13.5, 13.5)."""
+    inked = images.any(axis=(1, 2))
+    if not inked.any():
+        return InkExtent(0.0, 0.0, 0.0, 0.0, len(images))
+    offsets = _mass_offsets(images[inked])
+    return InkExtent(
+        width=float(np.median(_extents(images[inked], across=1))),
+        height=float(np.median(_extents(images[inked], across=2))),
+        offset=float(np.median(offsets)),
+        offset_95=float(np.quantile(offsets, 0.95)),
+        blank=int((~inked).sum()),
+    )
+
+
+def _extents(images: NDArray[np.uint8], across: int) -> NDArray[np.float64]:
+    """Give the length from the first inked line to the last, [m]: columns for `across` 1, rows for 2."""
+    inked = np.asarray(images.any(axis=across))  # [m, 28]
+    return np.asarray(IMAGE_SIZE - inked[:, ::-1].argmax(axis=1) - inked.argmax(axis=1), dtype=np.float64)
+
+
+def _mass_offsets(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    positions = np.arange(IMAGE_SIZE) - (IMAGE_SIZE - 1) / 2
+    mass = images.sum(axis=(1, 2), dtype=np.int64)  # [m]
+    x = images.sum(axis=1, dtype=np.int64) @ positions / mass
+    y = images.sum(axis=2, dtype=np.int64) @ positions / mass
+    return np.asarray(np.hypot(x, y))
+
+
+def class_means(dataset: Dataset) -> NDArray[np.float32]:
+    """Average the images of each class, float32 [k, 28, 28], 0 … 255."""
+    means = np.zeros((len(dataset.class_names), IMAGE_SIZE, IMAGE_SIZE), dtype=np.float32)
+    for label in np.unique(dataset.labels):
+        means[label] = dataset.images[dataset.labels == label].mean(axis=0)
+    return means
+
+
+def find_duplicates(splits: dict[str, Dataset]) -> Duplicates:
+    """Group images that are equal in every pixel, within and between the splits."""
+    found: dict[bytes, list[tuple[str, int]]] = defaultdict(list)
+    for split, dataset in splits.items():
+        for index, image in enumerate(dataset.images):
+            found[image.tobytes()].append((split, index))
+    groups = tuple(tuple(members) for members in found.values() if len(members) > 1)
+    held = [Counter(split for split, _ in group) for group in groups]
+    return Duplicates(
+        groups=groups,
+        within={split: sum(max(count[split] - 1, 0) for count in held) for split in splits},
+        across=sum(len(count) > 1 for count in held),
+        conflicting=sum(len({int(splits[split].labels[i]) for split, i in group}) > 1 for group in groups),
+    )
+
+
+def write_exploration(folder: Path, train: Dataset, test: Dataset) -> Exploration:
+    """Explore, and leave `exploration.json` and the pictures in `folder`.
+
+    Raises:
+        WriteError: The folder cannot be written.
+    """
+    from mnist_cnn.evaluation import figures
+
+    found = explore(train, test)
+    names = found.class_names
+    figures.save(figures.class_distribution(found.class_counts, names), folder / "class-distribution.png")
+    figures.save(figures.sample_grid(*sample_rows(train), names), folder / "samples.png")
+    figures.save(figures.mean_images(found.mean_images, names), folder / "mean-images.png")
+    write_json(folder / "exploration.json", found.as_dict())
+    return found
+
+
+def sample_rows(dataset: Dataset, per_class: int = SAMPLES_PER_CLASS) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Take each class' first `per_class` images: uint8 [m, 28, 28], and their labels [m], by class."""
+    chosen = [np.flatnonzero(dataset.labels == label)[:per_class] for label in range(len(dataset.class_names))]
+    indices = np.concatenate(chosen)
+    return dataset.images[indices], dataset.labels[indices]
+
+
+def _class_counts(dataset: Dataset) -> list[int]:
+    return [int(count) for count in np.bincount(dataset.labels, minlength=len(dataset.class_names))]

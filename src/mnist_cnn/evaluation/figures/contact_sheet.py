@@ -1,0 +1,55 @@
+"""What the network sees while it trains: digits beside their distorted copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mnist_cnn.augmentation.distortion import augment
+from mnist_cnn.config import AugmentationConfig
+from mnist_cnn.datasets import Dataset, take_per_class
+from mnist_cnn.evaluation.figures.style import MUTED, RULE, show_digit, styled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+COPIES = 11  # distorted copies of each digit
+
+_TILE = 0.62  # inches
+
+
+def draw_contact_sheet(dataset: Dataset, config: AugmentationConfig, seed: int) -> Figure:
+    """Draw one digit of each class and `COPIES` distortions of it."""
+    chosen = take_per_class(dataset, 1, seed)
+    originals = chosen.images[np.argsort(chosen.labels)]
+    copies = augment(np.repeat(originals, COPIES, axis=0), config, np.random.default_rng(seed))
+    active = {name: value for name, value in vars(config).items() if value}
+    if not config.elastic:
+        active.pop("elastic_smoothness", None)
+    caption = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in active.items())
+    return _draw(originals, copies.reshape(len(originals), COPIES, 28, 28), caption)
+
+
+@styled
+def _draw(originals: NDArray[np.uint8], distorted: NDArray[np.uint8], caption: str) -> Figure:
+    """Show each original, uint8 [n, 28, 28], at the head of a row of its copies, uint8 [n, m, 28, 28]."""
+    rows, copies = distorted.shape[:2]
+    figure = Figure(figsize=((copies + 1.4) * _TILE, rows * _TILE + 0.6))
+    widths = [1.0, 0.15, *[1.0] * copies]  # a gap sets the originals apart
+    grid = figure.subplots(rows, copies + 2, squeeze=False, width_ratios=widths)
+    for row in range(rows):
+        grid[row, 1].set_axis_off()
+        for axes, image in zip(grid[row, [0, *range(2, copies + 2)]], [originals[row], *distorted[row]], strict=True):
+            show_digit(axes, image)
+            axes.spines[:].set_color(RULE)
+        grid[row, 0].spines[:].set_color(MUTED)
+    grid[0, 0].set_title("as it is", loc="center", fontsize=8)
+    # No title, since one that runs over the next tiles would push them away.
+    heading = grid[0, 2].text(
+        0, 1.12, "as the network sees it", fontsize=8, weight="bold", transform=grid[0, 2].transAxes
+    )
+    heading.set_in_layout(False)
+    figure.supxlabel(caption, fontsize=7.5, color=MUTED, x=0.01, ha="left")
+    return figure

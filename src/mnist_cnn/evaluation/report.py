@@ -1,0 +1,156 @@
+"""What evaluation leaves in a folder: numbers, predictions, pictures, a model card, and a page with them all."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnist_cnn.config import flatten
+from mnist_cnn.evaluation import figures, narrative, saliency
+from mnist_cnn.evaluation import predictions as evaluation
+from mnist_cnn.evaluation.findings import Findings, gather, metrics_record
+from mnist_cnn.evaluation.metrics import confusion_rates
+from mnist_cnn.evaluation.model_card import model_card
+from mnist_cnn.evaluation.templates import render
+from mnist_cnn.evaluation.templates.pictures import embed
+from mnist_cnn.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from mnist_cnn.evaluation.predictions import Predictions
+    from mnist_cnn.models.backend import keras
+    from mnist_cnn.reading.scaling import Adoption
+    from mnist_cnn.runs import RunFolder
+
+MISREAD_SHOWN = 40
+SALIENCY_RIGHT, SALIENCY_WRONG = 6, 2
+SAMPLES_RIGHT, SAMPLES_WRONG = 16, 8
+TABLE_ROWS = 10  # most confused pairs listed
+
+
+def write_report(
+    run: RunFolder,
+    model: keras.Model,
+    predictions: Predictions,
+    training: Mapping[str, Any] | None = None,
+    command: str = "",
+    trained_in: RunFolder | None = None,
+    adoption: Adoption | None = None,
+) -> Path:
+    """Write metrics, predictions, pictures, the model card and the report into a run's folder, or any other.
+
+    Args:
+        run: Where to write.
+        model: The evaluated model, for its architecture, filters and saliency.
+        predictions: What it said about the data set.
+        training: What training measured, such as `{"seconds": 171.2}`, for `metrics.json` and the headline.
+        command: The exact command that repeats this result; made up from the folder where it is empty.
+        trained_in: The run whose config, history and environment are told, where that is not `run` itself. What it
+            does not hold is left out of the report: a bare model file has neither.
+        adoption: How a stranger's model was made to take grey levels, from `model_files.read_model`; None for a
+            model of this package.
+
+    Returns:
+        The report's path. It is written last: where it exists, everything else does.
+
+    Raises:
+        InputError: The predictions are no probabilities, or a file of the run is damaged.
+        WriteError: The folder cannot be written or the disk is full.
+    """
+    findings = gather(trained_in or run, model, predictions, training or {}, command, adoption)
+    evaluation.write_predictions(run.predictions, predictions)
+    write_json(run.metrics, metrics_record(findings))
+    for outdated in run.figures.glob("*.png"):
+        outdated.unlink()  # an earlier evaluation may have drawn what this one does not
+    pictures = _save_figures(run.figures, draw(findings, model))
+    pictures |= {path.stem: path for path in run.exploration.glob("*.png")}
+    write_text(run.model_card, model_card(findings))
+    write_text(run.report, render_page(findings, pictures))
+    return run.report
+
+
+def draw(findings: Findings, model: keras.Model) -> Iterator[tuple[str, Figure]]:
+    """Draw every picture that these findings allow, as (name, figure), one at a time to save memory."""
+    measured, said = findings.metrics, findings.predictions
+    names = said.dataset.class_names
+    counts = np.array(measured.confusion)
+    if findings.history:
+        yield "learning-curves", figures.learning_curves(findings.history, findings.monitor)
+    yield "confusion-counts", figures.confusion_matrix(counts, names)
+    yield "confusion-shares", figures.confusion_matrix(confusion_rates(counts), names)
+    yield "class-quality", figures.class_quality(measured.classes)
+    yield "reliability", figures.reliability(measured.calibration, measured.expected_calibration_error)
+    yield "sample-predictions", _draw_samples(said)
+    if measured.errors:
+        yield "misclassified", _draw_misclassified(said)
+    yield "saliency", _draw_saliency(said, model)
+    yield "architecture", figures.architecture(findings.layers)
+    kernel = figures.first_kernel(model)
+    if kernel is not None:
+        yield "first-filters", figures.first_filters(kernel)
+
+
+def _draw_samples(said: Predictions) -> Figure:
+    right = np.flatnonzero(~said.is_wrong)[:SAMPLES_RIGHT]
+    wrong = np.flatnonzero(said.is_wrong)[:SAMPLES_WRONG]
+    chosen = np.concatenate([right, wrong])
+    return figures.sample_predictions(*_pick(said, chosen), said.dataset.class_names)
+
+
+def _draw_misclassified(said: Predictions) -> Figure:
+    chosen = said.worst_errors[:MISREAD_SHOWN]
+    return figures.misclassified(*_pick(said, chosen), said.confidence[chosen], said.dataset.class_names)
+
+
+def _draw_saliency(said: Predictions, model: keras.Model) -> Figure:
+    _, first_of_class = np.unique(said.predicted[~said.is_wrong], return_index=True)
+    right = np.flatnonzero(~said.is_wrong)[first_of_class][:SALIENCY_RIGHT]
+    chosen = np.concatenate([right, said.worst_errors[:SALIENCY_WRONG]])
+    images, labels, predicted = _pick(said, chosen)
+    maps = saliency.occlusion_maps(lambda batch: evaluation.predict_images(model, batch), images)
+    return figures.saliency_overlays(images, maps, labels, predicted, said.dataset.class_names)
+
+
+def _pick(said: Predictions, chosen: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    return said.dataset.images[chosen], said.labels[chosen], said.predicted[chosen]
+
+
+def _save_figures(folder: Path, drawn: Iterator[tuple[str, Figure]]) -> dict[str, Path]:
+    saved = {}
+    for name, figure in drawn:
+        saved[name] = folder / f"{name}.png"
+        figures.save(figure, saved[name])
+    return saved
+
+
+def render_page(findings: Findings, pictures: Mapping[str, Path]) -> str:
+    """Write the page as HTML that holds everything it shows and asks no host for anything.
+
+    Args:
+        findings: What the page tells.
+        pictures: PNG files by name, as `draw` names them.
+    """
+    dataset, config = findings.predictions.dataset, findings.config
+    return render(
+        "report.html",
+        findings=findings,
+        metrics=findings.metrics,
+        dataset=dataset,
+        verdict=narrative.verdict(findings.metrics, dataset),
+        recipe=narrative.recipe(config, len(findings.history), findings.best_epoch) if config else "",
+        limits=[*findings.remarks, *narrative.limits(findings.metrics, dataset, trained_here=config is not None)],
+        settings=narrative.settings(dict(flatten(config.to_dict()))) if config else [],
+        environment=narrative.settings(dict(flatten(findings.environment))),
+        pictures=embed(pictures),
+        guess_loss=math.log(len(dataset.class_names)),
+        patch=saliency.PATCH,
+        misread_shown=MISREAD_SHOWN,
+        table_rows=TABLE_ROWS,
+    )

@@ -1,0 +1,1 @@
+"""Keras models: named architectures, and the files they are kept in."""

@@ -1,0 +1,253 @@
+"""Keras models on disk: written whole or not at all, opened without running code that a file may carry."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import math
+import os
+import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnist_cnn.config import SHIPPED_MODEL
+from mnist_cnn.datasets.dataset import IMAGE_SIZE
+from mnist_cnn.errors import InputError, MnistCnnError, ModelFileError, SettingError, first_line
+from mnist_cnn.files import write_whole
+from mnist_cnn.reading.scaling import (
+    Adoption,
+    KnownDigits,
+    Scaling,
+    ScalingChoice,
+    bundled_digits,
+    choose,
+    declared,
+    given,
+)
+from mnist_cnn.runs import RunFolder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnist_cnn.datasets import Dataset, ResolvedDataset
+    from mnist_cnn.models.backend import keras
+
+INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
+MODEL_SUFFIXES = (".keras", ".h5")
+_TRIED = 2000  # training images on which the usual ranges are tried
+# Words by which Keras' errors tell why it refuses a file.
+_SIGNS_OF_CODE = ("`Lambda`", "safe_mode", "unsafe", "Could not locate", "Unknown layer", "custom_objects")
+_SIGNS_OF_WEIGHTS = ("No model config found",)
+_VALID = "Give a run folder, or a whole model saved by Keras (model.save)."
+_SHIPPED = Path(__file__).parents[1] / "reading" / "weights" / f"{SHIPPED_MODEL}.keras"
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A model that takes grey levels 0 … 255, [n, 28, 28, 1], and what was decided to make it so."""
+
+    model: keras.Model  # gives [n, k]
+    adoption: Adoption
+
+
+def open_model(path: str | os.PathLike[str], *, scale: float | None = None) -> keras.Model:
+    """Open a model as `read_model` does, and warn of what had to be decided.
+
+    Raises:
+        InputError: As `read_model`.
+
+    Warns:
+        UserWarning: The file is a stranger's and leaves something open.
+    """
+    opened = read_model(Path(path), scale=scale)
+    for remark in opened.adoption.remarks:
+        warnings.warn(f"{path}: {remark}", stacklevel=2)
+    return opened.model
+
+
+def read_model(
+    path: Path, *, scale: float | None = None, known: Callable[[int], KnownDigits] = bundled_digits
+) -> OpenedModel:
+    """Open a run folder's model or a `.keras` or `.h5` file, running no code that the file may carry.
+
+    A stranger's model is rebuilt where it takes images of another shape or in another range, or gives scores before
+    a softmax.
+
+    Args:
+        path: Of either; or "digits" for the network that ships.
+        scale: What the model wants grey levels 0 … 255 multiplied by; None to find out, as `scaling` describes.
+        known: Gives the digits on which the usual ranges are tried, labelled as a model with so many classes
+            numbers them; called only where they must be tried.
+
+    Raises:
+        ModelFileError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
+            classes), or one that does not take 28×28 images and give [n, k].
+        InputError: A scale is given for a model that says itself what it wants, or is out of range.
+    """
+    if scale is not None and not 0 < scale < math.inf:
+        raise SettingError(f"scale = {scale!r} is not valid. Valid: a number above 0, such as 1 or {1 / 255:.6f}.")
+    file = model_file(path)
+    model = _load(file)
+    _check_shapes(model, file)
+    try:
+        return _adopt(model, file, scale, known)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # its layers can fail on their inputs in any of Keras' or the backend's ways
+        raise ModelFileError(
+            f"{file} cannot be run on 28×28 digits ({first_line(error)}). Give a model that Keras runs on this machine."
+        ) from error
+
+
+def model_file(path: Path) -> Path:
+    """Find the file of a model named as for `open_model`.
+
+    Raises:
+        ModelFileError: Nothing there, or another suffix than a model file's.
+    """
+    if path == Path(SHIPPED_MODEL):
+        return _SHIPPED
+    file = RunFolder(path).model if path.is_dir() else path
+    if not file.is_file():
+        is_close = difflib.get_close_matches(path.stem, [SHIPPED_MODEL])
+        hint = f"Did you mean {SHIPPED_MODEL!r}?" if is_close else "Train one with: mnist-cnn train"
+        raise ModelFileError(f"there is no model {file}. {hint}")
+    if file.suffix not in MODEL_SUFFIXES:
+        is_onnx = file.suffix.lower() == ".onnx"
+        what = "an ONNX file, for predict and serve; this needs the Keras model" if is_onnx else "not a model file"
+        raise ModelFileError(
+            f"{file} is {what}: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file or "
+            f"a run; train --init-from also takes {SHIPPED_MODEL!r}, the network that ships."
+        )
+    return file
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write the model in Keras' own format; the path ends in `.keras`."""
+    with write_whole(path) as partial:
+        model.save(partial)
+
+
+def save_weights(model_file: Path, path: Path) -> None:
+    """Write the weights alone, as they lie in a `.keras` file; the path ends in `.weights.h5`.
+
+    `Model.save_weights` would let HDF5 write to the disk, and when that is full, HDF5 crashes the process.
+    """
+    with write_whole(path) as partial, zipfile.ZipFile(model_file) as archive:
+        partial.write_bytes(archive.read("model.weights.h5"))
+
+
+def save_legacy_h5(model: keras.Model, path: Path) -> None:
+    """Write the model in Keras' old format, in memory first for the same reason; the path ends in `.h5`."""
+    import h5py  # type: ignore[import-untyped]  # it ships no type information
+
+    # Keras' public function takes no open file. Imported here, so that only this verb depends on a private name.
+    from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5  # noqa: TID251
+
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        save_model_to_hdf5(model, file)
+    with write_whole(path) as partial:
+        partial.write_bytes(content.getvalue())
+
+
+def _load(file: Path) -> keras.Model:
+    from mnist_cnn.models.backend import keras  # slow, and whether there is a file is asked before
+
+    try:
+        # Not compiled: prediction needs no optimizer or loss, and what is not read cannot do harm.
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a broken or hostile file can fail in any of Keras', h5py's or zipfile's ways
+        raise ModelFileError(f"{file} cannot be opened as a Keras model: {_why_not_opened(file, error)}") from error
+
+
+def _why_not_opened(file: Path, error: Exception) -> str:
+    """Say what is the matter with a file that Keras refuses, and what to give instead."""
+    is_sound = zipfile.is_zipfile(file) if file.suffix == ".keras" else _is_hdf5(file)
+    if not is_sound:
+        return f"it is damaged or of another kind. {_VALID}"
+    if any(sign in str(error) for sign in _SIGNS_OF_WEIGHTS):
+        return "it holds weights alone. Save the whole model with model.save."
+    if any(sign in str(error) for sign in _SIGNS_OF_CODE):
+        return (
+            "it has Lambda layers or other code of its own, and code in a file is not run. Give a model that consists "
+            "of Keras' own layers."
+        )
+    return f"{first_line(error)}. {_VALID}"
+
+
+def _is_hdf5(file: Path) -> bool:
+    import h5py
+
+    try:
+        h5py.File(file, "r").close()
+    except OSError:
+        return False
+    return True
+
+
+def _check_shapes(model: Any, file: Path) -> None:
+    from mnist_cnn.models.foreign import READ_SHAPES
+
+    given = getattr(model, "input_shape", None)
+    outputs = getattr(model, "output_shape", None)
+    if not (isinstance(given, tuple) and given[1:] in READ_SHAPES):
+        valid = ", ".join(str((None, *shape)) for shape in READ_SHAPES)
+        raise ModelFileError(f"{file} takes {given}. Valid: grey images of 28×28 pixels, as {valid}.")
+    if not (isinstance(outputs, tuple) and len(outputs) == 2 and (outputs[1] or 0) >= 2):
+        raise ModelFileError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")
+
+
+def _adopt(model: keras.Model, file: Path, scale: float | None, known: Callable[[int], KnownDigits]) -> OpenedModel:
+    """Leave a model that says what it wants as it is; rebuild any other."""
+    from mnist_cnn.models.foreign import fits, give_probabilities, rebuild, takes_grey_levels
+
+    is_declared = takes_grey_levels(model)
+    if is_declared and scale:
+        raise SettingError(f"{file} says itself how it wants its images. Leave out the scale ({scale:g}).")
+    if is_declared and fits(model):
+        return OpenedModel(model, Adoption())
+    choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, known(model.output_shape[-1]))
+    rebuilt = rebuild(model, None if is_declared else choice.scaling)
+    return OpenedModel(rebuilt, Adoption(choice, change=give_probabilities(rebuilt)))
+
+
+def _try_ranges(model: keras.Model, known: KnownDigits) -> ScalingChoice:
+    from mnist_cnn.models.foreign import rebuild
+
+    bare = rebuild(model)
+
+    def ask(scaling: Scaling, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scaled = scaling.apply(images)[..., np.newaxis]
+        return np.asarray(bare.predict(scaled, batch_size=200, verbose=0), np.float32)
+
+    return choose(ask, known)
+
+
+def known_digits_of(data: ResolvedDataset, classes: int) -> KnownDigits:
+    """Draw from a data set's training images; give the bundled digits where there are none at hand."""
+    try:
+        return draw_known_digits(data.load("train", offline=True), classes)
+    except MnistCnnError:
+        return bundled_digits(classes)  # only the test set is at hand
+
+
+def draw_known_digits(train: Dataset, classes: int) -> KnownDigits:
+    """Draw digits on which a stranger's network can show what range it wants, from a training split.
+
+    Args:
+        train: Some of the ten digits are numbered as a network of ten expects.
+        classes: Of the network; images of other classes are left out.
+    """
+    train = train.numbered_for(classes)
+    count = min(_TRIED, len(train))
+    drawn = train.subset(np.sort(np.random.default_rng(0).choice(len(train), count, replace=False)))
+    known = KnownDigits(drawn.images, drawn.labels, f"training images of {train.name}").of_classes(classes)
+    return known if len(known.labels) else bundled_digits(classes)

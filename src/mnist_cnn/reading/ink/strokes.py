@@ -1,0 +1,214 @@
+"""The strokes of one digit among whatever else is dark: specks, shadows, frames, neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from mnist_cnn.reading.ink.lines import frame_around, without_lines
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_NOISY = 100  # pixels, the shorter side; smaller pictures have had their noise averaged out
+_FAINT = 0.35  # of the contrast: what is fainter is no stroke
+_STRONG = 0.6  # of the contrast, reached somewhere in every stroke
+_PART = 0.03  # of the main part's area: the smallest part of a digit
+_NEAR = 0.2  # of the main part's size: the widest gap within a digit
+_MOSTLY_BORDER = 0.7  # of a shape's half outline; a digit in a tight crop touches the border with less
+_LEAST_CONTRAST = 8.0  # levels of the ink map
+_ABOVE_NOISE = 4.0  # standard deviations
+_LEAST_PIXELS, _LEAST_SHARE = 4, 0.025  # of the picture's longer side
+_RIVAL_AREA, _RIVAL_HEIGHT = 0.28, 0.4  # of the digit's: a neighbour that may be a digit too
+_WHOLE = 0.15  # of the digit's area: its largest part, be it dashed
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """One digit, found."""
+
+    mask: NDArray[Any]  # [h, w], 1 on the strokes
+    core: NDArray[Any]  # [h, w], 1 on its widest stroke, and on those within that one's box
+    paper: float  # level of bare paper in the ink map
+    peak: float  # level of the full stroke
+    touches_border: bool
+    at_border: bool  # it lies along the border like a shadow or a frame: perhaps no digit
+    is_single: bool  # no other shape beside it could be a digit too
+    field: tuple[slice, slice]  # rows and columns inside the frame that is drawn around the digit, if there is one
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height in pixels."""
+        left, top, width, height = cv2.boundingRect(self.mask)
+        return left, top, width, height
+
+
+@dataclass(frozen=True)
+class _Levels:
+    paper: float
+    noise: float  # standard deviation
+    peak: float
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    """Connected shapes of ink; the first one is the paper."""
+
+    labels: NDArray[Any]  # [h, w]
+    boxes: NDArray[Any]  # [n, 4]: left, top, right, bottom
+    areas: NDArray[Any]  # [n], pixels; 0 where a shape is nowhere strong
+    contact: NDArray[Any]  # [n], share of the half outline that lies on the picture's border
+
+
+def find_strokes(ink: NDArray[Any], least: float | None = None) -> Strokes | None:
+    """Find the digit in an ink map.
+
+    Args:
+        ink: uint8 [h, w], light on darker paper.
+        least: Pixels of the smallest digit's longer side; None for a share of the picture's.
+
+    Returns:
+        Its strokes; None where nothing stands out from the noise as one thing.
+    """
+    if min(ink.shape) > _NOISY:
+        ink = cv2.GaussianBlur(ink, (3, 3), 0)
+    levels = _measure(ink)
+    contrast = levels.peak - levels.paper
+    if contrast < _LEAST_CONTRAST:
+        return None
+    faint = levels.paper + max(_FAINT * contrast, 3 * levels.noise)
+    strong = levels.paper + max(_STRONG * contrast, 4 * levels.noise)
+    inked, field = _without_print((ink > faint).astype(np.uint8), ink)
+    shapes = _shapes(inked, ink > strong)
+    chosen = _choose(shapes)
+    mask = chosen[shapes.labels].astype(np.uint8)
+    least = _LEAST_SHARE * max(ink.shape) if least is None else least
+    if not _stands_out(mask, inked, ink, levels.paper, least) or not _one_thing(chosen, shapes):
+        return None
+    contact = float(shapes.contact[chosen].max())
+    is_single = not _has_neighbour(chosen, shapes)
+    core = mask if np.count_nonzero(chosen) == 1 else _within_widest(chosen, shapes)[shapes.labels].astype(np.uint8)
+    return Strokes(mask, core, levels.paper, levels.peak, contact > 0, contact > _MOSTLY_BORDER, is_single, field)
+
+
+def _without_print(mask: NDArray[Any], ink: NDArray[Any]) -> tuple[NDArray[Any], tuple[slice, slice]]:
+    """Take frame and lines out of a mask of ink; give the rows and columns inside the frame too."""
+    field = slice(None), slice(None)
+    if framed := frame_around(mask):
+        frame, field = framed
+        mask[frame] = 0
+    return without_lines(mask, ink), field
+
+
+def _measure(ink: NDArray[Any]) -> _Levels:
+    """Measure paper, noise and stroke from the histogram.
+
+    Paper is the darker class of Otsu's threshold (1979), measured by quantiles on its dark side, which no ink
+    reaches. The stroke's level is the upper quartile of what lies clearly above.
+    """
+    counts = np.bincount(ink.ravel(), minlength=256)
+    below = np.cumsum(counts) / ink.size
+    threshold, _ = cv2.threshold(ink, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    share = max(float(below[int(threshold)]), 0.6)  # scarce ink lets Otsu's threshold cut the paper in two
+    paper, low = np.searchsorted(below, (0.5 * share, 0.16 * share))  # the median, and one deviation below it
+    noise, top = float(paper - low), int(np.flatnonzero(counts)[-1])
+    clear = int(paper + max(5 * noise, 0.3 * (top - paper)))
+    tail = np.cumsum(counts[clear + 1 :])
+    peak = clear + 1 + int(np.searchsorted(tail, 0.75 * tail[-1])) if len(tail) and tail[-1] else top
+    return _Levels(float(paper), noise, float(peak))
+
+
+def _shapes(inked: NDArray[Any], strong: NDArray[Any]) -> _Shapes:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(inked, connectivity=8)
+    reached = np.bincount(labels[strong], minlength=count) > 0
+    reached[0] = False
+    boxes = np.concatenate([stats[:, :2], stats[:, :2] + stats[:, 2:4]], axis=1)
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    contact = np.bincount(border, minlength=count) / (stats[:, 2] + stats[:, 3])
+    return _Shapes(labels, boxes, np.where(reached, stats[:, 4], 0), np.minimum(contact, 1))
+
+
+def _choose(shapes: _Shapes) -> NDArray[Any]:
+    """Choose the shapes that make the digit: the most striking one and its parts, near and not on the border."""
+    extent = shapes.boxes[:, 2:] - shapes.boxes[:, :2]  # [n, 2]
+    score = np.hypot(extent[:, 0], extent[:, 1]) * np.sqrt(shapes.areas) * (1 - shapes.contact) ** 2
+    main = int(score.argmax())
+    chosen: NDArray[Any] = np.arange(len(score)) == main
+    fitting = _whole(shapes, chosen) & (shapes.areas > _PART * shapes.areas[main])
+    reach = _NEAR * float(extent[main].max())
+    while True:  # from part to part, as in a dashed line
+        more: NDArray[Any] = chosen | (fitting & (_gaps(shapes.boxes, chosen) < reach))
+        if (more == chosen).all():
+            return chosen
+        chosen = more
+
+
+def _within_widest(chosen: NDArray[Any], shapes: _Shapes) -> NDArray[Any]:
+    """Mark the widest of the chosen shapes, and those inside its box: without a label that stands beside a ring."""
+    extent = (shapes.boxes[:, 2:] - shapes.boxes[:, :2]).prod(axis=1)
+    box = shapes.boxes[int(np.where(chosen, extent, 0).argmax())]
+    inside: NDArray[Any] = (
+        chosen & (shapes.boxes[:, :2] >= box[:2]).all(axis=1) & (shapes.boxes[:, 2:] <= box[2:]).all(axis=1)
+    )
+    return inside
+
+
+def _whole(shapes: _Shapes, chosen: NDArray[Any]) -> NDArray[Any]:
+    """Mark the shapes that the border does not cut; in a tight crop, as the chosen one shows, it cuts a little."""
+    most = _MOSTLY_BORDER / 2 if shapes.contact[chosen].any() else 0
+    whole: NDArray[Any] = shapes.contact <= most
+    return whole
+
+
+def _has_neighbour(chosen: NDArray[Any], shapes: _Shapes) -> bool:
+    """Whether another whole shape, or one taken for a part, stands beside the digit and is as large as a digit.
+
+    The parts of one digit lie over, under and across each other.
+    """
+    main = int(np.where(chosen, shapes.areas, 0).argmax())
+    height = shapes.boxes[:, 3] - shapes.boxes[:, 1]
+    size = shapes.boxes[chosen, 3].max() - shapes.boxes[chosen, 1].min()
+    large = (shapes.areas > _RIVAL_AREA * shapes.areas[main]) & (height > _RIVAL_HEIGHT * size)
+    beside = (shapes.boxes[:, 0] >= shapes.boxes[main, 2]) | (shapes.boxes[:, 2] <= shapes.boxes[main, 0])
+    return bool((large & _whole(shapes, chosen) & (beside | ~chosen))[np.arange(len(chosen)) != main].any())
+
+
+def _gaps(boxes: NDArray[Any], chosen: NDArray[Any]) -> NDArray[Any]:
+    """Give the distance of each box to the box around the chosen ones, in pixels."""
+    start, end = boxes[chosen, :2].min(0), boxes[chosen, 2:].max(0)
+    gaps = np.maximum(0, np.maximum(boxes[:, :2] - end, start - boxes[:, 2:]))
+    distances: NDArray[Any] = np.hypot(gaps[:, 0], gaps[:, 1])
+    return distances
+
+
+def _stands_out(mask: NDArray[Any], inked: NDArray[Any], ink: NDArray[Any], paper: float, least: float) -> bool:
+    left, top, width, height = cv2.boundingRect(mask)
+    if max(width, height) < max(_LEAST_PIXELS, least):
+        return False
+    bare = 1 - (cv2.dilate(mask, np.ones((5, 5), np.uint8)) | inked)
+    margin = max(width, height) // 4
+    rows = slice(max(0, top - margin), top + height + margin)
+    columns = slice(max(0, left - margin), left + width + margin)
+    noise = max(_noise(ink, bare), _noise(ink[rows, columns], bare[rows, columns]))  # division raises it in shadows
+    return cv2.mean(ink, mask)[0] - paper > max(_LEAST_CONTRAST, _ABOVE_NOISE * noise)
+
+
+def _noise(ink: NDArray[Any], bare: NDArray[Any]) -> float:
+    """Give the standard deviation of bare paper, by quantiles of its bare side: blurred edges are no noise."""
+    below = np.cumsum(cv2.calcHist([ink], [0], bare, [256], [0, 256]))
+    if below[-1] == 0:
+        return 0.0
+    low, middle = np.searchsorted(below, (0.16 * below[-1], 0.5 * below[-1]))
+    return float(middle - low)
+
+
+def _one_thing(chosen: NDArray[Any], shapes: _Shapes) -> bool:
+    areas = shapes.areas[chosen]
+    if not areas.any():
+        return False
+    others = shapes.areas[~chosen & (shapes.contact == 0)]
+    scattered = others.sum() - others.max(initial=0)  # one other is a neighbour
+    return bool(areas.sum() >= scattered and areas.max() >= _WHOLE * areas.sum())

@@ -1,0 +1,111 @@
+"""How images became digits, drawn: one row each, from the picture as it came to what the network said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mnist_cnn.reading.recognizer.recognizer import Reading
+
+# The colours of `figures.style`, which needs Matplotlib.
+_ACCEPTED, _REJECTED = "#0072B2", "#D55E00"
+_TEXT, _MUTED, _RULE, _PAPER = "#1B2733", "#66727F", "#DDE3E9", "#FFFFFF"
+
+# All in pixels.
+_TILE = 140
+_GAP = 16
+_CAPTION = 20  # height of a line of text
+_VERDICT = 250  # width
+_ROW = _TILE + 2 * _CAPTION + 2 * _GAP
+_BAR = 110  # width of a probability of 1
+_TOP = 3  # classes
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """One image's row, its pictures already small."""
+
+    name: str
+    tiles: list[tuple[str, Image.Image]]  # a caption and a picture of at most _TILE pixels each way
+    ranking: list[tuple[str, float]]  # the most probable classes with their probabilities
+    reading: Reading
+
+    @classmethod
+    def of(
+        cls, name: str, stages: Sequence[tuple[str, NDArray[np.uint8]]], reading: Reading, class_names: Sequence[str]
+    ) -> Explained:
+        """Keep of each stage, uint8 [h, w], what the drawing needs."""
+        best = reading.probabilities.argsort()[::-1][:_TOP]
+        ranking = [(class_names[index], float(reading.probabilities[index])) for index in best]
+        return cls(name, [(caption, _tile(picture)) for caption, picture in stages], ranking, reading)
+
+
+def draw(rows: Sequence[Explained]) -> Image.Image:
+    """Draw all rows, one below the other.
+
+    Args:
+        rows: At least one.
+
+    Returns:
+        An RGB picture.
+    """
+    stages = max(len(row.tiles) for row in rows)
+    width = _GAP + stages * (_TILE + _GAP) + _VERDICT
+    sheet = Image.new("RGB", (width, _ROW * len(rows)), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for place, row in enumerate(rows):
+        top = place * _ROW
+        if place:
+            pen.line([(_GAP, top), (width - _GAP, top)], _RULE)
+        pen.text((_GAP, top + _GAP // 2), _shortened(row.name, width - 2 * _GAP), _TEXT, _font(14))
+        _draw_tiles(sheet, row, top + _GAP // 2 + _CAPTION)
+        _draw_verdict(pen, row, width - _VERDICT, top + _GAP // 2 + _CAPTION)
+    return sheet
+
+
+def _tile(picture: NDArray[np.uint8]) -> Image.Image:
+    image = Image.fromarray(picture)
+    enlarged = max(image.size) < _TILE
+    return ImageOps.contain(image, (_TILE, _TILE), Image.Resampling.NEAREST if enlarged else Image.Resampling.BOX)
+
+
+def _draw_tiles(sheet: Image.Image, row: Explained, top: int) -> None:
+    pen = ImageDraw.Draw(sheet)
+    for place, (caption, tile) in enumerate(row.tiles):
+        left = _GAP + place * (_TILE + _GAP)
+        x, y = left + (_TILE - tile.width) // 2, top + (_TILE - tile.height) // 2
+        sheet.paste(tile, (x, y))
+        pen.rectangle([x - 1, y - 1, x + tile.width, y + tile.height], outline=_RULE)
+        pen.text((left + _TILE // 2, top + _TILE + 4), caption, _MUTED, _font(12), anchor="ma")
+
+
+def _draw_verdict(pen: ImageDraw.ImageDraw, row: Explained, left: int, top: int) -> None:
+    reading = row.reading
+    colour = _ACCEPTED if reading.accepted else _REJECTED
+    verdict = "accepted" if reading.accepted else f"rejected: {reading.reason}"
+    large = _font(56 if len(reading.label) == 1 else 20)
+    pen.text((left, top), reading.label, _TEXT, large)
+    pen.text((left + 44 if len(reading.label) == 1 else left, top + 38), verdict, colour, _font(16))
+    for place, (label, probability) in enumerate(row.ranking):
+        y = top + 76 + place * (_CAPTION + 2)
+        pen.text((left, y), _shortened(label, 60), _TEXT, _font(13))
+        start = left + (24 if len(label) == 1 else 64)
+        pen.rectangle([start, y + 2, start + round(_BAR * probability), y + 14], fill=colour if place == 0 else _RULE)
+        pen.text((start + _BAR + 6, y), f"{probability:.1%}", _MUTED, _font(12))
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _shortened(text: str, width: int) -> str:
+    """Cut the beginning of a long path, whose end says more."""
+    room = max(8, width // 8)  # letters of the usual sizes are 8 pixels wide, or less
+    return text if len(text) <= room else "…" + text[-room + 1 :]

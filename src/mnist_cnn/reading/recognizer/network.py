@@ -1,0 +1,240 @@
+"""An ONNX file, this project's or a stranger's, as a function from digits in MNIST's form to class scores."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mnist_cnn.errors import ModelFileError
+from mnist_cnn.reading.ink.form import SIZE
+from mnist_cnn.reading.recognizer.ahead import map_ahead
+from mnist_cnn.reading.recognizer.session import reason, shortened
+from mnist_cnn.reading.scaling import CANDIDATES, UNIT, Scaling, ScalingChoice, bundled_digits, choose, declared, given
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LAYOUTS = ((SIZE, SIZE, 1), (1, SIZE, SIZE), (SIZE, SIZE), (SIZE * SIZE,))  # of one image, in order of preference
+_DTYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+_SCORES = ("tensor(float)", "tensor(double)", "tensor(float16)")
+_ACCEPTED = (
+    "Accepted: one input (n, 28, 28), (n, 28, 28, 1), (n, 1, 28, 28) or (n, 784) of float32, float64, float16, "
+    "uint8, int32 or int64, and scores (n, k) with k of 2 or more"
+)
+_OUTPUT_NAMES = ("probabilities", "logits")  # looked for in this order
+_DIGITS = 10
+_CHUNK = 64  # images in one run: larger ones fall out of the processor's caches, smaller ones cost more calls
+_LARGEST_BATCH = 1024  # images; a file that demands more at once is no network for single digits
+_SMALLEST_SIGMOID = 1e-6  # nearer to 0 or 1, float32 gives 0 or 1
+_ROUNDING = 0.01  # by which a row of float16 probabilities may miss the sum of 1
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loaded network. Nothing changes after loading, so that several threads may use it at once."""
+
+    session: Any  # onnxruntime.InferenceSession, on one thread
+    wide: Any  # the same on all threads; may be the same object
+    input_name: str
+    output_name: str
+    layout: tuple[int, ...]  # the shape of one image
+    dtype: type[np.generic]
+    scaling: Scaling  # of grey levels 0 … 255
+    batch: int | None  # how many images every run must have; None: any number
+    classes: int = 0
+    # What a row of scores is: probabilities of sum 1, numbers before a softmax, or a probability for each class by
+    # itself (by a sigmoid).
+    kind: Literal["probabilities", "logits", "sigmoids"] = "probabilities"
+
+    def scores(self, images: NDArray[np.uint8], threads: int) -> NDArray[np.float32]:
+        """Run the network.
+
+        Few images go through it together, and every layer is shared between the threads. Of many, each thread takes
+        some through all layers, which saves them from waiting for each other.
+
+        Args:
+            images: uint8 [n, 28, 28], any n, ink light on black 0.
+            threads: 1 computes in the caller's thread alone.
+
+        Returns:
+            float32 [n, k]: probabilities, or scores before a softmax.
+        """
+        count, chunk = len(images), self.batch or _CHUNK
+        if 0 < count <= chunk:
+            return self._run(self.session if threads == 1 else self.wide, images)
+        if count == 0:
+            return np.empty((0, self.classes), np.float32)
+        chunks = (images[start : start + chunk] for start in range(0, count, chunk))
+        threads = min(threads, math.ceil(count / chunk))
+        return np.concatenate(list(map_ahead(partial(self._run, self.session), chunks, threads)))
+
+    def as_logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give scores of which a softmax makes probabilities, where they are not probabilities already.
+
+        Of sigmoids that is the logarithm of the odds: given that one class is right, that is what they say.
+        """
+        if self.kind != "sigmoids":
+            return scores
+        inside = np.clip(scores, _SMALLEST_SIGMOID, 1 - _SMALLEST_SIGMOID)
+        logits: NDArray[np.float32] = np.log(inside / (1 - inside))
+        return logits
+
+    def _run(self, session: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        count = len(images)
+        if self.batch is not None and count < self.batch:
+            images = np.concatenate([images, np.zeros((self.batch - count, SIZE, SIZE), np.uint8)])
+        feed = self.scaling.apply(images).astype(self.dtype).reshape(-1, *self.layout)
+        scores: NDArray[np.float32] = session.run([self.output_name], {self.input_name: feed})[0]
+        if self.batch is not None:
+            scores = scores[:count]
+        return scores if scores.dtype == np.float32 else scores.astype(np.float32)
+
+
+def adopt_network(network: Network, scale: float | None) -> tuple[Network, ScalingChoice]:
+    """Find out, on digits that it can know, what a stranger's network gives and in what range it wants grey levels.
+
+    Args:
+        network: From `find_network`.
+        scale: What it wants grey levels multiplied by; None to find out, as `scaling` describes.
+    """
+    known = bundled_digits(network.classes)
+    takes_grey_levels = not np.issubdtype(network.dtype, np.floating)
+    ranges = (Scaling(scale),) if scale else (Scaling(),) if takes_grey_levels else CANDIDATES
+    scores = {each: replace(network, scaling=each).scores(known.images, threads=1) for each in ranges}
+    if scale:
+        choice = given(scale)
+    elif takes_grey_levels:
+        choice = declared()
+    else:
+        choice = choose(lambda scaling, _: scores[scaling], known)
+    # Of the chosen range alone: in a wrong one a network can overflow, which says nothing of what it gives.
+    return replace(network, scaling=choice.scaling, kind=_kind(scores[choice.scaling])), choice
+
+
+def find_network(session: Any, origin: str) -> Network:
+    """Find out by trial how a session wants its images and what it gives for them.
+
+    Files often say less than they demand, or declare a free batch size and then reshape to a fixed one.
+
+    Args:
+        session: From `start_session`.
+        origin: What to call the file in an error message.
+
+    Returns:
+        The network, given grey levels in 0 … 1.
+
+    Raises:
+        ModelFileError: Its inputs or outputs are not those of a network for digits.
+    """
+    if misfit := _misfit_of_output(session) or _misfit(session):
+        raise ModelFileError(f"{origin} {misfit}.")
+    first = ""
+    for candidate in _candidates(session):
+        try:
+            return _tried(candidate)
+        except Exception as error:  # ONNX Runtime's errors have no common class
+            first = first or reason(error)
+    raise ModelFileError(f"{origin} {_signature(session)}, but does not run on 28×28 digits ({first}). {_ACCEPTED}.")
+
+
+def _misfit(session: Any) -> str:
+    """Say what is wrong with the declared input, if anything."""
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        return f"has {len(inputs)} inputs ({shortened(', '.join(each.name for each in inputs))}). {_ACCEPTED}"
+    if inputs[0].type not in _DTYPES or not any(True for _ in _layouts(inputs[0].shape)):
+        return f"{_signature(session)}. {_ACCEPTED}"
+    batch = _fixed_batch(inputs[0])
+    return f"takes {batch} images at once. Valid: at most {_LARGEST_BATCH}" if (batch or 0) > _LARGEST_BATCH else ""
+
+
+def _misfit_of_output(session: Any) -> str:
+    """Say why none of the declared outputs can be class scores, if that is so."""
+    types = [output.type for output in session.get_outputs()]
+    if any(each in _SCORES for each in types):
+        return ""
+    if any("map(" in each for each in types):
+        return (
+            "gives dictionaries instead of an array of scores. Convert it again with zipmap=False: "
+            "skl2onnx.to_onnx(model, X, options={'zipmap': False})"
+        )
+    return f"gives no scores: {shortened(_tensors(session.get_outputs()))}. {_ACCEPTED}"
+
+
+def _fixed_batch(given: Any) -> int | None:
+    batch = given.shape[0] if given.shape else None
+    return batch if isinstance(batch, int) else None
+
+
+def _signature(session: Any) -> str:
+    given, wanted = (shortened(_tensors(side)) for side in (session.get_inputs(), session.get_outputs()))
+    return f"takes {given} and gives {wanted}"
+
+
+def _tensors(values: Any) -> str:
+    return ", ".join(f"{each.name} {tuple(each.shape or ())} {each.type}" for each in values)
+
+
+def _layouts(shape: list[Any] | None) -> Iterator[tuple[int, ...]]:
+    """Give the layouts that agree with a declared shape [batch, …], whose free dimensions are names or None."""
+    for layout in _LAYOUTS:
+        if not shape:  # not even how many dimensions there are
+            yield layout
+        elif len(shape) == len(layout) + 1:
+            pairs = zip(layout, shape[1:], strict=True)
+            if all(size == wanted for wanted, size in pairs if isinstance(size, int)):
+                yield layout
+
+
+def _candidates(session: Any) -> Iterator[Network]:
+    image = session.get_inputs()[0]
+    dtype = _DTYPES[image.type]
+    scaling = UNIT if np.issubdtype(dtype, np.floating) else Scaling()
+    output_name = _score_output(session)
+    fixed = _fixed_batch(image)
+    batches = [fixed] if fixed else [None, 1]
+    for layout, batch in itertools.product(_layouts(image.shape), batches):
+        yield Network(session, session, image.name, output_name, layout, dtype, scaling, batch)
+
+
+def _score_output(session: Any) -> str:
+    """Choose the output that holds the scores: by its name, by its ten columns, or the last."""
+    outputs: dict[str, list[Any]] = {
+        output.name: output.shape or [None] for output in session.get_outputs() if output.type in _SCORES
+    }
+    of_digits = [name for name, shape in outputs.items() if shape[-1] == _DIGITS]
+    return next(name for name in (*_OUTPUT_NAMES, *reversed(of_digits), list(outputs)[-1]) if name in outputs)
+
+
+def _tried(network: Network) -> Network:
+    """Run two images, so that a batch size fixed somewhere inside shows, and complete what is known of the network.
+
+    Raises:
+        InputError: What comes out is not a table of finite scores.
+        Exception: Any of ONNX Runtime's.
+    """
+    images = np.zeros((2, SIZE, SIZE), np.uint8)
+    images[1] = np.arange(SIZE * SIZE).reshape(SIZE, SIZE) % 256
+    scores = network.scores(images, threads=1)
+    if scores.ndim != 2 or len(scores) != 2 or scores.shape[1] < 2 or not np.isfinite(scores).all():
+        raise ModelFileError(f"two images gave {scores.shape}, or scores that are not finite")
+    return replace(network, classes=scores.shape[1], kind=_kind(scores))
+
+
+def _kind(scores: NDArray[np.float32]) -> Literal["probabilities", "logits", "sigmoids"]:
+    if not ((scores >= 0) & (scores <= 1 + _ROUNDING)).all():
+        return "logits"
+    return "probabilities" if (abs(scores.sum(axis=1) - 1) < _ROUNDING).all() else "sigmoids"

@@ -1,0 +1,109 @@
+"""ONNX Runtime's sessions: started on files from anywhere, refused with a reason in words."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mnist_cnn.environment.installation import upgrade_command
+from mnist_cnn.errors import ModelFileError
+from mnist_cnn.reading.onnx_runtime import onnxruntime
+
+_LONGEST_REASON = 240  # characters of another library's message
+
+# What ONNX Runtime says, and what that means: a reason and the next step.
+_EXPLAINED = (
+    (
+        r"Unsupported model IR version: (\d+), max supported IR version: (\d+)",
+        "it needs a newer ONNX Runtime (IR version {0}, this one reads up to {1}). Update it with: "
+        "{update}; or save the model with ir_version={1}",
+    ),
+    (
+        r"Opset (\d+) is under development.* for domain (\S+) is till opset (\d+)",
+        "it needs a newer ONNX Runtime (opset {0} of {1}, this one reads up to {2}). Update it with: "
+        "{update}; or convert the model for opset {2}",
+    ),
+    (
+        r"No Op registered for (\S+) with domain_version of (\d+)",
+        "it uses the operator {0}, which opset {1} does not have. Convert the model again with standard operators",
+    ),
+    (
+        r"([\w.]+):(\w+)\(-?\d+\) is not a registered function/op",
+        "it uses {1} of {0}, an operator that is not ONNX's own; such operators are code, and none is loaded. Convert "
+        "the model again with standard operators",
+    ),
+    (
+        r"(?i)external (?:data|initializer)",
+        "its weights lie in a second file. Save them in one: onnx.save_model(onnx.load(PATH), 'one.onnx')",
+    ),
+    (
+        r"protobuf parsing failed|No graph was found|Missing (?:opset|model IR version)",
+        "it is damaged or of another kind. Give an ONNX file",
+    ),
+)
+# What ONNX Runtime puts around its messages: its error code, its source file with a C++ signature, the node's status.
+_WRAPPING = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : |\S*\.(?:cc|h|cpp):\d+ [^()]*(?:\((?:[^()]|\([^()]*\))*\)(?: const)?)?\s*"
+    r"|^.*Status Message: "
+)
+
+
+def start_session(data: bytes, origin: str, threads: int = 1) -> Any:
+    """Start an ONNX Runtime session on the processor.
+
+    Args:
+        data: A whole ONNX file, from anywhere: it is parsed as data, cannot load libraries or read other files.
+        origin: What to call it in an error message.
+        threads: That share each layer. More than one wait busily for the next image, some milliseconds.
+
+    Raises:
+        ModelFileError: It is not an ONNX file, is damaged, or holds what this ONNX Runtime does not know.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # fatal: errors are raised, and need not be printed as well
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # not ORT's own, which is not verified
+    # Without this, weights "kept in another file" are read from the working directory. No file is inside a device.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        raise ModelFileError(f"{origin} cannot be loaded: {_explained(error)}.") from None
+    session.disable_fallback()  # which prints, and starts a second session
+    return session
+
+
+def metadata_of(session: Any, origin: str) -> Mapping[str, str]:
+    """Give the text that lies beside the network in its file.
+
+    Raises:
+        ModelFileError: It is no text.
+    """
+    try:
+        found: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError:
+        raise ModelFileError(f"{origin} carries metadata that is not text. Export it again.") from None
+    return found
+
+
+def reason(error: Exception) -> str:
+    """Give the sentence inside ONNX Runtime's message, without codes, source files and signatures of its own."""
+    lines = _WRAPPING.sub("", str(error).strip()).strip().splitlines()
+    return shortened(lines[0].rstrip(".")) if lines and lines[0] else type(error).__name__
+
+
+def shortened(text: str) -> str:
+    """Cut a long text at the end of a word."""
+    if len(text) <= _LONGEST_REASON:
+        return text
+    return text[:_LONGEST_REASON].rpartition(" ")[0].rstrip(",;:") + " …"
+
+
+def _explained(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    for pattern, explanation in _EXPLAINED:
+        if found := re.search(pattern, message):
+            return explanation.format(*found.groups(), update=upgrade_command("onnxruntime"))
+    return f"{reason(error)}. Give a file that ONNX Runtime reads"

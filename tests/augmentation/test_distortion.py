@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
+
+from mnist_cnn.augmentation.distortion import augment, sampling_map
+from mnist_cnn.config import AugmentationConfig
+from mnist_cnn.datasets import load_dataset
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STRONG = AugmentationConfig(rotation=30, shift=0.2, zoom=0.3, shear=20, elastic=2.0, flip_horizontal=True)
+CENTRE = 13.5
+MANY = 1066  # more images than OpenCV can address in one call
+
+
+@pytest.fixture(scope="module")
+def digits() -> NDArray[np.uint8]:
+    return load_dataset("digits").images[:200]
+
+
+def generator(seed: int = 1) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def affine(config: AugmentationConfig, count: int = 400) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit each image's sampling map: linear parts [n, 2, 2] from output to input offsets, and translations [n, 2]."""
+    places = sampling_map(count, config, generator()).reshape(2, count, -1).astype(float)
+    y, x = np.mgrid[:28, :28].reshape(2, -1) - CENTRE
+    basis = np.stack([x, y, np.ones_like(x)], axis=1)  # (784, 3)
+    fits = [np.linalg.lstsq(basis, places[:, i].T - CENTRE, rcond=None)[0].T for i in range(count)]  # (2, 3) each
+    fitted = np.stack(fits)
+    np.testing.assert_allclose(
+        fitted @ basis.T, places.transpose(1, 0, 2) - CENTRE, atol=1e-3, err_msg="the map must be affine"
+    )
+    return fitted[:, :, :2], fitted[:, :, 2]
+
+
+def correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
+    return float(((first - first.mean()) * (second - second.mean())).mean() / (first.std() * second.std()))
+
+
+def spread_evenly(values: NDArray[Any], low: float, high: float) -> None:
+    """Check that values are uniform between the limits: inside, close to both ends, and of the right variance."""
+    margin = 0.02 * (high - low)
+    assert low - 1e-4 <= values.min() <= low + margin
+    assert high - margin <= values.max() <= high + 1e-4
+    assert values.mean() == pytest.approx((low + high) / 2, abs=3 * margin)
+    assert values.std() == pytest.approx((high - low) / np.sqrt(12), rel=0.1)
+
+
+def test_resampling_agrees_with_a_look_up_per_image(digits: NDArray[np.uint8]) -> None:
+    noise = generator().integers(0, 256, (50, 28, 28), dtype=np.uint8)
+    for images, mean_error in ((digits, 0.4), (noise, 1.5)):
+        fast = augment(images, STRONG, generator(7)).astype(float)
+        x, y = sampling_map(len(images), STRONG, generator(7)).astype(float)
+        slow = np.stack(
+            [
+                map_coordinates(image.astype(float), [y[i], x[i]], order=1, mode="grid-constant", cval=0)
+                for i, image in enumerate(images)
+            ]
+        )
+        # OpenCV rounds places to 1/32 pixel: off by 1/64 at most along each axis, where neighbours differ by 255.
+        assert np.abs(fast - slow).max() <= 2 * 255 / 64 + 1
+        assert np.abs(fast - slow).mean() < mean_error
+
+
+def test_nothing_happens_unless_asked_for(digits: NDArray[np.uint8]) -> None:
+    assert augment(digits, AugmentationConfig(), generator()) is digits
+    places = sampling_map(3, AugmentationConfig(), generator())
+    y, x = np.mgrid[:28, :28]
+    np.testing.assert_array_equal(places, np.broadcast_to(np.stack([x, y])[:, None], places.shape))
+
+
+def test_a_distortion_too_small_to_see_changes_nothing(digits: NDArray[np.uint8]) -> None:
+    np.testing.assert_array_equal(augment(digits, AugmentationConfig(rotation=1e-6), generator()), digits)
+
+
+def test_rotation_turns_about_the_centre_either_way_within_its_limit() -> None:
+    linear, translation = affine(AugmentationConfig(rotation=20))
+    np.testing.assert_allclose(translation, 0, atol=1e-4)
+    np.testing.assert_allclose(linear @ linear.transpose(0, 2, 1), np.broadcast_to(np.eye(2), linear.shape), atol=1e-4)
+    assert np.all(np.linalg.det(linear) > 0)
+    spread_evenly(np.rad2deg(np.arctan2(linear[:, 0, 1], linear[:, 0, 0])), -20, 20)
+
+
+def test_shift_moves_both_ways_and_each_axis_by_itself() -> None:
+    linear, translation = affine(AugmentationConfig(shift=0.25))
+    np.testing.assert_allclose(linear, np.broadcast_to(np.eye(2), linear.shape), atol=1e-4)
+    for axis in (0, 1):
+        spread_evenly(translation[:, axis], -0.25 * 28, 0.25 * 28)
+    assert abs(correlation(*translation.T)) < 0.2
+
+
+def test_zoom_scales_width_and_height_apart_about_the_centre() -> None:
+    linear, translation = affine(AugmentationConfig(zoom=0.3))
+    np.testing.assert_allclose(translation, 0, atol=1e-4)
+    np.testing.assert_allclose(linear[:, [0, 1], [1, 0]], 0, atol=1e-4)
+    sizes = 1 / linear[:, [0, 1], [0, 1]]  # how much larger the digit becomes
+    for axis in (0, 1):
+        spread_evenly(sizes[:, axis], 0.7, 1.3)
+    assert abs(correlation(*sizes.T)) < 0.2
+
+
+def test_shear_slants_and_keeps_rows_in_their_place() -> None:
+    linear, translation = affine(AugmentationConfig(shear=15))
+    np.testing.assert_allclose(translation, 0, atol=1e-4)
+    np.testing.assert_allclose(linear[:, [0, 1], [0, 1]], 1, atol=1e-4)
+    np.testing.assert_allclose(linear[:, 1, 0], 0, atol=1e-4)
+    spread_evenly(np.rad2deg(np.arctan(linear[:, 0, 1])), -15, 15)
+
+
+@pytest.mark.parametrize(("setting", "axis"), [("flip_horizontal", 2), ("flip_vertical", 1)])
+def test_flips_mirror_about_half_of_the_images(digits: NDArray[np.uint8], setting: str, axis: int) -> None:
+    result = augment(digits, AugmentationConfig(**{setting: True}), generator())
+    mirrored = np.flip(digits, axis)
+    is_mirrored = (result == mirrored).all(axis=(1, 2))
+    is_same = (result == digits).all(axis=(1, 2))
+    assert np.all(is_mirrored | is_same)
+    assert 70 < is_mirrored.sum() < 130
+
+
+def test_no_other_distortion_ever_mirrors() -> None:
+    linear, _ = affine(AugmentationConfig(rotation=30, shift=0.2, zoom=0.3, shear=20))
+    assert np.all(np.linalg.det(linear) > 0)
+
+
+@pytest.mark.parametrize(("elastic", "smoothness"), [(0.5, 2.0), (2.0, 4.0), (1.0, 8.0)])
+def test_the_elastic_field_has_the_strength_and_the_smoothness_asked_for(elastic: float, smoothness: float) -> None:
+    config = AugmentationConfig(elastic=elastic, elastic_smoothness=smoothness)
+    field = sampling_map(2000, config, generator()) - sampling_map(1, AugmentationConfig(), generator())
+    for axis in (0, 1):
+        by_pixel = np.sqrt((field[axis] ** 2).mean(axis=0))  # at the edges as strong as in the middle
+        np.testing.assert_allclose(by_pixel, elastic, rtol=0.12)
+        assert np.sqrt((field[axis] ** 2).mean()) == pytest.approx(elastic, rel=0.04)
+    assert abs(field.mean()) < 0.05 * elastic
+    assert abs((field[0] * field[1]).mean()) < 0.05 * elastic**2, "x and y must be drawn apart"
+    # White noise smoothed by a Gaussian is correlated by exp(-(distance / 2σ)²); measured away from the edges.
+    for distance in (1, 3):
+        for left, right in (
+            (field[:, :, 10:16, 10], field[:, :, 10:16, 10 + distance]),
+            (field[:, :, 10, 10:16], field[:, :, 10 + distance, 10:16]),
+        ):
+            found = (left * right).mean() / elastic**2
+            assert found == pytest.approx(np.exp(-((distance / (2 * smoothness)) ** 2)), abs=0.06)
+
+
+def test_every_image_is_distorted_in_its_own_way(digits: NDArray[np.uint8]) -> None:
+    copies = augment(np.repeat(digits[:1], 50, axis=0), STRONG, generator())
+    assert len({copy.tobytes() for copy in copies}) == 50
+
+
+def test_no_image_sees_its_neighbours(digits: NDArray[np.uint8]) -> None:
+    strong = AugmentationConfig(rotation=45, shift=0.9, zoom=0.9, shear=60, elastic=5.0)
+    between = np.full((len(digits), 28, 28), 255, np.uint8)
+    between[::2] = digits[::2]
+    alone = np.zeros_like(between)
+    alone[::2] = digits[::2]
+    np.testing.assert_array_equal(augment(between, strong, generator())[::2], augment(alone, strong, generator())[::2])
+    assert not augment(alone, strong, generator())[1::2].any(), "an empty image stays empty"
+
+
+def test_what_is_moved_out_is_followed_by_background() -> None:
+    full = np.full((300, 28, 28), 255, np.uint8)
+    moved = augment(full, AugmentationConfig(shift=0.5), generator())
+    _, translation = affine(AugmentationConfig(shift=0.5), 300)
+    for image, (dx, dy) in zip(moved, translation, strict=True):
+        expected = max(0.0, 28 - abs(dx)) * max(0.0, 28 - abs(dy)) * 255
+        assert image.sum(dtype=float) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("count", [1, MANY - 1, MANY, MANY + 1, 2 * MANY + 5])
+def test_any_number_of_images_is_distorted_alike(digits: NDArray[np.uint8], count: int) -> None:
+    images = np.resize(digits, (count, 28, 28))
+    flipped = augment(images, AugmentationConfig(flip_horizontal=True), generator())
+    assert flipped.shape == images.shape
+    is_mirrored = (flipped == images[:, :, ::-1]).all(axis=(1, 2))
+    assert np.all(is_mirrored | (flipped == images).all(axis=(1, 2)))
+    assert count == 1 or 0.4 < is_mirrored[-count // 3 :].mean() < 0.6
+
+
+def test_the_generator_alone_decides(digits: NDArray[np.uint8]) -> None:
+    before = digits.copy()
+    first, again, other = (augment(digits, STRONG, generator(seed)) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(digits, before, err_msg="the input must stay as it was")
+
+
+STRENGTHS = st.builds(
+    AugmentationConfig,
+    rotation=st.floats(0, 180),
+    shift=st.floats(0, 0.99),
+    zoom=st.floats(0, 0.99),
+    shear=st.floats(0, 89),
+    elastic=st.floats(0, 20),
+    elastic_smoothness=st.floats(0.1, 30),
+    flip_horizontal=st.booleans(),
+    flip_vertical=st.booleans(),
+)
+
+
+@settings(max_examples=40)
+@given(config=STRENGTHS, count=st.integers(1, 5), seed=st.integers(0, 2**32), level=st.integers(0, 255))
+def test_grey_levels_never_leave_the_range_of_the_input(
+    config: AugmentationConfig, count: int, seed: int, level: int
+) -> None:
+    images = generator(seed).integers(0, level + 1, (count, 28, 28), dtype=np.uint8)
+    result = augment(images, config, generator(seed))
+    assert (result.shape, result.dtype) == (images.shape, np.dtype(np.uint8))
+    assert result.max() <= images.max()
+    np.testing.assert_array_equal(result, augment(images, config, generator(seed)))
+
+
+def test_the_contact_sheet_shows_every_class_and_names_what_distorts() -> None:
+    from matplotlib.text import Text
+
+    from mnist_cnn.evaluation.figures.contact_sheet import COPIES, draw_contact_sheet
+
+    config = AugmentationConfig(rotation=12, flip_vertical=True)
+    figure = draw_contact_sheet(load_dataset("digits"), config, seed=0)
+    words = " ".join(text.get_text() for text in figure.findobj(Text) if isinstance(text, Text))
+    assert "rotation 12" in words
+    assert "flip vertical" in words
+    assert "elastic" not in words
+    assert "shift" not in words
+    pixels = sum(np.asarray(picture.get_array()).size for axes in figure.axes for picture in axes.get_images())
+    assert pixels >= 10 * (COPIES + 1) * 28 * 28

@@ -1,0 +1,157 @@
+"""The command that adds an extra: it installs this package from where it came, and never from an index by its name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_cnn.environment.installation import install_command, upgrade_command
+from mnist_cnn.errors import MissingExtraError
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+METADATA = """Metadata-Version: 2.4
+Name: mnist-cnn
+Version: 1.0
+Requires-Dist: numpy>=2.0
+Requires-Dist: keras>=3.11; extra == 'train'
+Requires-Dist: tensorflow>=2.18; (platform_machine != 'nonesuch') and extra == 'train'
+Requires-Dist: winonly>=1; (sys_platform == 'nonesuch') and extra == 'train'
+Requires-Dist: psycopg[binary]>=3.2; extra == 'tune'
+Requires-Dist: mnist-cnn[train]; extra == 'tune'
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An activated environment in which the package seems to be installed; gives its dist-info folder."""
+    info = tmp_path / "site" / "mnist_cnn-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(METADATA)
+    monkeypatch.setattr(sys, "path", [str(info.parent), *sys.path])
+    pip = str(Path(sys.executable).parent / "pip")
+    monkeypatch.setattr(shutil, "which", lambda _: pip)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
+    return info
+
+
+def came_from(info: Path, **origin: Any) -> str:
+    (info / "direct_url.json").write_text(json.dumps(origin))
+    return str(install_command(["train"]))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "my project's copy"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text("")
+    return folder
+
+
+@pytest.mark.parametrize(("editable", "words"), [(True, ["-e"]), (False, [])])
+def test_a_local_folder_is_installed_from_there(
+    environment: Path, source: Path, editable: bool, words: list[str]
+) -> None:
+    command = came_from(environment, url=source.as_uri(), dir_info={"editable": editable} if editable else {})
+    assert shlex.split(command) == ["pip", "install", *words, f"{source}[train]"]
+
+
+def test_a_repository_is_installed_at_the_same_commit(environment: Path) -> None:
+    vcs = {"vcs": "git", "requested_revision": "main", "commit_id": COMMIT}
+    command = came_from(environment, url="https://example.org/a/b.git", vcs_info=vcs)
+    assert command == f"pip install 'mnist-cnn[train] @ git+https://example.org/a/b.git@{COMMIT}'"
+    command = came_from(environment, url="ssh://git@example.org/b", vcs_info=vcs, subdirectory="python/here")
+    assert command == f"pip install 'mnist-cnn[train] @ git+ssh://git@example.org/b@{COMMIT}#subdirectory=python/here'"
+
+
+def test_an_archive_is_installed_again_while_it_is_there(environment: Path, tmp_path: Path) -> None:
+    archive = {"hashes": {"sha256": "0" * 64}}
+    remote = "https://example.org/mnist_cnn-1.0-py3-none-any.whl"
+    command = came_from(environment, url=remote, archive_info=archive)
+    assert command == f"pip install 'mnist-cnn[train] @ {remote}'"
+    wheel = tmp_path / "mnist_cnn-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"")
+    command = came_from(environment, url=wheel.as_uri(), archive_info={})
+    assert command == f"pip install 'mnist-cnn[train] @ {wheel.as_uri()}'"
+    wheel.unlink()
+    assert came_from(environment, url=wheel.as_uri(), archive_info={}) == "pip install 'keras>=3.11' 'tensorflow>=2.18'"
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"url": 3}', '{"url": "file:///gone", "dir_info": {}}'])
+def test_without_an_origin_the_requirements_themselves_are_named(environment: Path, content: str | None) -> None:
+    if content is not None:
+        (environment / "direct_url.json").write_text(content)
+    assert install_command(["train"]) == "pip install 'keras>=3.11' 'tensorflow>=2.18'"
+    assert install_command(["tune", "train"]) == "pip install 'psycopg[binary]>=3.2' 'keras>=3.11' 'tensorflow>=2.18'"
+
+
+def test_the_installer_is_the_one_of_this_environment(
+    environment: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/opt/my env/bin/python")
+    what = shlex.quote(f"{source}[train]")
+    assert came_from(environment, url=source.as_uri(), dir_info={}) == (
+        f"'/opt/my env/bin/python' -m pip install {what}"  # the pip on the path belongs to another environment
+    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert install_command(["train"]) == f"pip --python '/opt/my env/bin/python' install {what}"
+    (environment / "INSTALLER").write_text("uv\n")
+    assert install_command(["train"]) == f"uv pip install --python '/opt/my env/bin/python' {what}"
+
+
+def test_windows_gets_double_quotes(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_cnn.environment.installation._WINDOWS", True)
+    assert install_command(["train"]) == 'pip install "keras>=3.11" "tensorflow>=2.18"'
+
+
+def test_where_nothing_is_known_no_command_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(name: str) -> Any:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", nothing)
+    error = MissingExtraError("keras", "train")
+    assert str(error) == (
+        "this needs keras, which is not installed. Install the extra train from where mnist-cnn came from."
+    )
+
+
+def test_the_command_for_this_very_installation_survives_the_shell_and_names_what_is_there() -> None:
+    """Nothing is installed here: a shell splits the command into the words meant, and a folder it names is ours."""
+    command = install_command(["serve"])
+    assert command
+    printed = subprocess.run(f"printf '%s\\n' {command}", shell=True, capture_output=True, text=True, check=True)  # noqa: S602
+    words = printed.stdout.splitlines()
+    assert words == shlex.split(command)
+    assert "install" in words
+    assert not any(word.startswith("mnist-cnn[") and "@" not in word for word in words), "an index may lie"
+    local = [Path(word.removesuffix("[serve]")) for word in words if word.startswith(os.sep) and word.endswith("]")]
+    assert all((folder / "pyproject.toml").is_file() for folder in local)
+
+
+def test_no_message_or_page_names_the_package_as_an_index_would() -> None:
+    root = Path(__file__).parents[1]
+    files = [file for room in ("src", "docs", "apps") for file in (root / room).rglob("*") if file.is_file()]
+    for file in [*files, root / "README.md", root / "Containerfile"]:
+        if file.suffix in (".py", ".md", ".html", ".js", ".toml", "") and file.name != "installation.py":
+            text = file.read_text("utf-8")
+            assert not re.search(r"install [\"']?mnist-cnn", text), file
+
+
+def test_another_package_is_updated_by_what_installed_it(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert upgrade_command("mnist-cnn") == "pip install --upgrade mnist-cnn"
+    assert upgrade_command("no-such-package") == "pip install --upgrade no-such-package"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    (environment / "INSTALLER").write_text("uv\n")
+    assert upgrade_command("mnist-cnn") == shlex.join(
+        ["uv", "pip", "install", "--python", sys.executable, "--upgrade", "mnist-cnn"]
+    )

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from mnist_cnn.config import load_recipe, recipe_names
+from mnist_cnn.errors import InputError
+from mnist_cnn.models.architectures import ARCHITECTURES, build_model
+
+TINY: dict[str, dict[str, Any]] = {
+    "conv3": {"filters": [4, 8], "dense": 16},
+    "batchnorm": {"filters": [4, 8], "dense": 16},
+    "vgg": {"filters": [4, 8]},
+    "resnet": {"stem": 4, "filters": [4, 8], "blocks": 1},
+    "light": {"filters": [4, 8, 8]},
+}
+
+
+def images(count: int = 5) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8)
+
+
+def names(model: keras.Model) -> list[str]:
+    return [layer.name for layer in model.layers]
+
+
+def trainable(model: keras.Model) -> int:
+    return sum(int(np.prod(weights.shape)) for weights in model.trainable_weights)
+
+
+def test_the_batchnorm_network_has_the_notebooks_parameters() -> None:
+    model = build_model("batchnorm", {}, 10)
+    assert (model.count_params(), trainable(model)) == (459_210, 458_890)
+
+
+def test_the_conv3_network_has_the_notebooks_parameters() -> None:
+    convolutions = (9 * 1 + 1) * 32 + (9 * 32 + 1) * 64 + (9 * 64 + 1) * 64
+    dense = (3 * 3 * 64 + 1) * 64 + (64 + 1) * 10
+    model = build_model("conv3", {}, 10)
+    assert model.count_params() == trainable(model) == convolutions + dense
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_states_its_parameters(name: str) -> None:
+    recipe = load_recipe(name)
+    model = build_model(recipe.model.architecture, recipe.model.arguments, 10)
+    assert recipe.parameters == model.count_params()
+
+
+def test_layers_are_called_as_in_a_fresh_keras_however_many_models_came_before() -> None:
+    for _ in range(2):
+        build_model("vgg", TINY["vgg"], 10)
+        assert names(build_model("batchnorm", {}, 10)) == [
+            "image", "rescaling",
+            "conv2d", "batch_normalization", "max_pooling2d",
+            "conv2d_1", "batch_normalization_1", "max_pooling2d_1",
+            "conv2d_2", "batch_normalization_2",
+            "flatten", "dense", "dropout", "dense_1",
+        ]  # fmt: skip
+        assert names(build_model("conv3", {}, 10)) == [
+            "image", "rescaling", "conv2d", "max_pooling2d", "conv2d_1", "max_pooling2d_1", "conv2d_2",
+            "flatten", "dense", "dropout", "dense_1",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_grey_levels_become_float32_probabilities_in_every_precision(architecture: str, precision: str) -> None:
+    before = keras.config.dtype_policy().name
+    model = build_model(architecture, TINY[architecture], 7, precision=precision)
+    probabilities = np.asarray(model(images()))
+    assert probabilities.dtype == np.float32
+    assert probabilities.shape == (5, 7)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert probabilities.min() >= 0
+    assert np.ptp(probabilities, axis=0).max() > 1e-4, "different images must give different answers"
+    assert model.dtype_policy.name == model.layers[2].dtype_policy.name == precision
+    assert keras.config.dtype_policy().name == before
+
+
+def test_scaling_is_part_of_the_model() -> None:
+    model = build_model("conv3", TINY["conv3"], 10)
+    scaled = keras.Model(model.inputs, model.layers[1].output)
+    np.testing.assert_allclose(scaled(images()), images() / 255, atol=1e-6)
+
+
+def test_the_seed_fixes_the_weights() -> None:
+    first, again, other = (build_model("conv3", TINY["conv3"], 10, seed=seed).get_weights() for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_precision_does_not_change_the_initial_weights() -> None:
+    plain, mixed = (
+        build_model("vgg", TINY["vgg"], 10, seed=1, precision=precision).get_weights()
+        for precision in ("float32", "mixed_bfloat16")
+    )
+    for a, b in zip(plain, mixed, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments", "message"),
+    [
+        ("conv4", {}, r"there is no architecture 'conv4'\. Did you mean 'conv3'\? Valid: batchnorm, conv3"),
+        ("conv3", {"filter": [4]}, r"'conv3' takes no argument 'filter'\. Did you mean 'filters'\?"),
+        ("conv3", {"classes": 3}, "takes no argument 'classes'"),
+        ("conv3", {"filters": [4] * 6}, r"cannot be built with .*output size would be zero or negative"),
+        ("batchnorm", {"filters": [4] * 8}, r"cannot be built with .*output size would be zero or negative"),
+        ("conv3", {"filters": 4}, "not iterable"),
+        ("conv3", {"filters": [0]}, "strictly positive"),
+        ("conv3", {"filters": [4.5]}, "cannot be built"),
+        ("conv3", {"filters": "abc"}, "cannot be built"),
+        ("conv3", {"kernel": 0}, "kernel_size"),
+        ("conv3", {"dropout": 2}, "between 0 and 1"),
+        ("conv3", {"dense": "many"}, "units"),
+        ("vgg", {"depth": 1.5}, "integer"),
+    ],
+)
+def test_what_makes_no_network_is_refused_in_one_line(
+    architecture: str, arguments: dict[str, Any], message: str
+) -> None:
+    before = keras.config.dtype_policy().name
+    with pytest.raises(InputError, match=message) as caught:
+        build_model(architecture, arguments, 10, precision="mixed_bfloat16")
+    assert "\n" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert "Exception encountered" not in str(caught.value)
+    assert keras.config.dtype_policy().name == before
+
+
+@pytest.mark.parametrize("classes", [0, 1])
+def test_fewer_than_two_classes_are_refused(classes: int) -> None:
+    with pytest.raises(InputError, match=f"for {classes} classes"):
+        build_model("conv3", TINY["conv3"], classes)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_saved_model_loads_in_plain_keras_in_safe_mode(tmp_path: Any, architecture: str) -> None:
+    model = build_model(architecture, TINY[architecture], 10)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(np.asarray(loaded(images())), np.asarray(model(images())))
