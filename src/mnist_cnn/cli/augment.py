@@ -24,7 +24,7 @@ def augment(
     output: Annotated[Path, typer.Option(help="The picture.")] = Path("augmentation.png"),
     as_json: JsonFlag = False,
 ) -> None:
-    """Draw a contact sheet of what the network will see."""
+    """Draw a contact sheet of digits and their distorted copies."""
     from mnist_cnn.evaluation.figures import save
     from mnist_cnn.evaluation.figures.contact_sheet import draw_contact_sheet
 

@@ -1,6 +1,6 @@
-"""Arrays in, pictures out: every function gives a `matplotlib.figure.Figure` in the same style."""
+"""Arrays in, pictures out: every function gives a `matplotlib.figure.Figure` in one style."""
 
-from mnist_cnn.evaluation.figures.architecture import architecture, layer_rows
+from mnist_cnn.evaluation.figures.architecture import architecture
 from mnist_cnn.evaluation.figures.classes import class_distribution, class_quality
 from mnist_cnn.evaluation.figures.confusion import confusion_matrix
 from mnist_cnn.evaluation.figures.filters import first_filters, first_kernel
@@ -23,7 +23,6 @@ __all__ = [
     "confusion_matrix",
     "first_filters",
     "first_kernel",
-    "layer_rows",
     "learning_curves",
     "mean_images",
     "misclassified",
