@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 from mnist_cnn.reading.metadata import TEMPERATURES, ModelMetadata
 
@@ -28,6 +27,8 @@ def fit_temperature(probabilities: NDArray[np.floating[Any]], labels: NDArray[np
     Returns:
         Above 1 if the network is overconfident, below 1 if it is underconfident.
     """
+    from scipy.optimize import minimize_scalar
+
     own = np.asarray(probabilities, np.float64)
 
     def cross_entropy(log_temperature: float) -> float:
@@ -35,7 +36,7 @@ def fit_temperature(probabilities: NDArray[np.floating[Any]], labels: NDArray[np
         given = calibrated[np.arange(len(labels)), labels]
         return float(-np.log(np.maximum(given, _SMALLEST_PROBABILITY)).mean())
 
-    found = optimize.minimize_scalar(cross_entropy, bounds=np.log(TEMPERATURES), method="bounded")
+    found = minimize_scalar(cross_entropy, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(found.x))
 
 

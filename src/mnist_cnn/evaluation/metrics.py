@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sklearn.metrics
 from numpy.typing import NDArray
-from scipy import stats
 
 from mnist_cnn.errors import DataError, ModelFileError
 
@@ -207,34 +206,43 @@ def _check_rows(probabilities: Probabilities) -> None:
 
 def accuracy_interval(correct: int, total: int) -> Interval:
     """Give the accuracy with its Wilson score interval (Wilson 1927), which stays sound near 100 %."""
-    interval = stats.binomtest(correct, total).proportion_ci(0.95, method="wilson")
+    from scipy.stats import binomtest
+
+    interval = binomtest(correct, total).proportion_ci(0.95, method="wilson")
     return Interval(correct / total, float(interval.low), float(interval.high))
 
 
 def class_scores(labels: Labels, predicted: Labels, class_names: Sequence[str]) -> tuple[ClassScores, ...]:
     """Score each class that occurs among the labels or the predictions; an undefined ratio counts as 0."""
     present = np.union1d(labels, predicted)
-    rows = sklearn.metrics.precision_recall_fscore_support(labels, predicted, labels=present, zero_division=0)
+    rows = _precision_recall_f1(labels, predicted, labels=present)
     names = [class_names[index] for index in present]
     return tuple(ClassScores(*row) for row in zip(names, *(scores.tolist() for scores in rows), strict=True))
 
 
 def averages(labels: Labels, predicted: Labels) -> tuple[Averages, Averages]:
     """Average precision, recall and F1 over the classes: equally (macro), and by number of images (weighted)."""
-    score = functools.partial(sklearn.metrics.precision_recall_fscore_support, labels, predicted, zero_division=0)
-    macro, weighted = (Averages(*map(float, score(average=kind)[:3])) for kind in ("macro", "weighted"))
+    kinds = (_precision_recall_f1(labels, predicted, average=kind)[:3] for kind in ("macro", "weighted"))
+    macro, weighted = (Averages(*map(float, scores)) for scores in kinds)
     return macro, weighted
+
+
+def _precision_recall_f1(truth: Labels, predicted: Labels, **options: Any) -> Any:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    return precision_recall_fscore_support(truth, predicted, zero_division=0, **options)
 
 
 def classification_report(labels: Labels, predicted: Labels, class_names: Sequence[str]) -> str:
     """Give scikit-learn's classification report as text, with four digits."""
+    from sklearn import metrics
+
     present = np.union1d(labels, predicted)
     names = [class_names[index] for index in present]
-    return str(
-        sklearn.metrics.classification_report(
-            labels, predicted, labels=present, target_names=names, digits=4, zero_division=0
-        )
+    report = metrics.classification_report(
+        labels, predicted, labels=present, target_names=names, digits=4, zero_division=0
     )
+    return str(report)
 
 
 def image_losses(labels: Labels, probabilities: Probabilities) -> NDArray[np.float64]:
@@ -257,8 +265,8 @@ def calibration_bins(
 
 def confusion_counts(labels: Labels, predicted: Labels, class_count: int) -> NDArray[np.int64]:
     """Count images by label (row) and prediction (column), int64 [k, k]."""
-    counts = sklearn.metrics.confusion_matrix(labels, predicted, labels=np.arange(class_count))
-    return np.asarray(counts, dtype=np.int64)
+    counts = np.bincount(class_count * labels + predicted, minlength=class_count**2)
+    return counts.reshape(class_count, class_count)
 
 
 def confusion_rates(counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -286,11 +294,13 @@ def paired_test(labels: Labels, first: Labels, second: Labels) -> PairedTest:
     The p-value is from McNemar's exact test: how likely a fair coin splits the images that only one model
     classifies correctly this unevenly. It is 1 where both models are right on the same images.
     """
+    from scipy.stats import binomtest
+
     first_right, second_right = first == labels, second == labels
     only_first = int((first_right & ~second_right).sum())
     only_second = int((second_right & ~first_right).sum())
     split = only_first + only_second
-    p_value = float(stats.binomtest(only_first, split).pvalue) if split else 1.0
+    p_value = float(binomtest(only_first, split).pvalue) if split else 1.0
     difference = _paired_difference(only_first, only_second, len(labels))
     return PairedTest(len(labels), only_first, only_second, p_value, difference)
 
@@ -301,7 +311,7 @@ def _paired_difference(only_first: int, only_second: int, total: int) -> Interva
     n = total + 2
     low, high = only_first + 0.5, only_second + 0.5
     centre = (high - low) / n
-    margin = stats.norm.ppf(0.975) * np.sqrt(low + high - (high - low) ** 2 / n) / n
+    margin = statistics.NormalDist().inv_cdf(0.975) * np.sqrt(low + high - (high - low) ** 2 / n) / n
     return Interval((only_second - only_first) / total, float(centre - margin), float(centre + margin))
 
 

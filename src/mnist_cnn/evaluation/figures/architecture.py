@@ -48,7 +48,7 @@ FAMILIES = {  # the first fragment found in a layer's class gives its colour
 @styled
 def architecture(rows: Sequence[LayerRow]) -> Figure:
     """Draw the layers from top to bottom, with shapes and parameters; brackets show skip connections."""
-    skips = _lanes(_skips(rows))
+    skips = assign_lanes(_skips(rows))
     left = LANE * (max((lane for *_, lane in skips), default=-1) + 1) + (0.1 if skips else 0)
     height = ROW * (len(rows) + 2.2)
     figure = Figure(figsize=(WIDTH + left + 0.15, height))
@@ -80,7 +80,7 @@ def _skips(rows: Sequence[LayerRow]) -> list[tuple[int, int]]:
     return [(start, end) for start, end in pairs if end - start != 1]
 
 
-def _lanes(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
+def assign_lanes(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
     """Give each span the innermost lane where it overlaps no other, as (from, to, lane), the shortest first."""
     placed: list[tuple[int, int, int]] = []
     for start, end in sorted(spans, key=lambda span: span[1] - span[0]):
