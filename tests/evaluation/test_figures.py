@@ -26,9 +26,18 @@ LONG_NAMES = ("T-shirt/top", "Ankle boot, worn for years", "$x$ & <b>")
 LOST = {"val_loss": float("nan"), "val_accuracy": 0.4, "learning_rate": 0.0}
 
 
-@pytest.fixture(scope="module")
-def figures() -> Any:
-    return importlib.import_module("mnist_cnn.evaluation.figures")
+class Lazy:
+    """A module of figures that is imported when first used, so that collecting tests does not import Matplotlib."""
+
+    def __init__(self, name: str) -> None:
+        self._name = f"mnist_cnn.evaluation.figures.{name}"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._name), name)
+
+
+architecture, classes, confusion, learning = map(Lazy, ("architecture", "classes", "confusion", "learning"))
+reliability, samples, style = map(Lazy, ("reliability", "samples", "style"))
 
 
 def drawn(figure: Figure) -> Image.Image:
@@ -51,9 +60,9 @@ def texts(figure: Figure) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_learning_curves_of_any_length(figures: Any, count: int) -> None:
+def test_learning_curves_of_any_length(count: int) -> None:
     history = HISTORY[:count]
-    figure = figures.learning_curves(history)
+    figure = learning.learning_curves(history)
     loss, accuracy, rate = figure.axes
     for axes, key, scale in ((loss, "loss", 1), (accuracy, "accuracy", 100)):
         found = curves(axes)
@@ -63,19 +72,19 @@ def test_learning_curves_of_any_length(figures: Any, count: int) -> None:
     drawn(figure)
 
 
-def test_learning_curves_without_validation_and_learning_rate(figures: Any) -> None:
-    figure = figures.learning_curves([{key: row[key] for key in ("epoch", "loss", "accuracy")} for row in HISTORY])
+def test_learning_curves_without_validation_and_learning_rate() -> None:
+    figure = learning.learning_curves([{key: row[key] for key in ("epoch", "loss", "accuracy")} for row in HISTORY])
     assert list(curves(figure.axes[0])) == ["training"]
     assert texts(figure) == ["not recorded"]
     drawn(figure)
 
 
-def test_learning_curves_with_perfect_and_missing_numbers(figures: Any) -> None:
+def test_learning_curves_with_perfect_and_missing_numbers() -> None:
     history = [
         {"epoch": 1, "loss": 3.0, "accuracy": 0.5, **LOST},
         {"epoch": 2, "loss": 0.0, "accuracy": 1.0, **LOST, "val_loss": None, "val_accuracy": 1.0},
     ]
-    figure = figures.learning_curves(history)
+    figure = learning.learning_curves(history)
     loss, accuracy, _ = figure.axes
     assert curves(loss)["training"] == [[1, 3.0], [2, 0.0]]
     assert curves(loss)["validation"] == []
@@ -83,35 +92,35 @@ def test_learning_curves_with_perfect_and_missing_numbers(figures: Any) -> None:
     drawn(figure)
 
 
-def test_a_confusion_matrix_prints_every_count(figures: Any) -> None:
-    figure = figures.confusion_matrix(np.array([[1234, 0, 2], [0, 7, 0], [1, 0, 9]]), LONG_NAMES)
+def test_a_confusion_matrix_prints_every_count() -> None:
+    figure = confusion.confusion_matrix(np.array([[1234, 0, 2], [0, 7, 0], [1, 0, 9]]), LONG_NAMES)
     assert texts(figure) == ["1,234", "·", "2", "·", "7", "·", "1", "·", "9"]
     drawn(figure)
 
 
-def test_a_confusion_matrix_without_errors_and_with_small_shares(figures: Any) -> None:
-    drawn(figures.confusion_matrix(np.eye(2, dtype=np.int64) * 5, ("a", "b")))
-    figure = figures.confusion_matrix(np.array([[0.9999, 0.0001], [1.0, 0.0]]), ("a", "b"))
+def test_a_confusion_matrix_without_errors_and_with_small_shares() -> None:
+    drawn(confusion.confusion_matrix(np.eye(2, dtype=np.int64) * 5, ("a", "b")))
+    figure = confusion.confusion_matrix(np.array([[0.9999, 0.0001], [1.0, 0.0]]), ("a", "b"))
     assert texts(figure) == ["100.0", "<0.1", "100.0", "0.0"]
 
 
-def test_pictures_of_numbers_with_long_names_and_few_classes(figures: Any) -> None:
+def test_pictures_of_numbers_with_long_names_and_few_classes() -> None:
     labels = np.array([0, 1, 2, 2])
     measured = metrics.measure(labels, np.eye(3)[[0, 1, 2, 1]], LONG_NAMES)
-    drawn(figures.class_quality(measured.classes))
-    drawn(figures.class_distribution({"train": [1, 1, 2], "test": [0, 0, 9]}, LONG_NAMES))
-    drawn(figures.reliability(measured.calibration, 0.25))
+    drawn(classes.class_quality(measured.classes))
+    drawn(classes.class_distribution({"train": [1, 1, 2], "test": [0, 0, 9]}, LONG_NAMES))
+    drawn(reliability.reliability(measured.calibration, 0.25))
 
 
-def test_pictures_of_digits_with_long_names_and_few_images(figures: Any) -> None:
+def test_pictures_of_digits_with_long_names_and_few_images() -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
     labels, predicted = np.array([0, 1, 2]), np.array([0, 2, 1])
     maps = np.zeros((3, 28, 28), dtype=np.float32)
-    drawn(figures.sample_predictions(images, labels, predicted, LONG_NAMES))
-    drawn(figures.misclassified(images, labels, predicted, np.array([0.5, 0.7, 1.0]), LONG_NAMES))
-    drawn(figures.saliency_overlays(images, maps, labels, predicted, LONG_NAMES))
-    drawn(figures.mean_images(images.astype(np.float32), LONG_NAMES))
-    grid = figures.sample_grid(images, np.array([0, 0, 2]), LONG_NAMES)
+    drawn(samples.sample_predictions(images, labels, predicted, LONG_NAMES))
+    drawn(samples.misclassified(images, labels, predicted, np.array([0.5, 0.7, 1.0]), LONG_NAMES))
+    drawn(samples.saliency_overlays(images, maps, labels, predicted, LONG_NAMES))
+    drawn(samples.mean_images(images.astype(np.float32), LONG_NAMES))
+    grid = samples.sample_grid(images, np.array([0, 0, 2]), LONG_NAMES)
     canvas = np.asarray(grid.axes[0].images[0].get_array())
     blank = np.zeros((28, 28))
     np.testing.assert_array_equal(canvas, np.block([[images[0], images[1]], [blank, blank], [images[2], blank]]))
@@ -119,55 +128,53 @@ def test_pictures_of_digits_with_long_names_and_few_images(figures: Any) -> None
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 1, 4), (1, 1, 3, 1), (5, 7, 2, 100)])
-def test_first_filters_of_any_size(figures: Any, shape: tuple[int, ...]) -> None:
+def test_first_filters_of_any_size(shape: tuple[int, ...]) -> None:
     kernel = np.random.default_rng(0).normal(size=shape)
-    assert len(figures.first_filters(kernel).axes) == min(shape[-1], 64)
+    assert len(samples.first_filters(kernel).axes) == min(shape[-1], 64)
 
 
-def test_the_first_kernel_is_found(figures: Any, network: keras.Model) -> None:
-    kernel = figures.first_kernel(network)
+def test_the_first_kernel_is_found(network: keras.Model) -> None:
+    kernel = layers.first_kernel(network)
     np.testing.assert_array_equal(kernel, network.get_layer("first").get_weights()[0])
 
 
-def test_the_architecture_shows_branches_shapes_and_parameters(figures: Any) -> None:
+def test_the_architecture_shows_branches_shapes_and_parameters() -> None:
     model = build_network()
     rows = {row.name: row for row in layers.layer_rows(model)}
     assert set(rows["merged"].inputs) == {"first", "branch"}
     assert (rows["first"].shape, rows["first"].detail) == ("12×12×4", "5×5 relu")
     assert sum(row.parameters for row in rows.values()) == model.count_params()
-    figure = figures.architecture(list(rows.values()))
+    figure = architecture.architecture(list(rows.values()))
     assert f"{model.count_params():,} parameters in {len(model.layers)} layers" in texts(figure)
     drawn(figure)
 
 
-def test_a_sequential_model_without_convolutions(figures: Any) -> None:
+def test_a_sequential_model_without_convolutions() -> None:
     from mnist_cnn.models.backend import keras
 
     model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(name="flat"), keras.layers.Dense(2)])
     first, second = layers.layer_rows(model)
     assert (first.inputs, second.inputs) == ((), ("flat",))
-    assert figures.first_kernel(model) is None
+    assert layers.first_kernel(model) is None
 
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(2, 30)), max_size=20))
 def test_brackets_in_one_lane_never_overlap(raw: list[tuple[int, int]]) -> None:
-    from mnist_cnn.evaluation.figures.architecture import assign_lanes
-
     spans = [(start, start + length) for start, length in raw]
-    placed = assign_lanes(spans)
+    placed = architecture.assign_lanes(spans)
     assert sorted((start, end) for start, end, _ in placed) == sorted(spans)
     for number, (start, end, lane) in enumerate(placed):
         for other_start, other_end, other_lane in placed[:number]:
             assert lane != other_lane or end <= other_start or start >= other_end
 
 
-def test_saving_is_deterministic_and_leaves_matplotlib_as_it_was(figures: Any, tmp_path: Path) -> None:
+def test_saving_is_deterministic_and_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    figures.save(figures.learning_curves(HISTORY), tmp_path / "a.png")
+    style.save(learning.learning_curves(HISTORY), tmp_path / "a.png")
     with mpl.rc_context({"font.size": 30, "axes.grid": True}):  # the user's own settings
-        figures.save(figures.learning_curves(HISTORY), tmp_path / "b.png")
+        style.save(learning.learning_curves(HISTORY), tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert dict(mpl.rcParams) == before

@@ -65,7 +65,7 @@ def mean_binary_loss(labels: Any, rows: Any) -> float:
 def calibration_error(labels: Any, rows: Any) -> float:
     each = [(max(row), guess == label) for label, row, guess in zip(labels, rows, guesses(rows), strict=True)]
     bins = [[pair for pair in each if number / 15 < pair[0] <= (number + 1) / 15] for number in range(15)]
-    return sum(abs(sum(sure - right for sure, right in inside)) for inside in bins) / len(each)
+    return float(sum(abs(sum(sure - right for sure, right in inside)) for inside in bins) / len(each))
 
 
 SLOW: dict[str, Callable[[Any, Any], float]] = {

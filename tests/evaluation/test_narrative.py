@@ -28,7 +28,7 @@ def judged(labels: list[int], predicted: list[int]) -> tuple[metrics.Metrics, Da
         ([0, 1], [0, 1], "The model classified all 2 test images of few correctly."),
         ([0, 1, 1, 2], [0, 2, 2, 2], "2 of 4 test images of few correctly. It most often mistook b for c (2 times)."),
         ([0, 1], [1, 1], "classified 1 of 2 test images of few correctly. It made no error more than once."),
-        ([0, 1, 2], [2, 2, 2], "That is little better than guessing: it answered c for 3 of them."),
+        ([0, 1, 2], [2, 2, 2], "That is little better than guessing: it answered c for 3 images."),
     ],
 )
 def test_verdict(labels: list[int], predicted: list[int], sentence: str) -> None:

@@ -25,8 +25,8 @@ def augment(
     as_json: JsonFlag = False,
 ) -> None:
     """Draw a contact sheet of digits and their distorted copies."""
-    from mnist_cnn.evaluation.figures import save
     from mnist_cnn.evaluation.figures.contact_sheet import draw_contact_sheet
+    from mnist_cnn.evaluation.figures.style import save
 
     terminal = Terminal(as_json)
     changes = dict(parse_setting(text) for text in settings or [])

@@ -47,7 +47,9 @@ def show_metrics(record: Mapping[str, Any], terminal: Terminal) -> None:
     if without := record.get("without_label_errors"):
         rows.append(("without known label errors", f"{without['accuracy']:.2%} ({without['errors']} errors)"))
     if "seconds" in training:
-        rows.append(("training", f"{training['seconds']:.0f} s, {training['epochs']} epochs"))
+        rows.append(
+            ("training", f"{training['seconds']:.0f} s, {training['epochs']} epoch{'s' * (training['epochs'] > 1)}")
+        )
     if pairs := record["most_confused"][:5]:
         shown = (f"{each['label']} → {each['predicted']} ({each['count']})" for each in pairs)
         rows.append(("most frequent errors", ", ".join(shown)))

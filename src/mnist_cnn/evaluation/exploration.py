@@ -147,13 +147,13 @@ def write_exploration(folder: Path, train: Dataset, test: Dataset) -> Exploratio
     Raises:
         WriteError: The folder cannot be written.
     """
-    from mnist_cnn.evaluation import figures
+    from mnist_cnn.evaluation.figures import classes, samples, style
 
     found = explore(train, test)
     names = found.class_names
-    figures.save(figures.class_distribution(found.class_counts, names), folder / "class-distribution.png")
-    figures.save(figures.sample_grid(*sample_rows(train), names), folder / "samples.png")
-    figures.save(figures.mean_images(class_means(train), names), folder / "mean-images.png")
+    style.save(classes.class_distribution(found.class_counts, names), folder / "class-distribution.png")
+    style.save(samples.sample_grid(*sample_rows(train), names), folder / "samples.png")
+    style.save(samples.mean_images(class_means(train), names), folder / "mean-images.png")
     write_json(folder / "exploration.json", found.as_dict())
     return found
 

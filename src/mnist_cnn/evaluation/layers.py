@@ -1,12 +1,16 @@
-"""A network's layers as rows of facts: names, shapes, parameters, connections."""
+"""What a network consists of: its layers as rows of facts, and its first kernel."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from mnist_cnn.models.backend import keras
 
@@ -65,3 +69,10 @@ def _detail(layer: Any) -> str:
     activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
     shown = "" if activation in ("linear", type(layer).__name__.lower()) else activation
     return " ".join(filter(None, ["×".join(map(str, size)), f"{rate:g}" if rate else "", shown]))
+
+
+def first_kernel(model: keras.Model) -> NDArray[np.float32] | None:
+    """Give the kernel of the first convolution, float32 [h, w, inputs, filters]; None if there is none."""
+    kernels = (layer.get_weights()[0] for layer in model.layers if type(layer).__name__ == "Conv2D")
+    kernel = next(kernels, None)
+    return None if kernel is None else np.asarray(kernel, dtype=np.float32)

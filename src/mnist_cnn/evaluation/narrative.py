@@ -46,7 +46,7 @@ def verdict(measured: Metrics, dataset: Dataset) -> str:
     if right <= GUESSING * measured.n / len(dataset.class_names):
         answers = [sum(column) for column in zip(*measured.confusion, strict=True)]
         often = dataset.class_names[answers.index(max(answers))]
-        return f"{sentence} That is little better than guessing: it answered {often} for {max(answers):,} of them."
+        return f"{sentence} That is little better than guessing: it answered {often} for {max(answers):,} images."
     worst = measured.most_confused[0]
     if worst.count == 1:
         return f"{sentence} It made no error more than once."

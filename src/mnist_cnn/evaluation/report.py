@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnist_cnn.config import flatten
-from mnist_cnn.evaluation import figures, narrative, saliency
+from mnist_cnn.evaluation import narrative, saliency
 from mnist_cnn.evaluation import predictions as evaluation
+from mnist_cnn.evaluation.figures import architecture, classes, confusion, learning, reliability, samples, style
 from mnist_cnn.evaluation.findings import Findings, gather, metrics_record
+from mnist_cnn.evaluation.layers import first_kernel
 from mnist_cnn.evaluation.metrics import confusion_rates
 from mnist_cnn.evaluation.model_card import model_card
 from mnist_cnn.evaluation.templates import render
@@ -80,29 +82,29 @@ def draw(findings: Findings, model: keras.Model) -> Iterator[tuple[str, Figure]]
     names = said.dataset.class_names
     counts = np.array(measured.confusion)
     if findings.history:
-        yield "learning-curves", figures.learning_curves(findings.history, findings.monitor)
-    yield "confusion-counts", figures.confusion_matrix(counts, names)
-    yield "confusion-shares", figures.confusion_matrix(confusion_rates(counts), names)
-    yield "class-quality", figures.class_quality(measured.classes)
-    yield "reliability", figures.reliability(measured.calibration, measured.scores["expected_calibration_error"])
+        yield "learning-curves", learning.learning_curves(findings.history, findings.monitor)
+    yield "confusion-counts", confusion.confusion_matrix(counts, names)
+    yield "confusion-shares", confusion.confusion_matrix(confusion_rates(counts), names)
+    yield "class-quality", classes.class_quality(measured.classes)
+    yield "reliability", reliability.reliability(measured.calibration, measured.scores["expected_calibration_error"])
     yield "sample-predictions", _draw_samples(said)
     if measured.errors:
         yield "misclassified", _draw_misclassified(said)
     yield "saliency", _draw_saliency(said, model)
-    yield "architecture", figures.architecture(findings.layers)
-    kernel = figures.first_kernel(model)
+    yield "architecture", architecture.architecture(findings.layers)
+    kernel = first_kernel(model)
     if kernel is not None:
-        yield "first-filters", figures.first_filters(kernel)
+        yield "first-filters", samples.first_filters(kernel)
 
 
 def _draw_samples(said: Predictions) -> Figure:
     right, wrong = np.flatnonzero(~said.is_wrong)[:SAMPLES_RIGHT], np.flatnonzero(said.is_wrong)[:SAMPLES_WRONG]
-    return figures.sample_predictions(*_pick(said, np.concatenate([right, wrong])), said.dataset.class_names)
+    return samples.sample_predictions(*_pick(said, np.concatenate([right, wrong])), said.dataset.class_names)
 
 
 def _draw_misclassified(said: Predictions) -> Figure:
     chosen = said.worst_errors[:ERRORS_SHOWN]
-    return figures.misclassified(*_pick(said, chosen), said.confidence[chosen], said.dataset.class_names)
+    return samples.misclassified(*_pick(said, chosen), said.confidence[chosen], said.dataset.class_names)
 
 
 def _draw_saliency(said: Predictions, model: keras.Model) -> Figure:
@@ -111,7 +113,7 @@ def _draw_saliency(said: Predictions, model: keras.Model) -> Figure:
     chosen = np.concatenate([right, said.worst_errors[:SALIENCY_WRONG]])
     images, labels, predicted = _pick(said, chosen)
     maps = saliency.occlusion_maps(lambda batch: evaluation.predict_images(model, batch), images)
-    return figures.saliency_overlays(images, maps, labels, predicted, said.dataset.class_names)
+    return samples.saliency_overlays(images, maps, labels, predicted, said.dataset.class_names)
 
 
 def _pick(said: Predictions, chosen: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -122,7 +124,7 @@ def _save_figures(folder: Path, drawn: Iterator[tuple[str, Figure]]) -> dict[str
     saved = {}
     for name, figure in drawn:
         saved[name] = folder / f"{name}.png"
-        figures.save(figure, saved[name])
+        style.save(figure, saved[name])
     return saved
 
 

@@ -45,7 +45,7 @@ def _draw(originals: NDArray[np.uint8], distorted: NDArray[np.uint8], caption: s
         frame(original, MUTED)
         for axes, variant in zip(others, variants, strict=True):
             show_digit(axes, variant)
-    grid[0, 0].set_title("original", loc="center", fontsize=8)
+    grid[0, 0].set_title("original", loc="center", fontsize=8, pad=4.8)
     # Not a title: one that extends over the next tiles would push them away.
     place = {"transform": grid[0, 2].transAxes, "in_layout": False}
     grid[0, 2].text(0, 1.12, "as the network sees it", fontsize=8, weight="bold", **place)

@@ -1,4 +1,4 @@
-"""Pictures that show images: samples, errors, class means, and what a prediction depends on."""
+"""Pictures that show images: samples, errors, class means, filters, and what a prediction depends on."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+
+MOST_FILTERS = 64  # drawn
 
 Images = NDArray[np.uint8]  # [n, 28, 28]
 Classes = NDArray[np.int64]  # [n]
@@ -120,6 +122,21 @@ def _overlay(axes: Axes, image: Images, drop: NDArray[np.float32]) -> None:
     show_digit(axes, image * np.float32(0.45))  # pale ink, so that the colours stand out
     strength = drop / max(float(np.abs(drop).max()), 1e-6)  # -1 … 1
     axes.imshow(strength, cmap=SIGNED, vmin=-1, vmax=1, alpha=0.85 * np.abs(strength) ** 0.7)
+
+
+@styled
+def first_filters(kernel: NDArray[Any]) -> Figure:
+    """Draw the filters of a kernel, [h, w, inputs, filters], each on its own scale around 0.
+
+    Several input channels are averaged. Ink under vermilion (positive) raises the response, ink under blue lowers it.
+    """
+    filters = np.moveaxis(kernel.mean(axis=2), -1, 0)[:MOST_FILTERS]  # [filters, h, w]
+    figure, tiles = image_grid(len(filters), columns=16 if len(filters) > 24 else 8, tile=0.62, caption=0)
+    for axes, each in zip(tiles, filters, strict=True):
+        top = max(float(np.abs(each).max()), 1e-9)
+        axes.imshow(each, cmap=SIGNED, vmin=-top, vmax=top)
+        frame(axes)
+    return figure
 
 
 def _caption(axes: Axes, text: str, size: float, **look: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mnist_cnn.evaluation.figures import DOTS_PER_INCH
+from mnist_cnn.evaluation.figures.style import DOTS_PER_INCH
 
 PAGE_DOTS_PER_INCH = 100  # so that a figure's 9 point text is about as large as a caption
 
