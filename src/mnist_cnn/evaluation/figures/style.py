@@ -1,7 +1,6 @@
-"""One look for all pictures: colours, type sizes, and how a figure is made and saved.
+"""One look for all figures: colours, type sizes, and how a figure is made and saved.
 
-These are also the colours of the report pages. Matplotlib's settings hold only while a function decorated with `styled`
-runs.
+Matplotlib's settings apply only while a function decorated with `styled` runs.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from mnist_cnn.files import write_whole
+from mnist_cnn.reading import palette
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,17 +24,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-# From Okabe and Ito's palette, which people with any form of colour blindness can tell apart: blue for what is right
-# or expected, vermilion for what is wrong, and three more to tell kinds apart.
-RIGHT = "#0072B2"
-WRONG = "#D55E00"
-ORANGE, SKY, GREEN = "#E69F00", "#56B4E9", "#009E73"
-TEXT = "#1B2733"
-MUTED = "#5D6975"
-RULE = "#DDE3E9"
-WASH = "#F3F6F9"
-PAPER = "#FFFFFF"
-PALETTE = {"right": RIGHT, "wrong": WRONG, "text": TEXT, "muted": MUTED, "rule": RULE, "paper": PAPER}  # for the pages
+RIGHT, WRONG, TEXT, MUTED = palette.RIGHT, palette.WRONG, palette.TEXT, palette.MUTED
+RULE, PAPER, WASH = palette.RULE, palette.PAPER, "#F3F6F9"
+ORANGE, SKY, GREEN = "#E69F00", "#56B4E9", "#009E73"  # also from Okabe and Ito's palette
 
 
 def mix(colour: str, other: str, share: float) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import jinja2
 
+from mnist_cnn.reading import palette
+
 
 def render(template: str, **values: Any) -> str:
     """Fill in one of the templates in this folder; a missing value is an error, and HTML is escaped."""
@@ -15,8 +17,6 @@ def render(template: str, **values: Any) -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    from mnist_cnn.evaluation.figures.style import PALETTE
-
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mnist_cnn.evaluation", "templates"),
         autoescape=jinja2.select_autoescape(["html"]),  # Markdown is escaped by `cell` and `tojson` where needed
@@ -27,7 +27,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {"percent": percent, "thousands": "{:,.0f}".format, "duration": duration, "cell": cell}
     environment.filters["spaced"] = spaced
-    environment.globals["colours"] = PALETTE
+    environment.globals["colours"] = palette
     return environment
 
 
