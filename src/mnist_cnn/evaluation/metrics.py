@@ -389,7 +389,7 @@ METRICS = (
     Metric(
         "binary_cross_entropy", "binary cross-entropy", binary_cross_entropy, ".4f", unit="nats",
         meaning="Like the log loss, but each class is judged against all others and the result is averaged over the "
-        "classes. Some notebooks report it. It is smaller than the log loss, and the two cannot be compared.",
+        "classes. Some notebooks report it. It cannot be compared with the log loss.",
     ),
     Metric(
         "expected_calibration_error", "calibration error", expected_calibration_error, ".2%", hint="0 is perfect",

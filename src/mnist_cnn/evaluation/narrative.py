@@ -120,7 +120,7 @@ def _data(config: Config) -> str:
 
 def _network(config: Config) -> str:
     if not config.model.init_from:
-        return f"The network {config.model.architecture}"
+        return f"The network (architecture {config.model.architecture})"
     source = "the shipped weights" if config.model.init_from == SHIPPED_MODEL else config.model.init_from
     frozen = " with frozen features" if config.model.freeze == "features" else ""
     return f"The network, initialised from {source}{frozen},"
@@ -167,8 +167,8 @@ def _outliers(training: TrainingConfig) -> str:
     if not training.strangers:
         return ""
     return (
-        f"In every epoch, {100 * training.strangers:g} % of the images were replaced by outliers: generated pictures "
-        "that are not digits, for which every class is equally right."
+        f"In addition, {100 * training.strangers:g} % of the images of each epoch were replaced by outliers: generated "
+        "pictures that are not digits, labelled as belonging equally to every class."
     )
 
 
