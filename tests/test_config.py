@@ -39,6 +39,14 @@ def test_what_an_earlier_version_kept_divides_its_data_by_the_seed_of_training(t
     assert parse_config({"training": {"seed": 5}}, "a recipe").data.split_seed == 0
 
 
+def test_a_saved_run_with_the_former_name_of_outliers_still_loads() -> None:
+    saved = load_recipe("light").to_dict()
+    saved["training"]["strangers"] = saved["training"].pop("outliers")
+    assert parse_config(saved, "an earlier run") == load_recipe("light")
+    with pytest.raises(InputError, match=r"no setting 'training.strangers'. Did you mean 'training.outliers'\?"):
+        override(Config(), {"training.strangers": 0.1})
+
+
 def test_the_recipes_that_are_promised_ship_and_the_default_comes_first() -> None:
     names = recipe_names()
     assert {"conv3", "batchnorm", "augmented", "vgg", "resnet", DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE} <= set(names)
@@ -62,7 +70,7 @@ def test_every_setting_comes_back_from_a_file(tmp_path: Path) -> None:
             "model": {"architecture": "vgg", "arguments": {"filters": [4, 8], "dropout": 0.5}, "init_from": "a.keras"},
             "augmentation": {"rotation": 1.5, "flip_vertical": True},
             "optimizer": {"name": "sgd", "weight_decay": 1e-4, "momentum": 0.0},
-            "training": {"epochs": 3, "loss": "one-hot", "label_smoothing": 0.1, "strangers": 0.2},
+            "training": {"epochs": 3, "loss": "one-hot", "label_smoothing": 0.1, "outliers": 0.2},
         },
         "here",
     )

@@ -107,9 +107,7 @@ class TrainingConfig:
     batch_size: Count = 128
     loss: Literal["sparse", "one-hot"] = "sparse"  # the same cross-entropy on two forms of the label
     label_smoothing: Fraction = 0.0
-    strangers: Fraction = (
-        0.0  # share of an epoch's images replaced by pictures of other things than digits, labelled "any"
-    )
+    outliers: Fraction = 0.0  # share of an epoch's images replaced with drawn pictures that are not digits
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "auto"  # auto: bfloat16 where the processor has it
     monitor: Literal["loss", "accuracy"] = "loss"  # the validation result that decides which epoch is best
     keep: Literal["best", "last"] = "best"  # which epoch's weights become the model
@@ -145,10 +143,10 @@ class Config:
             raise SettingError(
                 f"label_smoothing = {self.training.label_smoothing} needs one-hot labels. Use loss = 'one-hot'."
             )
-        if self.training.strangers and self.training.loss != "one-hot":
+        if self.training.outliers and self.training.loss != "one-hot":
             raise SettingError(
-                f"strangers = {self.training.strangers} needs one-hot labels: a picture of anything else belongs to "
-                "every class alike. Use loss = 'one-hot'."
+                f"outliers = {self.training.outliers} needs one-hot labels: an outlier belongs equally to every "
+                "class. Use loss = 'one-hot'."
             )
         if self.model.freeze != "nothing" and not self.model.init_from:
             raise SettingError("freeze = 'features' needs a trained model to freeze. Name one with init_from.")
@@ -177,8 +175,8 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
     Raises:
         SettingError: An unknown key, a wrong type or a value out of range.
     """
+    values = _migrate(values)
     _refuse_unknown_keys(values, Config, origin, prefix="")
-    values = _with_split_seed(values)
     try:
         # In strict mode only JSON input may give a dataclass as an object.
         return _ADAPTER.validate_json(json.dumps(values, default=str))
@@ -189,15 +187,20 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
         raise SettingError(f"{origin}: {key} = {first['input']!r} is not valid: {problem}.") from None
 
 
-def _with_split_seed(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Complete what a run or a search kept before there was `data.split_seed`: the seed of training divided its data.
+def _migrate(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Translate what earlier versions saved: `strangers` is now `outliers`, and `seed` also chose the held-out images.
 
-    Such a file holds every setting; a recipe, which leaves most of them out, is left as it is.
+    Saved runs contain every setting; a recipe, which leaves most of them out, gets no `split_seed`.
     """
     data, training = values.get("data", {}), values.get("training", {})
-    if "split_seed" in data or not ("per_class" in data and "seed" in training):
+    if not (isinstance(data, Mapping) and isinstance(training, Mapping)):
         return values
-    return {**values, "data": {**data, "split_seed": training["seed"]}}
+    if "strangers" in training and "outliers" not in training:
+        training = {"outliers" if key == "strangers" else key: value for key, value in training.items()}
+        values = {**values, "training": training}
+    if "per_class" in data and "seed" in training and "split_seed" not in data:
+        values = {**values, "data": {**data, "split_seed": training["seed"]}}
+    return values
 
 
 def override(config: Config, settings: Mapping[str, Any]) -> Config:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mnist_cnn.augmentation.outliers import _KINDS, draw_strangers, pair, shuffled
+from mnist_cnn.augmentation.outliers import _KINDS, draw_outliers, pair, shuffled
 from mnist_cnn.datasets import load_dataset
 
 DIGITS = load_dataset("digits").images[:200]
@@ -15,13 +15,13 @@ def random(seed: int = 0) -> np.random.Generator:
 
 @pytest.mark.parametrize("count", [0, 1, 50])
 def test_as_many_as_asked_for(count: int) -> None:
-    drawn = draw_strangers(count, DIGITS, random())
+    drawn = draw_outliers(count, DIGITS, random())
     assert drawn.shape == (count, 28, 28)
     assert drawn.dtype == np.uint8
 
 
 def test_a_seed_draws_the_same_again_and_another_seed_does_not() -> None:
-    first, again, other = (draw_strangers(30, DIGITS, random(seed)) for seed in (1, 1, 2))
+    first, again, other = (draw_outliers(30, DIGITS, random(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -37,7 +37,7 @@ def test_every_kind_shows_something_and_never_the_same(kind) -> None:  # type: i
 
 def test_the_digits_that_are_cut_up_stay_whole_themselves() -> None:
     before = DIGITS.copy()
-    draw_strangers(100, DIGITS, random())
+    draw_outliers(100, DIGITS, random())
     np.testing.assert_array_equal(before, DIGITS)
 
 

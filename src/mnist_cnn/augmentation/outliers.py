@@ -35,8 +35,8 @@ _FONTS = (
 )
 
 
-def draw_strangers(count: int, digits: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw pictures that are no digits, every kind equally often.
+def draw_outliers(count: int, digits: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw pictures that are not digits, each kind equally often.
 
     Args:
         count: How many.
