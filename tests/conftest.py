@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from mnist_cnn.datasets.sources import SOURCES
+from mnist_cnn.datasets.registry import SOURCES
 
 # No deadline, since a busy machine is no bug; the same examples each time, so that a failure can be repeated.
 hypothesis.settings.register_profile("mnist-cnn", deadline=None, derandomize=True)

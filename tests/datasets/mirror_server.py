@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mnist_cnn.datasets.idx import idx_checksum, write_idx
-from mnist_cnn.datasets.sources import SOURCES, Source
+from mnist_cnn.datasets.registry import SOURCES, Source
 
 Behaviour = Callable[[BaseHTTPRequestHandler, bytes], None]  # (the request, the file asked for)
 

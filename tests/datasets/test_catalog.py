@@ -16,7 +16,7 @@ from datasets.mirror_server import lie, mirrors, serve, tiny_mnist
 from mnist_cnn import datasets
 from mnist_cnn.datasets import list_datasets, load_dataset, resolve_dataset
 from mnist_cnn.datasets.idx import read_idx, write_idx
-from mnist_cnn.datasets.sources import SOURCES, Source
+from mnist_cnn.datasets.registry import SOURCES, Source
 from mnist_cnn.errors import DataError, DatasetUnavailableError, InputError
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = (file.name for file in SOURCES["mnist"].files.values())

@@ -34,7 +34,7 @@ from datasets.mirror_server import (
 from mnist_cnn.datasets import download as module
 from mnist_cnn.datasets.download import MirrorsFailedError, download
 from mnist_cnn.datasets.idx import read_idx, write_idx
-from mnist_cnn.datasets.sources import RemoteFile, Source
+from mnist_cnn.datasets.registry import RemoteFile, Source
 
 pytestmark = pytest.mark.usefixtures("bare_machine")
 TEST = [("test", "images"), ("test", "labels")]
@@ -252,7 +252,7 @@ def test_a_killed_download_leaves_nothing_under_the_final_name(
 
 
 def test_the_table_of_sources_is_sound() -> None:
-    from mnist_cnn.datasets.sources import SOURCES
+    from mnist_cnn.datasets.registry import SOURCES
 
     for name, source in SOURCES.items():
         assert source.name == name

@@ -11,7 +11,7 @@ import numpy as np
 
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.places import cache_folder, has_split, local_places, read_split
-from mnist_cnn.datasets.sources import SOURCES, SPLITS, Source
+from mnist_cnn.datasets.registry import SOURCES, SPLITS, Source
 from mnist_cnn.datasets.split import hold_out_test
 from mnist_cnn.errors import DataError, DatasetUnavailableError, MissingExtraError, SettingError, suggest
 

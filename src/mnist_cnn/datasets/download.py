@@ -28,7 +28,7 @@ from mnist_cnn.files import write_whole
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mnist_cnn.datasets.sources import RemoteFile, Source
+    from mnist_cnn.datasets.registry import RemoteFile, Source
 
 ANSWER_SECONDS = 8.0  # how long all mirrors together have to send the first line of an answer
 GRACE_SECONDS = 20.0  # for one file, whatever its size

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mnist_cnn.datasets.idx import idx_checksum, read_idx
 from mnist_cnn.datasets.npz import read_array
-from mnist_cnn.datasets.sources import SOURCES, SPLITS, RemoteFile, Source
+from mnist_cnn.datasets.registry import SOURCES, SPLITS, RemoteFile, Source
 from mnist_cnn.errors import DataError
 
 if TYPE_CHECKING:
