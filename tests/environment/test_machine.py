@@ -45,7 +45,7 @@ def test_a_label_says_what_decides_how_fast_a_processor_trains() -> None:
     described = {"processor": "A Processor", "cores": 2, "processor_features": ["avx2", "fma"]}
     assert environment.label_processor(described) == "A Processor (2 cores: avx2, fma)"
     described["onednn_confined_to"] = "AVX2"
-    assert environment.label_processor(described).endswith("(2 cores: avx2, fma; oneDNN confined to AVX2)")
+    assert environment.label_processor(described).endswith("(2 cores: avx2, fma; oneDNN limited to AVX2)")
     del described["onednn_confined_to"]
     del described["processor_features"]  # a run of an earlier version
     assert environment.label_processor(described) == "A Processor (2 cores: instruction sets unknown)"

@@ -1,4 +1,4 @@
-"""Where a known data set may lie on this machine, and how to read it there: verified, one split at a time."""
+"""Where a known data set may be on this machine, and how to read it there: verified, one split at a time."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from numpy.typing import NDArray
 
 from mnist_cnn.datasets.idx import idx_checksum, read_idx
 from mnist_cnn.datasets.npz import read_array
-from mnist_cnn.datasets.registry import SOURCES, SPLITS, RemoteFile, Source
+from mnist_cnn.datasets.registry import SOURCES, RemoteFile, Source
 from mnist_cnn.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DATA_VARIABLE = "MNIST_CNN_DATA"  # a folder with data sets, searched before all others but --data-dir
-CACHE_VARIABLE = "MNIST_CNN_CACHE"  # the folder for downloads, instead of the user's cache
+DATA_VARIABLE = "MNIST_CNN_DATA"  # a folder of data sets; only --data-dir comes before it
+CACHE_VARIABLE = "MNIST_CNN_CACHE"  # the folder for downloads, in place of the user's cache
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images [n, 28, 28] and labels [n]
 
 
 @dataclass(frozen=True)
 class Place:
-    """One place to look at: a folder of IDX files, or Keras' `.npz`."""
+    """One place to look: a folder of IDX files, or Keras' `.npz`."""
 
     path: Path
-    reason: str  # why it is looked at, for people
+    reason: str  # for people: why it is a candidate
 
     def __str__(self) -> str:
         return f"{self.path} ({self.reason})"
@@ -43,16 +43,16 @@ def cache_folder(source: Source) -> Path:
 
 
 def local_places(source: Source, data_dir: Path | None) -> list[Place]:
-    """List every place to look for `source`, in the order of the search; most will not exist.
+    """List every place to look for `source`, in order; most will not exist.
 
     Args:
         source: The data set.
-        data_dir: The folder that the user named for this, if any.
+        data_dir: The folder that the user named, if any.
     """
     places = list(_layouts(data_dir, source, "--data-dir", anything=True)) if data_dir else []
     if from_environment := os.environ.get(DATA_VARIABLE):
         root = Path(from_environment).expanduser()
-        places += _layouts(root, source, f"${DATA_VARIABLE}", anything=source.unmistakable)
+        places += _layouts(root, source, f"${DATA_VARIABLE}", anything=source.is_unmistakable)
     places.append(Place(cache_folder(source), "the cache of mnist-cnn"))
     if source.keras:
         keras = Path(os.environ.get("KERAS_HOME") or _home() / ".keras")
@@ -63,14 +63,14 @@ def local_places(source: Source, data_dir: Path | None) -> list[Place]:
 
 
 def has_split(place: Place, source: Source, split: str) -> bool:
-    """Whether `place` seems to hold a split; no file is opened."""
+    """Whether `place` seems to have a split; no file is opened."""
     if place.path.suffix == ".npz":
         return place.path.is_file()
     return None not in _pair_of_files(place.path, source, split)
 
 
 def read_split(place: Place, source: Source, split: str) -> Pair | None:
-    """Read one split at one place and verify it; the other split's files stay unopened.
+    """Read one split at one place and verify it; the other split's files are not opened.
 
     Args:
         place: One of `local_places`.
@@ -78,10 +78,10 @@ def read_split(place: Place, source: Source, split: str) -> Pair | None:
         split: "train" or "test".
 
     Returns:
-        Images, upright, and labels; None where the place does not hold them.
+        Upright images and labels; None if the place does not have them.
 
     Raises:
-        DataError: They are there, but damaged or another data set's.
+        DataError: They are damaged, or another data set's.
     """
     if not has_split(place, source, split):
         return None
@@ -94,27 +94,28 @@ def read_split(place: Place, source: Source, split: str) -> Pair | None:
 
 
 def verify(array: NDArray[Any], file: RemoteFile, where: str, source: Source) -> None:
-    """Check that an array is what a published file holds: by checksum where one is known, else by its form.
+    """Check that an array is the content of a published file: by checksum where one is known, else by its form.
 
     Args:
         array: As the IDX file gives it.
         file: What it should be.
-        where: Names it in the error.
+        where: What to call it in an error message.
         source: The data set that it belongs to.
 
     Raises:
-        DataError: It is something else.
+        DataError: It is anything else.
     """
     expected = np.dtype(np.uint8 if len(file.shape) != 2 else np.int32)
     if array.shape != file.shape or array.dtype != expected:
-        raise DataError(f"{where}: {array.dtype} {array.shape}, expected {expected} {file.shape}. Fetch it again.")
+        raise DataError(f"{where}: {array.dtype} {array.shape}, expected {expected} {file.shape}. Download it again.")
     checksum = idx_checksum(array)
     if file.content_sha256 and checksum != file.content_sha256:
-        raise DataError(f"{where}: wrong checksum (SHA-256 {checksum[:12]}…). Remove it, or fetch it again.")
+        raise DataError(f"{where}: wrong checksum (SHA-256 {checksum[:12]}…). Download it again.")
     if not file.content_sha256 and (owner := _owner(checksum)):
-        raise DataError(f"{where}: these are the files of {owner}, whose names are the same.")
-    if array.ndim < 3 and not 0 <= _classes(array).min() <= _classes(array).max() < len(source.class_names):
-        raise DataError(f"{where}: labels out of range, valid are 0 to {len(source.class_names) - 1}.")
+        raise DataError(f"{where}: these are the files of {owner}, which have the same names.")
+    classes = array if array.ndim == 1 else array[..., 0]
+    if array.ndim < 3 and not 0 <= classes.min() <= classes.max() < len(source.class_names):
+        raise DataError(f"{where}: labels out of range; valid are 0 to {len(source.class_names) - 1}.")
 
 
 def _layouts(root: Path, source: Source, reason: str, *, anything: bool) -> Iterator[Place]:
@@ -131,9 +132,7 @@ def _read_arrays(path: Path, source: Source, split: str) -> tuple[NDArray[Any], 
     if path.suffix == ".npz":
         return read_array(path, f"x_{split}"), read_array(path, f"y_{split}")
     images, labels = _pair_of_files(path, source, split)
-    if images is None or labels is None:
-        raise DataError(f"{path} lost its {split} files while they were being read.")
-    return read_idx(images), read_idx(labels)
+    return read_idx(images or path), read_idx(labels or path)  # `path` if they have gone since: an error that says so
 
 
 def _pair_of_files(folder: Path, source: Source, split: str) -> tuple[Path | None, Path | None]:
@@ -147,7 +146,7 @@ def find_idx(folder: Path, name: str) -> Path | None:
     """Find an IDX file by its published name, with or without `.gz`, in both usual spellings.
 
     Some unpackers write `train-images.idx3-ubyte` for `train-images-idx3-ubyte`, and some put each file into a folder
-    of its own name.
+    with its name.
     """
     stem = name.removesuffix(".gz")
     spellings = (stem, stem.replace("-idx", ".idx"))
@@ -157,17 +156,8 @@ def find_idx(folder: Path, name: str) -> Path | None:
 
 
 def _owner(checksum: str) -> str | None:
-    known = {
-        source.files[split, kind].content_sha256: source.name
-        for source in SOURCES.values()
-        for split in SPLITS
-        for kind in ("images", "labels")
-    }
+    known = {file.content_sha256: source.name for source in SOURCES.values() for file in source.files.values()}
     return known.get(checksum)
-
-
-def _classes(labels: NDArray[Any]) -> NDArray[Any]:
-    return labels if labels.ndim == 1 else labels[:, 0]
 
 
 def _home() -> Path:
