@@ -76,15 +76,19 @@ def download(source: Source, keys: Iterable[tuple[str, str]], folder: Path, prog
     name = (source.archive or wanted[0]).name
     failures = _ask([mirror.format(file=name) for mirror in source.mirrors])
     mirrors = [mirror for mirror in source.mirrors if not failures[mirror.format(file=name)]]
+    silent = [f"{address}: {failure}" for address, failure in failures.items() if failure]
     if not mirrors:
-        raise MirrorsFailedError([f"{address}: {failure}" for address, failure in failures.items()])
+        raise MirrorsFailedError(silent)
     with _alone_in(folder):
         missing = [file for file in wanted if not _is_whole(folder / file.name, file, source)]
-        if missing and source.archive:
-            _fetch_archive(source, source.archive, mirrors, folder, progress)
-            return
-        for file in missing:
-            _fetch(file, mirrors, folder / file.name, progress)
+        try:
+            if source.archive and missing:
+                _fetch_archive(source, source.archive, mirrors, folder, progress)
+            else:
+                for file in missing:
+                    _fetch(file, mirrors, folder / file.name, progress)
+        except MirrorsFailedError as error:
+            raise MirrorsFailedError([*silent, *error.attempts]) from error
 
 
 def _ask(addresses: Sequence[str]) -> dict[str, str]:
