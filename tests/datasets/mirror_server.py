@@ -31,6 +31,11 @@ def truncate(request: BaseHTTPRequestHandler, content: bytes) -> None:
     serve(request, content[: len(content) // 2], len(content))
 
 
+def stall(request: BaseHTTPRequestHandler, content: bytes) -> None:
+    truncate(request, content)
+    time.sleep(2)
+
+
 def lie(request: BaseHTTPRequestHandler, content: bytes) -> None:
     serve(request, content[:-1] + bytes([content[-1] ^ 1]))
 

@@ -25,6 +25,7 @@ from datasets.mirror_server import (
     mirrors,
     serve,
     sha256,
+    stall,
     status,
     tiny_mnist,
     truncate,
@@ -72,14 +73,16 @@ def assert_whole(source: Source, folder: Path) -> None:
         (lie, r"wrong content \(SHA-256"),
         (flood, "it sends more than"),
         (drip, "too slow"),
+        (stall, "timed out"),
     ],
-    ids=["404", "truncate", "lie", "flood", "drip"],
+    ids=["404", "truncate", "lie", "flood", "drip", "stall"],
 )
 def test_a_bad_mirror_is_named_and_the_next_one_used(
     module: Any, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: Behaviour, reason: str
 ) -> None:
     source, contents = tiny
-    monkeypatch.setattr(module, "GRACE_SECONDS", 0.3)
+    for name, value in (("GRACE_SECONDS", 0.3), ("TIMEOUT", 0.5), ("RETRY_SECONDS", 0.3)):
+        monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(module, "LARGEST", 2**20)
     with mirrors(contents, bad=bad, good=serve) as (addresses, _):
         module.download(served_by(source, addresses["bad"], addresses["good"]), TEST, tmp_path / "cache")

@@ -33,16 +33,17 @@ ANSWER_SECONDS = 8.0  # how long all mirrors together have for the first line of
 GRACE_SECONDS = 20.0  # per file, before its speed is judged
 SLOWEST = 50_000  # bytes per second after the grace period; a slower mirror is given up
 LARGEST = 2**30  # bytes of one file: twice those of EMNIST's archive
-ATTEMPTS = 3  # at each mirror, where the failure may pass
-PAUSE_SECONDS = 0.5  # before the second attempt, and twice as long before the third
-_TIMEOUT = (5.0, 15.0)  # seconds to connect, and between two signs of life
+ATTEMPTS = 3  # at each mirror, after failures of the connection or the server
+PAUSE_SECONDS = 0.5  # before the second round of attempts, and twice as long before the third
+RETRY_SECONDS = 10.0  # no round begins later than this
+TIMEOUT = (5.0, 15.0)  # seconds to connect, and between two signs of life
 
 
 class Progress(Protocol):
     """Told while a file comes in; the command line draws a bar from it."""
 
     def __call__(self, file: str, done: int, total: int) -> None:
-        """Take the file's name, the bytes received, and the bytes expected (0 where the mirror does not say)."""
+        """Take the file's name, the bytes received, and the bytes expected (0 if the mirror does not say)."""
 
 
 class MirrorsFailedError(DatasetUnavailableError):
@@ -97,7 +98,7 @@ def _ask(addresses: Sequence[str]) -> dict[str, str]:
 
     def ask(address: str) -> None:
         try:
-            requests.get(address, stream=True, timeout=_TIMEOUT).close()
+            requests.get(address, stream=True, timeout=TIMEOUT).close()
             failures[address] = ""
         except Exception as error:  # also of proxy settings that requests cannot use
             failures[address] = _reason(error)
@@ -116,16 +117,18 @@ def _fetch(file: RemoteFile, mirrors: Sequence[str], target: Path, progress: Pro
     """Put one file at `target` from the first mirror that gives it right."""
     addresses = [mirror.format(file=file.name) for mirror in mirrors]
     failures: dict[str, Exception] = {}
+    deadline = time.monotonic() + RETRY_SECONDS
     for attempt in range(ATTEMPTS):
+        time.sleep(PAUSE_SECONDS * attempt)
         for address in addresses:
             try:
                 _receive(address, file, target, progress)
                 return
             except (requests.RequestException, _RefusedError) as error:
                 failures[address] = error
-        addresses = [address for address in addresses if _may_pass(failures[address])]
-        if addresses:
-            time.sleep(PAUSE_SECONDS * (attempt + 1))
+        addresses = [address for address in addresses if isinstance(failures[address], requests.RequestException)]
+        if not addresses or time.monotonic() > deadline:
+            break
     raise MirrorsFailedError([f"{address}: {_reason(error)}" for address, error in failures.items()])
 
 
@@ -134,7 +137,7 @@ def _receive(address: str, file: RemoteFile, target: Path, progress: Progress | 
     fetch = pooch.HTTPDownloader(
         progressbar=_Watch(file.name, progress),
         chunk_size=4096,  # bytes: small, so that a slow mirror is noticed soon
-        timeout=_TIMEOUT,
+        timeout=TIMEOUT,
         headers={"Accept-Encoding": "identity"},
     )
     with write_whole(target) as partial:
@@ -147,19 +150,21 @@ def _receive(address: str, file: RemoteFile, target: Path, progress: Progress | 
 class _Watch:
     """What pooch takes for a progress bar: passes progress on, and ends a download that is too slow or too large."""
 
-    total = 0  # bytes, set by pooch; 0 where the mirror does not say
+    total = 0  # bytes, set by pooch; 0 if the mirror does not say
 
     def __init__(self, name: str, progress: Progress | None) -> None:
         self._name, self._progress, self._done, self._began = name, progress, 0, time.monotonic()
 
     def update(self, count: int) -> None:
+        if count == 0:  # at the end, if the mirror did not say how much it would send
+            return
         self._done += count
         seconds = time.monotonic() - self._began
         if self._done > LARGEST:
             raise _RefusedError(f"it sends more than {LARGEST:,} bytes")
         if self._done < (seconds - GRACE_SECONDS) * SLOWEST:
             raise _RefusedError(f"too slow: {self._done:,} bytes after {seconds:.0f} s")
-        if self._progress and count:
+        if self._progress:
             self._progress(self._name, min(self._done, self.total or self._done), self.total)
 
     def reset(self) -> None:
@@ -167,11 +172,6 @@ class _Watch:
 
     def close(self) -> None:
         pass
-
-
-def _may_pass(error: Exception) -> bool:
-    # After a time-out the next mirror is the better bet.
-    return isinstance(error, requests.RequestException) and not isinstance(error, requests.Timeout)
 
 
 def _fetch_archive(
