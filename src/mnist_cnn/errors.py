@@ -64,7 +64,7 @@ class MissingExtraError(InputError):
 
     def __init__(self, module: str, *extras: str) -> None:
         command = install_command(extras)
-        self.remedy = command or f"install the extra {','.join(extras)} from the origin of mnist-cnn"
+        self.remedy = command or f"install this package again with the extra {','.join(extras)}"
         how = f"Install it with: {command}" if command else f"{self.remedy[0].upper()}{self.remedy[1:]}."
         super().__init__(f"this needs {module}, which is not installed. {how}")
 
