@@ -20,7 +20,7 @@ import requests
 from filelock import FileLock
 
 from mnist_cnn.datasets.idx import read_idx
-from mnist_cnn.datasets.places import verify
+from mnist_cnn.datasets.known import verify
 from mnist_cnn.errors import DataError, DatasetUnavailableError, first_line
 from mnist_cnn.files import remove_partial, write_whole
 

@@ -56,6 +56,19 @@ def read_idx(path: Path) -> NDArray[Any]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
+def find_idx(folder: Path, name: str) -> Path | None:
+    """Find an IDX file by its published name, with or without `.gz`, in both usual spellings.
+
+    Some unpackers write `train-images.idx3-ubyte` for `train-images-idx3-ubyte`, and some put each file into a folder
+    with its name.
+    """
+    stem = name.removesuffix(".gz")
+    spellings = (stem, stem.replace("-idx", ".idx"))
+    names = [f"{spelling}{suffix}" for suffix in ("", ".gz") for spelling in spellings]
+    nested = (folder / outer / inner for outer in names for inner in names)
+    return next((file for file in (*(folder / name for name in names), *nested) if file.is_file()), None)
+
+
 def idx_checksum(array: NDArray[Any]) -> str:
     """Give the SHA-256 (hexadecimal) of the uncompressed IDX file that contains `array`.
 

@@ -11,11 +11,10 @@ import numpy as np
 
 from mnist_cnn.datasets.arrays import as_images, as_labels
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
-from mnist_cnn.datasets.idx import read_idx
+from mnist_cnn.datasets.idx import find_idx, read_idx
 from mnist_cnn.datasets.image_folder import read_folder
 from mnist_cnn.datasets.layout import entries, folders_of
 from mnist_cnn.datasets.npz import find_arrays, read_array
-from mnist_cnn.datasets.places import find_idx
 from mnist_cnn.datasets.table import describe_unread, find_tables, read_table, read_table_labels
 from mnist_cnn.errors import DataError
 from mnist_cnn.files import TEST, TRAIN, part_of
