@@ -64,7 +64,7 @@ def test_a_single_image_is_not_a_folder(tmp_path: Path) -> None:
         load_addition(tmp_path / "7" / "00.png", DIGIT_NAMES)
 
 
-def test_a_class_that_the_data_set_lacks_is_named(tmp_path: Path) -> None:
+def test_a_class_that_is_not_in_the_data_set_is_named(tmp_path: Path) -> None:
     write(tmp_path, "sevn", 1)
     with pytest.raises(InputError, match=r"class 'sevn', which the data set does not have\. Did you mean 'seven'\?"):
         load_addition(tmp_path, ("one", "seven"))
@@ -76,7 +76,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 @given(st.integers(10, 300), st.integers(1, 60), st.floats(0.01, 0.9))
-def test_the_added_images_make_up_their_share_and_none_is_lost(many: int, few: int, share: float) -> None:
+def test_the_added_images_have_their_share_and_none_is_lost(many: int, few: int, share: float) -> None:
     added = dataset_of(few, 0)
     added.images[:, 0, 0] = np.arange(few)
     both = blend(dataset_of(many, 9), added, share)

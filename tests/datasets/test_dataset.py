@@ -83,7 +83,7 @@ def dataset(labels: list[int], names: tuple[str, ...]) -> Dataset:
     return Dataset("own", "all", np.zeros((len(labels), 28, 28), np.uint8), np.array(labels), names, "here")
 
 
-def test_a_checksum_tells_labels_above_255_apart() -> None:
+def test_a_checksum_distinguishes_labels_above_255() -> None:
     names = tuple(map(str, range(1000)))
     sums = {dataset(labels, names).checksum() for labels in ([0, 44], [0, 300], [0, 556], [256, 44], [44, 0])}
     assert len(sums) == 5

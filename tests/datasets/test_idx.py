@@ -75,7 +75,7 @@ _HUGE = b"\0\0\x08\x03" + (2**32 - 1).to_bytes(4, "big") + (1000).to_bytes(4, "b
     ],
     ids=["trailing", "bomb", "huge", "page"],
 )
-def test_what_is_not_such_a_file_is_refused_with_a_reason(tmp_path: Path, content: bytes, message: str) -> None:
+def test_other_files_are_refused_with_a_reason(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_idx(tmp_path / "file")

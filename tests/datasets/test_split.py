@@ -38,7 +38,7 @@ def test_parts_are_exact_disjoint_stratified_and_repeatable(per_class: int, frac
     assert indices(again) == indices(validation) == sorted(indices(validation))
 
 
-def test_no_fraction_gives_no_validation() -> None:
+def test_a_fraction_of_0_gives_no_validation() -> None:
     whole = dataset_of(np.arange(20) % 10)
     assert split_validation(whole, 0, 1) == (whole, None)
 
@@ -64,7 +64,7 @@ def test_the_held_out_test_set_is_the_rest_of_train() -> None:
     assert sorted(indices(train) + indices(test)) == list(range(100))
 
 
-def test_as_many_are_taken_of_each_class() -> None:
+def test_the_same_number_is_taken_of_each_class() -> None:
     whole = dataset_of(np.arange(200) % 10)
     few = take_per_class(whole, 7, 3)
     assert np.bincount(few.labels).tolist() == [7] * 10
@@ -73,6 +73,6 @@ def test_as_many_are_taken_of_each_class() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 21])
-def test_a_count_that_a_class_cannot_give_is_refused(count: int) -> None:
+def test_a_count_above_the_size_of_a_class_is_refused(count: int) -> None:
     with pytest.raises(InputError, match="valid are 1 to 20, the size of class '0' in memory"):
         take_per_class(dataset_of(np.arange(200) % 10), count, 1)

@@ -36,7 +36,7 @@ def test_the_label_is_found_and_the_rest_is_the_image(tmp_path: Path, header: st
 
 
 @pytest.mark.parametrize(("train", "test"), [("train", "test"), ("mnist_train", "mnist_test"), ("Train", "val")])
-def test_a_folder_of_two_tables_is_divided_by_their_names(tmp_path: Path, train: str, test: str) -> None:
+def test_two_tables_are_told_apart_by_their_names(tmp_path: Path, train: str, test: str) -> None:
     rows = np.hstack([LABELS[:, None], IMAGES])
     write(tmp_path / f"{train}.csv", rows)
     write(tmp_path / f"{test}.csv", rows[:3])
@@ -71,7 +71,7 @@ def test_a_table_without_labels_is_skipped_and_that_is_said(tmp_path: Path) -> N
         ("-1," + "9," * 783 + "0\n", "labels range from -1.0"),
     ],
 )
-def test_what_is_not_such_a_table_is_refused_with_a_reason(tmp_path: Path, content: str, message: str) -> None:
+def test_other_tables_are_refused_with_a_reason(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(DataError, match=message) as caught:
         load_dataset(tmp_path / "t.csv")
