@@ -143,7 +143,7 @@ def local_places(source: Source, data_dir: Path | None) -> list[Place]:
         places.append(Place(keras / "datasets" / source.keras, "where Keras keeps it"))
     for root in (Path(), Path("data"), Path("datasets"), _home() / "data", _home() / "datasets"):
         places.append(Place(root.absolute() / source.torchvision / "raw", "where torchvision keeps it"))
-    return places
+    return list(dict.fromkeys(places))
 
 
 def has_split(place: Place, source: Source, split: str) -> bool:
