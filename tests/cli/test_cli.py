@@ -186,7 +186,7 @@ def test_no_training_is_said_to_begin_with_a_folder_that_holds_nothing(
         capsys, "train", "--dataset", "digits", "--add", str(own), "--runs-dir", str(tmp_path / "runs")
     )
     assert (code, out) == (2, "")
-    assert "holds no class folders" in error
+    assert "has no class folders" in error
 
 
 def test_a_model_of_another_format_is_no_start_and_the_shipped_one_is_named(
