@@ -51,7 +51,7 @@ def recipe(config: Config, epochs: int, best: int) -> str:
             _data(config),
             _optimizer(config.optimizer, config.training),
             _augmentation(config.augmentation),
-            *_strangers(config.training),
+            *_outliers(config.training),
             _length(config, epochs, best),
         ]
     )
@@ -130,12 +130,12 @@ def _distortions(augmentation: AugmentationConfig) -> Iterator[str]:
         yield "mirrored at random"
 
 
-def _strangers(training: TrainingConfig) -> list[str]:
-    if not training.strangers:
+def _outliers(training: TrainingConfig) -> list[str]:
+    if not training.outliers:
         return []
     return [
-        f"In every epoch, {100 * training.strangers:g} % of the images made room for drawn pictures that are no "
-        "digits, labelled as belonging to every class alike."
+        f"In every epoch, {100 * training.outliers:g} % of the images were replaced with outliers: drawn pictures "
+        "that are not digits, labelled as belonging equally to every class."
     ]
 
 
