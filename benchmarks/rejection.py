@@ -2,7 +2,7 @@
 
     python benchmarks/rejection.py --data-dir DIR [--images FILE.idx3-ubyte.gz …] [--model FILE.onnx] [--json]
 
-Digits are MNIST's test set. What is no digit: blank and noisy pictures, strangers drawn as for training but from
+Digits are MNIST's test set. What is no digit: blank and noisy pictures, outliers drawn as for training but from
 another seed, and every IDX file of images that is named, such as Fashion-MNIST's test set. All go through `ink`, as a
 picture file would.
 """
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.augmentation.outliers import draw_strangers
+from mnist_cnn.augmentation.outliers import draw_outliers
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.datasets.idx import read_idx
 from mnist_cnn.reading.ink import prepare
@@ -62,7 +62,7 @@ def sets(options: argparse.Namespace) -> Iterator[tuple[str, NDArray[np.uint8], 
     yield "blank, black", np.zeros((1, 28, 28), np.uint8), None
     yield "blank, white", np.full((1, 28, 28), 255, np.uint8), None
     yield "noise", random.integers(0, 256, (DRAWN, 28, 28), np.uint8), None
-    yield "drawn strangers", draw_strangers(DRAWN, digits.images, random), None
+    yield "drawn outliers", draw_outliers(DRAWN, digits.images, random), None
     for path in options.images:
         yield path.parent.name, read_idx(path), None
 

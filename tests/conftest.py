@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the real MNIST, and a machine that holds no data and has no network."""
+"""Fixtures for all tests: the real MNIST, and a machine without data and network."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from mnist_cnn.datasets.sources import SOURCES
-
-# No deadline, since a busy machine is no bug; the same examples each time, so that a failure can be repeated.
+# No deadline, because a busy machine is not a bug; always the same examples, so that failures can be repeated.
 hypothesis.settings.register_profile("mnist-cnn", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("mnist-cnn")
 
@@ -31,7 +29,9 @@ def mnist_dir() -> Path:
 
 @pytest.fixture
 def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine whose home, cache and working folder are empty and that knows no mirrors; gives its root."""
+    """A machine with an empty home, cache and working folder, and without mirrors; gives its root."""
+    from mnist_cnn.datasets.registry import SOURCES
+
     for variable in ("MNIST_CNN_DATA", "KERAS_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(variable, raising=False)
     for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +25,18 @@ from mnist_cnn.config import (
 from mnist_cnn.errors import InputError, MnistCnnError
 
 
-def refused(message: str, values: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=message) as caught:
-        parse_config(values, "my.toml")
-    assert "\n" not in str(caught.value)
-
-
-def test_what_an_earlier_version_kept_divides_its_data_by_the_seed_of_training(tmp_path: Path) -> None:
-    kept = override(load_recipe("quick"), {"training.seed": 5}).to_dict()
-    del kept["data"]["split_seed"]
-    assert parse_config(kept, "an earlier run").data.split_seed == 5
+def test_runs_of_earlier_versions_load() -> None:
+    recipe = override(load_recipe("light"), {"training.seed": 5, "data.split_seed": 5})
+    saved = recipe.to_dict()
+    saved["training"]["strangers"] = saved["training"].pop("outliers")
+    del saved["data"]["split_seed"]  # the seed of training chose the held-out images
+    assert parse_config(saved, "an earlier run") == recipe
     assert parse_config({"training": {"seed": 5}}, "a recipe").data.split_seed == 0
+    with pytest.raises(InputError, match=r"no setting 'training.strangers'. Did you mean 'training.outliers'\?"):
+        override(Config(), {"training.strangers": 0.1})
 
 
-def test_the_recipes_that_are_promised_ship_and_the_default_comes_first() -> None:
+def test_the_promised_recipes_ship_and_the_default_comes_first() -> None:
     names = recipe_names()
     assert {"conv3", "batchnorm", "augmented", "vgg", "resnet", DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE} <= set(names)
     assert names[0] == DEFAULT_RECIPE
@@ -47,7 +44,7 @@ def test_the_recipes_that_are_promised_ship_and_the_default_comes_first() -> Non
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_a_recipe_comes_back_equal_from_the_file_that_a_run_leaves(tmp_path: Path, name: str) -> None:
+def test_a_recipe_comes_back_equal_from_the_file_of_a_run(tmp_path: Path, name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.title
     save_config(tmp_path / "config.toml", recipe)
@@ -60,34 +57,14 @@ def test_every_setting_comes_back_from_a_file(tmp_path: Path) -> None:
             "title": 'quotes " and\nlines, ümläuts',
             "data": {"dataset": "C:\\data", "validation": 0.0, "per_class": 7},
             "model": {"architecture": "vgg", "arguments": {"filters": [4, 8], "dropout": 0.5}, "init_from": "a.keras"},
-            "augmentation": {"rotation": 1.5, "flip_vertical": True},
+            "augmentation": {"rotation": 12, "flip_vertical": True},
             "optimizer": {"name": "sgd", "weight_decay": 1e-4, "momentum": 0.0},
-            "training": {"epochs": 3, "loss": "one-hot", "label_smoothing": 0.1, "strangers": 0.2},
+            "training": {"epochs": 3, "loss": "one-hot", "label_smoothing": 0.1, "outliers": 0.2},
         },
         "here",
     )
     save_config(tmp_path / "config.toml", config)
     assert load_recipe(str(tmp_path / "config.toml")) == config
-
-
-def test_the_notebooks_recipes_keep_the_notebooks_settings() -> None:
-    conv3, batchnorm, augmented = (load_recipe(name) for name in ("conv3", "batchnorm", "augmented"))
-    assert (conv3.training.loss, conv3.training.epochs, conv3.training.batch_size) == ("sparse", 20, 64)
-    assert (batchnorm.training.loss, batchnorm.training.epochs, batchnorm.training.batch_size) == ("one-hot", 20, 64)
-    assert batchnorm.training.early_stopping > 0
-    assert (batchnorm.optimizer.name, batchnorm.optimizer.learning_rate) == ("adam", 1e-3)
-    assert (conv3.data.validation, batchnorm.data.validation) == (0.2, 0.2)
-    assert augmented.model == batchnorm.model
-    assert min(augmented.augmentation.rotation, augmented.augmentation.zoom, augmented.augmentation.shift) > 0
-    assert not conv3.augmentation.is_active
-    assert not batchnorm.augmentation.is_active
-
-
-def test_no_recipe_flips_digits() -> None:
-    for name in recipe_names():
-        augmentation = load_recipe(name).augmentation
-        assert not augmentation.flip_horizontal
-        assert not augmentation.flip_vertical
 
 
 @pytest.mark.parametrize(
@@ -96,46 +73,25 @@ def test_no_recipe_flips_digits() -> None:
         ({"trainig": {}}, r"my\.toml: there is no setting 'trainig'\. Did you mean 'training'\?"),
         ({"training": {"epoch": 1}}, r"'training\.epoch'\. Did you mean 'training\.epochs'\?"),
         ({"epochs": 3}, r"there is no setting 'epochs'\. Did you mean"),
-        ({"optimizer": {"lr": 1.0}}, r"there is no setting 'optimizer\.lr'"),
         ({"training": {"epochs": 3.5}}, r"training\.epochs = 3\.5 is not valid"),
-        ({"training": {"epochs": "3"}}, r"training\.epochs = '3' is not valid"),
         ({"training": {"epochs": True}}, r"training\.epochs = True is not valid"),
         ({"training": {"epochs": 0}}, r"training\.epochs = 0 .*greater than or equal to 1"),
-        ({"training": {"seed": -1}}, r"training\.seed = -1"),
-        ({"training": {"deterministic": 1}}, r"training\.deterministic = 1"),
         ({"training": {"precision": "float16"}}, r"'float16' .*'float32', 'mixed_bfloat16' or 'auto'"),
-        ({"training": {"reduce_factor": 1.0}}, r"training\.reduce_factor = 1\.0 .*less than 1"),
         ({"training": 3}, r"training = 3 is not valid"),
         ({"data": {"validation": 1.0}}, r"data\.validation = 1\.0 .*less than 1"),
-        ({"data": {"validation": -0.1}}, r"data\.validation = -0\.1"),
         ({"model": {"arguments": [1]}}, r"model\.arguments = \[1\]"),
-        ({"model": {"freeze": "all"}}, r"model\.freeze = 'all' .*'nothing' or 'features'"),
         ({"optimizer": {"learning_rate": 0.0}}, r"optimizer\.learning_rate = 0\.0 .*greater than 0"),
         ({"optimizer": {"learning_rate": math.inf}}, r"optimizer\.learning_rate = inf .*finite"),
-        ({"optimizer": {"learning_rate": math.nan}}, r"optimizer\.learning_rate = nan"),
-        ({"augmentation": {"rotation": math.inf}}, r"augmentation\.rotation = inf .*finite"),
-        ({"augmentation": {"elastic_smoothness": 0.0}}, r"elastic_smoothness = 0\.0 .*greater than 0"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused_with_its_name(values: dict[str, Any], message: str) -> None:
-    refused(message, values)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
         ({"optimizer": {"schedule": "cosine"}, "training": {"reduce_on_plateau": 2}}, "reduce_on_plateau"),
         ({"training": {"label_smoothing": 0.1}}, "needs one-hot labels"),
         ({"model": {"freeze": "features"}}, "Name one with init_from"),
         ({"optimizer": {"weight_decay": 0.1}}, "weight_decay works with adamw and sgd, not with 'adam'"),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(values: dict[str, Any], message: str) -> None:
-    refused(message, values)
-
-
-def test_whole_numbers_do_for_fractions() -> None:
-    assert parse_config({"augmentation": {"rotation": 12}}, "here").augmentation.rotation == 12.0
+def test_invalid_and_contradictory_settings_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        parse_config(values, "my.toml")
+    assert "\n" not in str(caught.value)
 
 
 def test_settings_are_replaced_one_by_one() -> None:
@@ -145,6 +101,8 @@ def test_settings_are_replaced_one_by_one() -> None:
     assert after.model.arguments == {**before.model.arguments, "filters": [4], "dense": 8}
     assert (after.data, after.augmentation, after.optimizer) == (before.data, before.augmentation, before.optimizer)
     assert override(before, {}) == before
+    with pytest.raises(InputError, match=r"training\.epochs = -3 is not valid"):
+        override(before, {"training.epochs": -3})
 
 
 @pytest.mark.parametrize(
@@ -152,24 +110,15 @@ def test_settings_are_replaced_one_by_one() -> None:
     [
         ("training.epoch", r"there is no setting 'training\.epoch'\. Did you mean 'training\.epochs'\?"),
         ("epochs", r"there is no setting 'epochs'\. Did you mean 'training\.epochs'\?"),
-        ("", "there is no setting ''"),
         ("training.epochs.x", "there is no setting"),
         ("arguments.filters", "there is no setting"),
-        ("training.arguments.filters", "there is no setting"),
         ("model.arguments.filters.x", "there is no setting"),
         ("augmentation.flip", r"Did you mean 'augmentation\.flip_(vertical|horizontal)'\?"),
     ],
 )
-def test_a_setting_that_is_none_is_never_dropped_silently(setting: str, message: str) -> None:
+def test_an_unknown_setting_is_never_dropped_silently(setting: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         override(Config(), {setting: 1})
-
-
-def test_a_replaced_setting_is_checked_too() -> None:
-    with pytest.raises(InputError, match=r"training\.epochs = -3 is not valid"):
-        override(Config(), {"training.epochs": -3})
-    with pytest.raises(InputError, match="needs one-hot labels"):
-        override(Config(), {"training.label_smoothing": 0.1})
 
 
 def test_neither_overriding_nor_editing_a_copy_changes_the_defaults() -> None:
@@ -185,11 +134,9 @@ def test_neither_overriding_nor_editing_a_copy_changes_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("training.epochs=3", ("training.epochs", 3)),
         ("optimizer.ema = 0.5", ("optimizer.ema", 0.5)),
         ("training.deterministic=true", ("training.deterministic", True)),
         ("model.arguments.filters=[4, 8]", ("model.arguments.filters", [4, 8])),
-        ("training.precision=auto", ("training.precision", "auto")),
         ("data.dataset='a=b'", ("data.dataset", "a=b")),
         ("data.dataset=my folder/x=1", ("data.dataset", "my folder/x=1")),
         ("title=", ("title", "")),
@@ -206,7 +153,7 @@ def test_a_setting_without_a_value_is_refused() -> None:
         parse_setting("training.epochs")
 
 
-def test_every_name_that_is_offered_can_be_set_to_what_it_was() -> None:
+def test_every_listed_setting_can_be_set() -> None:
     config = load_recipe("vgg")
     for name in setting_names():
         section, _, key = name.rpartition(".")
@@ -232,10 +179,10 @@ def test_a_broken_recipe_file_is_refused(tmp_path: Path, content: bytes, message
         load_recipe(str(path))
 
 
-@pytest.mark.parametrize("field", dataclasses.fields(AugmentationConfig), ids=lambda field: str(field.name))
-def test_augmentation_is_active_exactly_when_something_distorts(field: dataclasses.Field[Any]) -> None:
-    settings: dict[str, Any] = {field.name: True if isinstance(field.default, bool) else 0.5}
-    assert AugmentationConfig(**settings).is_active == (field.name != "elastic_smoothness")
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(AugmentationConfig)])
+def test_augmentation_is_active_if_anything_distorts(field: str) -> None:
+    settings: dict[str, Any] = {field: True if field.startswith("flip") else 0.5}
+    assert AugmentationConfig(**settings).is_active == (field != "elastic_smoothness")
 
 
 TOML = st.recursive(
@@ -255,19 +202,3 @@ def test_any_table_is_a_configuration_or_refused_in_one_line(values: dict[str, A
         assert "\n" not in message
     else:
         assert parse_config(config.to_dict(), "again") == config
-
-
-@given(st.text(max_size=30))
-def test_any_text_is_a_setting_or_refused(text: str) -> None:
-    try:
-        name, _ = parse_setting(text)
-    except MnistCnnError:
-        assert "=" not in text
-    else:
-        assert name == text.partition("=")[0].strip()
-
-
-def test_recipes_are_plain_toml_without_unused_sections() -> None:
-    folder = Path(__file__).parents[1] / "src" / "mnist_cnn" / "recipes"
-    for path in folder.glob("*.toml"):
-        parse_config(tomllib.loads(path.read_text("utf-8")), path.name)

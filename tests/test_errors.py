@@ -1,4 +1,4 @@
-"""The tree of errors: a caller can catch each cause, and the command line gives each the exit code it has."""
+"""The tree of errors: a caller can catch each cause, and each has its exit code."""
 
 from __future__ import annotations
 
@@ -87,6 +87,6 @@ def test_a_caller_catches_an_error_by_its_cause(
 
 
 def test_every_error_raised_in_the_package_names_its_cause() -> None:
-    """`InputError` itself is for callers to catch: whoever raises knows more than that."""
+    """`InputError` itself is only for callers to catch."""
     package = Path(inspect.getfile(mnist_cnn)).parent
     assert [str(file) for file in package.rglob("*.py") if "raise InputError(" in file.read_text("utf-8")] == []

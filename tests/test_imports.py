@@ -11,7 +11,7 @@ import pytest
 
 import mnist_cnn
 
-HEAVY = {"tensorflow", "keras", "jax", "torch", "matplotlib", "scipy", "sklearn", "httpx", "jinja2"}
+HEAVY = {"tensorflow", "keras", "jax", "torch", "matplotlib", "scipy", "sklearn", "requests", "jinja2"}
 LIGHT_MODULES = ["mnist_cnn", "mnist_cnn.config", "mnist_cnn.datasets", "mnist_cnn.runs", "mnist_cnn.cli",
                  "mnist_cnn.training.listener", "mnist_cnn.reading.ink", "mnist_cnn.reading.recognizer",
                  "mnist_cnn.cli.predict"]  # fmt: skip

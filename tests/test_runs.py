@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mnist_cnn.errors import InputError, MnistCnnError
-from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
+from mnist_cnn.runs import Row, RunFolder, best_epoch, create_run, discard_run, lock_run, open_run
 
 
 def test_runs_are_numbered_by_name_and_never_reuse_a_number(tmp_path: Path) -> None:
@@ -14,9 +14,9 @@ def test_runs_are_numbered_by_name_and_never_reuse_a_number(tmp_path: Path) -> N
     assert create_run(tmp_path, "a-b").name == "a-b-001"
     (tmp_path / "a-002").rmdir()
     assert create_run(tmp_path, "a").name == "a-004"
-    (tmp_path / "a-999").mkdir()
-    assert create_run(tmp_path, "a").name == "a-1000"
-    assert create_run(tmp_path, "a").name == "a-1001"
+    for name in ("a-x", "xa-005", "a-007-old", "a-999"):
+        (tmp_path / name).mkdir()
+    assert [create_run(tmp_path, "a").name for _ in range(2)] == ["a-1000", "a-1001"]
 
 
 def test_paths_may_be_strings(tmp_path: Path) -> None:
@@ -28,13 +28,7 @@ def test_paths_may_be_strings(tmp_path: Path) -> None:
         open_run(str(tmp_path / "none"))
 
 
-def test_other_entries_do_not_count(tmp_path: Path) -> None:
-    for name in ("a-7", "a-x", "xa-005", "a-001-old", "a"):
-        (tmp_path / name).mkdir()
-    assert create_run(tmp_path, "a").name == "a-001"
-
-
-def test_runs_made_at_once_get_different_folders(tmp_path: Path) -> None:
+def test_runs_created_at_once_get_different_folders(tmp_path: Path) -> None:
     roots: list[Path] = []
     start = threading.Barrier(8)
 
@@ -56,13 +50,7 @@ def test_a_place_that_cannot_hold_runs_is_refused(tmp_path: Path) -> None:
         create_run(tmp_path / "file", "a")
 
 
-def test_a_run_opens_by_its_folder(tmp_path: Path) -> None:
-    run = create_run(tmp_path, "a")
-    run.config.write_text("")
-    assert open_run(run.root) == run
-
-
-def test_what_is_no_run_is_refused_with_a_way_out(tmp_path: Path) -> None:
+def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
     create_run(tmp_path, "batchnorm").config.write_text("")
     with pytest.raises(InputError, match=r"there is no run .*batchnorm-002\. Did you mean 'batchnorm-001'\?"):
         open_run(tmp_path / "batchnorm-002")
@@ -70,11 +58,11 @@ def test_what_is_no_run_is_refused_with_a_way_out(tmp_path: Path) -> None:
         open_run(tmp_path / "nowhere" / "batchnorm-001")
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file"):
-        with pytest.raises(InputError, match=r"is no run folder: it holds no config\.toml"):
+        with pytest.raises(InputError, match=r"is not a run folder \(config\.toml is missing\)"):
             open_run(path)
 
 
-def test_a_run_is_finished_when_the_model_is_there_and_nothing_is_left_to_resume(tmp_path: Path) -> None:
+def test_a_finished_run_has_a_model_and_nothing_to_resume(tmp_path: Path) -> None:
     run = create_run(tmp_path, "a")
     assert not run.finished
     run.state.write_bytes(b"")
@@ -86,7 +74,7 @@ def test_a_run_is_finished_when_the_model_is_there_and_nothing_is_left_to_resume
 
 def test_a_missing_or_broken_file_of_a_run_is_named(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    with pytest.raises(InputError, match=r"metrics\.json is missing: .*--resume"):
+    with pytest.raises(InputError, match=r"metrics\.json is missing because .*--resume"):
         run.read_json(run.metrics)
     for content in (b"{", b"\xff"):
         run.metrics.write_bytes(content)
@@ -97,8 +85,8 @@ def test_a_missing_or_broken_file_of_a_run_is_named(tmp_path: Path) -> None:
 
 
 def test_no_two_files_of_a_run_share_a_place(tmp_path: Path) -> None:
-    names = [name for name, value in vars(RunFolder).items() if isinstance(value, property)]
-    paths = [value for name in names if isinstance(value := getattr(RunFolder(tmp_path), name), Path)]
+    run = RunFolder(tmp_path)
+    paths = [value for name in vars(RunFolder) if isinstance(value := getattr(run, name), Path)]
     assert len(set(paths)) == len(paths) >= 15
     assert all(path.parent == tmp_path for path in paths)
 
@@ -117,3 +105,18 @@ def test_one_run_is_trained_by_one_process(tmp_path: Path) -> None:
     run = create_run(tmp_path, "mine")
     with lock_run(run):
         pass
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("loss", 2), ("accuracy", 3)])
+def test_the_best_epoch_is_the_first_of_equals(monitor: str, best: int) -> None:
+    losses, accuracies = [3, 1, 2, 1], [0.1, 0.2, 0.9, 0.9]
+    history: list[Row] = [
+        {"epoch": 1 + index, "loss": -index, "val_loss": losses[index], "val_accuracy": accuracies[index]}
+        for index in range(4)
+    ]
+    assert best_epoch(history, monitor) == best
+
+
+def test_without_validation_the_last_epoch_is_the_best() -> None:
+    assert best_epoch([{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": 0.2}], "loss") == 2
+    assert best_epoch([{"epoch": 1, "val_loss": 2.0}, {"epoch": 2, "val_loss": float("nan")}], "loss") == 1

@@ -22,8 +22,9 @@ import cv2
 import numpy as np
 
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override
-from mnist_cnn.datasets.dataset import IMAGE_SIZE, Dataset
+from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import MissingExtraError
+from mnist_cnn.reading import IMAGE_SIZE
 from mnist_cnn.reading.metadata import ModelMetadata
 from mnist_cnn.reading.recognizer.session import start_session
 from mnist_cnn.runs import Row, create_run

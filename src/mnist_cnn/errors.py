@@ -1,7 +1,7 @@
-"""The errors of this package: one tree, each with the exit code that the command line gives it.
+"""The errors of this package, in one tree, and the exit code that the command line gives each.
 
-A message is one line (a list of places tried may follow), names the bad value, what would be valid and the
-next step.
+A message is one line (a list of places tried may follow). It names the bad value, what would be valid, and the next
+step.
 """
 
 from __future__ import annotations
@@ -16,47 +16,47 @@ _LIST_AT_MOST = 15  # names; a longer list hides the suggestion
 
 
 class MnistCnnError(Exception):
-    """Anything this package raises on purpose: the caller was right, but the work failed (exit code 1)."""
+    """Anything this package raises on purpose. By itself: the input was valid, but the work failed (exit code 1)."""
 
     exit_code = 1
 
 
 class InputError(MnistCnnError):
-    """The caller's mistake: a bad option, a bad file, a missing extra (exit code 2)."""
+    """A mistake in the input: a bad option, a bad file, a missing extra (exit code 2)."""
 
     exit_code = 2
 
 
 class DataError(InputError):
-    """Data that cannot be read as what they claim to be, or do not fit the model: a file, a folder, an array."""
+    """A file, folder or array that is damaged, is not what it claims to be, or does not fit the model."""
 
 
 class ImageError(DataError):
-    """One picture that cannot be read."""
+    """An image that cannot be read."""
 
 
 class ModelFileError(InputError):
-    """A model file that cannot be used: missing, damaged, of another form, or in need of code of its own."""
+    """A model file that is missing, damaged, of an unknown form, or needs code of its own."""
 
 
 class RunFolderError(InputError):
-    """A folder of a run or a search that is missing, damaged, unfinished, in use, or begun with other data."""
+    """The folder of a run or a search that is missing, damaged, unfinished, in use, or was begun with other data."""
 
 
 class SettingError(InputError):
-    """A setting that is not valid: an option, an argument, a recipe, an environment variable."""
+    """An invalid option, argument, recipe or environment variable."""
 
 
 class WriteError(MnistCnnError):
-    """A result that could not be written: the disk is full, or the folder is not to be written."""
+    """A result that could not be written, because the disk is full or the folder is not writable."""
 
 
 class DatasetUnavailableError(MnistCnnError):
-    """A known data set that is not at hand and could not be downloaded."""
+    """A known data set that is not on this machine and could not be downloaded."""
 
 
 class DivergedError(MnistCnnError):
-    """Training whose loss or weights became infinite or not a number."""
+    """Training in which the loss or the weights became infinite or NaN."""
 
 
 class MissingExtraError(InputError):
@@ -64,7 +64,7 @@ class MissingExtraError(InputError):
 
     def __init__(self, module: str, *extras: str) -> None:
         command = install_command(extras)
-        self.remedy = command or f"install the extra {','.join(extras)} from where mnist-cnn came from"
+        self.remedy = command or f"install this package again with the extra {','.join(extras)}"
         how = f"Install it with: {command}" if command else f"{self.remedy[0].upper()}{self.remedy[1:]}."
         super().__init__(f"this needs {module}, which is not installed. {how}")
 
@@ -77,8 +77,8 @@ def suggest(value: str, valid: Iterable[str]) -> str:
         valid: Every name that would have been accepted.
 
     Returns:
-        One sentence or two, ready to end an error message. Many names are listed only where none is close. A name of
-        which the value is the beginning, or the last part, is closer than any that is only spelt alike.
+        One or two sentences that can end an error message. A long list of names appears only if none is close. Names
+        that begin with the value, or end with it, are closer than names that are only spelt alike.
     """
     names = sorted(valid)
     related = [name for name in names if value and (name.startswith(value) or name.endswith(f".{value}"))]
@@ -90,6 +90,6 @@ def suggest(value: str, valid: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of another library's message, cut between words to a length that fits a sentence."""
+    """Give the first line of another library's message, shortened between words to fit into a sentence."""
     lines = str(error).strip().splitlines()
     return textwrap.shorten(lines[0], 200, placeholder=" …").rstrip(".") if lines else type(error).__name__

@@ -1,7 +1,4 @@
-"""Files written whole or not at all, and what the names of other people's folders mean.
-
-Whoever reads folders of images skips these names or descends into them; whoever writes such folders avoids them.
-"""
+"""Files written whole or not at all, and the names of files and folders that several rooms must agree on."""
 
 from __future__ import annotations
 
@@ -11,25 +8,30 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mnist_cnn.errors import WriteError
 
-PARTIAL = ".partial-"  # how temporary names begin, so that leftovers of a killed process can be told
+PARTIAL = ".partial-"  # prefix of temporary names, by which the leftovers of a killed process are recognised
 
-_WRITING_ALONE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what only writing fails with; such errors name no file
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_WRITING_ALONE = (*_FULL, errno.EFBIG)  # errors that only writing raises; they name no file
 
-TRAIN, TEST, VALIDATION = "train", "test", "val"
+# In a run folder; the other names are in `runs`. The reading side, which must not import `runs`, looks for these.
+CONFIG_NAME, MODEL_NAME = "config.toml", "model.keras"
+EXPORTS_NAME, ONNX_NAME = "exports", "model.onnx"
 
+TRAIN, TEST, VALIDATION = "train", "test", "val"  # the parts of other people's data sets
 _PARTS = {
     **dict.fromkeys(("train", "training"), TRAIN),
     **dict.fromkeys(("test", "testing", "t10k"), TEST),
     **dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION),
 }
 _UNLABELLED = ("unlabelled", "unlabeled")
-# What is said of a part besides which one it is: "MNIST - JPG - training", "trainingSet", "test_images".
+# Words beside the name of a part: "MNIST - JPG - training", "trainingSet", "test_images".
 _FILLERS = ("dataset", "digits", "digit", "emnist", "format", "images", "image", "imgs", "img", "jpeg", "jpg", "mnist",
             "pictures", "png", "qmnist", "samples", "set", "split", "data")  # fmt: skip
 _JUNK = frozenset(("__macosx", "__pycache__", "@eadir", "$recycle.bin", "lost+found", "system volume information",
@@ -39,11 +41,10 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
 
 @contextlib.contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it onto `path` when the block ends without an error.
+    """Give a temporary path beside `path`, which is renamed to `path` when the block ends without an error.
 
-    The temporary name keeps the suffixes of `path`, since some writers choose the format by it. An interrupted or
-    failed block leaves whatever was at `path` untouched. What the block raises for other reasons than this file, such
-    as another file that it cannot read, passes through as it is.
+    The temporary name keeps the suffixes of `path`, because some writers choose the format by them. An interrupted or
+    failed block leaves what was at `path` untouched. Errors that are not about writing this file pass through.
 
     Raises:
         WriteError: The folder cannot be written or the disk is full.
@@ -76,8 +77,8 @@ def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until a file's content is on the disk, else a power cut after a rename can leave it empty."""
-    descriptor = os.open(path, os.O_RDWR)  # Windows flushes only what is open for writing
+    """Wait until a file's content is on the disk; otherwise a power cut after a rename can leave it empty."""
+    descriptor = os.open(path, os.O_RDWR)  # Windows flushes only files that are open for writing
     try:
         os.fsync(descriptor)
     finally:
@@ -85,19 +86,55 @@ def flush_to_disk(path: Path) -> None:
 
 
 def is_about_writing(partial: Path, error: OSError) -> bool:
-    """Whether an error is about what is written at a temporary path, rather than about something else in the block.
+    """Whether an error concerns what is written at a temporary path rather than something else in the block.
 
     Args:
         partial: The file, or the folder of the files.
-        error: It names the file, as opening one does; or no file at all, and only writing can fail so.
+        error: Names the file if opening it failed, and no file if writing to it failed.
     """
     return partial.name in str(error) or (error.filename is None and error.errno in _WRITING_ALONE)
 
 
-def _create_beside(path: Path) -> Path:
-    """Create an empty file of a new name beside `path`, as readable for others as the umask lets any file be.
+def remove_partial(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder; the caller knows that nobody writes there now."""
+    for partial in list(folder.rglob(f"{PARTIAL}*")):
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
-    `tempfile` makes private files, and the umask cannot be asked for without changing it for all threads.
+
+def part_of(name: str) -> str | None:
+    """Give the part of a data set that a name stands for, in any style: "Training", "testSet", "MNIST - test".
+
+    Returns:
+        "train", "test" or "val"; None if the name means anything else or more.
+    """
+    if name.casefold() in _PARTS:
+        return _PARTS[name.casefold()]
+    words = _telling_words(name)
+    return _PARTS.get(words[0]) if len(words) == 1 else None
+
+
+def is_unlabelled(name: str) -> bool:
+    """Whether a name says that images have no labels, in any style: "unlabelled", "Unlabeled_Images"."""
+    return "".join(_telling_words(name)) in _UNLABELLED
+
+
+def is_filler(name: str) -> bool:
+    """Whether a name says only that there are images or data, such as "images"."""
+    return name.casefold() in _FILLERS
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether a name is that of a hidden file, or of what operating systems and archivers leave behind."""
+    return name.startswith(".") or name.casefold() in _JUNK
+
+
+def _create_beside(path: Path) -> Path:
+    """Create an empty file with a new name beside `path`, with the permissions that the umask gives any file.
+
+    `tempfile` creates private files, and the umask cannot be read without changing it for all threads.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -116,38 +153,11 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _explain(path: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full: {path} was not written, and what was there before is untouched. Free some space."
+    if error.errno in _FULL:
+        return f"the disk is full: {path} was not written, and its previous content is unchanged. Free some space."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{path.parent} cannot be written ({error.strerror}). Choose another folder."
     return f"{path} was not written: {error.strerror or error}."
-
-
-def part_of(name: str) -> str | None:
-    """Give the part of a data set that a name stands for, whatever its style: "Training", "testSet", "MNIST - test".
-
-    Returns:
-        "train", "test" or "val"; None where the name says something else, or more than that.
-    """
-    if name.casefold() in _PARTS:
-        return _PARTS[name.casefold()]
-    words = _telling_words(name)
-    return _PARTS.get(words[0]) if len(words) == 1 else None
-
-
-def is_unlabelled(name: str) -> bool:
-    """Say whether a name says that images have no labels, whatever its style: "unlabelled", "Unlabeled_Images"."""
-    return "".join(_telling_words(name)) in _UNLABELLED
-
-
-def is_filler(name: str) -> bool:
-    """Say whether a name says no more than that there are images or data, such as "images"."""
-    return name.casefold() in _FILLERS
-
-
-def is_left_behind(name: str) -> bool:
-    """Say whether a name is that of a hidden file, or of what operating systems and archivers leave behind."""
-    return name.startswith(".") or name.casefold() in _JUNK
 
 
 def _telling_words(name: str) -> list[str]:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import map_coordinates
 
 from mnist_cnn.augmentation.distortion import augment, sampling_map
 from mnist_cnn.config import AugmentationConfig
@@ -55,7 +54,9 @@ def spread_evenly(values: NDArray[Any], low: float, high: float) -> None:
     assert values.std() == pytest.approx((high - low) / np.sqrt(12), rel=0.1)
 
 
-def test_resampling_agrees_with_a_look_up_per_image(digits: NDArray[np.uint8]) -> None:
+def test_resampling_agrees_with_scipy_image_by_image(digits: NDArray[np.uint8]) -> None:
+    from scipy.ndimage import map_coordinates
+
     noise = generator().integers(0, 256, (50, 28, 28), dtype=np.uint8)
     for images, mean_error in ((digits, 0.4), (noise, 1.5)):
         fast = augment(images, STRONG, generator(7)).astype(float)
@@ -71,15 +72,11 @@ def test_resampling_agrees_with_a_look_up_per_image(digits: NDArray[np.uint8]) -
         assert np.abs(fast - slow).mean() < mean_error
 
 
-def test_nothing_happens_unless_asked_for(digits: NDArray[np.uint8]) -> None:
+def test_nothing_is_distorted_by_default(digits: NDArray[np.uint8]) -> None:
     assert augment(digits, AugmentationConfig(), generator()) is digits
     places = sampling_map(3, AugmentationConfig(), generator())
     y, x = np.mgrid[:28, :28]
     np.testing.assert_array_equal(places, np.broadcast_to(np.stack([x, y])[:, None], places.shape))
-
-
-def test_a_distortion_too_small_to_see_changes_nothing(digits: NDArray[np.uint8]) -> None:
-    np.testing.assert_array_equal(augment(digits, AugmentationConfig(rotation=1e-6), generator()), digits)
 
 
 def test_rotation_turns_about_the_centre_either_way_within_its_limit() -> None:
@@ -90,7 +87,7 @@ def test_rotation_turns_about_the_centre_either_way_within_its_limit() -> None:
     spread_evenly(np.rad2deg(np.arctan2(linear[:, 0, 1], linear[:, 0, 0])), -20, 20)
 
 
-def test_shift_moves_both_ways_and_each_axis_by_itself() -> None:
+def test_shift_moves_both_axes_independently() -> None:
     linear, translation = affine(AugmentationConfig(shift=0.25))
     np.testing.assert_allclose(linear, np.broadcast_to(np.eye(2), linear.shape), atol=1e-4)
     for axis in (0, 1):
@@ -98,7 +95,7 @@ def test_shift_moves_both_ways_and_each_axis_by_itself() -> None:
     assert abs(correlation(*translation.T)) < 0.2
 
 
-def test_zoom_scales_width_and_height_apart_about_the_centre() -> None:
+def test_zoom_scales_width_and_height_independently() -> None:
     linear, translation = affine(AugmentationConfig(zoom=0.3))
     np.testing.assert_allclose(translation, 0, atol=1e-4)
     np.testing.assert_allclose(linear[:, [0, 1], [1, 0]], 0, atol=1e-4)
@@ -108,7 +105,7 @@ def test_zoom_scales_width_and_height_apart_about_the_centre() -> None:
     assert abs(correlation(*sizes.T)) < 0.2
 
 
-def test_shear_slants_and_keeps_rows_in_their_place() -> None:
+def test_shear_slants_and_keeps_rows() -> None:
     linear, translation = affine(AugmentationConfig(shear=15))
     np.testing.assert_allclose(translation, 0, atol=1e-4)
     np.testing.assert_allclose(linear[:, [0, 1], [0, 1]], 1, atol=1e-4)
@@ -126,13 +123,8 @@ def test_flips_mirror_about_half_of_the_images(digits: NDArray[np.uint8], settin
     assert 70 < is_mirrored.sum() < 130
 
 
-def test_no_other_distortion_ever_mirrors() -> None:
-    linear, _ = affine(AugmentationConfig(rotation=30, shift=0.2, zoom=0.3, shear=20))
-    assert np.all(np.linalg.det(linear) > 0)
-
-
-@pytest.mark.parametrize(("elastic", "smoothness"), [(0.5, 2.0), (2.0, 4.0), (1.0, 8.0)])
-def test_the_elastic_field_has_the_strength_and_the_smoothness_asked_for(elastic: float, smoothness: float) -> None:
+@pytest.mark.parametrize(("elastic", "smoothness"), [(0.5, 2.0), (1.0, 8.0)])
+def test_the_elastic_field_has_the_requested_strength_and_smoothness(elastic: float, smoothness: float) -> None:
     config = AugmentationConfig(elastic=elastic, elastic_smoothness=smoothness)
     field = sampling_map(2000, config, generator()) - sampling_map(1, AugmentationConfig(), generator())
     for axis in (0, 1):
@@ -140,7 +132,7 @@ def test_the_elastic_field_has_the_strength_and_the_smoothness_asked_for(elastic
         np.testing.assert_allclose(by_pixel, elastic, rtol=0.12)
         assert np.sqrt((field[axis] ** 2).mean()) == pytest.approx(elastic, rel=0.04)
     assert abs(field.mean()) < 0.05 * elastic
-    assert abs((field[0] * field[1]).mean()) < 0.05 * elastic**2, "x and y must be drawn apart"
+    assert abs((field[0] * field[1]).mean()) < 0.05 * elastic**2, "x and y must be independent"
     # White noise smoothed by a Gaussian is correlated by exp(-(distance / 2σ)²); measured away from the edges.
     for distance in (1, 3):
         for left, right in (
@@ -149,11 +141,6 @@ def test_the_elastic_field_has_the_strength_and_the_smoothness_asked_for(elastic
         ):
             found = (left * right).mean() / elastic**2
             assert found == pytest.approx(np.exp(-((distance / (2 * smoothness)) ** 2)), abs=0.06)
-
-
-def test_every_image_is_distorted_in_its_own_way(digits: NDArray[np.uint8]) -> None:
-    copies = augment(np.repeat(digits[:1], 50, axis=0), STRONG, generator())
-    assert len({copy.tobytes() for copy in copies}) == 50
 
 
 def test_no_image_sees_its_neighbours(digits: NDArray[np.uint8]) -> None:
@@ -166,17 +153,8 @@ def test_no_image_sees_its_neighbours(digits: NDArray[np.uint8]) -> None:
     assert not augment(alone, strong, generator())[1::2].any(), "an empty image stays empty"
 
 
-def test_what_is_moved_out_is_followed_by_background() -> None:
-    full = np.full((300, 28, 28), 255, np.uint8)
-    moved = augment(full, AugmentationConfig(shift=0.5), generator())
-    _, translation = affine(AugmentationConfig(shift=0.5), 300)
-    for image, (dx, dy) in zip(moved, translation, strict=True):
-        expected = max(0.0, 28 - abs(dx)) * max(0.0, 28 - abs(dy)) * 255
-        assert image.sum(dtype=float) == pytest.approx(expected, rel=0.01)
-
-
-@pytest.mark.parametrize("count", [1, MANY - 1, MANY, MANY + 1, 2 * MANY + 5])
-def test_any_number_of_images_is_distorted_alike(digits: NDArray[np.uint8], count: int) -> None:
+@pytest.mark.parametrize("count", [1, MANY, 2 * MANY + 5])
+def test_any_number_of_images_is_distorted(digits: NDArray[np.uint8], count: int) -> None:
     images = np.resize(digits, (count, 28, 28))
     flipped = augment(images, AugmentationConfig(flip_horizontal=True), generator())
     assert flipped.shape == images.shape
@@ -185,9 +163,10 @@ def test_any_number_of_images_is_distorted_alike(digits: NDArray[np.uint8], coun
     assert count == 1 or 0.4 < is_mirrored[-count // 3 :].mean() < 0.6
 
 
-def test_the_generator_alone_decides(digits: NDArray[np.uint8]) -> None:
+def test_only_the_generator_decides(digits: NDArray[np.uint8]) -> None:
     before = digits.copy()
     first, again, other = (augment(digits, STRONG, generator(seed)) for seed in (3, 3, 4))
+    assert len({copy.tobytes() for copy in augment(np.repeat(digits[:1], 50, axis=0), STRONG, generator())}) == 50
     np.testing.assert_array_equal(first, again)
     assert (first != other).any(axis=(1, 2)).all()
     np.testing.assert_array_equal(digits, before, err_msg="the input must stay as it was")

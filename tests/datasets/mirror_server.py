@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gzip
 import hashlib
 import threading
 import time
@@ -14,59 +13,47 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_cnn.datasets.idx import idx_checksum, write_idx
-from mnist_cnn.datasets.sources import SOURCES, Source
+from datasets.idx_files import write_idx
+from mnist_cnn.datasets.idx import idx_checksum
+from mnist_cnn.datasets.registry import SOURCES, Source
 
 Behaviour = Callable[[BaseHTTPRequestHandler, bytes], None]  # (the request, the file asked for)
 
 
-def serve(request: BaseHTTPRequestHandler, content: bytes) -> None:
+def serve(request: BaseHTTPRequestHandler, content: bytes, length: int | None = None) -> None:
     request.send_response(200)
-    request.send_header("Content-Length", str(len(content)))
+    request.send_header("Content-Length", str(length or len(content)))
     request.end_headers()
     request.wfile.write(content)
 
 
 def truncate(request: BaseHTTPRequestHandler, content: bytes) -> None:
-    request.send_response(200)
-    request.send_header("Content-Length", str(len(content)))
-    request.end_headers()
-    request.wfile.write(content[: len(content) // 2])
+    serve(request, content[: len(content) // 2], len(content))
 
 
-def truncate_unnoticed(request: BaseHTTPRequestHandler, content: bytes) -> None:
-    request.send_response(200)
-    request.end_headers()  # no length, so that only the content tells
-    request.wfile.write(content[: len(content) // 2])
+def stall(request: BaseHTTPRequestHandler, content: bytes) -> None:
+    truncate(request, content)
+    time.sleep(2)
 
 
 def lie(request: BaseHTTPRequestHandler, content: bytes) -> None:
-    raw = bytearray(gzip.decompress(content))
-    raw[-1] ^= 1
-    serve(request, gzip.compress(bytes(raw)))
-
-
-def html(request: BaseHTTPRequestHandler, content: bytes) -> None:
-    del content
-    serve(request, b"<html>Please log in to the hotel's network</html>")
+    serve(request, content[:-1] + bytes([content[-1] ^ 1]))
 
 
 def flood(request: BaseHTTPRequestHandler, content: bytes) -> None:
     request.send_response(200)
     request.end_headers()
-    with contextlib.suppress(OSError):
-        for _ in range(1000):
-            request.wfile.write(content)
+    for _ in range(1000):
+        request.wfile.write(content)
 
 
 def drip(request: BaseHTTPRequestHandler, content: bytes) -> None:
-    request.send_response(200)
-    request.send_header("Content-Length", str(len(content)))
-    request.end_headers()
-    with contextlib.suppress(OSError):
-        for position in range(len(content)):
-            request.wfile.write(content[position : position + 1])
-            time.sleep(0.1)
+    for start in range(0, len(content), 1024):
+        if start == 0:
+            serve(request, content[:1024], len(content))
+        else:
+            request.wfile.write(content[start : start + 1024])
+        time.sleep(0.1)
 
 
 def status(code: int) -> Behaviour:
@@ -114,21 +101,20 @@ def mirrors(files: dict[str, bytes], **behaviours: Behaviour) -> Iterator[tuple[
         thread.join()
 
 
-def tiny_mnist(folder: Path, **changes: object) -> tuple[Source, dict[str, bytes]]:
-    """Make a MNIST of 40 + 20 images; give its description and the files as a mirror would hold them."""
+def tiny_mnist(folder: Path) -> tuple[Source, dict[str, bytes]]:
+    """Make a MNIST of 40 + 20 images; give its description and the files as a mirror would serve them."""
     generator = np.random.default_rng(0)
-    files = {}
+    files, contents = {}, {}
     for (split, kind), file in SOURCES["mnist"].files.items():
         count = 40 if split == "train" else 20
         array = generator.integers(0, 256, (count, 28, 28), np.uint8)
         if kind == "labels":
             array = (np.arange(count) % 10).astype(np.uint8)
         write_idx(folder / file.name, array)
-        size = (folder / file.name).stat().st_size
-        files[split, kind] = dataclasses.replace(file, size=size, shape=array.shape, content_sha256=idx_checksum(array))
-    source = dataclasses.replace(SOURCES["mnist"], files=files, mirrors=())
-    contents = {file.name: (folder / file.name).read_bytes() for file in files.values()}
-    return dataclasses.replace(source, **changes), contents  # type: ignore[arg-type]
+        contents[file.name] = (folder / file.name).read_bytes()
+        sums = {"sha256": sha256(contents[file.name]), "content_sha256": idx_checksum(array)}
+        files[split, kind] = dataclasses.replace(file, shape=array.shape, **sums)
+    return dataclasses.replace(SOURCES["mnist"], files=files, mirrors=()), contents
 
 
 def sha256(content: bytes) -> str:

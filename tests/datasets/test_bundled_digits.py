@@ -30,7 +30,7 @@ def test_a_stroke_keeps_its_place_and_strength() -> None:
     assert 19 <= np.ptp(np.nonzero(large[:, 14])[0]) + 1 <= 22
 
 
-def test_both_splits_come_from_the_door() -> None:
+def test_a_fifth_is_the_test_set() -> None:
     train, test = (load_dataset("digits", split=split) for split in ("train", "test"))
     assert (len(train), len(test), len(load_dataset("digits", split="all"))) == (1438, 359, 1797)
     assert train.notice == ""

@@ -4,19 +4,17 @@ import dataclasses
 import gzip
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from datasets.idx_files import write_idx
 from datasets.mirror_server import lie, mirrors, serve, tiny_mnist
-from mnist_cnn import datasets
 from mnist_cnn.datasets import list_datasets, load_dataset, resolve_dataset
-from mnist_cnn.datasets.idx import read_idx, write_idx
-from mnist_cnn.datasets.sources import SOURCES, Source
+from mnist_cnn.datasets.idx import read_idx
+from mnist_cnn.datasets.registry import SOURCES, Source
 from mnist_cnn.errors import DataError, DatasetUnavailableError, InputError
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = (file.name for file in SOURCES["mnist"].files.values())
@@ -43,17 +41,6 @@ def keras_npz(original: Path, path: Path) -> Path:
     return path
 
 
-def test_heavy_libraries_wait_until_they_are_needed() -> None:
-    heavy = "{'cv2', 'sklearn', 'scipy', 'PIL', 'httpx', 'keras', 'tensorflow'}"
-    code = f"import mnist_cnn.datasets, sys; sys.exit(str({heavy} & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert result.stderr.strip() == "set()"
-
-
-def test_the_public_names_are_all_there() -> None:
-    assert all(hasattr(datasets, name) for name in datasets.__all__)
-
-
 def test_every_listed_name_is_known_and_others_are_refused(bare_machine: Path) -> None:
     assert {"auto", "digits", *SOURCES} == set(list_datasets())
     with pytest.raises(InputError, match=r"no data set and no file or folder 'fashon-mnist'\. Did you mean 'fash"):
@@ -67,20 +54,18 @@ def test_every_listed_name_is_known_and_others_are_refused(bare_machine: Path) -
 
 
 @pytest.mark.parametrize(
-    "place",
+    ("place", "packed"),
     [
-        "data-dir",
-        "data-dir/mnist",
-        "data-dir/MNIST/raw",
-        "environment",
-        "environment/mnist",
-        "cache/datasets/mnist",
-        "work/data/MNIST/raw",
-        "work/MNIST/raw",
-        "home/data/MNIST/raw",
+        ("data-dir", True),
+        ("data-dir", False),
+        ("data-dir/MNIST/raw", False),
+        ("environment", True),
+        ("environment/mnist", False),
+        ("cache/datasets/mnist", True),
+        ("work/data/MNIST/raw", False),
+        ("home/data/MNIST/raw", False),
     ],
 )
-@pytest.mark.parametrize("packed", [True, False])
 def test_files_are_found_in_each_place(
     original: Path, bare_machine: Path, monkeypatch: pytest.MonkeyPatch, place: str, packed: bool
 ) -> None:
@@ -97,13 +82,8 @@ def test_files_are_found_in_each_place(
     np.testing.assert_array_equal(test.images, read_idx(original / TEST_IMAGES))
 
 
-@pytest.mark.parametrize("keras_home", [None, "elsewhere"])
-def test_keras_file_is_found_and_verified(
-    original: Path, bare_machine: Path, monkeypatch: pytest.MonkeyPatch, keras_home: str | None
-) -> None:
-    if keras_home:
-        monkeypatch.setenv("KERAS_HOME", str(bare_machine / keras_home))
-    path = keras_npz(original, bare_machine / (keras_home or "home/.keras") / "datasets" / "mnist.npz")
+def test_keras_file_is_found_and_verified(original: Path, bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = keras_npz(original, bare_machine / "home" / ".keras" / "datasets" / "mnist.npz")
     assert load_dataset("mnist", offline=True).source == str(path)
     arrays = dict(np.load(path))
     arrays["x_train"][0, 0, 0] ^= 1
@@ -111,15 +91,18 @@ def test_keras_file_is_found_and_verified(
     assert len(load_dataset("mnist", split="test", offline=True)) == 20  # the test arrays are still right
     with pytest.raises(DatasetUnavailableError, match=r"train images: wrong checksum"):
         load_dataset("mnist", offline=True)
+    monkeypatch.setenv("KERAS_HOME", str(bare_machine / "elsewhere"))
+    path = keras_npz(original, bare_machine / "elsewhere" / "datasets" / "mnist.npz")
+    assert load_dataset("mnist", offline=True).source == str(path)
 
 
-def test_a_damaged_place_is_passed_over_aloud(original: Path, bare_machine: Path) -> None:
+def test_a_damaged_place_is_skipped_and_that_is_said(original: Path, bare_machine: Path) -> None:
     shutil.copytree(original, bare_machine / "damaged")
     (bare_machine / "damaged" / TRAIN_LABELS).write_bytes(b"rubbish")
     shutil.copytree(original, bare_machine / "cache" / "datasets" / "mnist")
     train = load_dataset("mnist", data_dir=bare_machine / "damaged")
     assert train.source.endswith("cache/datasets/mnist")
-    assert train.notice.startswith("passed over ")
+    assert train.notice.startswith("skipped ")
     assert f"damaged/{TRAIN_LABELS} is not an IDX file" in train.notice
 
 
@@ -151,50 +134,47 @@ def test_a_download_fills_the_cache_and_is_not_repeated(
         assert len(requests) == count
 
 
-def test_what_is_nowhere_lists_every_place_and_mirror(original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_data_set_lists_every_place_and_mirror(original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (original / TRAIN_LABELS).unlink()
-    with mirrors({TRAIN_LABELS: b"<html>"}, hotel=serve) as (addresses, _):
+    with mirrors(dict.fromkeys((TRAIN_IMAGES, TRAIN_LABELS), b"<html>"), hotel=serve) as (addresses, _):
         as_mnist(monkeypatch, mirrors=(addresses["hotel"], "http://127.0.0.1:1/{file}"))
         with pytest.raises(DatasetUnavailableError) as caught:
             load_dataset("mnist", data_dir=str(original))
     message = str(caught.value)
-    for part in (
-        f"{original} (--data-dir): not there",
-        ".keras/datasets/mnist.npz",
-        "work/MNIST/raw",
-        "hotel",
-    ):
+    for part in (f"{original} (--data-dir): not there", ".keras/datasets/mnist.npz", "work/MNIST/raw", "hotel"):
         assert part in message
-    assert "http://127.0.0.1:1/train-labels-idx1-ubyte.gz: [Errno" in message
-    assert "is not an IDX file" in message
+    assert "http://127.0.0.1:1/train-images-idx3-ubyte.gz: " in message
+    assert "wrong content (SHA-256" in message
     assert "name it with --data-dir or $MNIST_CNN_DATA, or use --dataset digits." in message.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("bare_machine")
-def test_auto_without_a_network_is_the_digits_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_without_a_network_is_the_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mnist_cnn.datasets import download
+
+    monkeypatch.setattr(download, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:  # as if packets were dropped
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/{{file}}"
         as_mnist(monkeypatch, mirrors=(address, address + "?2", address + "?3"))
         started = time.monotonic()
         resolved = resolve_dataset("auto")
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 5  # test_download keeps the real time-out short
     assert resolved.name == "digits"
     train, test = resolved.load("train"), resolved.load("test")
     assert len(train) + len(test) == 1797
     assert train.notice == test.notice == resolved.notice
-    assert "MNIST is neither at hand nor to be downloaded" in train.notice
+    assert "MNIST is not on this machine and could not be downloaded" in train.notice
 
 
-def test_auto_is_not_mnist_where_only_half_of_it_is_at_hand(original: Path) -> None:
+def test_auto_is_not_mnist_if_it_is_incomplete_or_damaged(original: Path) -> None:
+    images = (original / TRAIN_IMAGES).read_bytes()
+    (original / TRAIN_IMAGES).write_bytes(images[:-100])
+    assert load_dataset("auto", data_dir=original, offline=True).name == "digits"
+    (original / TRAIN_IMAGES).write_bytes(images)
     (original / TEST_IMAGES).unlink()
     assert resolve_dataset("auto", data_dir=original, offline=True).name == "digits"
     with pytest.raises(DatasetUnavailableError):
         resolve_dataset("mnist", data_dir=original, offline=True)
-
-
-def test_auto_is_not_mnist_where_it_is_damaged(original: Path) -> None:
-    (original / TRAIN_IMAGES).write_bytes((original / TRAIN_IMAGES).read_bytes()[:-100])
-    assert load_dataset("auto", data_dir=original, offline=True).name == "digits"
 
 
 def test_paths_and_the_digits_resolve_to_themselves(original: Path) -> None:
@@ -245,7 +225,7 @@ def test_qmnist_labels_are_the_first_column(bare_machine: Path, monkeypatch: pyt
     assert load_dataset("qmnist", data_dir=bare_machine, offline=True).labels.tolist() == [0, 1, 2, 3, 4]
     assert load_dataset(bare_machine / "qmnist", split="all").labels.tolist() == [0, 1, 2, 3, 4]
     small_source(monkeypatch, bare_machine, "qmnist", table + 6)
-    with pytest.raises(DatasetUnavailableError, match="labels out of range, valid are 0 to 9"):
+    with pytest.raises(DatasetUnavailableError, match="labels out of range; valid are 0 to 9"):
         load_dataset("qmnist", data_dir=bare_machine, offline=True)
 
 
@@ -266,18 +246,11 @@ def test_idx_files_that_do_not_fit_are_refused(original: Path) -> None:
     with pytest.raises(DataError, match=r"shape \(39, 8, 8\), expected \(n, 28, 28\)"):
         load_dataset(original)
     (original / TRAIN_LABELS).unlink()
-    with pytest.raises(DataError, match="no labels beside it: expected train-labels-idx1-ubyte"):
+    with pytest.raises(DataError, match=r"no labels beside it\. Put train-labels-idx1-ubyte"):
         load_dataset(original)
     (original / "notes.txt").write_text("hello")
     with pytest.raises(DataError, match="is not a data set"):
         load_dataset(original / "notes.txt")
-
-
-def test_more_classes_than_digits_are_counted_in_train(bare_machine: Path) -> None:
-    for split, labels in (("train", range(12)), ("test", [0, 1])):
-        write_idx(bare_machine / "x" / f"{split}-images-idx3-ubyte", np.zeros((len(labels), 28, 28), np.uint8))
-        write_idx(bare_machine / "x" / f"{split}-labels-idx1-ubyte", np.array(labels, np.uint8))
-    assert len(load_dataset(bare_machine / "x", split="test").class_names) == 12
 
 
 def test_a_label_far_from_all_others_is_out_of_range(bare_machine: Path) -> None:
@@ -291,7 +264,7 @@ def test_a_label_far_from_all_others_is_out_of_range(bare_machine: Path) -> None
 def test_the_real_mnist_is_verified_and_whole(mnist_dir: Path, bare_machine: Path) -> None:
     resolved = resolve_dataset("auto", data_dir=mnist_dir, offline=True)
     assert resolved.name == "mnist"
-    train, test = resolved.load("train", offline=True), resolved.load("test", offline=True)
+    train, test = resolved.load("train"), resolved.load("test")
     assert (len(train), len(test)) == (60_000, 10_000)
     assert train.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert np.bincount(test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from datasets.idx_files import write_idx
 from mnist_cnn.datasets import Dataset, load_dataset
 from mnist_cnn.datasets.dataset import DIGIT_NAMES
-from mnist_cnn.datasets.idx import write_idx
 from mnist_cnn.errors import DataError
 
 
 def save(folder: Path, form: str, labels: np.ndarray, test_labels: np.ndarray | None = None) -> Path:
-    """Leave images with these labels as an `.npz` or as IDX files."""
+    """Save images with these labels as an `.npz` or as IDX files."""
     parts = {"train": labels} | ({} if test_labels is None else {"test": test_labels})
     images = {part: np.full((len(each), 28, 28), 9, np.uint8) for part, each in parts.items()}
     if form == "npz":
@@ -37,8 +37,6 @@ def save(folder: Path, form: str, labels: np.ndarray, test_labels: np.ndarray | 
     [
         ([0, 1, 2, 2, 1, 0], ("0", "1", "2")),
         ([3, 5, 8, 8, 5, 3], ("3", "5", "8")),
-        ([1, 2, 1, 2], ("1", "2")),
-        ([*range(10), *range(10)], DIGIT_NAMES),
         ([*range(1, 13)], tuple(map(str, range(1, 13)))),
     ],
 )
@@ -66,7 +64,10 @@ def test_a_test_set_is_numbered_as_the_training_images_are(tmp_path: Path, form:
     ("labels", "message"),
     [
         (np.eye(10)[:3], r"shape \(3, 10\), expected \(n,\) class numbers\. Save numpy\.argmax\(labels, axis=1\)"),
-        (np.array([-1, 0, 1]), r"labels range from -1 to 1, expected 0 to 65535\. Number the classes from 0\."),
+        (
+            np.array([-1, 0, 1]),
+            r"labels range from -1 to 1, expected whole numbers from 0 to 65535\. Number the classes from 0\.",
+        ),
         (np.array([0.5, 0, 1]), r"labels are fractions, .*\. Number the classes from 0\.$"),
         (np.array(["a", "b", "c"]), "labels are of type <U1"),
         (np.array([0, np.nan, 1]), "labels range from nan"),
@@ -78,20 +79,11 @@ def test_labels_that_are_not_class_numbers_are_refused(tmp_path: Path, labels: n
         load_dataset(save(tmp_path, "npz", labels))
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i4", "f8"])
-def test_pixels_from_0_to_1_are_not_taken_for_grey_levels(tmp_path: Path, dtype: str) -> None:
-    images = np.zeros((4, 28, 28)).astype(dtype)
-    images[:, 4:24, 12:16] = 1
-    np.savez(tmp_path / "binary.npz", x=images, y=np.arange(4))
-    with pytest.raises(DataError, match=r"pixels range from 0 to 1, expected 0 to 255\. Multiply by 255\."):
-        load_dataset(tmp_path / "binary.npz")
-
-
 def dataset(labels: list[int], names: tuple[str, ...]) -> Dataset:
     return Dataset("own", "all", np.zeros((len(labels), 28, 28), np.uint8), np.array(labels), names, "here")
 
 
-def test_a_checksum_tells_labels_above_255_apart() -> None:
+def test_a_checksum_distinguishes_labels_above_255() -> None:
     names = tuple(map(str, range(1000)))
     sums = {dataset(labels, names).checksum() for labels in ([0, 44], [0, 300], [0, 556], [256, 44], [44, 0])}
     assert len(sums) == 5

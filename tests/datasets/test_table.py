@@ -24,7 +24,7 @@ def write(path: Path, rows: np.ndarray, header: str = "", quote: str = "") -> Pa
 
 @pytest.mark.parametrize(
     ("header", "last"),
-    [(f"label,{PIXELS}", False), ("", False), (f"{PIXELS},class", True), (f"Label,{PIXELS}", False)],
+    [(f"Label,{PIXELS}", False), ("", False), (f"{PIXELS},class", True)],
 )
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_the_label_is_found_and_the_rest_is_the_image(tmp_path: Path, header: str, last: bool, quote: str) -> None:
@@ -36,7 +36,7 @@ def test_the_label_is_found_and_the_rest_is_the_image(tmp_path: Path, header: st
 
 
 @pytest.mark.parametrize(("train", "test"), [("train", "test"), ("mnist_train", "mnist_test"), ("Train", "val")])
-def test_a_folder_of_two_tables_is_divided_by_their_names(tmp_path: Path, train: str, test: str) -> None:
+def test_two_tables_are_told_apart_by_their_names(tmp_path: Path, train: str, test: str) -> None:
     rows = np.hstack([LABELS[:, None], IMAGES])
     write(tmp_path / f"{train}.csv", rows)
     write(tmp_path / f"{test}.csv", rows[:3])
@@ -44,11 +44,11 @@ def test_a_folder_of_two_tables_is_divided_by_their_names(tmp_path: Path, train:
     assert [len(load_dataset(tmp_path, split=split)) for split in ("train", "test", "all")] == [60, 3, 63]
     assert len(load_dataset(tmp_path, split="test").class_names) == 10
     write(tmp_path / "more.csv", rows)
-    with pytest.raises(DataError, match=r"holds the tables .*more\.csv.*; expected one named train\.csv and"):
+    with pytest.raises(DataError, match=r"has the tables .*more\.csv.*; expected one named train\.csv and"):
         load_dataset(tmp_path)
 
 
-def test_a_table_without_labels_is_passed_over_aloud(tmp_path: Path) -> None:
+def test_a_table_without_labels_is_skipped_and_that_is_said(tmp_path: Path) -> None:
     """As in Kaggle's "Digit Recognizer"."""
     rows = np.hstack([LABELS[:, None], IMAGES])
     write(tmp_path / "train.csv", rows, f"label,{PIXELS}")
@@ -56,36 +56,30 @@ def test_a_table_without_labels_is_passed_over_aloud(tmp_path: Path) -> None:
     (tmp_path / "sample_submission.csv").write_text("ImageId,Label\n1,0\n")
     train, test = (load_dataset(tmp_path, split=split) for split in ("train", "test"))
     assert len(train) + len(test) == 60
-    assert train.notice == f"passed over {unlabelled}, which has no labels"
-    with pytest.raises(DataError, match="has 784 columns and no label among them"):
+    assert train.notice == f"skipped {unlabelled}, which has no labels"
+    with pytest.raises(DataError, match="has 784 columns, none of them a label"):
         load_dataset(unlabelled)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "has 1 columns, expected 785"),
         ("a,b\n1,2\n", "has 2 columns, expected 785"),
-        (f"label,{PIXELS}\n", "no images"),
+        (f"label,{PIXELS}\n", "there are no images"),
         ("0," * 784 + "0\n1,2\n", "cannot be read as a table of numbers"),
-        ("x," * 784 + "x\n" + "x," * 784 + "x\n", "cannot be read as a table of numbers"),
-        ("0," * 784 + "256\n", "range from 0.0 to 256.0, expected 0 to 255"),
+        ("0," * 784 + "256\n", "range from 0.0 to 256.0, expected whole numbers from 0 to 255"),
         ("-1," + "9," * 783 + "0\n", "labels range from -1.0"),
-        ("nan," + "9," * 783 + "0\n", "labels range from nan"),
     ],
 )
-def test_what_is_not_such_a_table_is_refused_with_a_reason(tmp_path: Path, content: str, message: str) -> None:
+def test_other_tables_are_refused_with_a_reason(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(DataError, match=message) as caught:
         load_dataset(tmp_path / "t.csv")
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("quote", ["", '"'])
-def test_the_labels_alone_are_those_of_the_whole_table(tmp_path: Path, quote: str) -> None:
-    """Reading the test part needs no more of the training part, which is most of the work."""
-    path = write(tmp_path / "train.csv", np.hstack([IMAGES, LABELS[:, None]]), f"{PIXELS},class", quote)
+def test_the_labels_can_be_read_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "train.csv", np.hstack([IMAGES, LABELS[:, None]]), f"{PIXELS},class", '"')
     np.testing.assert_array_equal(read_table_labels(path), read_table(path)[1])
-    assert read_table_labels(path).dtype == np.int64
     empty = write(tmp_path / "empty.csv", IMAGES[:0], f"{PIXELS},class")
     assert read_table_labels(empty).shape == (0,)

@@ -1,4 +1,4 @@
-"""The command that adds an extra: it installs this package from where it came, and never from an index by its name."""
+"""The command that adds an extra: it installs from the package's origin, never from an index by name."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_an_archive_is_installed_again_while_it_is_there(environment: Path, tmp_
     assert came_from(environment, url=wheel.as_uri(), archive_info={}) == "pip install 'keras>=3.11' 'tensorflow>=2.18'"
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"url": 3}', '{"url": "file:///gone", "dir_info": {}}'])
+@pytest.mark.parametrize("content", [None, "{", '{"url": 3}', '{"url": "file:///gone", "dir_info": {}}'])
 def test_without_an_origin_the_requirements_themselves_are_named(environment: Path, content: str | None) -> None:
     if content is not None:
         (environment / "direct_url.json").write_text(content)
@@ -101,7 +101,7 @@ def test_the_installer_is_the_one_of_this_environment(
     monkeypatch.setattr(sys, "executable", "/opt/my env/bin/python")
     what = shlex.quote(f"{source}[train]")
     assert came_from(environment, url=source.as_uri(), dir_info={}) == (
-        f"'/opt/my env/bin/python' -m pip install {what}"  # the pip on the path belongs to another environment
+        f"'/opt/my env/bin/python' -m pip install {what}"  # the pip on the path is another environment's
     )
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert install_command(["train"]) == f"pip --python '/opt/my env/bin/python' install {what}"
@@ -114,32 +114,30 @@ def test_windows_gets_double_quotes(environment: Path, monkeypatch: pytest.Monke
     assert install_command(["train"]) == 'pip install "keras>=3.11" "tensorflow>=2.18"'
 
 
-def test_where_nothing_is_known_no_command_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_installation_there_is_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(name: str) -> Any:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "distribution", nothing)
     error = MissingExtraError("keras", "train")
-    assert str(error) == (
-        "this needs keras, which is not installed. Install the extra train from where mnist-cnn came from."
-    )
+    assert str(error) == ("this needs keras, which is not installed. Install this package again with the extra train.")
 
 
-def test_the_command_for_this_very_installation_survives_the_shell_and_names_what_is_there() -> None:
-    """Nothing is installed here: a shell splits the command into the words meant, and a folder it names is ours."""
+def test_the_command_for_this_installation_survives_the_shell() -> None:
+    """Nothing is installed: a shell splits the command into the intended words, and a folder in it is ours."""
     command = install_command(["serve"])
     assert command
     printed = subprocess.run(f"printf '%s\\n' {command}", shell=True, capture_output=True, text=True, check=True)  # noqa: S602
     words = printed.stdout.splitlines()
     assert words == shlex.split(command)
     assert "install" in words
-    assert not any(word.startswith("mnist-cnn[") and "@" not in word for word in words), "an index may lie"
+    assert not any(word.startswith("mnist-cnn[") and "@" not in word for word in words), "an index may be wrong"
     local = [Path(word.removesuffix("[serve]")) for word in words if word.startswith(os.sep) and word.endswith("]")]
     assert all((folder / "pyproject.toml").is_file() for folder in local)
 
 
-def test_no_message_or_page_names_the_package_as_an_index_would() -> None:
-    root = Path(__file__).parents[1]
+def test_no_text_installs_the_package_from_an_index() -> None:
+    root = Path(__file__).parents[2]
     files = [file for room in ("src", "docs", "apps") for file in (root / room).rglob("*") if file.is_file()]
     for file in [*files, root / "README.md", root / "Containerfile"]:
         if file.suffix in (".py", ".md", ".html", ".js", ".toml", "") and file.name != "installation.py":
@@ -147,7 +145,7 @@ def test_no_message_or_page_names_the_package_as_an_index_would() -> None:
             assert not re.search(r"install [\"']?mnist-cnn", text), file
 
 
-def test_another_package_is_updated_by_what_installed_it(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_package_is_updated_by_its_installer(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert upgrade_command("mnist-cnn") == "pip install --upgrade mnist-cnn"
     assert upgrade_command("no-such-package") == "pip install --upgrade no-such-package"
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)

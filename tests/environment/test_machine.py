@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_cnn.environment import machine as environment
+from mnist_cnn.environment import machine
 
 
-def test_the_environment_can_be_written_down() -> None:
-    described = environment.describe_environment()
+def test_the_environment_can_be_saved() -> None:
+    described = machine.describe_environment()
     assert json.loads(json.dumps(described)) == described
     assert described["packages"]["numpy"] == np.__version__
     assert described["cores"] >= 1
@@ -21,42 +21,40 @@ def test_the_environment_can_be_written_down() -> None:
 @pytest.mark.parametrize(
     ("flags", "expected"), [("fpu avx512_bf16 sse", True), ("amx_bf16", True), ("avx512f avx512_bf16x", False)]
 )
-def test_bfloat16_is_claimed_only_where_the_processor_says_so(
+def test_bfloat16_is_detected_by_the_processors_flags(
     monkeypatch: pytest.MonkeyPatch, flags: str, expected: bool
 ) -> None:
     monkeypatch.setattr(Path, "exists", lambda _: True)
     monkeypatch.setattr(Path, "read_text", lambda _: f"model name\t: A Processor: 3 GHz\nflags\t\t: {flags}\n")
-    assert environment.has_bfloat16() == expected
-    assert environment.processor_name() == "A Processor: 3 GHz"
+    assert machine.has_bfloat16() == expected
+    assert machine.processor_name() == "A Processor: 3 GHz"
 
 
 @pytest.mark.parametrize(
     ("limit", "expected"), [("AVX2", False), ("avx512_core", False), ("AVX512_CORE_BF16", True), ("DEFAULT", True)]
 )
-def test_bfloat16_is_not_claimed_where_onednn_is_confined_to_less(
-    monkeypatch: pytest.MonkeyPatch, limit: str, expected: bool
-) -> None:
-    monkeypatch.setattr(environment, "processor_features", lambda: ["avx2", "avx512_bf16"])
+def test_bfloat16_needs_onednns_permission(monkeypatch: pytest.MonkeyPatch, limit: str, expected: bool) -> None:
+    monkeypatch.setattr(machine, "processor_features", lambda: ["avx2", "avx512_bf16"])
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
-    assert environment.has_bfloat16() == expected
+    assert machine.has_bfloat16() == expected
 
 
-def test_a_label_says_what_decides_how_fast_a_processor_trains() -> None:
+def test_a_label_names_the_instruction_sets() -> None:
     described = {"processor": "A Processor", "cores": 2, "processor_features": ["avx2", "fma"]}
-    assert environment.label_processor(described) == "A Processor (2 cores: avx2, fma)"
+    assert machine.label_processor(described) == "A Processor (2 cores: avx2, fma)"
     described["onednn_confined_to"] = "AVX2"
-    assert environment.label_processor(described).endswith("(2 cores: avx2, fma; oneDNN confined to AVX2)")
+    assert machine.label_processor(described).endswith("(2 cores: avx2, fma; oneDNN limited to AVX2)")
     del described["onednn_confined_to"]
     del described["processor_features"]  # a run of an earlier version
-    assert environment.label_processor(described) == "A Processor (2 cores: instruction sets unknown)"
+    assert machine.label_processor(described) == "A Processor (2 cores: instruction sets unknown)"
 
 
-def test_where_the_system_tells_nothing_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cpuinfo_no_bfloat16_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "exists", lambda _: False)
-    assert not environment.has_bfloat16()
-    assert environment.processor_name()
+    assert not machine.has_bfloat16()
+    assert machine.processor_name()
 
 
 def test_the_peak_memory_is_in_gib() -> None:
     block = np.ones(2**27, np.uint8)  # 1/8 GiB
-    assert block.nbytes / 2**30 < environment.peak_memory_gib() < 200
+    assert block.nbytes / 2**30 < machine.peak_memory_gib() < 200

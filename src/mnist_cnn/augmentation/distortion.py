@@ -1,8 +1,8 @@
 """Label-preserving distortions of digits: one random resampling per image, a whole batch at a time.
 
-Every distortion is a map from output pixels to places in the input, so that rotation, zoom, shear, shift, flips and
-the elastic field add up to a single bilinear resampling. It runs in NumPy and OpenCV, hence is the same on every
-Keras backend, and a given generator draws the same distortions everywhere.
+Every distortion maps output pixels to places in the input, so rotation, zoom, shear, shift, flips and the elastic field
+add up to a single bilinear resampling. It runs in NumPy and OpenCV and is therefore the same on every Keras backend; a
+given generator draws the same distortions everywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from mnist_cnn.datasets.dataset import IMAGE_SIZE
+from mnist_cnn.reading import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 _MARGIN = 1  # empty pixels around every image in the stack, so that resampling never sees a neighbour
 _TILE = IMAGE_SIZE + 2 * _MARGIN
-_STACK = 32_000 // _TILE  # images resampled in one call: OpenCV's remap addresses at most 32,767 rows
+_STACK = 32_000 // _TILE  # images per call: OpenCV's remap addresses at most 32,767 rows
 
 
 def augment(images: NDArray[np.uint8], config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Distort every image by its own random draw.
+    """Distort each image with its own random draw.
 
     Args:
         images: uint8 [n, 28, 28], background 0.
-        config: Strengths; each parameter is uniform within ± its strength.
+        config: Strengths; each parameter is drawn uniformly within ± its strength.
         random: Source of the draws.
 
     Returns:
-        uint8 [n, 28, 28]; `images` itself where no distortion is switched on.
+        uint8 [n, 28, 28]; `images` itself if no distortion is enabled.
     """
     if not config.is_active:
         return images
@@ -46,7 +46,7 @@ def sampling_map(count: int, config: AugmentationConfig, random: np.random.Gener
     """Draw, for every output pixel of every image, the place in the input that it shows.
 
     Returns:
-        float32 [2, count, 28, 28], x and y in input pixels; outside 0 … 27 lies background.
+        float32 [2, count, 28, 28], x and y in input pixels; outside 0 … 27 is background.
     """
     centre = (IMAGE_SIZE - 1) / 2
     y, x = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE].reshape(2, -1) - centre  # origin in the middle
@@ -64,7 +64,7 @@ def _linear_parts(count: int, config: AugmentationConfig, random: np.random.Gene
     """Compose flip, zoom, shear and rotation: float64 [n, 2, 2], from output offsets to input offsets."""
     angle = np.deg2rad(random.uniform(-config.rotation, config.rotation, count))
     shear = np.tan(np.deg2rad(random.uniform(-config.shear, config.shear, count)))
-    zoom = random.uniform(1 - config.zoom, 1 + config.zoom, (count, 2))  # for x and y apart
+    zoom = random.uniform(1 - config.zoom, 1 + config.zoom, (count, 2))  # separately for x and y
     mirror = np.where(random.random((count, 2)) < 0.5, -1.0, 1.0)
     mirror[:, [not config.flip_horizontal, not config.flip_vertical]] = 1.0
     zeros, ones = np.zeros(count), np.ones(count)
@@ -96,9 +96,9 @@ def _elastic_field(count: int, config: AugmentationConfig, random: np.random.Gen
 def _smooth_basis(sigma: float) -> NDArray[np.float32]:
     """Give B, float32 [28, r], such that B times white noise is Gaussian-smoothed white noise of variance 1.
 
-    White noise stays white when it is rotated, so of the smoothing matrix only its left singular vectors, scaled,
-    matter. Those that carry less than a millionth of the variance are dropped: for sigma = 4, 9 of 28 are left,
-    and a field needs a tenth of the random numbers.
+    White noise stays white when it is rotated, so only the scaled left singular vectors of the smoothing matrix matter.
+    Those with less than a millionth of the variance are dropped: for sigma = 4, 9 of 28 remain, and a field needs a
+    tenth of the random numbers.
     """
     places = np.arange(IMAGE_SIZE)
     kernel = np.exp(-0.5 * ((places[:, None] - places[None, :]) / sigma) ** 2)
@@ -111,12 +111,12 @@ def _smooth_basis(sigma: float) -> NDArray[np.float32]:
 def _resample(images: NDArray[np.uint8], places: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Look up every place by bilinear interpolation: uint8 [n, 28, 28], with n at most `_STACK`.
 
-    All images stand in one tall picture, so that one call into OpenCV serves the whole stack: a call per image
-    would cost more than the resampling itself.
+    All images are stacked into one tall picture for a single call of OpenCV: the overhead of a call per image would
+    exceed the resampling itself.
     """
     count = len(images)
     tall = np.pad(images, ((0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN))).reshape(count * _TILE, _TILE)
-    # A place outside an image shows that image's own empty margin.
+    # A place outside an image shows the image's own empty margin.
     x, y = np.clip(places + np.float32(_MARGIN), 0, _TILE - 1)
     y += (np.arange(count, dtype=np.float32) * _TILE)[:, None, None]
     rows = (count * IMAGE_SIZE, IMAGE_SIZE)

@@ -1,8 +1,8 @@
-"""Pictures that are no digits, drawn for training: what a network must learn not to know.
+"""Outliers: pictures that are not digits, drawn for training.
 
-A network that has only ever seen digits finds one in everything. Shown some images for which every class is equally
-wrong, it learns to spread its probability over what it does not know (outlier exposure: Hendrycks, Mazeika &
-Dietterich 2019). All of them are drawn here, from digits and from nothing; no other data are needed.
+A network that has only seen digits finds one in everything. If it is also shown images for which every class is equally
+wrong, it learns to be uncertain about what it does not know (outlier exposure: Hendrycks, Mazeika & Dietterich 2019).
+All outliers are drawn here, from digits or from nothing, so no other data are needed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from mnist_cnn.datasets.dataset import IMAGE_SIZE
+from mnist_cnn.reading import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _HALF = IMAGE_SIZE // 2
 _WHITE = 255
-_SUBPIXEL_BITS = 4  # of the coordinates that OpenCV draws at
-# Letters and signs that nobody takes for a digit: without O, D, I, l, S, s, Z, z, B, b, q, g, y, T, …
+_SUBPIXEL_BITS = 4  # fractional bits of OpenCV's coordinates
+# Letters and signs that cannot be mistaken for a digit: without O, D, I, l, S, s, Z, z, B, b, q, g, y, T, …
 _SIGNS = "AEHKMNRVWXacefkmnrtvwx#@&%?+=*"
 _FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
@@ -35,12 +35,12 @@ _FONTS = (
 )
 
 
-def draw_strangers(count: int, digits: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw pictures that are no digits, every kind equally often.
+def draw_outliers(count: int, digits: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw pictures that are not digits, each kind equally often.
 
     Args:
         count: How many.
-        digits: uint8 [m, 28, 28], m ≥ 1, background 0: cut up and pushed together in some of the pictures.
+        digits: uint8 [m, 28, 28], m ≥ 1, background 0; some outliers are made from them.
         random: Source of the draws.
 
     Returns:
@@ -52,14 +52,14 @@ def draw_strangers(count: int, digits: NDArray[np.uint8], random: np.random.Gene
 
 
 def noise(digits: Image, random: np.random.Generator) -> Image:
-    """Specks of any density and strength, down to an empty picture."""
+    """Specks of random density and strength; the picture may be empty."""
     strength = random.uniform(0, _WHITE)
     specks = random.random((IMAGE_SIZE, IMAGE_SIZE)) < random.uniform(0, 0.8)
     return np.asarray(specks * random.uniform(0, strength, specks.shape), np.uint8)
 
 
 def blob(digits: Image, random: np.random.Generator) -> Image:
-    """A filled shape with soft shades, often symmetric: clouds, clothes, things."""
+    """A filled shape with soft shades, often symmetric: like clouds or clothes."""
     grain = int(random.integers(3, 8))
     shape = cv2.resize(random.random((grain, grain)), (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_CUBIC)
     if random.random() < 0.5:
@@ -72,7 +72,7 @@ def blob(digits: Image, random: np.random.Generator) -> Image:
 def polygon(digits: Image, random: np.random.Generator) -> Image:
     """A filled polygon with straight sides, symmetric or not."""
     corners = int(random.integers(3, 9))
-    # Spread all around: a thin sliver would be a 1.
+    # Spread all around, because a thin sliver would be a 1.
     angles = (np.arange(corners) + random.uniform(0, 0.8, corners)) * 2 * np.pi / corners
     radii = random.uniform(6, 14, corners)
     points = np.stack([np.cos(angles) * radii, np.sin(angles) * radii], axis=1)
@@ -88,7 +88,7 @@ def scribble(digits: Image, random: np.random.Generator) -> Image:
 
 
 def strokes(digits: Image, random: np.random.Generator) -> Image:
-    """Several straight strokes across each other: hatching, stars, grids."""
+    """Several straight strokes that cross: hatching, stars, grids."""
     ends = random.uniform(3, IMAGE_SIZE - 4, (int(random.integers(4, 8)), 2, 2))
     return _pen_lines(list(ends), random)
 
@@ -103,7 +103,7 @@ def sign(digits: Image, random: np.random.Generator) -> Image:
 
 
 def shuffled(digits: Image, random: np.random.Generator) -> Image:
-    """A digit whose four quarters have changed places."""
+    """A digit with its four quarters rearranged."""
     digit = digits[random.integers(len(digits))]
     quarters = digit.reshape(2, _HALF, 2, _HALF).swapaxes(1, 2).reshape(4, _HALF, _HALF)
     order = random.permutation(4)
@@ -114,7 +114,7 @@ def shuffled(digits: Image, random: np.random.Generator) -> Image:
 
 
 def pair(digits: Image, random: np.random.Generator) -> Image:
-    """Two digits side by side, or one above the other, made small enough to fit."""
+    """Two digits side by side or one above the other, scaled to fit."""
     first, second = (digits[index][:, 4:24] for index in random.integers(len(digits), size=2))
     together = np.concatenate([first, second], axis=int(random.random() < 0.8))
     return _fitted(np.ascontiguousarray(together), int(random.integers(18, 23)))
@@ -149,7 +149,7 @@ def _pen_lines(lines: list[NDArray[np.float64]], random: np.random.Generator) ->
 
 
 def _fitted(picture: NDArray[np.uint8], size: int) -> Image:
-    """Bring the ink of a larger picture to `size` pixels in the middle."""
+    """Scale the ink of a larger picture to `size` pixels and centre it."""
     left, top, width, height = cv2.boundingRect(picture)
     if not width:
         return _canvas()

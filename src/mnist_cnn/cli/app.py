@@ -36,7 +36,7 @@ _HOMES = {  # of the verbs, in the order in which help lists them
 }
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 _TRAINING_MODULES = frozenset(
-    ("h5py", "httpx", "jinja2", "keras", "matplotlib", "onnx", "scipy", "sklearn", "tenacity", "tensorflow")
+    ("h5py", "jinja2", "keras", "matplotlib", "onnx", "pooch", "requests", "scipy", "sklearn", "tensorflow")
 )
 
 

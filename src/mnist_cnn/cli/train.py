@@ -26,7 +26,8 @@ from mnist_cnn.config import (
 from mnist_cnn.datasets import Dataset, ResolvedDataset, load_addition
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import SettingError
-from mnist_cnn.runs import CONFIG_NAME, RunFolder, create_run, discard_run, lock_run, open_run
+from mnist_cnn.files import CONFIG_NAME
+from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

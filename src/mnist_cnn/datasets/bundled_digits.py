@@ -1,7 +1,7 @@
-"""scikit-learn's bundled digits: 1,797 real handwritten digits, brought to MNIST's form. No network needed.
+"""scikit-learn's bundled digits: 1,797 real handwritten digits, brought to MNIST's form without a network.
 
-They are the test part of the UCI set "Optical Recognition of Handwritten Digits" (Alpaydin, Kaynak 1998):
-32×32 bitmaps, each reduced to 8×8 by counting the ink in blocks of 4×4, so with values from 0 to 16.
+They are the test part of the UCI set "Optical Recognition of Handwritten Digits" (Alpaydin, Kaynak 1998): 32×32
+bitmaps, reduced to 8×8 by counting the ink in blocks of 4×4, which gives values from 0 to 16.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from mnist_cnn.datasets.dataset import DIGIT_NAMES, IMAGE_SIZE, Dataset
+from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.errors import MissingExtraError
+from mnist_cnn.reading import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FULL_INK = 16  # the largest value of the 8×8 images
 _BOX = 20  # pixels: MNIST fits its digits into 20×20
-# The threshold and gain that give strokes MNIST's sharpness: a third of the inked pixels are mid-grey in
-# MNIST (50 … 200), almost half after the interpolation alone.
+# These give strokes MNIST's sharpness: in MNIST a third of the inked pixels are mid-grey (50 … 200); after
+# interpolation alone it is almost half.
 _THRESHOLD, _GAIN = 0.33, 2.2
 
 
@@ -48,7 +49,7 @@ def load_digits() -> Dataset:
 
 def enlarge(image: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Scale one 8×8 image (0 … 16) to 28×28 (0 … 255): in a 20×20 box, centred by mass as in MNIST."""
-    # The margin of one lets strokes end round at the edge of the box.
+    # The margin lets strokes end round at the edge of the box.
     padded = np.pad(image, 1).astype(np.float32) / _FULL_INK
     side = _BOX * len(padded) // len(image)
     smooth = cv2.resize(padded, (side, side), interpolation=cv2.INTER_CUBIC)
@@ -68,5 +69,5 @@ def _centred(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _start(mass: float, length: int) -> int:
-    # The centre of mass goes to (14, 14), where MNIST has it by measurement, as far as the ink stays inside.
+    # MNIST's centre of mass was measured at (14, 14); the ink stays inside.
     return int(np.clip(round(IMAGE_SIZE / 2 - mass), 0, IMAGE_SIZE - length))

@@ -1,4 +1,4 @@
-"""Names of classes: their order, and which name means which class where people write them in different styles."""
+"""Names of classes: their order, and which name means which class if they are written in different styles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PREFIXES = frozenset(("digit", "digits", "class", "cls", "label", "number", "nu
 
 
 def number_of(name: str) -> int | None:
-    """Give the number that a class's name stands for: "3", "03", "three", "Digit 3", "class_3"; None for others."""
+    """Give the number that a class name stands for: "3", "03", "three", "Digit 3", "class_3"; None for others."""
     words = [word for word in _WORDS.findall(name.casefold()) if word not in _PREFIXES]
     if len(words) != 1:
         return None
@@ -24,7 +24,7 @@ def number_of(name: str) -> int | None:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Sort names of classes: by number where each stands for one of its own, else by the alphabet."""
+    """Sort names of classes: by number if each stands for a different one, otherwise alphabetically."""
     names = sorted(names)
     numbers = [number for name in names if (number := number_of(name)) is not None]
     if len(set(numbers)) < len(names):
@@ -33,17 +33,17 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def find_class(name: str, class_names: Sequence[str]) -> int | None:
-    """Find the class that a name means: the name itself, else the only one that differs in style alone.
+    """Find the class that a name means: the name itself, or the only one that differs only in style.
 
-    Style is how a number is written, punctuation, and capitals; but not the capitals of single letters, since "a" and
-    "A" are two classes of letter data, and not the punctuation of a name such as "+", which consists of nothing else.
+    Style is how a number is written, punctuation, and upper or lower case. Two things are not style: the case of single
+    letters, because "a" and "A" are two classes of letter data; and a name of nothing but punctuation, such as "+".
 
     Args:
         name: Such as "7", "07", "seven", "Digit_7".
-        class_names: Names of all classes, each in any of these styles.
+        class_names: Names of all classes, each in any style.
 
     Returns:
-        Its place in `class_names`; None where there is no such class, or more than one.
+        Its index in `class_names`; None if there is no such class, or more than one.
     """
     if name in class_names:
         return class_names.index(name)
@@ -54,7 +54,7 @@ def find_class(name: str, class_names: Sequence[str]) -> int | None:
 
 
 def _essence(name: str) -> str | int | None:
-    """Give what is left of a name without its style; None where that is nothing."""
+    """Give what is left of a name without its style; None if nothing is."""
     if (number := number_of(name)) is not None:
         return number
     words = _WORDS.findall(name)

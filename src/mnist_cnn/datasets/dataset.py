@@ -1,4 +1,4 @@
-"""What every source of digits gives: one set of small grey images with their labels."""
+"""What every source of data gives: one set of small grey images with their labels."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ import numpy as np
 
 from mnist_cnn.datasets.class_names import find_class
 from mnist_cnn.errors import DataError, suggest
+from mnist_cnn.reading import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-IMAGE_SIZE = 28  # pixels: height and width of every image in the package
 DIGIT_NAMES = tuple("0123456789")
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """One set of labelled images, whole in memory.
+    """One set of labelled images in memory.
 
     Raises:
-        DataError: Shapes, dtypes or labels do not fit together.
+        DataError: Shapes or labels do not fit together, or there are no images.
     """
 
     name: str  # as the user asked for it: "mnist", "digits", "my-folder"
-    split: str  # "train", "validation", "test", or "all" where it is not split
+    split: str  # "train", "validation", "test", or "all" if it is not split
     images: NDArray[np.uint8]  # [n, 28, 28], 0 is background, 255 full ink
     labels: NDArray[np.int64]  # [n], 0 … len(class_names) - 1
     class_names: tuple[str, ...]
-    source: str  # where it was found, for people: a path or an address
-    notice: str = ""  # something the user must be told loudly, such as a fallback
+    source: str  # for people: where it was found
+    notice: str = ""  # something the user must be told, such as a fallback
 
     def __post_init__(self) -> None:
         if self.images.ndim != 3 or self.images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE):
             raise DataError(f"{self.source}: images have shape {self.images.shape}, expected (n, 28, 28).")
         if len(self.images) != len(self.labels):
             raise DataError(
-                f"{self.source}: {len(self.images)} images but {len(self.labels)} labels; expected as many."
+                f"{self.source}: {len(self.images)} images but {len(self.labels)} labels; the numbers must agree."
             )
         if len(self.labels) == 0:
-            raise DataError(f"{self.source}: no images; at least one is needed.")
+            raise DataError(f"{self.source}: there are no images; at least one is needed.")
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= len(self.class_names):
             raise DataError(
@@ -56,17 +56,17 @@ class Dataset:
         return len(self.labels)
 
     def subset(self, indices: NDArray[np.int64]) -> Dataset:
-        """Give the images at `indices` (int [m]) as a data set of their own."""
+        """Give the images at `indices`, int [m], as a data set."""
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def with_classes(self, class_names: Sequence[str]) -> Dataset:
         """Number the labels as another data set or a model does.
 
         Args:
-            class_names: All classes of the other, which may write the names in another style.
+            class_names: All classes of the other, possibly in another style.
 
         Raises:
-            DataError: A class that occurs here is not among them.
+            DataError: A class of these images is not among them.
         """
         places = np.zeros(len(self.class_names), np.int64)
         for label in np.unique(self.labels):
@@ -74,30 +74,30 @@ class Dataset:
             place = find_class(name, class_names)
             if place is None:
                 raise DataError(
-                    f"{self.source} holds images of class {name!r}, which the data set does not have. "
+                    f"{self.source} has images of class {name!r}, which the data set does not have. "
                     f"{suggest(name, class_names)}"
                 )
             places[label] = place
         return replace(self, labels=places[self.labels], class_names=tuple(class_names))
 
     def numbered_for(self, outputs: int) -> Dataset:
-        """Number some of the ten digits, however their names are written, as a model with ten outputs does.
+        """Number some of the ten digits, in any style, as a model with ten outputs does; otherwise change nothing.
 
         Args:
-            outputs: Of the model. For a model with another number, and for other classes, nothing changes.
+            outputs: Number of the model's outputs.
         """
         if len(self.class_names) < outputs == len(DIGIT_NAMES) and self.holds_only(DIGIT_NAMES):
             return self.with_classes(DIGIT_NAMES)
         return self
 
     def holds_only(self, class_names: Sequence[str]) -> bool:
-        """Whether every class of this data set, however its name is written, is among these."""
+        """Whether every class of this data set, in any style, is among these."""
         return all(find_class(name, class_names) is not None for name in self.class_names)
 
     def checksum(self) -> str:
         """Give the SHA-256 (hexadecimal) over the image bytes followed by the label bytes.
 
-        Labels count as uint8, as MNIST's files hold them, and as little-endian int64 where one is above 255.
+        Labels count as uint8, as in MNIST's files, or as little-endian int64 if one is above 255.
         """
         digest = hashlib.sha256(self.images.tobytes())
         digest.update(self.labels.astype("u1" if self.labels.max() < 256 else "<i8").tobytes())

@@ -1,14 +1,13 @@
-"""Downloads: mirrors in turn, each file verified and put in place whole or not at all.
+"""Downloads: mirrors in turn, each file verified, and put in place whole or not at all.
 
-Every wait is bounded: first all mirrors are asked at once which of them answer, so that a machine without a
-network knows it within seconds; then each request has time-outs, and each file a lowest bearable speed.
+pooch receives and hashes a file. It asks one mirror after another and sets no limit to a slow one, so two things are
+added here, and no wait is without an end: all mirrors are asked at once which of them answer, so that a machine
+without a network knows it within seconds; and a mirror that becomes too slow is given up.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import queue
 import shutil
 import threading
 import time
@@ -16,33 +15,35 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import httpx
-import tenacity
+import pooch
+import requests
 from filelock import FileLock
 
 from mnist_cnn.datasets.idx import read_idx
-from mnist_cnn.datasets.places import verify
-from mnist_cnn.errors import DataError, DatasetUnavailableError
-from mnist_cnn.files import write_whole
+from mnist_cnn.datasets.known import verify
+from mnist_cnn.errors import DataError, DatasetUnavailableError, first_line
+from mnist_cnn.files import remove_partial, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mnist_cnn.datasets.sources import RemoteFile, Source
+    from mnist_cnn.datasets.registry import RemoteFile, Source
 
-ANSWER_SECONDS = 8.0  # how long all mirrors together have to send the first line of an answer
-GRACE_SECONDS = 20.0  # for one file, whatever its size
-SLOWEST = 50_000  # bytes per second; a mirror slower than this, after the grace, is given up
-ATTEMPTS = 3  # at one mirror, where it failed in a way that may pass
-_TIMEOUT = httpx.Timeout(15.0, connect=5.0)  # seconds between two signs of life
-_PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses worth another try
+ANSWER_SECONDS = 8.0  # how long all mirrors together have for the first line of an answer
+GRACE_SECONDS = 20.0  # per file, before its speed is judged
+SLOWEST = 50_000  # bytes per second after the grace period; a slower mirror is given up
+LARGEST = 2**30  # bytes of one file: twice those of EMNIST's archive
+ATTEMPTS = 3  # at each mirror, after failures of the connection or the server
+PAUSE_SECONDS = 0.5  # before the second round of attempts, and twice as long before the third
+RETRY_SECONDS = 10.0  # no round begins later than this
+TIMEOUT = (5.0, 15.0)  # seconds to connect, and between two signs of life
 
 
 class Progress(Protocol):
     """Told while a file comes in; the command line draws a bar from it."""
 
     def __call__(self, file: str, done: int, total: int) -> None:
-        """Take the file's name, the bytes that have come, and the bytes expected."""
+        """Take the file's name, the bytes received, and the bytes expected (0 if the mirror does not say)."""
 
 
 class MirrorsFailedError(DatasetUnavailableError):
@@ -53,156 +54,146 @@ class MirrorsFailedError(DatasetUnavailableError):
         self.attempts = attempts  # one line per mirror: its address and why it failed
 
 
-class _TooSlowError(Exception):
-    pass
+class _RefusedError(Exception):
+    """A mirror that sends something else, too much or too slowly: another attempt would not help."""
 
 
 def download(source: Source, keys: Iterable[tuple[str, str]], folder: Path, progress: Progress | None = None) -> None:
-    """Fetch some files of a data set into `folder`, those that are not there yet.
+    """Fetch those files of a data set that `folder` lacks.
 
     Safe with several processes at once: one downloads, the others wait and find the files.
 
     Args:
         source: The data set.
         keys: Which of `source.files`.
-        folder: Made where it is missing.
+        folder: Created if it is missing.
         progress: Told of every piece that comes in.
 
     Raises:
-        MirrorsFailedError: No mirror gave what is missing.
-        MnistCnnError: The disk is full.
+        MirrorsFailedError: No mirror gave what is missing, or the folder cannot be written.
+        WriteError: The disk is full.
     """
     wanted = [source.files[key] for key in keys]
-    first = source.archive or min(wanted, key=lambda file: file.size)
-    addresses, refusals = _answering([mirror.format(file=first.name) for mirror in source.mirrors])
-    mirrors = [mirror for mirror in source.mirrors if mirror.format(file=first.name) in addresses]
+    name = (source.archive or wanted[0]).name
+    failures = _ask([mirror.format(file=name) for mirror in source.mirrors])
+    mirrors = [mirror for mirror in source.mirrors if not failures[mirror.format(file=name)]]
+    silent = [f"{address}: {failure}" for address, failure in failures.items() if failure]
     if not mirrors:
-        raise MirrorsFailedError(refusals)
+        raise MirrorsFailedError(silent)
     with _alone_in(folder):
         missing = [file for file in wanted if not _is_whole(folder / file.name, file, source)]
-        if missing and source.archive:
-            _fetch_archive(source, source.archive, mirrors, folder, progress)
-            return
-        for file in sorted(missing, key=lambda file: file.size):  # small first: bad mirrors show soon
-            _fetch(file, source, mirrors, folder / file.name, progress, refusals)
+        try:
+            if source.archive and missing:
+                _fetch_archive(source, source.archive, mirrors, folder, progress)
+            else:
+                for file in missing:
+                    _fetch(file, mirrors, folder / file.name, progress)
+        except MirrorsFailedError as error:
+            raise MirrorsFailedError([*silent, *error.attempts]) from error
 
 
-def _answering(addresses: Sequence[str]) -> tuple[set[str], list[str]]:
-    """Ask all at once; give those that answered anything at all, and a line for each that did not."""
-    answers: queue.Queue[tuple[str, str]] = queue.Queue()
-    for address in addresses:
-        # Daemon threads, since looking up a name can hang for a minute, which no time-out of httpx covers.
-        threading.Thread(target=lambda to=address: answers.put((to, _ask(to))), daemon=True).start()
+def _ask(addresses: Sequence[str]) -> dict[str, str]:
+    """Ask all addresses at once; give what is wrong with each, empty for those that answered anything at all."""
     failures = dict.fromkeys(addresses, f"no answer within {ANSWER_SECONDS:g} s")
+
+    def ask(address: str) -> None:
+        try:
+            requests.get(address, stream=True, timeout=TIMEOUT).close()
+            failures[address] = ""
+        except Exception as error:  # also of proxy settings that requests cannot use
+            failures[address] = _reason(error)
+
+    # Daemon threads, because looking up a name can hang for a minute, and no time-out covers it.
+    threads = [threading.Thread(target=ask, args=(address,), daemon=True) for address in addresses]
+    for thread in threads:
+        thread.start()
     deadline = time.monotonic() + ANSWER_SECONDS
-    for _ in addresses:
-        try:
-            address, failure = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            break
-        failures[address] = failure
-    return (
-        {address for address, failure in failures.items() if not failure},
-        [f"{address}: {failure}" for address, failure in failures.items() if failure],
-    )
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return dict(failures)
 
 
-def _ask(address: str) -> str:
-    try:
-        with _client() as client, client.stream("GET", address):
-            return ""
-    except Exception as error:  # besides its own: proxy settings that httpx cannot use
-        return _reason(error)
-
-
-def _fetch(
-    file: RemoteFile,
-    source: Source,
-    mirrors: Sequence[str],
-    target: Path,
-    progress: Progress | None,
-    refusals: Sequence[str] = (),
-) -> None:
+def _fetch(file: RemoteFile, mirrors: Sequence[str], target: Path, progress: Progress | None) -> None:
     """Put one file at `target` from the first mirror that gives it right."""
-    attempts = list(refusals)
-    for mirror in mirrors:
-        address = mirror.format(file=file.name)
-        try:
-            with write_whole(target) as partial:
-                _receive(address, partial, file, progress)
-                _check_download(partial, file, source)
+    addresses = [mirror.format(file=file.name) for mirror in mirrors]
+    failures: dict[str, Exception] = {}
+    deadline = time.monotonic() + RETRY_SECONDS
+    for attempt in range(ATTEMPTS):
+        time.sleep(PAUSE_SECONDS * attempt)
+        for address in addresses:
+            try:
+                _receive(address, file, target, progress)
+                return
+            except (requests.RequestException, _RefusedError) as error:
+                failures[address] = error
+        addresses = [address for address in addresses if isinstance(failures[address], requests.RequestException)]
+        if not addresses or time.monotonic() > deadline:
+            break
+    raise MirrorsFailedError([f"{address}: {_reason(error)}" for address, error in failures.items()])
+
+
+def _receive(address: str, file: RemoteFile, target: Path, progress: Progress | None) -> None:
+    # The checksum decides in the end, so that a redirect or a mirror without TLS does no harm.
+    fetch = pooch.HTTPDownloader(
+        progressbar=_Watch(file.name, progress),
+        chunk_size=4096,  # bytes: small, so that a slow mirror is noticed soon
+        timeout=TIMEOUT,
+        headers={"Accept-Encoding": "identity"},
+    )
+    with write_whole(target) as partial:
+        fetch(address, str(partial), None)
+        checksum = pooch.file_hash(str(partial))
+        if checksum != file.sha256:
+            raise _RefusedError(f"wrong content (SHA-256 {checksum[:12]}…, expected {file.sha256[:12]}…)")
+
+
+class _Watch:
+    """What pooch takes for a progress bar: passes progress on, and ends a download that is too slow or too large."""
+
+    total = 0  # bytes, set by pooch; 0 if the mirror does not say
+
+    def __init__(self, name: str, progress: Progress | None) -> None:
+        self._name, self._progress, self._done, self._began = name, progress, 0, time.monotonic()
+
+    def update(self, count: int) -> None:
+        if count == 0:  # at the end, if the mirror did not say how much it would send
             return
-        except (httpx.HTTPError, _TooSlowError, DataError) as error:
-            attempts.append(f"{address}: {_reason(error)}")
-    raise MirrorsFailedError(attempts)
+        self._done += count
+        seconds = time.monotonic() - self._began
+        if self._done > LARGEST:
+            raise _RefusedError(f"it sends more than {LARGEST:,} bytes")
+        if self._done < (seconds - GRACE_SECONDS) * SLOWEST:
+            raise _RefusedError(f"too slow: {self._done:,} bytes after {seconds:.0f} s")
+        if self._progress:
+            self._progress(self._name, min(self._done, self.total or self._done), self.total)
+
+    def reset(self) -> None:
+        self._done = 0  # pooch then counts the whole file at once
+
+    def close(self) -> None:
+        pass
 
 
 def _fetch_archive(
     source: Source, archive: RemoteFile, mirrors: Sequence[str], folder: Path, progress: Progress | None
 ) -> None:
-    """Fetch one zip with everything in it, unpack the data set's files beside it, and remove it."""
+    """Fetch the zip archive with everything in it, unpack the data set's files beside it, and remove it."""
     path = folder / archive.name
     try:
-        _fetch(archive, source, mirrors, path, progress)
+        _fetch(archive, mirrors, path, progress)
         with zipfile.ZipFile(path) as zipped:
             members = {Path(name).name: name for name in zipped.namelist()}
             for file in source.files.values():
-                with zipped.open(members[file.name]) as member, write_whole(folder / file.name) as partial:
-                    with partial.open("wb") as stream:
-                        shutil.copyfileobj(member, stream)
-                    _check_download(partial, file, source)
+                with write_whole(folder / file.name) as partial, partial.open("wb") as stream:
+                    shutil.copyfileobj(zipped.open(members[file.name]), stream)
     finally:
         path.unlink(missing_ok=True)
 
 
-def _may_pass(error: BaseException) -> bool:
-    if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code in _PASSING
-    # After a time-out the next mirror is the better bet.
-    return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.TimeoutException)
-
-
-@tenacity.retry(
-    retry=tenacity.retry_if_exception(_may_pass),
-    stop=tenacity.stop_after_attempt(ATTEMPTS),
-    wait=tenacity.wait_exponential(multiplier=0.3, max=3),
-    reraise=True,
-)
-def _receive(address: str, partial: Path, file: RemoteFile, progress: Progress | None) -> None:
-    """Write what an address sends, within the bounds of time and size."""
-    deadline = time.monotonic() + GRACE_SECONDS + file.size / SLOWEST
-    done, limit = 0, 2 * file.size + 1024  # mirrors may pack a little differently
-    with _client() as client, client.stream("GET", address) as response, partial.open("wb") as stream:
-        response.raise_for_status()
-        total = int(response.headers.get("Content-Length") or file.size)
-        for chunk in response.iter_raw():  # raw, since some servers mark the .gz itself as a content encoding
-            done += stream.write(chunk)
-            if done > limit:
-                raise DataError(f"it sends more than {limit:,} bytes where about {file.size:,} are expected")
-            if time.monotonic() > deadline:
-                raise _TooSlowError(f"too slow: {done:,} bytes after {GRACE_SECONDS + file.size / SLOWEST:.0f} s")
-            if progress:
-                progress(file.name, done, max(total, done))
-
-
-def _check_download(partial: Path, file: RemoteFile, source: Source) -> None:
-    if file.packed_sha256:
-        with partial.open("rb") as stream:
-            checksum = hashlib.file_digest(stream, "sha256").hexdigest()
-        if checksum != file.packed_sha256:
-            raise DataError(f"wrong content (SHA-256 {checksum[:12]}…, expected {file.packed_sha256[:12]}…)")
-    if file.shape:
-        try:
-            array = read_idx(partial)
-        except DataError as error:
-            raise DataError(f"wrong content ({str(error).removeprefix(str(partial)).strip()})") from error
-        verify(array, file, "wrong content", source)
-
-
 def _is_whole(path: Path, file: RemoteFile, source: Source) -> bool:
     try:
-        _check_download(path, file, source)
-    except (DataError, OSError):
+        verify(read_idx(path), file, str(path), source)
+    except DataError:
         return False
     return True
 
@@ -218,21 +209,14 @@ def _alone_in(folder: Path) -> Iterator[None]:
             [f"{folder}: cannot be written ({error.strerror}); set $MNIST_CNN_CACHE to a folder that can be"]
         ) from error
     try:
-        for left_over in folder.glob(".?*-*"):  # of a download that was killed: nobody else writes here now
-            left_over.unlink(missing_ok=True)
+        remove_partial(folder)
         yield
     finally:
         lock.release()
 
 
-def _client() -> httpx.Client:
-    # The bytes are checked in the end, so that a redirect or a mirror without TLS does no harm.
-    return httpx.Client(timeout=_TIMEOUT, follow_redirects=True, headers={"Accept-Encoding": "identity"})
-
-
 def _reason(error: Exception) -> str:
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"HTTP {error.response.status_code} {error.response.reason_phrase}".strip()
-    if isinstance(error, httpx.ConnectTimeout | httpx.ReadTimeout):
-        return "timed out"
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    """Give the cause that requests and urllib3 wrap, in one line."""
+    inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    cause = getattr(inner, "reason", None)
+    return first_line(cause if isinstance(cause, Exception) else inner)

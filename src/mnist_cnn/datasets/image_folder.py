@@ -1,4 +1,4 @@
-"""Folders of images with one sub-folder per class, optionally below folders for training and test."""
+"""Folders of images with one subfolder per class, optionally in folders for training and test."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ from mnist_cnn.errors import DataError
 from mnist_cnn.reading.ink import SUFFIXES, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 
 def read_folder(path: Path, split: str) -> Dataset:
-    """Read one split of a folder of images, or all of it where it is not divided into train and test.
+    """Read one split of a folder of images, or all of it if it is not divided into train and test.
 
-    Each image is brought to MNIST's form by `mnist_cnn.reading.ink`, as in reading: a model is trained on what it
-    will be shown. Classes are the sub-folders' names, sorted; by number where all mean one ("3", "three", "digit_3").
-    Hidden files are passed over, and so are those whose suffix is not that of an image format (notes, tables).
+    Each image is brought to MNIST's form by `mnist_cnn.reading.ink`, as in reading, so that a model is trained on what
+    it will be shown. Classes are the subfolders' names, sorted; by number if all mean one ("3", "three", "digit_3").
+    Hidden files are skipped, and so are files without the suffix of an image format (notes, tables).
 
     Args:
         path: The folder, in one of the forms that `layout` knows.
-        split: "train" or "test"; without meaning where the folder has no split.
+        split: "train" or "test"; ignored if the folder has no split.
 
     Raises:
         DataError: No classes, a class without images, an unreadable image, or a test class that train lacks.
@@ -43,12 +42,18 @@ def read_folder(path: Path, split: str) -> Dataset:
     layout = find_layout(path)
     root = layout.test if split == "test" and layout.test else layout.train
     if root is None:
-        raise DataError(f"{path} holds images for testing, but none for training: expected a folder named train.")
-    class_names = _class_names(layout.train or root, layout.classes)
+        raise DataError(f"{path} has images for testing, but none for training: expected a folder named train.")
+    class_root = layout.train or root
+    if not layout.classes:
+        raise DataError(
+            f"{class_root} has no class folders: found {describe(class_root)}, expected one subfolder of images per "
+            f"class, such as {class_root / '0'}."
+        )
+    class_names = in_order(folder.name for folder in layout.classes)
     folders = _folders_by_class(root, class_names) if root != layout.train else _all_folders(root, class_names)
     files = [(file, label) for folder, label in folders for file in image_files(folder)]
     if not files:
-        raise DataError(f"{root} holds no images in its class folders; put at least one image there.")
+        raise DataError(f"{root} has no images in its class folders. Put at least one there.")
     return Dataset(
         name=path.name,
         split=split if layout.test else "all",
@@ -60,20 +65,11 @@ def read_folder(path: Path, split: str) -> Dataset:
     )
 
 
-def find_passed_over(path: Path) -> list[Path]:
-    """Give what lies among the training images of a folder and is not read, by its suffix; hidden files are none."""
+def find_skipped(path: Path) -> list[Path]:
+    """Give the files among a folder's training images that are not read because of their suffix; not hidden ones."""
     layout = find_layout(path)
     folders = [pictures_folder(folder) for folder in layout.classes] if layout.train else []
     return [file for folder in folders for file in entries(folder) if file.suffix.lower() not in SUFFIXES]
-
-
-def _class_names(root: Path, folders: Sequence[Path]) -> tuple[str, ...]:
-    if not folders:
-        raise DataError(
-            f"{root} holds no class folders: found {describe(root)}, expected one sub-folder of images per class, "
-            f"such as {root / '0'}."
-        )
-    return in_order(folder.name for folder in folders)
 
 
 def _all_folders(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
@@ -85,26 +81,22 @@ def _all_folders(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, i
     folders = [(pictures_folder(root / name), label) for label, name in enumerate(class_names)]
     for folder, label in folders:
         if not has_images(folder):
-            raise DataError(_about_empty_class(root, folder, class_names[label]))
+            raise DataError(f"{folder} has no images of class {class_names[label]!r}{_advice(root, folder)}")
     return folders
 
 
-def _about_empty_class(root: Path, folder: Path, name: str) -> str:
+def _advice(root: Path, folder: Path) -> str:
     if divided := find_divided(root):
         parts = ", ".join(part.name for part in subfolders(divided))
-        return (
-            f"{folder} holds no images of class {name!r}. {divided} holds folders for training and test ({parts}): "
-            f"give the path {divided}."
-        )
+        return f". {divided} has folders for training and test ({parts}): give the path {divided}."
     return (
-        f"{folder} holds no images of class {name!r}: found {describe(folder)}. Expected one sub-folder of images per "
-        "class, if need be in folders named train and test. Put images of the class there, or move what is not a "
-        f"class out of {root}."
+        f": found {describe(folder)}. Expected one subfolder of images per class, optionally in folders named train "
+        f"and test. Put images of the class there, or move what is not a class out of {root}."
     )
 
 
 def _folders_by_class(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
-    """Give the folders of a test part with the labels of the training part; not every class need be there.
+    """Give the folders of a test part with the labels of the training part; classes may be missing.
 
     Raises:
         DataError: A folder of images is not a class of the training part.

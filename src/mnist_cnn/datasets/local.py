@@ -1,4 +1,4 @@
-"""The user's own data, by path: IDX files, an `.npz`, tables, or a folder of images with one sub-folder per class."""
+"""The user's own data, by path: IDX files, an `.npz`, tables, or a folder of images with one subfolder per class."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnist_cnn.datasets.arrays import as_images, as_labels
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
-from mnist_cnn.datasets.idx import read_idx
+from mnist_cnn.datasets.idx import find_idx, read_idx
 from mnist_cnn.datasets.image_folder import read_folder
 from mnist_cnn.datasets.layout import entries, folders_of
-from mnist_cnn.datasets.npz import as_images, as_labels, describe_train_alone, npz_has_split, read_npz, read_npz_labels
-from mnist_cnn.datasets.places import find_idx
+from mnist_cnn.datasets.npz import find_arrays, read_array
 from mnist_cnn.datasets.table import describe_unread, find_tables, read_table, read_table_labels
 from mnist_cnn.errors import DataError
 from mnist_cnn.files import TEST, TRAIN, part_of
@@ -29,7 +29,7 @@ _IMAGES = re.compile(r"^(?P<set>.*?)-?images[-.]idx3-ubyte(\.gz)?$")
 
 
 def read_path(path: Path, split: str) -> Dataset:
-    """Read one split of the data at `path`; where it has no split, all of it, with `split` "all".
+    """Read one split of the data at `path`; if it has no split, all of it, with `split` "all".
 
     Args:
         path: A folder of class folders, IDX pairs, tables or an `.npz`; an IDX images file with its labels beside
@@ -37,7 +37,7 @@ def read_path(path: Path, split: str) -> Dataset:
         split: "train" or "test".
 
     Raises:
-        DataError: Nothing of that kind, or damaged.
+        DataError: No data of these kinds, or damaged.
     """
     if path.is_dir():
         return _read_folder(path, split)
@@ -49,7 +49,7 @@ def read_path(path: Path, split: str) -> Dataset:
 
 
 def _read_folder(path: Path, split: str) -> Dataset:
-    """Read what lies in a folder, or in the one that it holds alone: IDX files before an `.npz`, tables and images."""
+    """Read a folder, or the only folder in it: IDX files come before an `.npz`, tables and images."""
     for folder in folders_of(path):
         if pairs := _idx_images(folder):
             return _read_idx_folder(path, pairs, split)
@@ -62,19 +62,25 @@ def _read_folder(path: Path, split: str) -> Dataset:
 
 
 def _read_npz(path: Path, split: str) -> Dataset:
-    images, labels = read_npz(path, split)
-    has_split = npz_has_split(path)
-    known = read_npz_labels(path, "train") if has_split and split == "test" else labels
-    dataset = _numbered(path, split if has_split else "all", images, labels, known)
-    return replace(dataset, notice=describe_train_alone(path))
+    names = find_arrays(path)
+    wanted = names.test if names.test and split == "test" else names.train
+    images, labels, known = (read_array(path, name) for name in (*wanted, names.train[1]))
+    dataset = _numbered(
+        path,
+        split if names.test else "all",
+        as_images(images, f"{path}, {wanted[0]}"),
+        as_labels(labels, f"{path}, {wanted[1]}"),
+        as_labels(known, f"{path}, {names.train[1]}"),
+    )
+    return replace(dataset, notice=names.notice)
 
 
 def _read_tables(path: Path, tables: Mapping[str, Path], split: str) -> Dataset:
-    """Read one part of a data set in tables, whose classes are those of the first of them."""
+    """Read one part of a data set in tables; its classes are those of the first table."""
     part = split if len(tables) > 1 else "all"
-    images, labels = read_table(tables[part] if part in tables else next(iter(tables.values())))
-    known = labels if part != "test" else read_table_labels(next(iter(tables.values())))
-    return _numbered(path, part, images, labels, known)
+    first = next(iter(tables.values()))
+    images, labels = read_table(tables.get(part, first))
+    return _numbered(path, part, images, labels, labels if part != "test" else read_table_labels(first))
 
 
 def _read_idx_folder(path: Path, pairs: Mapping[str, Path], split: str) -> Dataset:
@@ -84,32 +90,30 @@ def _read_idx_folder(path: Path, pairs: Mapping[str, Path], split: str) -> Datas
     by_split = {part_of(name.rpartition("-")[2]): file for name, file in pairs.items()}
     if len(pairs) > 2 or set(by_split) != {TRAIN, TEST}:
         raise DataError(
-            f"{path} holds images of {', '.join(sorted(pairs))}; expected one pair, or one of train and one "
-            "of t10k or test. Give the path of one images file."
+            f"{path} has images of {', '.join(sorted(pairs))}; expected one pair, or one named train and one named "
+            "t10k or test. Give the path of one images file."
         )
-    images = by_split[split]
-    return _read_idx_pair(path, split, images, _labels_beside(by_split[TRAIN]))
+    return _read_idx_pair(path, split, by_split[split], _labels_beside(by_split[TRAIN]))
 
 
 def _read_idx_pair(path: Path, split: str, images: Path, known_labels: Path) -> Dataset:
-    """Read an images file and the labels beside it; `known_labels` tells how many classes there are."""
+    """Read an images file and the labels beside it; the classes are those in `known_labels`."""
     pixels = as_images(read_idx(images), str(images))
     if images.name.startswith("emnist-"):
-        pixels = pixels.swapaxes(1, 2).copy()  # EMNIST's files hold rows and columns swapped
-    labels = _read_labels(_labels_beside(images))
-    return _numbered(path, split, pixels, labels, _read_labels(known_labels))
+        pixels = pixels.swapaxes(1, 2).copy()  # EMNIST's files have rows and columns swapped
+    return _numbered(path, split, pixels, _read_labels(_labels_beside(images)), _read_labels(known_labels))
 
 
 def _read_labels(path: Path) -> NDArray[np.int64]:
     labels = read_idx(path)
-    # QMNIST's labels are a table: the class, then who wrote it and where.
+    # QMNIST's labels are a table whose first column is the class.
     return as_labels(labels[:, 0] if labels.ndim == 2 and labels.shape[1] else labels, str(path))
 
 
 def _labels_beside(images: Path) -> Path:
     if "images" not in images.name:
         raise DataError(
-            f"{images} is not a data set. Give a folder with one sub-folder of images per class, an IDX file such as "
+            f"{images} is not a data set. Give a folder with one subfolder of images per class, an IDX file such as "
             "train-images-idx3-ubyte, an .npz file, or a .csv table. Unpack an archive first."
         )
     stem = images.name.removesuffix(".gz").replace("images", "labels").replace(".idx", "-idx")
@@ -118,19 +122,17 @@ def _labels_beside(images: Path) -> Path:
         found = find_idx(folder, stem.replace("idx3-ubyte", kind))
         if found and found != images:
             return found
-    raise DataError(
-        f"{images} has no labels beside it: expected {stem.replace('idx3-ubyte', 'idx1-ubyte')} in the same "
-        "folder. Data are read from IDX files, .npz files, .csv tables and folders of images."
-    )
+    expected = stem.replace("idx3-ubyte", "idx1-ubyte")
+    raise DataError(f"{images} has no labels beside it. Put {expected} into the same folder.")
 
 
 def _idx_images(folder: Path) -> dict[str, Path]:
     """Find the IDX images files of a folder, by the name of their set ("train", "t10k", "").
 
-    Archives unpack each file into a folder of its own name, and some people keep one folder for each part.
+    Some archives unpack each file into a folder with its name, and some people keep one folder per part.
     """
     found: dict[str, Path] = {}
-    for entry in reversed(entries(folder)):  # of a plain and a .gz file the plain one counts, of a file and a folder
+    for entry in reversed(entries(folder)):  # a plain file wins over its .gz, and a file over a folder
         if match := _IMAGES.match(entry.name):
             file = find_idx(folder, entry.name)
             found |= {match["set"]: file} if file else {}
@@ -143,29 +145,24 @@ def _idx_images(folder: Path) -> dict[str, Path]:
 def _numbered(
     path: Path, split: str, images: NDArray[np.uint8], labels: NDArray[np.int64], known: NDArray[np.int64]
 ) -> Dataset:
-    """Make a data set of numbered classes: those that occur among the known labels, which are the training images'.
+    """Make a data set of numbered classes: those in `known`, the labels of the training images.
 
     Raises:
-        DataError: Most numbers up to the highest label do not occur, or a label is not among the known ones.
+        DataError: Most numbers up to the highest label do not occur, or a label is not in `known`.
     """
     classes = np.unique(known)
-    _refuse_outlying_label(known, path)
+    highest = int(classes.max(initial=0))
+    if highest >= len(DIGIT_NAMES) and len(classes) <= highest // 2:  # a slip of the pen, not a class
+        raise DataError(
+            f"{path}: label {highest} (image {int(known.argmax())}) is out of range: there are only {len(classes)} "
+            f"different labels, so valid are 0 to {len(classes) - 1}. Correct it, or number the classes without gaps."
+        )
     unknown = labels[~np.isin(labels, classes)]
     if unknown.size:
         raise DataError(
             f"{path}: label {unknown[0]} of the {split} images is not a class of the training images, whose labels "
             f"are {', '.join(map(str, classes))}. Correct it, or add images of that class to them."
         )
+    name = path.stem if path.is_file() else path.name
     names = tuple(str(label) for label in classes)
-    return Dataset(path.stem if path.is_file() else path.name, split, images, np.searchsorted(classes, labels), names,
-                   str(path))  # fmt: skip
-
-
-def _refuse_outlying_label(labels: NDArray[np.int64], path: Path) -> None:
-    """Refuse a label far above all others: it is a slip of the pen, not a class."""
-    highest, kinds = int(labels.max(initial=0)), len(np.unique(labels))
-    if highest >= len(DIGIT_NAMES) and kinds <= highest // 2:
-        raise DataError(
-            f"{path}: label {highest} (image {int(labels.argmax())}) is out of range: only {kinds} different labels "
-            f"occur, so 0 to {kinds - 1} would be valid. Correct it, or number the classes without gaps."
-        )
+    return Dataset(name, split, images, np.searchsorted(classes, labels), names, str(path))

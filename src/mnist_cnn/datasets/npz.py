@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import zipfile
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.datasets.idx import MAX_BYTES
 from mnist_cnn.errors import DataError
 
@@ -24,64 +24,41 @@ _SPLIT = (  # (images, labels) of train and test: Keras, scikit-learn's habit, M
     (("train_images", "train_labels"), ("test_images", "test_labels")),
     (("training_images", "training_labels"), ("test_images", "test_labels")),
 )
-_TRAIN_ALONE = tuple(dict.fromkeys(train for train, _ in _SPLIT))  # without a test set, whole or in part
 
 
-def npz_has_split(path: Path) -> bool:
-    """Whether the file has a test set of its own (`x_train`, `y_train`, `x_test`, `y_test`).
+@dataclass(frozen=True)
+class ArrayNames:
+    """What the images and the labels in a file are called."""
 
-    Raises:
-        DataError: No `.npz` file, or none of the namings known here.
-    """
-    train, test = _names(path)
-    return train != test
+    train: tuple[str, str]  # also of a set without a split
+    test: tuple[str, str] | None
+    notice: str = ""  # what is not read, if the names announce a split but there is no whole test set
 
 
-def describe_train_alone(path: Path) -> str:
-    """Say what is read where the names tell of a training set, but there is no test set; empty for any other file.
+def find_arrays(path: Path) -> ArrayNames:
+    """Find the images and labels of an `.npz` file by their names.
 
     Raises:
-        DataError: No `.npz` file, or none of the namings known here.
+        DataError: Not an `.npz` file, or no known names in it.
     """
-    train, test = _names(path)
-    if train != test or train not in _TRAIN_ALONE:
-        return ""
-    others = ", ".join(sorted(_keys(path).difference(train)))
-    unread = f" (not read: {others})" if others else ""
-    return (
-        f"{path} holds {' and '.join(train)}, but no test set{unread}: a fixed fifth of the images is held out as one"
+    keys = _keys(path)
+    for train, test in _SPLIT:
+        if {*train, *test} <= keys:
+            return ArrayNames(train, test)
+    for pair in _UNSPLIT:
+        if keys.issuperset(pair):
+            return ArrayNames(pair, None)
+    for train, _ in _SPLIT:
+        if keys.issuperset(train):
+            return ArrayNames(train, None, _describe_train_alone(path, train, keys))
+    raise DataError(
+        f"{path} contains {', '.join(sorted(keys)) or 'no arrays'}; expected x_train and y_train, optionally with "
+        "x_test and y_test, or x and y, or images and labels."
     )
 
 
-def read_npz(path: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Read one split's images and labels; the other split's arrays stay unread, and nothing is unpickled.
-
-    Args:
-        path: The file.
-        split: "train" or "test"; without meaning where the file holds one unsplit set.
-
-    Returns:
-        Images, uint8 [n, 28, 28], and labels, int64 [n].
-
-    Raises:
-        DataError: No `.npz` file, arrays missing, or their values are not grey images with integer labels.
-    """
-    images, _ = _names(path)[split == "test"]
-    return as_images(read_array(path, images), f"{path}, {images}"), read_npz_labels(path, split)
-
-
-def read_npz_labels(path: Path, split: str) -> NDArray[np.int64]:
-    """Read one split's labels alone, int64 [n].
-
-    Raises:
-        DataError: As for `read_npz`.
-    """
-    _, labels = _names(path)[split == "test"]
-    return as_labels(read_array(path, labels), f"{path}, {labels}")
-
-
 def read_array(path: Path, key: str) -> NDArray[Any]:
-    """Read one array of an `.npz` file.
+    """Read one array of an `.npz` file; nothing is unpickled.
 
     Raises:
         DataError: Damaged, larger than `idx.MAX_BYTES`, or of Python objects (which only pickle could load).
@@ -97,62 +74,10 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
         raise DataError(f"{path}: {key} cannot be read ({reason}). Save it again with numpy.savez.") from error
 
 
-def as_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Bring [n, 28, 28], [n, 28, 28, 1] or [n, 784] numbers from 0 to 255 to uint8 [n, 28, 28].
-
-    Raises:
-        DataError: Another shape, or values that 0 … 255 in whole steps cannot hold.
-    """
-    if array.ndim < 2 or array.shape[1:] not in {
-        (IMAGE_SIZE, IMAGE_SIZE),
-        (IMAGE_SIZE, IMAGE_SIZE, 1),
-        (IMAGE_SIZE * IMAGE_SIZE,),
-    }:
-        raise DataError(f"{where}: images have shape {array.shape}, expected (n, 28, 28).")
-    pixels = _whole_numbers(array, 0, 255, f"{where}: pixels", "Multiply by 255.")
-    if array.size and array.max() == 1:
-        raise DataError(f"{where}: pixels range from 0 to 1, expected 0 to 255. Multiply by 255.")
-    return pixels.astype(np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
-
-
-def as_labels(array: NDArray[Any], where: str) -> NDArray[np.int64]:
-    """Bring [n] or [n, 1] whole numbers from 0 to be int64 [n].
-
-    Raises:
-        DataError: Another shape (such as one-hot), or values that are not class numbers.
-    """
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1:
-        one_hot = " Save numpy.argmax(labels, axis=1) if they are one-hot." if array.ndim == 2 else ""
-        raise DataError(f"{where}: labels have shape {array.shape}, expected (n,) class numbers.{one_hot}")
-    return _whole_numbers(array, 0, 65535, f"{where}: labels", "Number the classes from 0.").astype(np.int64)
-
-
-def _whole_numbers(array: NDArray[Any], low: int, high: int, what: str, remedy: str) -> NDArray[Any]:
-    if array.dtype.kind not in "uif":
-        raise DataError(f"{what} are of type {array.dtype}, expected whole numbers from {low} to {high}. {remedy}")
-    if array.size and not (array.min() >= low and array.max() <= high):  # not <, so that NaN is refused
-        raise DataError(f"{what} range from {array.min()} to {array.max()}, expected {low} to {high}. {remedy}")
-    if array.dtype.kind == "f" and not np.array_equal(array, np.rint(array)):
-        raise DataError(f"{what} are fractions, expected whole numbers from {low} to {high}. {remedy}")
-    return array
-
-
-def _names(path: Path) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Give what the images and labels of train and of test are called; the same twice where there is no split.
-
-    Raises:
-        DataError: No `.npz` file, or none of the namings known here.
-    """
-    keys = _keys(path)
-    for train, test in (*_SPLIT, *((pair, pair) for pair in (*_UNSPLIT, *_TRAIN_ALONE))):
-        if {*train, *test} <= keys:
-            return train, test
-    raise DataError(
-        f"{path} holds {', '.join(sorted(keys)) or 'no arrays'}; expected x_train and y_train, if need be with x_test "
-        "and y_test, or x and y, or images and labels."
-    )
+def _describe_train_alone(path: Path, train: tuple[str, str], keys: set[str]) -> str:
+    others = ", ".join(sorted(keys.difference(train)))
+    unread = f" (not read: {others})" if others else ""
+    return f"{path} contains {' and '.join(train)}, but no test set{unread}: a fixed fifth of the images is held out"
 
 
 def _keys(path: Path) -> set[str]:
@@ -172,6 +97,6 @@ def _check_size(member: IO[bytes], size: int) -> None:
     shape, _, dtype = read_header(member)
     declared = math.prod(shape) * dtype.itemsize
     if dtype.hasobject:
-        raise ValueError("it holds Python objects, which are never loaded")
+        raise ValueError("it contains Python objects, which are never loaded")
     if declared > MAX_BYTES or declared != size - member.tell():
-        raise ValueError(f"its header declares {declared:,} bytes, the file {size - member.tell():,}")
+        raise ValueError(f"its header declares {declared:,} bytes, the file has {size - member.tell():,}")

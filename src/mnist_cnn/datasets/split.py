@@ -1,4 +1,4 @@
-"""Parts of a data set: validation, a test set held out where there is none, a few images per class."""
+"""Parts of a data set: validation, a test set if there is none, a few images per class."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
     from mnist_cnn.datasets.dataset import Dataset
 
-HELD_OUT = 0.2  # of a source that has no test set of its own
-_HELD_OUT_SEED = 0  # the same for every run, so that no run trains on another's test images
+HELD_OUT = 0.2  # of a source without a test set
+_HELD_OUT_SEED = 0  # the same for every run, so that no run trains on the test images of another
 
 
 def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset | None]:
     """Hold out a validation set, stratified by class; the same for the same seed.
 
     Args:
-        dataset: What to split; both parts keep its order.
-        fraction: Of the images, from 0 to below 1; the validation set has `round(n × fraction)` of them.
+        dataset: Both parts keep its order.
+        fraction: Share of the images, 0 ≤ fraction < 1; the validation set has `round(n × fraction)` images.
         seed: Chooses which.
 
     Returns:
-        What is left for training, and the validation set, which is None for a fraction of 0.
+        The rest for training, and the validation set, None for a fraction of 0.
 
     Raises:
-        SettingError: The fraction is out of range, or so small that a class would not be in both parts.
-        DataError: A class has a single image.
+        SettingError: The fraction is out of range, or too small for every class to be in both parts.
+        DataError: A class has only one image.
     """
     if not 0 <= fraction < 1:
-        raise SettingError(f"the validation fraction is {fraction}; valid are 0 (none) to below 1, such as 0.2.")
+        raise SettingError(f"the validation fraction is {fraction}; valid is 0 (none) or more, and less than 1.")
     if fraction == 0:
         return dataset, None
     kept, held_out = _stratified(dataset, fraction, seed)
@@ -42,27 +42,27 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Data
 
 
 def divide(dataset: Dataset, *, per_class: int, validation: float, seed: int) -> tuple[Dataset, Dataset | None]:
-    """Give what a run trains on and what it holds out, as its configuration's `data` says.
+    """Give what a run trains on and what it holds out, according to its configuration's `data`.
 
     Args:
         dataset: The whole training split.
-        per_class: Use only so many images of each class; 0 for all.
-        validation: Share of them held out, 0 to below 1.
+        per_class: Number of images per class; 0 for all.
+        validation: Share of them that is held out, 0 ≤ validation < 1.
         seed: Chooses both.
 
     Raises:
-        InputError: There are too few images for it.
+        InputError: There are too few images.
     """
     chosen = take_per_class(dataset, per_class, seed) if per_class else dataset
     return split_validation(chosen, validation, seed)
 
 
 def hold_out_test(dataset: Dataset, split: str) -> Dataset:
-    """Give the "train" or "test" part of an unsplit set: a fixed, stratified 20 % of it is the test set.
+    """Give the "train" or "test" part of an unsplit set: a fixed, stratified 20 % is the test set.
 
     Raises:
-        SettingError: There are too few images for each class to be in both parts.
-        DataError: A class has a single image.
+        SettingError: There are too few images for every class to be in both parts.
+        DataError: A class has only one image.
     """
     kept, held_out = _stratified(dataset, HELD_OUT, _HELD_OUT_SEED)
     return replace(dataset.subset(held_out if split == "test" else kept), split=split)
@@ -72,7 +72,7 @@ def take_per_class(dataset: Dataset, count: int, seed: int) -> Dataset:
     """Draw `count` images of each class, for experiments with little data.
 
     Args:
-        dataset: What to draw from; the result keeps its order.
+        dataset: The result keeps its order.
         count: Images per class, 1 or more.
         seed: Chooses which.
 
@@ -83,7 +83,7 @@ def take_per_class(dataset: Dataset, count: int, seed: int) -> Dataset:
     smallest = int(sizes.argmin())
     if not 1 <= count <= sizes[smallest]:
         raise SettingError(
-            f"{count} images per class cannot be taken: valid are 1 to {sizes[smallest]}, "
+            f"{count} images per class are not possible: valid are 1 to {sizes[smallest]}, "
             f"the size of class {dataset.class_names[smallest]!r} in {dataset.source}."
         )
     generator = np.random.default_rng(seed)
@@ -109,13 +109,13 @@ def _checked_size(dataset: Dataset, fraction: float) -> int:
         if size == 1:
             raise DataError(
                 f"class {name!r} of {dataset.source} has 1 image; at least 2 are needed to hold one out. "
-                "Add images, take none out, or learn them beside a data set: mnist-cnn train --add"
+                "Add images, hold none out, or train on them beside a data set: mnist-cnn train --add"
             )
     held_out, classes = round(len(dataset) * fraction), int((sizes > 0).sum())
     if not classes <= held_out <= len(dataset) - classes:
         raise SettingError(
             f"{fraction:.3g} of the {len(dataset)} images of {dataset.source} is {held_out}; "
-            f"each part needs at least {classes}, one per class. Choose another fraction, add images, or learn them "
-            "beside a data set: mnist-cnn train --add"
+            f"each part needs at least {classes}, one per class. Choose another fraction, add images, or train on "
+            "them beside a data set: mnist-cnn train --add"
         )
     return held_out

@@ -1,4 +1,4 @@
-"""Tables with one image a line, as Kaggle keeps MNIST: a label and 784 grey levels, separated by commas."""
+"""Tables with one image per line, as Kaggle keeps MNIST: a label and 784 grey levels, separated by commas."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn.datasets.dataset import IMAGE_SIZE
+from mnist_cnn.datasets.arrays import as_images, as_labels
 from mnist_cnn.datasets.idx import MAX_BYTES
 from mnist_cnn.datasets.layout import entries
-from mnist_cnn.datasets.npz import as_images, as_labels
 from mnist_cnn.errors import DataError, first_line
 from mnist_cnn.files import TEST, TRAIN, VALIDATION, part_of
+from mnist_cnn.reading import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -28,10 +28,10 @@ _LONGEST_LINE = 2**16  # characters; 785 numbers take no more than 20,000 in any
 def find_tables(folder: Path) -> dict[str, Path]:
     """Find the tables of labelled images in a folder: by part ("train", "test"), or a single one as "all".
 
-    Other tables are passed over, such as Kaggle's `test.csv`, which has no labels.
+    Other tables are skipped, such as Kaggle's `test.csv`, which has no labels.
 
     Raises:
-        DataError: There are several, and their names do not say which is which.
+        DataError: There are several, and their names do not tell them apart.
     """
     found = _tables(folder, _PIXELS + 1)
     if not found:
@@ -42,22 +42,22 @@ def find_tables(folder: Path) -> dict[str, Path]:
     test = tables.get(TEST) or tables.get(VALIDATION)
     if TRAIN not in tables or not test or None in tables or len(found) != len(tables):
         raise DataError(
-            f"{folder} holds the tables {', '.join(file.name for file in found)}; expected one named train.csv and "
-            "one named test.csv. Give the path of one of them, or name them so."
+            f"{folder} has the tables {', '.join(file.name for file in found)}; expected one named train.csv and "
+            "one named test.csv. Rename them, or give the path of one of them."
         )
     return {TRAIN: tables[TRAIN], TEST: test}
 
 
 def describe_unread(folder: Path, tables: Collection[Path]) -> str:
-    """Say which tables of images in a folder are not among those that are read; empty where all are."""
+    """Say which tables of images in a folder are not among those that are read; empty if all are."""
     spare = [file for file in _tables(folder, _PIXELS + 1) if file not in tables]
-    remarks = [f"passed over {file}: validation images are held out of the training images" for file in spare]
-    remarks += [f"passed over {file}, which has no labels" for file in _tables(folder, _PIXELS)]
+    remarks = [f"skipped {file}: validation images are held out of the training images" for file in spare]
+    remarks += [f"skipped {file}, which has no labels" for file in _tables(folder, _PIXELS)]
     return "; ".join(remarks)
 
 
 def read_table(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Read a table of 785 columns with or without a line of names; without, the first column is the label.
+    """Read a table of 785 columns, with or without a header line; without, the first column is the label.
 
     Returns:
         Images, uint8 [n, 28, 28], and labels, int64 [n].
@@ -69,31 +69,26 @@ def read_table(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     values = _numbers(path, names)
     images = as_images(np.delete(values, column, axis=1), f"{path}, grey levels")
     if path.name.startswith("emnist-"):
-        images = images.swapaxes(1, 2).copy()  # as EMNIST's other files, which hold rows and columns swapped
+        images = images.swapaxes(1, 2).copy()  # EMNIST's files have rows and columns swapped
     return images, as_labels(values[:, column], f"{path}, labels")
 
 
 def read_table_labels(path: Path) -> NDArray[np.int64]:
-    """Read the labels of a table alone, int64 [n]: in about a third of the time that all columns take.
+    """Read only the labels of a table, int64 [n], in about a third of the time that all columns take.
 
     Raises:
-        DataError: As `read_table`, except that grey levels are not looked at.
+        DataError: As for `read_table`, except that grey levels are not checked.
     """
     names, column = _columns(path)
     return as_labels(_numbers(path, names, column).ravel(), f"{path}, labels")
 
 
 def _columns(path: Path) -> tuple[list[str], int]:
-    """Give the cells of a table's first line, and the place of the label among them.
-
-    Raises:
-        DataError: Another number of columns, or no label.
-    """
+    """Give the cells of a table's first line, and the index of the label among them."""
     names = _first_cells(path)
     if len(names) == _PIXELS:
         raise DataError(
-            f"{path} has {_PIXELS} columns and no label among them. Give the table that has labels; Kaggle's is "
-            "train.csv."
+            f"{path} has {_PIXELS} columns, none of them a label. Give the table with labels; Kaggle's is train.csv."
         )
     if len(names) != _PIXELS + 1:
         raise DataError(f"{path} has {len(names):,} columns, expected {_PIXELS + 1}: a label and 28×28 grey levels.")
@@ -103,10 +98,10 @@ def _columns(path: Path) -> tuple[list[str], int]:
 def _numbers(path: Path, names: Sequence[str], column: int | None = None) -> NDArray[np.float32]:
     """Read all columns of a table, [n, 785], or one of them, [n, 1]."""
     if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"{path} has {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are read. Divide it.")
+        raise DataError(f"{path} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}. Split it.")
     skip = 0 if _is_number(names[0]) else 1
     try:
-        with warnings.catch_warnings(action="ignore"):  # that there is no data is said by `Dataset`
+        with warnings.catch_warnings(action="ignore"):  # `Dataset` refuses an empty table
             values = np.loadtxt(
                 path, np.float32, delimiter=",", quotechar='"', skiprows=skip, usecols=column, ndmin=2,
                 encoding="utf-8-sig",

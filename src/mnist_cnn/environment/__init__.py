@@ -1,1 +1,1 @@
-"""The machine that we run on, and the installation that we run from."""
+"""The machine that the package runs on, and how it was installed."""

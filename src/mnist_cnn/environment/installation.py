@@ -1,8 +1,8 @@
-"""How this package was installed, and the commands that add to this very installation or update it.
+"""How this package was installed, and the commands that add extras to this installation or update it.
 
-No package index has the package, so `pip install mnist-cnn[…]` would install whatever somebody registers under that
-name. Where it came from is told by PEP 610's `direct_url.json`; where that is missing or leads nowhere any more, the
-extra's own requirements are named.
+The package is on no index, so `pip install mnist-cnn[…]` would install whatever somebody registers under that name.
+PEP 610's `direct_url.json` records the origin. If it is missing or the origin is gone, the command names the extra's
+own requirements instead.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _WINDOWS = os.name == "nt"
 
 
 def install_command(extras: Sequence[str]) -> str | None:
-    """Give the command that installs extras, quoted for the shell of this system.
+    """Give the command that installs extras, quoted for this system's shell.
 
     Args:
         extras: Such as "train" and "export".
 
     Returns:
-        One line; None where nothing is known of the installation, as in a copied folder.
+        One line; None if the package is not installed, as in a copied folder.
     """
     from importlib.metadata import PackageNotFoundError, distribution
 
@@ -45,7 +45,7 @@ def install_command(extras: Sequence[str]) -> str | None:
 
 
 def upgrade_command(package: str) -> str:
-    """Give the command that updates another package in this environment, quoted for the shell of this system."""
+    """Give the command that updates another package in this environment, quoted for this system's shell."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
@@ -62,13 +62,13 @@ def _line(words: Iterable[str]) -> str:
 def _origin(installed: Distribution) -> Mapping[str, Any]:
     try:
         origin = json.loads(installed.read_text("direct_url.json") or "{}")
-    except ValueError:  # which is as if it were missing
+    except ValueError:  # treated like a missing file
         return {}
     return origin if isinstance(origin, dict) and isinstance(origin.get("url"), str) else {}
 
 
 def _from_origin(origin: Mapping[str, Any], extras: str) -> list[str]:
-    """Say what pip is to install again, with extras; nothing where the origin is unknown or gone."""
+    """Give what pip must install again, with extras; nothing if the origin is unknown or gone."""
     if not origin:
         return []
     url: str = origin["url"]
@@ -94,7 +94,7 @@ def _local_path(url: str) -> Path | None:
 
 
 def _requirements(installed: Distribution, extras: Iterable[str]) -> list[str]:
-    """Give the requirements of extras for this system, each once, without those of the package itself."""
+    """Give the requirements of extras for this system, each once, without the package itself."""
     return list(dict.fromkeys(_each_requirement(installed, extras)))
 
 
@@ -115,15 +115,15 @@ def _each_requirement(installed: Distribution, extras: Iterable[str]) -> Iterato
 
 
 def _installer(installed: Distribution) -> list[str]:
-    """Give the words that begin a command which installs into the environment of this interpreter."""
-    python = sys.executable or "python"  # empty where Python runs inside another program
+    """Give the first words of a command that installs into this interpreter's environment."""
+    python = sys.executable or "python"  # empty if Python is embedded in another program
     if importlib.util.find_spec("pip"):
         found = shutil.which("pip")
         own = found and Path(found).parent == Path(python).parent  # the environment is activated
         return ["pip", "install"] if own else [python, "-m", "pip", "install"]
     if (installed.read_text("INSTALLER") or "").strip() == "uv":
         return ["uv", "pip", "install", "--python", python]
-    return ["pip", "--python", python, "install"]  # any pip of the system
+    return ["pip", "--python", python, "install"]  # any pip on the system
 
 
 def _quote(word: str) -> str:

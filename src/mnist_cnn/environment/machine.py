@@ -1,4 +1,4 @@
-"""What a run depends on besides its configuration: versions, hardware, and what the seed cannot fix."""
+"""What a run depends on besides its configuration: versions and hardware."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _PACKAGES = (
     "opencv-python-headless",
     "scikit-learn",
 )
-# What decides how fast a processor trains, by the names that Linux gives them.
+# Instruction sets that decide how fast a processor trains, as Linux names them.
 _FEATURES = (
     *("avx", "avx2", "fma", "avx_vnni"),
     *("avx512f", "avx512_vnni", "avx512_bf16"),
     *("amx_tile", "amx_int8", "amx_bf16"),
 )
-_WITH_BFLOAT16 = ("BF16", "FP16", "AMX", "AVX10")  # in the names of oneDNN's instruction sets
+_WITH_BFLOAT16 = ("BF16", "FP16", "AMX", "AVX10")  # substrings of oneDNN's names of instruction sets
 
 
 def usable_cores() -> int:
-    """Count the cores that this process may use: fewer than the machine's where it is confined."""
+    """Count the cores that this process may use; it may be restricted to some of the machine's."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def describe_environment() -> dict[str, Any]:
-    """Give Python's and the packages' versions and the machine's size, as JSON-able values."""
+    """Give the versions of Python and packages, and the machine's hardware, as values for JSON."""
     import psutil
 
     return {
@@ -53,12 +53,12 @@ def describe_environment() -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """Give the processor's marketing name where the system tells it."""
+    """Give the processor's marketing name if the system reports it."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def processor_features() -> list[str]:
-    """Give the instruction sets that decide how fast the processor trains; none where the system does not tell."""
+    """Give the instruction sets that decide how fast the processor trains; none if the system does not report them."""
     flags = set(_cpuinfo("flags").split())
     return [feature for feature in _FEATURES if feature in flags]
 
@@ -67,19 +67,19 @@ def label_processor(environment: dict[str, Any]) -> str:
     """Label a figure with the processor it was measured on: `AMD EPYC (2 cores: avx2, fma)`.
 
     Args:
-        environment: As `describe_environment` gives it, and runs keep it.
+        environment: As `describe_environment` gives it and runs save it.
     """
     cores = environment["cores"]
     features = ", ".join(environment.get("processor_features", [])) or "instruction sets unknown"
     confined = environment.get("onednn_confined_to")
-    limit = f"; oneDNN confined to {confined}" if confined else ""
+    limit = f"; oneDNN limited to {confined}" if confined else ""
     return f"{environment['processor']} ({cores} core{'s' if cores > 1 else ''}: {features}{limit})"
 
 
 def has_bfloat16() -> bool:
-    """Say whether this processor multiplies bfloat16 matrices in hardware, without which it is slower than float32.
+    """Whether this processor multiplies bfloat16 matrices in hardware; without, bfloat16 is slower than float32.
 
-    No where the user confines oneDNN to instructions that do not: its convolutions then fail in bfloat16.
+    False if the user restricts oneDNN to older instructions: its convolutions then fail in bfloat16.
     """
     confined = _confinement()
     is_free = not confined or any(word in confined for word in _WITH_BFLOAT16)
@@ -87,7 +87,7 @@ def has_bfloat16() -> bool:
 
 
 def peak_memory_gib() -> float:
-    """Give the most memory that this process ever held, GiB (0 where the system does not tell)."""
+    """Give the peak memory use of this process, GiB (0 if the system does not report it)."""
     try:
         import resource
     except ImportError:  # Windows
@@ -97,7 +97,7 @@ def peak_memory_gib() -> float:
 
 
 def _confinement() -> str:
-    """Give the newest instruction set that oneDNN may use; empty where it may use all that the processor has."""
+    """Give the newest instruction set that oneDNN may use; empty if it is not restricted."""
     name = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     return "" if name in ("DEFAULT", "ALL") else name
 
@@ -110,7 +110,7 @@ def _version(package: str) -> str:
 
 
 def _cpuinfo(key: str) -> str:
-    path = Path("/proc/cpuinfo")  # Linux only; elsewhere nothing is claimed
+    path = Path("/proc/cpuinfo")  # Linux only
     if not path.exists():
         return ""
     lines = (line.partition(":") for line in path.read_text().splitlines())

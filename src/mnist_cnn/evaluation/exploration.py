@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_cnn.datasets.dataset import IMAGE_SIZE, Dataset
+from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.files import write_json
+from mnist_cnn.reading import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -164,10 +164,10 @@ def _augmentation(augmentation: AugmentationConfig) -> str:
 
 
 def _outliers(training: TrainingConfig) -> str:
-    if not training.strangers:
+    if not training.outliers:
         return ""
     return (
-        f"In addition, {100 * training.strangers:g} % of the images of each epoch were replaced by outliers: generated "
+        f"In addition, {100 * training.outliers:g} % of the images of each epoch were replaced by outliers: generated "
         "pictures that are not digits, labelled as belonging equally to every class."
     )
 

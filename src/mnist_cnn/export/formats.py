@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from mnist_cnn.errors import MissingExtraError, SettingError, suggest
+from mnist_cnn.files import MODEL_NAME, ONNX_NAME
 
 ALL = "all"
 
@@ -50,13 +51,13 @@ class Format:
 FORMATS = {
     each.name: each
     for each in (
-        Format("onnx", "model.onnx", "ONNX Runtime", "onnx_file", (_KERAS, _ONNX)),
+        Format("onnx", ONNX_NAME, "ONNX Runtime", "onnx_file", (_KERAS, _ONNX)),
         Format("onnx-int8", "model.int8.onnx", "ONNX Runtime", "onnx_file", (_KERAS, _ONNX), is_int8=True),
         Format("litert", "model.tflite", "LiteRT", "litert", (_KERAS, _TENSORFLOW, _LITERT)),
         Format("litert-int8", "model.int8.tflite", "LiteRT", "litert", (_KERAS, _TENSORFLOW, _LITERT), is_int8=True),
         Format("savedmodel", "saved_model", "TensorFlow", "saved_model", (_KERAS, _TENSORFLOW), is_folder=True),
         Format("openvino", "openvino", "OpenVINO", "openvino_ir", (_KERAS, _ONNX, _OPENVINO), is_folder=True),
-        Format("keras", "model.keras", "Keras", "keras_file", (_KERAS,)),
+        Format("keras", MODEL_NAME, "Keras", "keras_file", (_KERAS,)),
     )
 }
 

@@ -15,13 +15,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.export import INPUT, OUTPUT
 from mnist_cnn.export.onnx_layers import write_layer
 from mnist_cnn.export.onnx_nodes import Graph, Tensor, Value
 from mnist_cnn.models.backend import keras
 from mnist_cnn.models.persistence import INPUT_SHAPE
+from mnist_cnn.reading import IMAGE_SIZE
 from mnist_cnn.reading.metadata import ModelMetadata
 
 # Of 2022, so that runtimes of every age read it: ONNX Runtime from 1.12 on.

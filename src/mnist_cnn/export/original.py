@@ -13,12 +13,12 @@ import numpy as np
 from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import Dataset, ResolvedDataset, divide, load_dataset, split_validation
 from mnist_cnn.datasets.catalog import DIGITS
-from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.evaluation import metrics
 from mnist_cnn.evaluation.calibration import describe_confidence
 from mnist_cnn.evaluation.predictions import predict, predict_images
 from mnist_cnn.models.persistence import known_digits_of, read_model
+from mnist_cnn.reading import IMAGE_SIZE
 from mnist_cnn.reading.ink import PREPROCESSING
 from mnist_cnn.reading.metadata import ModelMetadata
 from mnist_cnn.reading.scaling import ScalingChoice, bundled_digits, declared

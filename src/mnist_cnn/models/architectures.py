@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import DataError, SettingError, suggest
 from mnist_cnn.models.backend import keras, layers
+from mnist_cnn.reading import IMAGE_SIZE
 
 Tensor = Any  # a KerasTensor; Keras ships no type information
 

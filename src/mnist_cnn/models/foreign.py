@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.models.backend import keras, layers
+from mnist_cnn.reading import IMAGE_SIZE, LAYOUTS
 
 if TYPE_CHECKING:
     from mnist_cnn.reading.scaling import Scaling
 
 IMAGE_SHAPE = (IMAGE_SIZE, IMAGE_SIZE, 1)
 # Shapes of one image that are read, without the batch: all hold the same numbers in the same order.
-READ_SHAPES = (IMAGE_SHAPE, (IMAGE_SIZE, IMAGE_SIZE), (IMAGE_SIZE * IMAGE_SIZE,), (1, IMAGE_SIZE, IMAGE_SIZE))
+READ_SHAPES = LAYOUTS
 _SCALING_LAYER = "grey_levels"  # the name of the layer that brings grey levels into a stranger's range
 _SMALL_FACTOR = 1 / 50  # of a Rescaling: a larger one expects no grey levels up to 255
 # What an output layer gives before or instead of a softmax, by the name of its activation.

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnist_cnn.config import SHIPPED_MODEL
-from mnist_cnn.datasets.dataset import IMAGE_SIZE
 from mnist_cnn.errors import InputError, MnistCnnError, ModelFileError, SettingError, first_line
 from mnist_cnn.files import write_whole
+from mnist_cnn.reading import IMAGE_SIZE
 from mnist_cnn.reading.scaling import (
     Adoption,
     KnownDigits,

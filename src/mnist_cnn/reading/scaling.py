@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mnist_cnn.errors import SettingError
+from mnist_cnn.reading import IMAGE_SIZE as _SIZE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WHITE = 255
-_SIZE = 28  # pixels, height and width of a known digit
 # 200 of scikit-learn's bundled digits (Alpaydin and Kaynak 1998, CC BY 4.0), of the part that is trained on: one row
 # per class. Never of a test set, on which a choice would make the accuracy look better than it is.
 _KNOWN_DIGITS = Path(__file__).with_name("known_digits.png")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.augmentation.distortion import augment
-from mnist_cnn.augmentation.outliers import draw_strangers
+from mnist_cnn.augmentation.outliers import draw_outliers
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.models.backend import keras
 
@@ -33,7 +33,7 @@ class Batches:
     batch_size: int
     augmentation: AugmentationConfig
     seed: int
-    strangers: float = 0.0  # share of the images replaced by pictures that are no digits; targets are one-hot then
+    outliers: float = 0.0  # share of the images replaced with outliers; requires one-hot targets
 
     @property
     def steps(self) -> int:
@@ -47,8 +47,8 @@ class Batches:
         portion = max(1, _AHEAD // self.batch_size) * self.batch_size
         for start in range(0, len(order), portion):
             chosen = order[start : start + portion]
-            replaced = self._choose_strangers(len(chosen), random)
-            images = self._with_strangers(self.images[chosen], replaced, random)
+            replaced = self._choose_outliers(len(chosen), random)
+            images = self._with_outliers(self.images[chosen], replaced, random)
             images = augment(images, self.augmentation, random)[..., np.newaxis]
             targets = self.targets[chosen]
             if len(replaced):
@@ -57,16 +57,16 @@ class Batches:
                 rows = slice(first, first + self.batch_size)
                 yield images[rows], targets[rows]
 
-    def _choose_strangers(self, count: int, random: np.random.Generator) -> NDArray[np.intp]:
-        """Draw which of `count` images make room for pictures that are no digits."""
-        # No draw where none are wanted: the images are then distorted as they were before there were strangers.
-        return np.flatnonzero(random.random(count) < self.strangers) if self.strangers else np.empty(0, np.intp)
+    def _choose_outliers(self, count: int, random: np.random.Generator) -> NDArray[np.intp]:
+        """Draw which of `count` images are replaced with outliers."""
+        # No draw where none are wanted: the images are then distorted as they were before outliers existed.
+        return np.flatnonzero(random.random(count) < self.outliers) if self.outliers else np.empty(0, np.intp)
 
-    def _with_strangers(
+    def _with_outliers(
         self, images: NDArray[np.uint8], replaced: NDArray[np.intp], random: np.random.Generator
     ) -> NDArray[np.uint8]:
         if len(replaced):
-            images[replaced] = draw_strangers(len(replaced), self.images, random)  # `images` is a copy already
+            images[replaced] = draw_outliers(len(replaced), self.images, random)  # `images` is a copy already
         return images
 
     def stream(self, first_epoch: int) -> Iterator[Batch]:

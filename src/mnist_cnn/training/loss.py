@@ -25,7 +25,7 @@ def build_loss(config: Config) -> keras.losses.Loss:
 
 def build_metrics(config: Config) -> list[Any]:
     """Give what is measured of every batch: the share that is read rightly, of the digits among the images."""
-    return [_AccuracyOnDigits(name="accuracy")] if config.training.strangers else ["accuracy"]
+    return [_AccuracyOnDigits(name="accuracy")] if config.training.outliers else ["accuracy"]
 
 
 class _AccuracyOnDigits(keras.metrics.CategoricalAccuracy):  # type: ignore[misc]  # Keras ships no type information

@@ -175,7 +175,7 @@ def prepare_data(config: Config, dataset: Dataset, added: Dataset | None) -> tup
         config.training.batch_size,
         config.augmentation,
         config.training.seed,
-        config.training.strangers,
+        config.training.outliers,
     )
     return batches, validation and (validation.images[..., np.newaxis], targets(validation.labels))
 

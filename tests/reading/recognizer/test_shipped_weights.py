@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mnist_cnn
-from mnist_cnn.augmentation.outliers import draw_strangers
+from mnist_cnn.augmentation.outliers import draw_outliers
 from mnist_cnn.datasets import Dataset, load_dataset
 from mnist_cnn.reading.ink import PREPROCESSING, prepare
 from mnist_cnn.reading.recognizer import Recognizer
@@ -63,8 +63,8 @@ def test_they_read_other_peoples_digits(recognizer: Recognizer) -> None:
 
 
 def test_they_know_what_is_no_digit(recognizer: Recognizer) -> None:
-    strangers = draw_strangers(300, load_dataset("digits").images, np.random.default_rng(2**31))
-    readings = [recognizer.read(image) for image in strangers]
+    outliers = draw_outliers(300, load_dataset("digits").images, np.random.default_rng(2**31))
+    readings = [recognizer.read(image) for image in outliers]
     assert np.mean([reading.accepted for reading in readings]) < 0.1
 
 

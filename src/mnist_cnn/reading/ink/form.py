@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from mnist_cnn.reading import IMAGE_SIZE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIZE = 28  # pixels, height and width
+SIZE = IMAGE_SIZE
 BOX = 20  # pixels, the longer side of the ink
 
 # Of 2,000 MNIST digits, one in ten is thinner than 1.6 or thicker than 3.8.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mnist_cnn.errors import ModelFileError
+from mnist_cnn.reading import LAYOUTS
 from mnist_cnn.reading.ink.form import SIZE
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 from mnist_cnn.reading.recognizer.session import reason, shortened
@@ -20,7 +21,6 @@ from mnist_cnn.reading.scaling import CANDIDATES, UNIT, Scaling, ScalingChoice, 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LAYOUTS = ((SIZE, SIZE, 1), (1, SIZE, SIZE), (SIZE, SIZE), (SIZE * SIZE,))  # of one image, in order of preference
 _DTYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -190,7 +190,7 @@ def _tensors(values: Any) -> str:
 
 def _layouts(shape: list[Any] | None) -> Iterator[tuple[int, ...]]:
     """Give the layouts that agree with a declared shape [batch, …], whose free dimensions are names or None."""
-    for layout in _LAYOUTS:
+    for layout in LAYOUTS:
         if not shape:  # not even how many dimensions there are
             yield layout
         elif len(shape) == len(layout) + 1:

@@ -14,6 +14,7 @@ import numpy as np
 
 from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.errors import DataError, ModelFileError, SettingError
+from mnist_cnn.files import CONFIG_NAME, EXPORTS_NAME, MODEL_NAME, ONNX_NAME
 from mnist_cnn.reading.ink import PREPROCESSING
 from mnist_cnn.reading.metadata import ModelMetadata
 from mnist_cnn.reading.recognizer.ahead import map_ahead
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 Source = TypeVar("Source", bound="ImageSource")
 
 _SHIPPED = Path(__file__).parents[1] / "weights" / "digits.onnx"  # importlib.resources would cost 8 ms at start
-_EXPORTED = "model.onnx"  # as `mnist-cnn export` calls it
-_IN_RUN = Path("exports", _EXPORTED)  # where it leaves it in a run folder
-_OF_RUN = ("config.toml", "model.keras")  # a run folder holds one of them, as `mnist_cnn.runs` writes down
+_IN_RUN = Path(EXPORTS_NAME, ONNX_NAME)  # where it leaves it in a run folder
+_OF_RUN = (CONFIG_NAME, MODEL_NAME)  # a run folder holds one of them
 _LARGEST_FILE = 512 * 2**20  # bytes; networks for digits have a thousandth of it
 
 
@@ -259,7 +259,7 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
         raise ModelFileError(f"{path} is a Keras model, for training. Export it: mnist-cnn export {path}")
     file = path
     if path.is_dir():
-        file = path / _EXPORTED if (path / _EXPORTED).exists() else path / _IN_RUN
+        file = path / ONNX_NAME if (path / ONNX_NAME).exists() else path / _IN_RUN
     try:
         if file.stat().st_size > _LARGEST_FILE:
             raise ModelFileError(
@@ -278,6 +278,6 @@ def _about_missing_model(path: Path, file: Path) -> str:
     if any((path / name).exists() for name in _OF_RUN):
         return f"there is no model {file}. Make it with: mnist-cnn export {path}"
     return (
-        f"{path} is not a run folder: it holds no {', '.join(_OF_RUN)} or {_EXPORTED}. Give an ONNX file, or the "
+        f"{path} is not a run folder: it holds no {', '.join(_OF_RUN)} or {ONNX_NAME}. Give an ONNX file, or the "
         "folder that `mnist-cnn train` or `mnist-cnn export` printed."
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import suggest
+from mnist_cnn.reading import LAYOUTS
 from mnist_cnn.reading.ink.form import SIZE
 from mnist_cnn.reading.recognizer import Reading
 from mnist_cnn.server.inference import tensors
@@ -22,8 +23,6 @@ from mnist_cnn.server.inference.schemas import (
 )
 from mnist_cnn.server.inference.tensors import ProtocolError
 
-# Of one image: the model's own first, then what else frameworks and data sets make of 28×28 pixels.
-_LAYOUTS = ((SIZE, SIZE, 1), (1, SIZE, SIZE), (SIZE, SIZE), (SIZE * SIZE,))
 _NAMES = ("probabilities", "digit", "accepted")  # of the outputs
 _OTHER_VALUES = 100  # in a request's JSON: its names, parameters and shape
 _CLASSIFIED = "probabilities"
@@ -42,7 +41,7 @@ def raw_request(size: int) -> InferRequest:
         size: Bytes of the body.
     """
     parameters = InputParameters(binary_data_size=size)
-    image = RequestInput(name="image", shape=[1, *_LAYOUTS[0]], datatype="FP32", parameters=parameters)
+    image = RequestInput(name="image", shape=[1, *LAYOUTS[0]], datatype="FP32", parameters=parameters)
     return InferRequest(inputs=[image], parameters=RequestParameters(binary_data_output=True))
 
 
@@ -75,8 +74,8 @@ def images_of(tensor: RequestInput, binary: memoryview, max_images: int) -> list
 
 
 def _check_shape(shape: Sequence[int], max_images: int) -> None:
-    if tuple(shape[1:]) not in _LAYOUTS:
-        valid = ", ".join(str(["n", *layout]).replace("'", "") for layout in _LAYOUTS)
+    if tuple(shape[1:]) not in LAYOUTS:
+        valid = ", ".join(str(["n", *layout]).replace("'", "") for layout in LAYOUTS)
         raise ProtocolError(f"an input of shape {_shown(shape)} is not read. Valid: {valid}, for n images.")
     if not 1 <= shape[0] <= max_images:
         raise ProtocolError(f"the input holds {_shown(shape[0])} images. Valid: 1 to {max_images} in one request.")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mnist_cnn.files import EXPORTS_NAME, ONNX_NAME
 from mnist_cnn.reading.ink.form import SIZE
 from mnist_cnn.server.inference.schemas import ModelMetadata, TensorMetadata
 
 VERSION = "1"  # the only one
 _SHIPPED = "digits"
-_IN_RUN = ("exports", "model.onnx")  # where a run's export lies
+_IN_RUN = (EXPORTS_NAME, ONNX_NAME)  # where a run's export is
 
 
 def model_name(path: Path | None) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_cnn.augmentation.outliers import draw_strangers
+from mnist_cnn.augmentation.outliers import draw_outliers
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.errors import InputError
 from mnist_cnn.runs import create_run
@@ -15,22 +15,22 @@ from mnist_cnn.training.trainer import train
 from training.tiny import digits, tiny_config
 
 
-def batches(strangers: float) -> Batches:
+def batches(outliers: float) -> Batches:
     targets = encode_labels(digits().labels, 10, "one-hot")
-    return Batches(digits().images, targets, 300, AugmentationConfig(), 0, strangers)
+    return Batches(digits().images, targets, 300, AugmentationConfig(), 0, outliers)
 
 
-def test_strangers_replace_their_share_and_belong_to_every_class_alike() -> None:
+def test_outliers_replace_their_share_and_belong_to_every_class_alike() -> None:
     images, targets = next(batches(0.3).epoch(0))
-    strange = np.isclose(targets.max(axis=1), 0.1)
-    assert 0.2 < strange.mean() < 0.4
+    is_outlier = np.isclose(targets.max(axis=1), 0.1)
+    assert 0.2 < is_outlier.mean() < 0.4
     originals = {image.tobytes() for image in digits().images}
-    assert not any(image.tobytes() in originals for image in images[strange])
-    assert all(image.tobytes() in originals for image in images[~strange])
+    assert not any(image.tobytes() in originals for image in images[is_outlier])
+    assert all(image.tobytes() in originals for image in images[~is_outlier])
     np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
 
 
-def test_strangers_leave_the_data_set_as_it_was() -> None:
+def test_outliers_leave_the_data_set_as_it_was() -> None:
     images, stream = digits().images.copy(), batches(0.5)
     targets = stream.targets.copy()
     next(stream.epoch(0))
@@ -38,30 +38,30 @@ def test_strangers_leave_the_data_set_as_it_was() -> None:
     np.testing.assert_array_equal(targets, stream.targets)
 
 
-def test_without_strangers_an_epoch_is_what_it_was() -> None:
+def test_without_outliers_an_epoch_is_what_it_was() -> None:
     images, _ = next(batches(0.0).epoch(3))
     order = np.random.default_rng([0, 3]).permutation(300)
     np.testing.assert_array_equal(images[..., 0], digits().images[order])
 
 
 def test_a_single_label_cannot_belong_to_every_class() -> None:
-    with pytest.raises(InputError, match=r"strangers = 0\.1 needs one-hot"):
-        tiny_config({"training.strangers": 0.1})
+    with pytest.raises(InputError, match=r"outliers = 0\.1 needs one-hot"):
+        tiny_config({"training.outliers": 0.1})
 
 
-def test_strangers_do_not_count_as_misread_digits() -> None:
-    (metric,) = build_metrics(tiny_config({"training.loss": "one-hot", "training.strangers": 0.1}))
+def test_outliers_do_not_count_as_misread_digits() -> None:
+    (metric,) = build_metrics(tiny_config({"training.loss": "one-hot", "training.outliers": 0.1}))
     targets = np.array([[1, 0], [0, 1], [0.5, 0.5], [0.5, 0.5]], np.float32)
     metric.update_state(targets, np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]], np.float32))
     assert float(metric.result()) == 0.5
     assert build_metrics(tiny_config()) == ["accuracy"]
 
 
-def test_a_network_that_met_strangers_is_less_sure_of_others(tmp_path: Path) -> None:
-    others = draw_strangers(200, digits().images, np.random.default_rng(99))[..., np.newaxis]
+def test_a_network_that_met_outliers_is_less_sure_of_others(tmp_path: Path) -> None:
+    others = draw_outliers(200, digits().images, np.random.default_rng(99))[..., np.newaxis]
     confidence = {}
     for share in (0.0, 0.3):
-        settings = {"training.loss": "one-hot", "training.strangers": share, "training.epochs": 6}
+        settings = {"training.loss": "one-hot", "training.outliers": share, "training.epochs": 6}
         result = train(tiny_config(settings), digits(), create_run(tmp_path, "run"))
         confidence[share] = result.model.predict(others.astype(np.float32), verbose=0).max(axis=1).mean()
     assert confidence[0.3] < confidence[0.0] - 0.1
