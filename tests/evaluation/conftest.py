@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from evaluation.small_network import HISTORY, build_network
 from mnist_cnn.config import parse_config, save_config
@@ -18,26 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import keras
-    from numpy.typing import NDArray
 
-
-def enlarge(small: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Bring scikit-learn's digits, [n, 8, 8] in 0 … 16, to [n, 28, 28] in 0 … 255."""
-    large = np.kron(small * (255 / 16), np.ones((1, 3, 3)))
-    return np.pad(large, ((0, 0), (2, 2), (2, 2))).astype(np.uint8)
+    from mnist_cnn.evaluation.predictions import Predictions
 
 
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
+    from sklearn.datasets import load_digits
+
     source = load_digits()
-    return Dataset(
-        "digits",
-        "test",
-        enlarge(source.images[:200]),
-        source.target[:200].astype(np.int64),
-        DIGIT_NAMES,
-        "scikit-learn",
-    )
+    large = np.kron(source.images[:200] * (255 / 16), np.ones((1, 3, 3)))  # from [n, 8, 8] in 0 … 16
+    images = np.pad(large, ((0, 0), (2, 2), (2, 2))).astype(np.uint8)  # [n, 28, 28]
+    return Dataset("digits", "test", images, source.target[:200].astype(np.int64), DIGIT_NAMES, "scikit-learn")
 
 
 @pytest.fixture(scope="session")
@@ -50,16 +41,21 @@ def network(digits: Dataset) -> keras.Model:
 
 
 @pytest.fixture(scope="session")
+def said(network: keras.Model, digits: Dataset) -> Predictions:
+    from mnist_cnn.evaluation.predictions import predict
+
+    return predict(network, digits)
+
+
+@pytest.fixture(scope="session")
 def make_run(tmp_path_factory: pytest.TempPathFactory, network: keras.Model) -> Callable[..., RunFolder]:
     """Give a function that makes a finished run folder with some settings."""
 
     def make(name: str = "tiny-001", **training: object) -> RunFolder:
         run = RunFolder(tmp_path_factory.mktemp("runs") / name)
         run.root.mkdir()
-        save_config(
-            run.config,
-            parse_config({"title": "A tiny one", "training": {"epochs": 5, "keep": "best", **training}}, name),
-        )
+        settings = {"title": "A tiny one", "training": {"epochs": 5, "keep": "best", **training}}
+        save_config(run.config, parse_config(settings, name))
         run.history_json.write_text(json.dumps(HISTORY))
         run.environment.write_text(json.dumps({"python": "3.12", "versions": {"keras": "3"}}))
         network.save(run.model)

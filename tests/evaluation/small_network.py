@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import keras
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
 
 HISTORY = [
-    {
-        "epoch": epoch,
-        "loss": 1 / epoch,
-        "accuracy": 1 - 0.1 / epoch,
-        "val_loss": 1 / epoch,
-        "val_accuracy": 0.9,
-        "learning_rate": 0.001,
-        "seconds": 1.5,
-    }
+    {"epoch": epoch, "loss": 1 / epoch, "accuracy": 1 - 0.1 / epoch, "val_loss": 1 / epoch, "val_accuracy": 0.9,
+     "learning_rate": 0.001, "seconds": 1.5}
     for epoch in (1, 2, 3)
-]
+]  # fmt: skip
 
 
 def build_network(classes: int = 10) -> keras.Model:
+    from mnist_cnn.models.backend import keras
+
     keras.utils.set_random_seed(3)
     pixels = keras.Input((28, 28, 1))
     scaled = keras.layers.Rescaling(1 / 255)(pixels)

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 from typing import TYPE_CHECKING, Any
 
-import keras
-import matplotlib as mpl
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from evaluation.small_network import HISTORY, build_network
-from mnist_cnn.evaluation import figures, metrics
-from mnist_cnn.evaluation.figures.architecture import _lanes
+from mnist_cnn.evaluation import layers, metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    import keras
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LONG_NAMES = ("T-shirt/top", "Ankle boot, worn for years", "$x$ & <b>")
+LOST = {"val_loss": float("nan"), "val_accuracy": 0.4, "learning_rate": 0.0}
+
+
+class Lazy:
+    """A module of figures that is imported when first used, so that collecting tests does not import Matplotlib."""
+
+    def __init__(self, name: str) -> None:
+        self._name = f"mnist_cnn.evaluation.figures.{name}"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._name), name)
+
+
+architecture, classes, confusion, learning = map(Lazy, ("architecture", "classes", "confusion", "learning"))
+reliability, samples, style = map(Lazy, ("reliability", "samples", "style"))
 
 
 def drawn(figure: Figure) -> Image.Image:
@@ -37,11 +50,9 @@ def drawn(figure: Figure) -> Image.Image:
     return image
 
 
-def curves(axes: Axes) -> dict[str, list[tuple[float, float]]]:
+def curves(axes: Axes) -> dict[str, list[list[float]]]:
     """Give the points of each curve by its label, or by its place where it has none."""
-    return {
-        str(line.get_label()): [(float(x), float(y)) for x, y in np.asarray(line.get_xydata())] for line in axes.lines
-    }
+    return {str(line.get_label()): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
 
 
 def texts(figure: Figure) -> list[str]:
@@ -49,119 +60,109 @@ def texts(figure: Figure) -> list[str]:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize(
-    "keys", [("loss", "accuracy"), ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")]
-)
-def test_learning_curves_of_any_length(count: int, keys: tuple[str, ...]) -> None:
-    history = [{key: row[key] for key in ("epoch", *keys)} for row in HISTORY[:count]]
-    figure = figures.learning_curves(history)
-    for axes, key, scale in zip(figure.axes, ("loss", "accuracy"), (1, 100), strict=False):
+def test_learning_curves_of_any_length(count: int) -> None:
+    history = HISTORY[:count]
+    figure = learning.learning_curves(history)
+    loss, accuracy, rate = figure.axes
+    for axes, key, scale in ((loss, "loss", 1), (accuracy, "accuracy", 100)):
         found = curves(axes)
-        assert found["training"] == [(row["epoch"], scale * row[key]) for row in history]
-        assert ("validation" in found) == (f"val_{key}" in keys)
-        assert found.get("validation", []) == [
-            (row["epoch"], scale * row[f"val_{key}"]) for row in history if len(keys) > 2
-        ]
-    rates = [row["learning_rate"] for row in history if "learning_rate" in keys]
-    assert [y for points in curves(figure.axes[2]).values() for _, y in points] == rates
-    assert texts(figure) == ([] if rates else ["not recorded"])
+        assert found["training"] == [[row["epoch"], scale * row[key]] for row in history]
+        assert found["validation"] == [[row["epoch"], scale * row[f"val_{key}"]] for row in history]
+    assert [y for points in curves(rate).values() for _, y in points] == [row["learning_rate"] for row in history]
     drawn(figure)
 
 
-def test_learning_curves_bear_perfect_and_lost_numbers() -> None:
-    history: list[dict[str, Any]] = [
-        {
-            "epoch": 1,
-            "loss": 3.0,
-            "accuracy": 0.5,
-            "val_loss": float("nan"),
-            "val_accuracy": 0.4,
-            "learning_rate": 0.0,
-        },
-        {
-            "epoch": 2,
-            "loss": 0.0,
-            "accuracy": 1.0,
-            "val_loss": None,
-            "val_accuracy": 1.0,
-            "learning_rate": 0.0,
-        },
+def test_learning_curves_without_validation_and_learning_rate() -> None:
+    figure = learning.learning_curves([{key: row[key] for key in ("epoch", "loss", "accuracy")} for row in HISTORY])
+    assert list(curves(figure.axes[0])) == ["training"]
+    assert texts(figure) == ["not recorded"]
+    drawn(figure)
+
+
+def test_learning_curves_with_perfect_and_missing_numbers() -> None:
+    history = [
+        {"epoch": 1, "loss": 3.0, "accuracy": 0.5, **LOST},
+        {"epoch": 2, "loss": 0.0, "accuracy": 1.0, **LOST, "val_loss": None, "val_accuracy": 1.0},
     ]
-    figure = figures.learning_curves(history)
+    figure = learning.learning_curves(history)
     loss, accuracy, _ = figure.axes
-    assert curves(loss)["training"] == [(1, 3.0), (2, 0.0)]
+    assert curves(loss)["training"] == [[1, 3.0], [2, 0.0]]
     assert curves(loss)["validation"] == []
-    assert curves(accuracy)["validation"] == [(1, 40.0), (2, 100.0)]
+    assert curves(accuracy)["validation"] == [[1, 40.0], [2, 100.0]]
     drawn(figure)
 
 
-def test_confusion_matrix_prints_every_count() -> None:
-    figure = figures.confusion_matrix(np.array([[1234, 0, 2], [0, 7, 0], [1, 0, 9]]), LONG_NAMES)
+def test_a_confusion_matrix_prints_every_count() -> None:
+    figure = confusion.confusion_matrix(np.array([[1234, 0, 2], [0, 7, 0], [1, 0, 9]]), LONG_NAMES)
     assert texts(figure) == ["1,234", "·", "2", "·", "7", "·", "1", "·", "9"]
     drawn(figure)
 
 
-def test_confusion_matrix_without_errors_and_with_small_shares() -> None:
-    drawn(figures.confusion_matrix(np.eye(2, dtype=np.int64) * 5, ("a", "b")))
-    figure = figures.confusion_matrix(np.array([[0.9999, 0.0001], [1.0, 0.0]]), ("a", "b"))
+def test_a_confusion_matrix_without_errors_and_with_small_shares() -> None:
+    drawn(confusion.confusion_matrix(np.eye(2, dtype=np.int64) * 5, ("a", "b")))
+    figure = confusion.confusion_matrix(np.array([[0.9999, 0.0001], [1.0, 0.0]]), ("a", "b"))
     assert texts(figure) == ["100.0", "<0.1", "100.0", "0.0"]
 
 
-def test_pictures_of_numbers_bear_long_names_and_few_classes() -> None:
+def test_pictures_of_numbers_with_long_names_and_few_classes() -> None:
     labels = np.array([0, 1, 2, 2])
     measured = metrics.measure(labels, np.eye(3)[[0, 1, 2, 1]], LONG_NAMES)
-    drawn(figures.class_quality(measured.classes))
-    drawn(figures.class_distribution({"train": [1, 1, 2], "test": [0, 0, 9]}, LONG_NAMES))
-    drawn(figures.reliability(measured.calibration, measured.expected_calibration_error))
+    drawn(classes.class_quality(measured.classes))
+    drawn(classes.class_distribution({"train": [1, 1, 2], "test": [0, 0, 9]}, LONG_NAMES))
+    drawn(reliability.reliability(measured.calibration, 0.25))
 
 
-def test_pictures_of_digits_bear_long_names_and_few_images() -> None:
+def test_pictures_of_digits_with_long_names_and_few_images() -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
     labels, predicted = np.array([0, 1, 2]), np.array([0, 2, 1])
     maps = np.zeros((3, 28, 28), dtype=np.float32)
-    drawn(figures.sample_predictions(images, labels, predicted, LONG_NAMES))
-    drawn(figures.misclassified(images, labels, predicted, np.array([0.5, 0.7, 1.0]), LONG_NAMES))
-    drawn(figures.saliency_overlays(images, maps, labels, predicted, LONG_NAMES))
-    drawn(figures.sample_grid(images, labels, LONG_NAMES))
-    drawn(figures.mean_images(images.astype(np.float32), LONG_NAMES))
+    drawn(samples.sample_predictions(images, labels, predicted, LONG_NAMES))
+    drawn(samples.misclassified(images, labels, predicted, np.array([0.5, 0.7, 1.0]), LONG_NAMES))
+    drawn(samples.saliency_overlays(images, maps, labels, predicted, LONG_NAMES))
+    drawn(samples.mean_images(images.astype(np.float32), LONG_NAMES))
+    grid = samples.sample_grid(images, np.array([0, 0, 2]), LONG_NAMES)
+    canvas = np.asarray(grid.axes[0].images[0].get_array())
+    blank = np.zeros((28, 28))
+    np.testing.assert_array_equal(canvas, np.block([[images[0], images[1]], [blank, blank], [images[2], blank]]))
+    drawn(grid)
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 1, 4), (1, 1, 3, 1), (5, 7, 2, 100)])
 def test_first_filters_of_any_size(shape: tuple[int, ...]) -> None:
     kernel = np.random.default_rng(0).normal(size=shape)
-    assert len(figures.first_filters(kernel).axes) == min(shape[-1], 64)
+    assert len(samples.first_filters(kernel).axes) == min(shape[-1], 64)
 
 
-def test_the_first_kernel_is_found_or_not(network: keras.Model) -> None:
-    kernel = figures.first_kernel(network)
-    assert kernel is not None
+def test_the_first_kernel_is_found(network: keras.Model) -> None:
+    kernel = layers.first_kernel(network)
     np.testing.assert_array_equal(kernel, network.get_layer("first").get_weights()[0])
-    dense = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    assert figures.first_kernel(dense) is None
 
 
-def test_layer_rows_know_branches_shapes_and_parameters() -> None:
+def test_the_architecture_shows_branches_shapes_and_parameters() -> None:
     model = build_network()
-    rows = {row.name: row for row in figures.layer_rows(model)}
+    rows = {row.name: row for row in layers.layer_rows(model)}
     assert set(rows["merged"].inputs) == {"first", "branch"}
-    assert rows["first"].shape == "12×12×4"
-    assert rows["first"].detail == "5×5 relu"
+    assert (rows["first"].shape, rows["first"].detail) == ("12×12×4", "5×5 relu")
     assert sum(row.parameters for row in rows.values()) == model.count_params()
-    figure = figures.architecture(list(rows.values()))
+    figure = architecture.architecture(list(rows.values()))
     assert f"{model.count_params():,} parameters in {len(model.layers)} layers" in texts(figure)
     drawn(figure)
 
 
-def test_layer_rows_of_a_sequential_model_follow_each_other() -> None:
+def test_a_sequential_model_without_convolutions() -> None:
+    from mnist_cnn.models.backend import keras
+
     model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(name="flat"), keras.layers.Dense(2)])
-    first, second = figures.layer_rows(model)
+    first, second = layers.layer_rows(model)
     assert (first.inputs, second.inputs) == ((), ("flat",))
+    assert layers.first_kernel(model) is None
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(2, 30)), max_size=20))
 def test_brackets_in_one_lane_never_overlap(raw: list[tuple[int, int]]) -> None:
     spans = [(start, start + length) for start, length in raw]
-    placed = _lanes(spans)
+    placed = architecture.assign_lanes(spans)
     assert sorted((start, end) for start, end, _ in placed) == sorted(spans)
     for number, (start, end, lane) in enumerate(placed):
         for other_start, other_end, other_lane in placed[:number]:
@@ -169,9 +170,11 @@ def test_brackets_in_one_lane_never_overlap(raw: list[tuple[int, int]]) -> None:
 
 
 def test_saving_is_deterministic_and_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
+    import matplotlib as mpl
+
     before = dict(mpl.rcParams)
-    make: Callable[[], Figure] = lambda: figures.learning_curves(HISTORY)  # noqa: E731
-    figures.save(make(), tmp_path / "a.png")
-    figures.save(make(), tmp_path / "b.png")
+    style.save(learning.learning_curves(HISTORY), tmp_path / "a.png")
+    with mpl.rc_context({"font.size": 30, "axes.grid": True}):  # the user's own settings
+        style.save(learning.learning_curves(HISTORY), tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert dict(mpl.rcParams) == before

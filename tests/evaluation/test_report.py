@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from mnist_cnn.errors import InputError
-from mnist_cnn.evaluation import predictions as evaluation
-from mnist_cnn.evaluation import report
+from mnist_cnn.evaluation.findings import gather
+from mnist_cnn.evaluation.metrics import METRICS
 from mnist_cnn.evaluation.predictions import Predictions
+from mnist_cnn.reading import palette
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -52,9 +53,10 @@ class Page(HTMLParser):
             self.text += data
 
 
-@pytest.fixture(scope="module")
-def said(network: keras.Model, digits: Dataset) -> Predictions:
-    return evaluation.predict(network, digits)
+def report_on(run: RunFolder, *arguments: Any, **options: Any) -> Path:
+    from mnist_cnn.evaluation.report import write_report
+
+    return write_report(run, *arguments, **options)
 
 
 def front_matter(card: str) -> dict[str, Any]:
@@ -67,12 +69,12 @@ def front_matter(card: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def reported(make_run: Callable[..., RunFolder], network: keras.Model, said: Predictions) -> RunFolder:
     run = make_run()
-    path = report.write_report(run, network, said, {"seconds": 60.0}, command="mnist-cnn train --seed 1")
+    path = report_on(run, network, said, {"seconds": 60.0}, command="mnist-cnn train --seed 1")
     assert path == run.report
     return run
 
 
-def test_the_page_is_whole_and_fetches_nothing(reported: RunFolder) -> None:
+def test_the_page_is_complete_and_fetches_nothing(reported: RunFolder) -> None:
     page = Page(reported.report.read_text())
     assert not page.open
     assert {address.split(",")[0] for address in page.fetched} <= {"data:image/png;base64", "data:"}
@@ -81,10 +83,23 @@ def test_the_page_is_whole_and_fetches_nothing(reported: RunFolder) -> None:
     assert "Training ran for 3 of at most 5 epochs" in page.text
     assert page.tags.count("img") == len(list(reported.figures.iterdir())) == 10
     assert reported.report.stat().st_size < 3_000_000
-    assert not list(reported.root.rglob(".*")), "no temporary file may stay"
+    assert not list(reported.root.rglob(".*")), "no temporary file may remain"
 
 
-def test_metrics_json_holds_data_measures_and_training(
+def test_page_and_card_show_every_metric(reported: RunFolder, said: Predictions) -> None:
+    page, card = Page(reported.report.read_text()).text, reported.model_card.read_text()
+    for metric in METRICS:
+        text = metric.text(metric.compute(said.labels, said.probabilities)).replace("%", "\u202f%")
+        assert f"{metric.label}: {text}" in page
+        assert metric.meaning in page
+        assert f"| {metric.label} | {text} |" in card
+
+
+def test_the_page_has_the_colours_of_the_figures(reported: RunFolder) -> None:
+    assert f"--accent: {palette.RIGHT};" in reported.report.read_text()
+
+
+def test_metrics_json_has_data_metrics_and_training(
     reported: RunFolder, network: keras.Model, said: Predictions
 ) -> None:
     record = json.loads(reported.metrics.read_text())
@@ -94,13 +109,20 @@ def test_metrics_json_holds_data_measures_and_training(
     assert record["without_label_errors"] is None
 
 
-def test_a_bare_model_is_reported_without_training(tmp_path: Path, network: keras.Model, said: Predictions) -> None:
-    path = report.write_report(RunFolder(tmp_path / "bare"), network, said)
-    page = Page(path.read_text())
-    assert "How it was trained" not in page.text
-    assert "not recorded here" in page.text
-    assert not (tmp_path / "bare" / "figures" / "learning-curves.png").exists()
-    assert front_matter((tmp_path / "bare" / "README.md").read_text())["library_name"] == "keras"
+def test_a_bare_model_is_reported_without_training_and_with_its_notice(
+    tmp_path: Path, network: keras.Model, said: Predictions
+) -> None:
+    dataset = dataclasses.replace(said.dataset, notice="These are not MNIST.")
+    run = RunFolder(tmp_path / "bare")
+    report_on(run, network, Predictions(dataset, said.probabilities))
+    text = Page(run.report.read_text()).text
+    assert "How it was trained" not in text
+    assert "not recorded here" in text
+    assert text.index("These are not MNIST.") < text.index("accuracy")
+    assert not (run.figures / "learning-curves.png").exists()
+    card = run.model_card.read_text()
+    assert "These are not MNIST." in card
+    assert front_matter(card)["library_name"] == "keras"
 
 
 def test_the_model_card_can_be_read_by_machines(reported: RunFolder, said: Predictions) -> None:
@@ -113,38 +135,31 @@ def test_the_model_card_can_be_read_by_machines(reported: RunFolder, said: Predi
 
 
 def test_hostile_names_stay_text(tmp_path: Path, network: keras.Model, said: Predictions) -> None:
+    from mnist_cnn.evaluation.model_card import model_card
+    from mnist_cnn.evaluation.report import render_page
+
     evil = '<script>alert("1")</script>'
     names = (evil, "a|b", 'quote": "x', "line\nbreak", *"456789")
     dataset = dataclasses.replace(said.dataset, name=f"{evil}: [x", class_names=names, notice=evil)
-    path = report.write_report(
-        RunFolder(tmp_path / "evil"), network, Predictions(dataset, said.probabilities), command=evil
-    )
-    page = Page(path.read_text())
+    findings = gather(RunFolder(tmp_path / "evil"), network, Predictions(dataset, said.probabilities), {}, evil)
+    page = Page(render_page(findings, {}))
     assert "script" not in page.tags
     assert page.text.count(evil) > 3
-    card = (tmp_path / "evil" / "README.md").read_text()
+    card = model_card(findings)
     (index,) = front_matter(card)["model-index"]
     assert index["results"][0]["dataset"]["name"] == f"{evil}: [x"
     assert "<script>" not in card.split("```sh")[0].split("---\n", 2)[2]
 
 
-def test_a_notice_stands_at_the_head(tmp_path: Path, network: keras.Model, said: Predictions) -> None:
-    dataset = dataclasses.replace(said.dataset, notice="These are not MNIST.")
-    path = report.write_report(RunFolder(tmp_path), network, Predictions(dataset, said.probabilities))
-    text = Page(path.read_text()).text
-    assert text.index("These are not MNIST.") < text.index("accuracy")
-    assert "These are not MNIST." in (tmp_path / "README.md").read_text()
-
-
 @pytest.mark.parametrize("shift", [0, 1])
-def test_all_right_and_all_wrong_can_be_reported(
+def test_a_perfect_and_a_useless_model_can_be_reported(
     tmp_path: Path, network: keras.Model, digits: Dataset, shift: int
 ) -> None:
     few = digits.subset(np.arange(3))
     sure = np.eye(10, dtype=np.float32)[(few.labels + shift) % 10]
-    path = report.write_report(RunFolder(tmp_path), network, Predictions(few, sure))
+    path = report_on(RunFolder(tmp_path), network, Predictions(few, sure))
     text = Page(path.read_text()).text
-    assert ("reads all 3 test images of digits right" in text) == (shift == 0)
+    assert ("classified all 3 test images of digits correctly" in text) == (shift == 0)
     assert (tmp_path / "figures" / "misclassified.png").exists() == (shift == 1)
 
 
@@ -154,5 +169,5 @@ def test_a_damaged_history_is_named(
     run = make_run()
     run.history_json.write_text("{")
     with pytest.raises(InputError, match=r"history\.json is not valid JSON"):
-        report.write_report(run, network, said)
+        report_on(run, network, said)
     assert not run.report.exists()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def read_brightness(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """A stand-in for a model: the brighter the weighted image, the surer of class 1."""
+    """A stand-in for a model: the brighter the weighted image, the more probable class 1."""
     weights = np.linspace(0, 1, 784).reshape(28, 28)
     ones = (images * weights).sum(axis=(1, 2)) / (255 * weights.sum())
     return np.stack([1 - ones, ones], axis=1)
@@ -23,9 +23,8 @@ def slow_map(image: NDArray[np.uint8], patch: int, background: int) -> NDArray[A
     for y in range(28):
         for x in range(28):
             hidden = image.copy()
-            hidden[max(y - patch // 2, 0) : y + patch // 2 + 1, max(x - patch // 2, 0) : x + patch // 2 + 1] = (
-                background
-            )
+            rows, columns = (slice(max(centre - patch // 2, 0), centre + patch // 2 + 1) for centre in (y, x))
+            hidden[rows, columns] = background
             drops[y, x] = before.max() - read_brightness(hidden[np.newaxis])[0, before.argmax()]
     return drops
 
@@ -33,13 +32,9 @@ def slow_map(image: NDArray[np.uint8], patch: int, background: int) -> NDArray[A
 def test_maps_agree_with_hiding_every_square_in_turn() -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
     images[2] = 255  # class 1 at full strength
+    before = images.copy()
     maps = occlusion_maps(read_brightness, images, patch=5, background=7)
+    np.testing.assert_array_equal(images, before)
     assert maps.dtype == np.float32
     for image, found in zip(images, maps, strict=True):
         np.testing.assert_allclose(found, slow_map(image, 5, 7), atol=1e-6)
-
-
-def test_the_image_is_left_as_it_was() -> None:
-    images = np.full((1, 28, 28), 200, dtype=np.uint8)
-    occlusion_maps(read_brightness, images)
-    assert (images == 200).all()

@@ -24,9 +24,9 @@ def augment(
     output: Annotated[Path, typer.Option(help="The picture.")] = Path("augmentation.png"),
     as_json: JsonFlag = False,
 ) -> None:
-    """Draw a contact sheet of what the network will see."""
-    from mnist_cnn.evaluation.figures import save
+    """Draw a contact sheet of digits and their distorted copies."""
     from mnist_cnn.evaluation.figures.contact_sheet import draw_contact_sheet
+    from mnist_cnn.evaluation.figures.style import save
 
     terminal = Terminal(as_json)
     changes = dict(parse_setting(text) for text in settings or [])

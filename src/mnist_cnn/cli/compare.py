@@ -15,18 +15,15 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; each is tested against the first.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Put runs side by side: settings that differ, metrics, and a paired test of the difference."""
+    """Compare runs: settings that differ, metrics, and a paired test of the difference."""
     from mnist_cnn.evaluation.comparison import compare as compare_runs
 
     terminal = Terminal(as_json)
     comparison = compare_runs([open_run(path) for path in runs])
     if comparison.settings:
-        terminal.table(["setting", *comparison.runs], _rows(comparison.settings), title="Settings that differ")
-    terminal.table(["metric", *comparison.runs], _rows(comparison.metrics), title="Metrics")
+        rows = [[name, *values] for name, values in comparison.settings.items()]
+        terminal.table(["setting", *comparison.runs], rows, title="Settings that differ")
+    terminal.table(["metric", *comparison.runs], comparison.metric_rows(), title="Metrics")
     for other in comparison.tests:
         terminal.say(other.summary)
     terminal.finish(comparison.as_dict())
-
-
-def _rows(values: dict[str, tuple[object, ...]]) -> list[list[object]]:
-    return [[name, *row] for name, row in values.items()]

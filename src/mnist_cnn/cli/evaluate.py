@@ -31,17 +31,17 @@ def evaluate(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure a trained model on any data set; a run on its own test set gets its report (again)."""
+    """Evaluate a trained model on any data set. For a run on its own test set, also write its report again."""
     terminal = Terminal(as_json)
     if output:
         _check_output(output)
     run = RunFolder(model)
     if not model.exists():
         raise ModelFileError(
-            f"there is no model {model}. Give a run folder or a .keras file; train one with: mnist-cnn train"
+            f"there is no model {model}. Give a run folder or a .keras file. To train one: mnist-cnn train"
         )
     if run.config.exists() and not run.model.exists():
-        raise RunFolderError(f"{model} is not finished. Go on with: mnist-cnn train --resume {model}")
+        raise RunFolderError(f"{model} is not finished. Continue with: mnist-cnn train --resume {model}")
     if dataset is None and run.config.exists():
         data = resolve_for_run(run, data_dir, terminal)
     else:
@@ -80,15 +80,15 @@ def evaluate(
 
 
 def _check_output(folder: Path) -> None:
-    """Refuse a folder whose files the report would overwrite or be mixed with; an earlier evaluation may be replaced.
+    """Check that the report would not be mixed with other files; an earlier evaluation may be replaced.
 
     Raises:
-        InputError: It is a run, a file, or holds other things.
+        SettingError: It is a run, a file, or contains other files.
     """
     target = RunFolder(folder)
     if target.config.exists():
         raise SettingError(
-            f"--output {folder} is a run. Leave --output out to write its report again, or name another."
+            f"--output {folder} is a run. Leave out --output to write the run's report again, or name another folder."
         )
     if folder.exists() and not (folder.is_dir() and (target.metrics.exists() or not any(folder.iterdir()))):
-        raise SettingError(f"--output {folder} holds other things. Name a new or empty folder.")
+        raise SettingError(f"--output {folder} is a file or contains other files. Name a new or empty folder.")

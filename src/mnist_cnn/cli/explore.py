@@ -18,7 +18,7 @@ def explore(
     output: Annotated[Path, typer.Option(help="Folder for the pictures and exploration.json.")] = Path("exploration"),
     as_json: JsonFlag = False,
 ) -> None:
-    """Look at a data set: class distribution, pixels, mean images, samples, duplicates."""
+    """Describe a data set: class distribution, pixels, mean images, samples, duplicates."""
     from mnist_cnn.evaluation.exploration import write_exploration
 
     terminal = Terminal(as_json)
@@ -28,12 +28,12 @@ def explore(
     terminal.table(
         ["class", *counts],
         [[name, *(counts[split][index] for split in counts)] for index, name in enumerate(found["class_names"])],
-        title=f"Images per class of {found['dataset']}",
+        title=f"Images per class in {found['dataset']}",
     )
     terminal.table(["", *counts], _pixel_rows(found["pixels"], found["ink"]), title="Pixels and ink")
     duplicates = found["duplicates"]
-    within = ", ".join(f"{count} within {split}" for split, count in duplicates["within"].items())
-    terminal.say(f"Groups of equal images: {within}; {duplicates['across']} shared by train and test.")
+    within = ", ".join(f"{count} in {split}" for split, count in duplicates["within"].items())
+    terminal.say(f"Duplicate images: {within}; {duplicates['across']} images are in both train and test.")
     terminal.say(f"Pictures and exploration.json are in {output}")
     terminal.finish({**found, "output": str(output)})
 
@@ -43,10 +43,10 @@ def _pixel_rows(pixels: Mapping[str, Any], ink: Mapping[str, Any]) -> list[list[
         return [label, *(show(values[split]) for split in values)]
 
     return [
-        row("grey level (0 … 255), mean ± sd", pixels, lambda each: f"{each['mean']:.1f} ± {each['std']:.1f}"),
+        row("grey level (0 … 255), mean ± SD", pixels, lambda each: f"{each['mean']:.1f} ± {each['std']:.1f}"),
         row("pixels without ink", pixels, lambda each: f"{each['share_of_zero']:.1%}"),
         row("grey level of ink, median", pixels, lambda each: f"{each['quantiles'].get('0.5', 0):.0f}"),
-        row("ink box, median width × height", ink, lambda each: f"{each['width']:g} × {each['height']:g} pixels"),
-        row("centre of mass off the middle, median", ink, lambda each: f"{each['offset']:.2f} pixels"),
+        row("bounding box of the ink, median", ink, lambda each: f"{each['width']:g} × {each['height']:g} pixels"),
+        row("distance from centre to centre of mass, median", ink, lambda each: f"{each['offset']:.2f} pixels"),
         row("blank images", ink, lambda each: f"{each['blank']:,}"),
     ]

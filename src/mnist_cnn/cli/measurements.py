@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.config import flatten
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -37,31 +38,24 @@ def report_result(
 
 
 def show_metrics(record: Mapping[str, Any], terminal: Terminal) -> None:
-    """Show what `metrics.json` holds, in a few lines."""
-    wrong, total = record["errors"], record["n"]
-    low, high = record["accuracy_interval"]
-    rows = [
-        (
-            "accuracy",
-            f"{record['accuracy']:.2%}  (95 % interval {low:.2%} … {high:.2%}; {wrong} of {total:,} wrong)",
-        ),
-        ("log loss", f"{record['log_loss']:.4f}"),
-        ("macro F1", f"{record['macro']['f1']:.4f}"),
-        ("top-2 accuracy", f"{record['top2_accuracy']:.2%}"),
-        ("calibration error", f"{record['expected_calibration_error']:.4f}"),
-    ]
-    training = record.get("training", {})
+    """Show what `metrics.json` contains, in two tables."""
+    from mnist_cnn.evaluation.metrics import METRICS
+
+    values, training = dict(flatten(record)), record.get("training", {})
+    rows = [(metric.label, metric.text(values[metric.key])) for metric in METRICS]
+    rows.append(("95 % interval of the accuracy", "{:.2%} to {:.2%}".format(*record["accuracy_interval"])))
+    if without := record.get("without_label_errors"):
+        rows.append(("without known label errors", f"{without['accuracy']:.2%} ({without['errors']} errors)"))
     if "seconds" in training:
-        rows.append(("training", f"{training['seconds']:.0f} s, {training['epochs']} epochs"))
-    if record.get("without_label_errors"):
-        without = record["without_label_errors"]
-        rows.append(("without the known label errors", f"{without['accuracy']:.2%}  ({without['errors']} wrong)"))
-    pairs = [f"{each['label']} → {each['predicted']} ({each['count']})" for each in record["most_confused"][:5]]
-    if pairs:
-        rows.append(("most confused", ", ".join(pairs)))
-    terminal.table(["measure", f"{record['dataset']} {record['split']} set"], rows)
+        rows.append(
+            ("training", f"{training['seconds']:.0f} s, {training['epochs']} epoch{'s' * (training['epochs'] > 1)}")
+        )
+    if pairs := record["most_confused"][:5]:
+        shown = (f"{each['label']} → {each['predicted']} ({each['count']})" for each in pairs)
+        rows.append(("most frequent errors", ", ".join(shown)))
+    terminal.table(["metric", f"{record['n']:,} {record['split']} images of {record['dataset']}"], rows)
+    columns = ("name", "precision", "recall", "f1", "support")
     classes = [
-        [each["name"], *(f"{each[key]:.4f}" for key in ("precision", "recall", "f1")), each["support"]]
-        for each in record["classes"]
+        [f"{each[key]:.4f}" if key in columns[1:4] else each[key] for key in columns] for each in record["classes"]
     ]
     terminal.table(["class", "precision", "recall", "F1", "images"], classes)

@@ -1,6 +1,6 @@
-"""How far a network's probabilities can be believed, and below which confidence it had better say so.
+"""Calibrated confidence: the temperature and the rejection threshold of a trained network.
 
-Numbers in, numbers out, always on held-out digits: neither training nor test images.
+Arrays in, numbers out, always from held-out digits: neither training nor test images.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 from mnist_cnn.reading.metadata import TEMPERATURES, ModelMetadata
 
@@ -19,22 +18,25 @@ _SMALLEST_PROBABILITY = 1e-30  # a wrong answer given with certainty must not co
 
 
 def fit_temperature(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> float:
-    """Find the temperature with the least cross-entropy on held-out digits (Guo et al. 2017).
+    """Find the temperature with the lowest cross-entropy on held-out digits (Guo et al. 2017).
 
     Args:
-        probabilities: [n, k], the network's own, each row a softmax.
+        probabilities: [n, k], uncalibrated, each row a softmax.
         labels: [n], 0 … k - 1.
 
     Returns:
-        Above 1 where the network is too sure of itself, below 1 where it is too timid.
+        Above 1 if the network is overconfident, below 1 if it is underconfident.
     """
+    from scipy.optimize import minimize_scalar
+
     own = np.asarray(probabilities, np.float64)
 
     def cross_entropy(log_temperature: float) -> float:
-        given = calibrated(own, float(np.exp(log_temperature)))[np.arange(len(labels)), labels]
+        calibrated = ModelMetadata(class_names=(), temperature=float(np.exp(log_temperature))).calibrate(own)
+        given = calibrated[np.arange(len(labels)), labels]
         return float(-np.log(np.maximum(given, _SMALLEST_PROBABILITY)).mean())
 
-    found = optimize.minimize_scalar(cross_entropy, bounds=np.log(TEMPERATURES), method="bounded")
+    found = minimize_scalar(cross_entropy, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(found.x))
 
 
@@ -43,20 +45,15 @@ def rejection_threshold(confidences: NDArray[np.floating[Any]], accepted: float 
 
     Args:
         confidences: [n], the highest calibrated probability of each digit.
-        accepted: Share of them that must be accepted, 0 … 1.
+        accepted: Share of the digits that must be accepted, 0 … 1.
     """
     return float(np.quantile(confidences, 1 - accepted, method="lower"))
-
-
-def calibrated(probabilities: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.float32]:
-    """Give the probabilities [n, k] at a temperature, as every reader of the model file computes them."""
-    return ModelMetadata(class_names=(), temperature=temperature).calibrate(probabilities)
 
 
 def describe_confidence(
     metadata: ModelMetadata, probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
 ) -> ModelMetadata:
-    """Put temperature and rejection threshold, both chosen on held-out digits, into a model's description."""
+    """Add the temperature and the rejection threshold, both fitted on held-out digits, to a model's metadata."""
     fitted = dataclasses.replace(metadata, temperature=fit_temperature(probabilities, labels))
     confidences = fitted.calibrate(probabilities).max(axis=1)
     return dataclasses.replace(fitted, rejection_threshold=rejection_threshold(confidences))

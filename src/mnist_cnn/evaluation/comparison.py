@@ -1,4 +1,4 @@
-"""Runs side by side: settings that differ, metrics, and whether the difference is more than chance."""
+"""Runs side by side: settings that differ, metrics, and whether the difference is significant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from mnist_cnn.config import flatten, load_recipe
 from mnist_cnn.errors import SettingError
 from mnist_cnn.evaluation import narrative
-from mnist_cnn.evaluation.metrics import PairedTest, paired_test
+from mnist_cnn.evaluation.metrics import METRICS, PairedTest, paired_test
 from mnist_cnn.evaluation.predictions import read_predictions
 
 if TYPE_CHECKING:
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
     from mnist_cnn.runs import RunFolder
 
-# What is shown, in this order, by its dotted name in metrics.json.
-METRICS = (
-    "dataset", "split", "n", "errors", "accuracy", "log_loss", "binary_cross_entropy", "top2_accuracy",
-    "expected_calibration_error", "macro.precision", "macro.recall", "macro.f1", "training.parameters",
-    "training.epochs", "training.seconds",
+# The rows of the comparison, by dotted name in metrics.json.
+ROWS = (
+    "dataset", "split", "n", *(metric.key for metric in METRICS), "training.parameters", "training.epochs",
+    "training.seconds",
 )  # fmt: skip
-WORDS_ONLY = ("title", "source", "parameters", "expected_accuracy", "expected_time")  # settings that change nothing
+WORDS_ONLY = (
+    "title",
+    "source",
+    "parameters",
+    "expected_accuracy",
+    "expected_time",
+)  # descriptions, without effect on training
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class PairedComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several runs side by side; each tuple has one value per run, None where the run has none."""
+    """Several runs side by side; each tuple has one value per run, or None."""
 
     runs: tuple[str, ...]
     settings: dict[str, tuple[Any, ...]]  # only those that differ, by dotted name
@@ -51,22 +56,33 @@ class Comparison:
         """Give plain dictionaries, lists and numbers, ready for JSON."""
         return dataclasses.asdict(self)
 
+    def metric_rows(self) -> list[list[Any]]:
+        """Give a table of the metrics for people: a label, then one text or number per run."""
+        known = {metric.key: metric for metric in METRICS}
+        rows: list[list[Any]] = []
+        for name, values in self.metrics.items():
+            metric = known.get(name)
+            shown = [metric.text(value) if metric and value is not None else value for value in values]
+            rows.append([metric.label if metric else name, *shown])
+        return rows
+
 
 def compare(runs: Sequence[RunFolder]) -> Comparison:
     """Put finished runs side by side.
 
     Raises:
-        SettingError: Fewer than two runs, or one that is not finished or damaged.
+        SettingError: Fewer than two runs.
+        RunFolderError: A run is not finished or damaged.
     """
     if len(runs) < 2:
-        raise SettingError(f"comparing needs at least 2 runs, got {len(runs)}. Name another run folder.")
+        raise SettingError(f"compare needs at least 2 runs, but got {len(runs)}. Add another run folder.")
     configs = [dict(flatten(load_recipe(str(run.config)).to_dict())) for run in runs]
     records = [run.read_json(run.metrics) for run in runs]
     measured = [dict(flatten(record)) for record in records]
     return Comparison(
         runs=tuple(run.name for run in runs),
         settings=_differing(configs),
-        metrics={name: tuple(each.get(name) for each in measured) for name in METRICS},
+        metrics={name: tuple(each.get(name) for each in measured) for name in ROWS},
         tests=tuple(_test(runs[0], run, records[0], record) for run, record in zip(runs[1:], records[1:], strict=True)),
     )
 
@@ -82,18 +98,18 @@ def _test(
 ) -> PairedComparison:
     if first_record.get("sha256") != record.get("sha256"):
         reason = (
-            f"{first.name} was measured on {first_record.get('dataset')} ({first_record.get('n')} images), "
+            f"{first.name} was evaluated on {first_record.get('dataset')} ({first_record.get('n')} images) and "
             f"{other.name} on {record.get('dataset')} ({record.get('n')} images), "
-            "and a paired test needs the same images"
+            "but a paired test needs the same images"
         )
         return _untested(first, other, reason)
     labels, probabilities = read_predictions(first.predictions)
     other_labels, other_probabilities = read_predictions(other.predictions)
     if not np.array_equal(labels, other_labels):
-        return _untested(first, other, "their predictions.csv hold different labels")
+        return _untested(first, other, "their predictions.csv files have different labels")
     test = paired_test(labels, probabilities.argmax(axis=1), other_probabilities.argmax(axis=1))
     return PairedComparison(other.name, test, "", narrative.paired(first.name, other.name, test))
 
 
 def _untested(first: RunFolder, other: RunFolder, reason: str) -> PairedComparison:
-    return PairedComparison(other.name, None, reason, f"{first.name} and {other.name} are not tested: {reason}.")
+    return PairedComparison(other.name, None, reason, f"No paired test of {first.name} and {other.name}: {reason}.")

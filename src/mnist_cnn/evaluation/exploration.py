@@ -29,16 +29,16 @@ class PixelStatistics:
     mean: float
     std: float
     share_of_zero: float  # 0 … 1
-    quantiles: dict[str, float]  # of the pixels that are not 0, by share: {"0.5": 253.0}
+    quantiles: dict[str, float]  # of the pixels above 0, by share: {"0.5": 253.0}
 
 
 @dataclass(frozen=True)
 class InkExtent:
-    """Where the ink lies, in pixels: medians, with the 5 % and 95 % quantiles of the offset."""
+    """The size and the position of the ink, in pixels."""
 
-    width: float  # of the box around all pixels above 0
+    width: float  # of the box around all pixels above 0, median
     height: float
-    offset: float  # distance of the centre of mass from the image's centre, median
+    offset: float  # distance from the image's centre to the centre of mass, median
     offset_95: float  # the same, 95 % quantile
     blank: int  # images without any ink; left out of the numbers above
 
@@ -49,11 +49,11 @@ class Duplicates:
 
     groups: tuple[tuple[tuple[str, int], ...], ...]  # each member as (split, index)
     within: dict[str, int]  # superfluous copies inside each split: members beyond the first
-    across: int  # groups with members in several splits: test images that were trained on
-    conflicting: int  # groups whose members carry different labels
+    across: int  # groups with members in several splits: test images that are also training images
+    conflicting: int  # groups whose members have different labels
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Exploration:
     """What `explore` found; the dictionaries are by split."""
 
@@ -63,16 +63,10 @@ class Exploration:
     pixels: dict[str, PixelStatistics]
     ink: dict[str, InkExtent]
     duplicates: Duplicates
-    mean_images: NDArray[np.float32]  # [k, 28, 28] of the training split, 0 … 255; 0 for an absent class
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain dictionaries, lists and numbers, ready for JSON, without the mean images."""
-        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del plain["mean_images"]
-        plain["pixels"] = {split: dataclasses.asdict(each) for split, each in self.pixels.items()}
-        plain["ink"] = {split: dataclasses.asdict(each) for split, each in self.ink.items()}
-        plain["duplicates"] = dataclasses.asdict(self.duplicates)
-        return plain
+        """Give plain dictionaries, lists and numbers, ready for JSON."""
+        return dataclasses.asdict(self)
 
 
 def explore(train: Dataset, test: Dataset) -> Exploration:
@@ -81,11 +75,12 @@ def explore(train: Dataset, test: Dataset) -> Exploration:
     return Exploration(
         dataset=train.name,
         class_names=train.class_names,
-        class_counts={split: _class_counts(each) for split, each in splits.items()},
+        class_counts={
+            split: np.bincount(each.labels, minlength=len(each.class_names)).tolist() for split, each in splits.items()
+        },
         pixels={split: pixel_statistics(each.images) for split, each in splits.items()},
         ink={split: ink_extent(each.images) for split, each in splits.items()},
         duplicates=find_duplicates(splits),
-        mean_images=class_means(train),
     )
 
 
@@ -95,29 +90,20 @@ def pixel_statistics(images: NDArray[np.uint8]) -> PixelStatistics:
     values = np.arange(256)
     mean = float(np.average(values, weights=counts))
     std = float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
-    return PixelStatistics(mean, std, float(counts[0] / counts.sum()), _ink_quantiles(counts))
-
-
-def _ink_quantiles(counts: NDArray[np.int64]) -> dict[str, float]:
     ink = np.cumsum(counts[1:])
-    if ink[-1] == 0:
-        return {str(share): 0.0 for share in QUANTILES}
-    return {str(share): float(np.searchsorted(ink, share * ink[-1]) + 1) for share in QUANTILES}
+    quantiles = {str(share): float(np.searchsorted(ink, share * ink[-1]) + bool(ink[-1])) for share in QUANTILES}
+    return PixelStatistics(mean, std, float(counts[0] / counts.sum()), quantiles)
 
 
 def ink_extent(images: NDArray[np.uint8]) -> InkExtent:
     """Measure the box around the ink and how far its centre of mass lies from the centre (13.5, 13.5)."""
-    inked = images.any(axis=(1, 2))
-    if not inked.any():
-        return InkExtent(0.0, 0.0, 0.0, 0.0, len(images))
-    offsets = _mass_offsets(images[inked])
-    return InkExtent(
-        width=float(np.median(_extents(images[inked], across=1))),
-        height=float(np.median(_extents(images[inked], across=2))),
-        offset=float(np.median(offsets)),
-        offset_95=float(np.quantile(offsets, 0.95)),
-        blank=int((~inked).sum()),
-    )
+    inked = images[images.any(axis=(1, 2))]  # [m, 28, 28]
+    blank = len(images) - len(inked)
+    if not len(inked):
+        return InkExtent(0.0, 0.0, 0.0, 0.0, blank)
+    width, height = (float(np.median(_extents(inked, across))) for across in (1, 2))
+    offsets = _mass_offsets(inked)
+    return InkExtent(width, height, float(np.median(offsets)), float(np.quantile(offsets, 0.95)), blank)
 
 
 def _extents(images: NDArray[np.uint8], across: int) -> NDArray[np.float64]:
@@ -128,10 +114,8 @@ def _extents(images: NDArray[np.uint8], across: int) -> NDArray[np.float64]:
 
 def _mass_offsets(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     positions = np.arange(IMAGE_SIZE) - (IMAGE_SIZE - 1) / 2
-    mass = images.sum(axis=(1, 2), dtype=np.int64)  # [m]
-    x = images.sum(axis=1, dtype=np.int64) @ positions / mass
-    y = images.sum(axis=2, dtype=np.int64) @ positions / mass
-    return np.asarray(np.hypot(x, y))
+    x, y = (images.sum(axis=across, dtype=np.int64) @ positions for across in (1, 2))  # [m]
+    return np.asarray(np.hypot(x, y) / images.sum(axis=(1, 2), dtype=np.int64))
 
 
 def class_means(dataset: Dataset) -> NDArray[np.float32]:
@@ -143,7 +127,7 @@ def class_means(dataset: Dataset) -> NDArray[np.float32]:
 
 
 def find_duplicates(splits: dict[str, Dataset]) -> Duplicates:
-    """Group images that are equal in every pixel, within and between the splits."""
+    """Group images that are equal in every pixel, within and across the splits."""
     found: dict[bytes, list[tuple[str, int]]] = defaultdict(list)
     for split, dataset in splits.items():
         for index, image in enumerate(dataset.images):
@@ -159,18 +143,18 @@ def find_duplicates(splits: dict[str, Dataset]) -> Duplicates:
 
 
 def write_exploration(folder: Path, train: Dataset, test: Dataset) -> Exploration:
-    """Explore, and leave `exploration.json` and the pictures in `folder`.
+    """Explore a data set, and write `exploration.json` and the pictures into `folder`.
 
     Raises:
         WriteError: The folder cannot be written.
     """
-    from mnist_cnn.evaluation import figures
+    from mnist_cnn.evaluation.figures import classes, samples, style
 
     found = explore(train, test)
     names = found.class_names
-    figures.save(figures.class_distribution(found.class_counts, names), folder / "class-distribution.png")
-    figures.save(figures.sample_grid(*sample_rows(train), names), folder / "samples.png")
-    figures.save(figures.mean_images(found.mean_images, names), folder / "mean-images.png")
+    style.save(classes.class_distribution(found.class_counts, names), folder / "class-distribution.png")
+    style.save(samples.sample_grid(*sample_rows(train), names), folder / "samples.png")
+    style.save(samples.mean_images(class_means(train), names), folder / "mean-images.png")
     write_json(folder / "exploration.json", found.as_dict())
     return found
 
@@ -180,7 +164,3 @@ def sample_rows(dataset: Dataset, per_class: int = SAMPLES_PER_CLASS) -> tuple[N
     chosen = [np.flatnonzero(dataset.labels == label)[:per_class] for label in range(len(dataset.class_names))]
     indices = np.concatenate(chosen)
     return dataset.images[indices], dataset.labels[indices]
-
-
-def _class_counts(dataset: Dataset) -> list[int]:
-    return [int(count) for count in np.bincount(dataset.labels, minlength=len(dataset.class_names))]

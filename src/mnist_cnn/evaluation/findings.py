@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.config import Config, load_recipe
 from mnist_cnn.evaluation import predictions as evaluation
-from mnist_cnn.evaluation.figures import layer_rows
+from mnist_cnn.evaluation.layers import LayerRow, layer_rows
 from mnist_cnn.reading.scaling import Adoption
 from mnist_cnn.runs import best_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mnist_cnn.evaluation.figures.architecture import LayerRow
     from mnist_cnn.evaluation.metrics import Metrics
     from mnist_cnn.evaluation.predictions import LabelErrorAccuracy, Predictions
     from mnist_cnn.models.backend import keras
@@ -35,11 +34,11 @@ class Findings:
     history: Sequence[Mapping[str, Any]]  # empty for a model without a run
     environment: Mapping[str, Any]  # empty for a model without a run
     command: str
-    adoption: Adoption  # how a stranger's model was made to take grey levels
+    adoption: Adoption  # how the model of another package was adapted to grey levels 0 … 255
 
     @property
     def remarks(self) -> list[str]:
-        """What was decided about a stranger's model, one sentence each."""
+        """What was decided about the model of another package, one sentence each."""
         return [remark[0].upper() + remark[1:] for remark in self.adoption.remarks]
 
     @property
@@ -64,7 +63,7 @@ def gather(
     """Measure the predictions and read what the run folder knows.
 
     Raises:
-        InputError: The predictions are no probabilities, or a file of the run is damaged.
+        InputError: The predictions are not probabilities, or a file of the run is damaged.
     """
     history = run.read_json(run.history_json) if run.history_json.exists() else []
     known: dict[str, Any] = {"parameters": model.count_params()}
@@ -76,7 +75,7 @@ def gather(
         metrics=evaluation.evaluate(predictions),
         label_errors=evaluation.without_label_errors(predictions),
         layers=layer_rows(model),
-        training={**training, **known},  # the history is newer than what a caller may have read
+        training={**training, **known},  # the history is newer than what the caller may have read
         config=load_recipe(str(run.config)) if run.config.exists() else None,
         history=history,
         environment=run.read_json(run.environment) if run.environment.exists() else {},
@@ -92,7 +91,7 @@ def _command(run: RunFolder, predictions: Predictions) -> str:
 
 
 def metrics_record(findings: Findings) -> dict[str, Any]:
-    """Give the content of `metrics.json`: which data, what was measured, and what training cost."""
+    """Give the content of `metrics.json`: the data, what was measured on them, and what training cost."""
     dataset = findings.predictions.dataset
     without = findings.label_errors
     return {

@@ -1,19 +1,21 @@
 """Arrays in, numbers out: what is measured on labels and predicted probabilities.
 
 Throughout, `labels` is int64 [n] with values 0 … k - 1, and `probabilities` is float32 or float64 [n, k], each
-row summing to 1. Ratios are 0 … 1, losses are in nats.
+row summing to 1. Ratios are 0 … 1, losses are in nats. `METRICS`, at the end, is the list of all single numbers;
+everything that shows metrics reads it, so a new one needs a function and an entry there.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import statistics
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sklearn.metrics
 from numpy.typing import NDArray
-from scipy import stats
 
 from mnist_cnn.errors import DataError, ModelFileError
 
@@ -26,6 +28,29 @@ Probabilities = NDArray[np.floating[Any]]
 CALIBRATION_BINS = 15  # as in Guo et al. 2017
 SMALLEST_PROBABILITY = 2.0**-23  # float32's resolution; a softmax that underflowed to 0 must not cost infinity
 SUM_TOLERANCE = 0.01  # bfloat16 softmax rows miss 1 by up to 0.4 %; logits miss it by far more
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number for a whole data set: how it is computed, and how it is shown."""
+
+    key: str  # in metrics.json; a dot leads one level down
+    title: str
+    compute: Callable[[Labels, Probabilities], float]
+    format: str  # Python's format specification, such as ".2%"
+    meaning: str  # for a reader who does not know the metric
+    unit: str = ""
+    hint: str = ""  # such as "0 is perfect", shown with a headline
+    headline: bool = False  # whether the report shows it at the top
+
+    @property
+    def label(self) -> str:
+        """The title with the unit: "log loss (nats)"."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    def text(self, value: float) -> str:
+        """Write a value without its unit: "99.43%"."""
+        return f"{value:{self.format}}"
 
 
 @dataclass(frozen=True)
@@ -42,8 +67,8 @@ class ClassScores:
     """How well one class is recognised."""
 
     name: str
-    precision: float  # of the images called this, the share that are
-    recall: float  # of the images that are this, the share called so
+    precision: float  # share of the images predicted as this class that belong to it
+    recall: float  # share of the images of this class that are predicted as it
     f1: float  # harmonic mean of both
     support: int  # images with this label
 
@@ -79,7 +104,7 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Two models on the same images: is the difference more than chance?"""
+    """Two models on the same images."""
 
     n: int
     only_first_right: int
@@ -93,12 +118,8 @@ class Metrics:
     """Everything measured on one data set."""
 
     n: int
-    errors: int
     accuracy: Interval
-    log_loss: float
-    binary_cross_entropy: float
-    top2_accuracy: float
-    expected_calibration_error: float
+    scores: Mapping[str, float]  # key of each of METRICS → its value
     macro: Averages
     weighted: Averages
     classes: tuple[ClassScores, ...]
@@ -107,10 +128,17 @@ class Metrics:
     calibration: tuple[CalibrationBin, ...]
     classification_report: str  # scikit-learn's text
 
+    @property
+    def errors(self) -> int:
+        """The number of misclassified images."""
+        return int(self.scores["errors"])
+
     def as_dict(self) -> dict[str, Any]:
         """Give plain dictionaries, lists and numbers, ready for JSON; `accuracy` becomes one number there."""
         plain = dataclasses.asdict(self)
-        plain["accuracy"] = self.accuracy.value
+        for key, value in plain.pop("scores").items():
+            group, _, name = key.rpartition(".")
+            (plain.setdefault(group, {}) if group else plain)[name] = value
         plain["accuracy_interval"] = [self.accuracy.low, self.accuracy.high]
         plain["confusion_normalised"] = confusion_rates(np.array(self.confusion)).tolist()
         return plain
@@ -120,47 +148,42 @@ def measure(labels: Labels, probabilities: Probabilities, class_names: Sequence[
     """Measure everything at once.
 
     Raises:
-        InputError: No images, labels out of range, or rows that are no probabilities.
+        InputError: No images, labels out of range, or rows that are not probabilities.
     """
     check(labels, probabilities, class_names)
     predicted = probabilities.argmax(axis=1)
-    correct = predicted == labels
     counts = confusion_counts(labels, predicted, len(class_names))
-    bins = calibration_bins(probabilities.max(axis=1), correct)
     macro, weighted = averages(labels, predicted)
     return Metrics(
         n=len(labels),
-        errors=int((~correct).sum()),
-        accuracy=accuracy_interval(int(correct.sum()), len(labels)),
-        log_loss=float(image_losses(labels, probabilities).mean()),
-        binary_cross_entropy=binary_cross_entropy(labels, probabilities),
-        top2_accuracy=top_accuracy(labels, probabilities, 2),
-        expected_calibration_error=expected_calibration_error(bins),
+        accuracy=accuracy_interval(int(counts.trace()), len(labels)),
+        scores={metric.key: metric.compute(labels, probabilities) for metric in METRICS},
         macro=macro,
         weighted=weighted,
         classes=class_scores(labels, predicted, class_names),
-        confusion=tuple(tuple(int(count) for count in row) for row in counts),
+        confusion=tuple(tuple(row) for row in counts.tolist()),
         most_confused=most_confused(counts, class_names),
-        calibration=bins,
+        calibration=calibration_bins(probabilities.max(axis=1), predicted == labels),
         classification_report=classification_report(labels, predicted, class_names),
     )
 
 
 def check(labels: Labels, probabilities: Probabilities, class_names: Sequence[str]) -> None:
-    """Refuse arrays from which no honest number can be computed.
+    """Check that these arrays can be measured.
 
     Raises:
-        InputError: Shapes that do not fit, labels out of range, NaN, or rows that do not sum to 1.
+        DataError: The shapes do not match, or labels are out of range.
+        ModelFileError: NaN, infinity, negative numbers, or rows that do not sum to 1.
     """
     expected = (len(labels), len(class_names))
     if probabilities.shape != expected or len(labels) == 0:
         raise DataError(
-            f"predictions have shape {probabilities.shape}, expected {expected}: one row per image and one "
-            "column per class, at least one image. Predict the same data set that is evaluated."
+            f"predictions have shape {probabilities.shape}, expected {expected}: one row per image, one column per "
+            "class, and at least one image. Predict the data set that you evaluate."
         )
     if labels.min() < 0 or labels.max() >= len(class_names):
         raise DataError(
-            f"labels run from {labels.min()} to {labels.max()}; valid are 0 to {len(class_names) - 1}. "
+            f"labels range from {labels.min()} to {labels.max()}, but must be 0 to {len(class_names) - 1}. "
             "Evaluate on a data set with the model's classes."
         )
     _check_rows(probabilities)
@@ -170,52 +193,56 @@ def _check_rows(probabilities: Probabilities) -> None:
     broken = int((~np.isfinite(probabilities)).any(axis=1).sum())
     if broken:
         raise ModelFileError(
-            f"the model gives NaN or infinity for {broken} of {len(probabilities)} images: its training "
+            f"the model returned NaN or infinity for {broken} of {len(probabilities)} images: its training "
             "diverged. Train it again with a lower learning rate."
         )
     off = np.abs(probabilities.sum(axis=1, dtype=np.float64) - 1).max()
     if off > SUM_TOLERANCE or probabilities.min() < 0:
         raise ModelFileError(
-            f"the model's outputs are no probabilities: a row misses the sum 1 by {off:.3g} or holds a "
-            "negative number. Its last layer must be a softmax."
+            f"the model's outputs are not probabilities: a row is negative somewhere, or its sum differs from 1 by "
+            f"{off:.3g}. The last layer must be a softmax."
         )
 
 
 def accuracy_interval(correct: int, total: int) -> Interval:
     """Give the accuracy with its Wilson score interval (Wilson 1927), which stays sound near 100 %."""
-    interval = stats.binomtest(correct, total).proportion_ci(0.95, method="wilson")
+    from scipy.stats import binomtest
+
+    interval = binomtest(correct, total).proportion_ci(0.95, method="wilson")
     return Interval(correct / total, float(interval.low), float(interval.high))
 
 
 def class_scores(labels: Labels, predicted: Labels, class_names: Sequence[str]) -> tuple[ClassScores, ...]:
     """Score each class that occurs among the labels or the predictions; an undefined ratio counts as 0."""
     present = np.union1d(labels, predicted)
-    rows = sklearn.metrics.precision_recall_fscore_support(labels, predicted, labels=present, zero_division=0)
-    return tuple(
-        ClassScores(class_names[index], float(precision), float(recall), float(f1), int(support))
-        for index, precision, recall, f1, support in zip(present, *rows, strict=True)
-    )
+    rows = _precision_recall_f1(labels, predicted, labels=present)
+    names = [class_names[index] for index in present]
+    return tuple(ClassScores(*row) for row in zip(names, *(scores.tolist() for scores in rows), strict=True))
 
 
 def averages(labels: Labels, predicted: Labels) -> tuple[Averages, Averages]:
-    """Average precision, recall and F1 over the classes: plainly (macro), and by images (weighted)."""
+    """Average precision, recall and F1 over the classes: equally (macro), and by number of images (weighted)."""
+    kinds = (_precision_recall_f1(labels, predicted, average=kind)[:3] for kind in ("macro", "weighted"))
+    macro, weighted = (Averages(*map(float, scores)) for scores in kinds)
+    return macro, weighted
 
-    def average(kind: str) -> Averages:
-        scores = sklearn.metrics.precision_recall_fscore_support(labels, predicted, average=kind, zero_division=0)
-        return Averages(*(float(score) for score in scores[:3]))
 
-    return average("macro"), average("weighted")
+def _precision_recall_f1(truth: Labels, predicted: Labels, **options: Any) -> Any:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    return precision_recall_fscore_support(truth, predicted, zero_division=0, **options)
 
 
 def classification_report(labels: Labels, predicted: Labels, class_names: Sequence[str]) -> str:
     """Give scikit-learn's classification report as text, with four digits."""
+    from sklearn import metrics
+
     present = np.union1d(labels, predicted)
     names = [class_names[index] for index in present]
-    return str(
-        sklearn.metrics.classification_report(
-            labels, predicted, labels=present, target_names=names, digits=4, zero_division=0
-        )
+    report = metrics.classification_report(
+        labels, predicted, labels=present, target_names=names, digits=4, zero_division=0
     )
+    return str(report)
 
 
 def image_losses(labels: Labels, probabilities: Probabilities) -> NDArray[np.float64]:
@@ -224,58 +251,26 @@ def image_losses(labels: Labels, probabilities: Probabilities) -> NDArray[np.flo
     return -np.log(np.clip(given, SMALLEST_PROBABILITY, 1.0))
 
 
-def binary_cross_entropy(labels: Labels, probabilities: Probabilities) -> float:
-    """Give the cross-entropy of every class against the rest, averaged over images and classes, in nats.
-
-    This is Keras' `binary_crossentropy` on one-hot labels and softmax outputs, as notebooks report it.
-    """
-    truth = np.eye(probabilities.shape[1], dtype=bool)[labels]  # [n, k]
-    given = np.where(truth, probabilities, 1 - probabilities.astype(np.float64))
-    return float(-np.log(np.clip(given, SMALLEST_PROBABILITY, 1.0)).mean())
-
-
-def top_accuracy(labels: Labels, probabilities: Probabilities, k: int) -> float:
-    """Give the share of images whose label is among the `k` most probable classes."""
-    top = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]  # stable, so that k = 1 agrees with argmax
-    return float((top == labels[:, np.newaxis]).any(axis=1).mean())
-
-
 def calibration_bins(
     confidence: NDArray[np.floating[Any]], correct: NDArray[np.bool_], bins: int = CALIBRATION_BINS
 ) -> tuple[CalibrationBin, ...]:
     """Sort images (confidence [n] in 0 … 1, correct [n]) into equal-width bins (low, high] of confidence."""
     edges = np.linspace(0, 1, bins + 1)
     where = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
-    return tuple(
-        CalibrationBin(
-            low=float(edges[index]),
-            high=float(edges[index + 1]),
-            count=int(inside.sum()),
-            confidence=float(confidence[inside].mean()) if inside.any() else 0.0,
-            accuracy=float(correct[inside].mean()) if inside.any() else 0.0,
-        )
-        for index in range(bins)
-        for inside in [where == index]
-    )
-
-
-def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float:
-    """Give the mean gap between confidence and accuracy, weighted by images.
-
-    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
-    """
-    total = sum(each.count for each in bins)
-    return sum(each.count * abs(each.confidence - each.accuracy) for each in bins) / total
+    counts = np.bincount(where, minlength=bins)
+    means = [np.bincount(where, each, bins) / np.maximum(counts, 1) for each in (confidence, correct)]
+    columns = (column.tolist() for column in (edges[:-1], edges[1:], counts, *means))
+    return tuple(CalibrationBin(*row) for row in zip(*columns, strict=True))
 
 
 def confusion_counts(labels: Labels, predicted: Labels, class_count: int) -> NDArray[np.int64]:
     """Count images by label (row) and prediction (column), int64 [k, k]."""
-    counts = sklearn.metrics.confusion_matrix(labels, predicted, labels=np.arange(class_count))
-    return np.asarray(counts, dtype=np.int64)
+    counts = np.bincount(class_count * labels + predicted, minlength=class_count**2)
+    return counts.reshape(class_count, class_count)
 
 
 def confusion_rates(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Divide each row of a confusion matrix by its sum, float64 [k, k]; an absent class' row stays 0."""
+    """Divide each row of a confusion matrix by its sum, float64 [k, k]; the row of an absent class stays 0."""
     rates: NDArray[np.float64] = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return rates
 
@@ -296,14 +291,16 @@ def most_confused(counts: NDArray[np.int64], class_names: Sequence[str], limit: 
 def paired_test(labels: Labels, first: Labels, second: Labels) -> PairedTest:
     """Compare two models' predictions (int64 [n] each) for the same images.
 
-    The p-value is McNemar's in its exact form: among the images that only one model reads right, a coin's
-    chance of a split this uneven. It is 1 where no image tells the models apart.
+    The p-value is from McNemar's exact test: how likely a fair coin splits the images that only one model
+    classifies correctly this unevenly. It is 1 where both models are right on the same images.
     """
+    from scipy.stats import binomtest
+
     first_right, second_right = first == labels, second == labels
     only_first = int((first_right & ~second_right).sum())
     only_second = int((second_right & ~first_right).sum())
     split = only_first + only_second
-    p_value = float(stats.binomtest(only_first, split).pvalue) if split else 1.0
+    p_value = float(binomtest(only_first, split).pvalue) if split else 1.0
     difference = _paired_difference(only_first, only_second, len(labels))
     return PairedTest(len(labels), only_first, only_second, p_value, difference)
 
@@ -314,5 +311,90 @@ def _paired_difference(only_first: int, only_second: int, total: int) -> Interva
     n = total + 2
     low, high = only_first + 0.5, only_second + 0.5
     centre = (high - low) / n
-    margin = stats.norm.ppf(0.975) * np.sqrt(low + high - (high - low) ** 2 / n) / n
+    margin = statistics.NormalDist().inv_cdf(0.975) * np.sqrt(low + high - (high - low) ** 2 / n) / n
     return Interval((only_second - only_first) / total, float(centre - margin), float(centre + margin))
+
+
+def _count_errors(labels: Labels, probabilities: Probabilities) -> int:
+    return int((probabilities.argmax(axis=1) != labels).sum())
+
+
+def top_accuracy(labels: Labels, probabilities: Probabilities, k: int = 1) -> float:
+    """Give the share of images whose label is among the `k` most probable classes."""
+    top = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]  # stable, so that k = 1 agrees with argmax
+    return float((top == labels[:, np.newaxis]).any(axis=1).mean())
+
+
+def _macro(labels: Labels, probabilities: Probabilities, score: str) -> float:
+    macro, _ = averages(labels, probabilities.argmax(axis=1))
+    return float(getattr(macro, score))
+
+
+def log_loss(labels: Labels, probabilities: Probabilities) -> float:
+    """Give the mean loss of an image, in nats."""
+    return float(image_losses(labels, probabilities).mean())
+
+
+def binary_cross_entropy(labels: Labels, probabilities: Probabilities) -> float:
+    """Give the cross-entropy of every class against the rest, averaged over images and classes, in nats.
+
+    This is Keras' `binary_crossentropy` on one-hot labels and softmax outputs, as notebooks report it.
+    """
+    truth = np.eye(probabilities.shape[1], dtype=bool)[labels]  # [n, k]
+    given = np.where(truth, probabilities, 1 - probabilities.astype(np.float64))
+    return float(-np.log(np.clip(given, SMALLEST_PROBABILITY, 1.0)).mean())
+
+
+def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:
+    """Give the mean gap between confidence and accuracy, weighted by images, 0 … 1.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
+    """
+    bins = calibration_bins(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
+    return sum(each.count * abs(each.confidence - each.accuracy) for each in bins) / len(labels)
+
+
+METRICS = (
+    Metric(
+        "accuracy", "accuracy", top_accuracy, ".2%", headline=True,
+        meaning="The share of images whose most probable class is the true one. The 95 % interval is Wilson's score "
+        "interval: of 100 such intervals, each from other images of the same kind, about 95 contain the true rate.",
+    ),
+    Metric(
+        "errors", "errors", _count_errors, ",d", headline=True,
+        meaning="The number of images whose most probable class is not the true one.",
+    ),
+    Metric(
+        "top2_accuracy", "top-2 accuracy", functools.partial(top_accuracy, k=2), ".2%",
+        meaning="The share of images whose true class is the most probable or the second most probable one.",
+    ),
+    Metric(
+        "macro.precision", "macro precision", functools.partial(_macro, score="precision"), ".4f",
+        meaning="Of the images predicted as a class, the share that belong to it. Macro: the mean over all classes, "
+        "each counting the same. The weighted average counts each class by its number of images.",
+    ),
+    Metric(
+        "macro.recall", "macro recall", functools.partial(_macro, score="recall"), ".4f",
+        meaning="Of the images that belong to a class, the share predicted as it; again the mean over all classes.",
+    ),
+    Metric(
+        "macro.f1", "macro F1", functools.partial(_macro, score="f1"), ".4f",
+        meaning="The harmonic mean of a class's precision and recall; again the mean over all classes.",
+    ),
+    Metric(
+        "log_loss", "log loss", log_loss, ".4f", unit="nats", hint="0 is perfect", headline=True,
+        meaning="The mean of −ln(probability of the true class). Confident errors cost the most. Equal probabilities "
+        "for all k classes cost ln k, which is 2.30 for ten classes.",
+    ),
+    Metric(
+        "binary_cross_entropy", "binary cross-entropy", binary_cross_entropy, ".4f", unit="nats",
+        meaning="Like the log loss, but each class is judged against all others and the result is averaged over the "
+        "classes. Some notebooks report it. It cannot be compared with the log loss.",
+    ),
+    Metric(
+        "expected_calibration_error", "calibration error", expected_calibration_error, ".2%", hint="0 is perfect",
+        headline=True,
+        meaning=f"The expected calibration error: the gap between confidence and accuracy in {CALIBRATION_BINS} "
+        "equally wide bins of confidence, averaged over all images (Guo et al. 2017).",
+    ),
+)  # fmt: skip

@@ -1,8 +1,7 @@
-"""A model and a data set in, predictions and metrics out."""
+"""A model and a data set in, predictions and metrics out; and `predictions.csv`."""
 
 from __future__ import annotations
 
-import csv
 import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 # Dataset.checksum() of MNIST's 10,000 test images.
 MNIST_TEST_CHECKSUM = "c3f9adf9c66efb572b1f9326c3a511b45910c7173b97be66ceceeeeaef6b802b"
-# Images of MNIST's test set whose given label fewer than 3 of 5 human raters chose.
+# MNIST test images whose label was chosen by fewer than 3 of 5 human raters.
 # Source: https://github.com/cleanlab/label-errors (Northcutt, Athalye & Mueller 2021).
 MNIST_TEST_LABEL_ERRORS = (
     947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
@@ -32,7 +31,7 @@ MNIST_TEST_LABEL_ERRORS = (
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model says about each image of a data set."""
+    """What a model predicts for each image of a data set."""
 
     dataset: Dataset
     probabilities: NDArray[np.float32]  # [n, k], rows sum to 1
@@ -64,18 +63,18 @@ class Predictions:
 
     @functools.cached_property
     def hardest_first(self) -> NDArray[np.int64]:
-        """Indices of all images by falling loss, [n]."""
+        """Indices of all images, the highest loss first, [n]."""
         return np.argsort(-self.losses, kind="stable")
 
     @functools.cached_property
     def worst_errors(self) -> NDArray[np.int64]:
-        """Indices of the misread images by falling loss."""
+        """Indices of the misclassified images, the highest loss first."""
         return self.hardest_first[self.is_wrong[self.hardest_first]]
 
 
 @dataclass(frozen=True)
 class LabelErrorAccuracy:
-    """Accuracy without the images whose given label is known to be wrong."""
+    """Accuracy without the images whose label is known to be wrong."""
 
     excluded: int
     n: int
@@ -88,19 +87,19 @@ class LabelErrorAccuracy:
 
 
 def predict(model: keras.Model, dataset: Dataset, batch_size: int = 1000) -> Predictions:
-    """Let the model read every image of the data set.
+    """Predict every image of the data set.
 
-    Data with some of the ten digits alone, however their names are written, are numbered as a model of ten expects.
+    If the data set contains only some of the ten digits, its labels are renumbered for a model of all ten.
 
     Raises:
-        ModelFileError: The model has another number of classes than the data set, or gives no probabilities.
+        ModelFileError: Model and data set differ in their number of classes, or the outputs are not probabilities.
     """
     outputs = model.output_shape[-1]
     dataset = dataset.numbered_for(outputs)
     if outputs != len(dataset.class_names):
         raise ModelFileError(
-            f"the model knows {outputs} classes but {dataset.name} has {len(dataset.class_names)}. "
-            "Evaluate it on a data set with the classes that it was trained on."
+            f"the model has {outputs} classes, but {dataset.name} has {len(dataset.class_names)}. "
+            "Evaluate it on a data set with the classes it was trained on."
         )
     probabilities = predict_images(model, dataset.images, batch_size)
     metrics.check(dataset.labels, probabilities, dataset.class_names)
@@ -117,14 +116,14 @@ def evaluate(predictions: Predictions) -> metrics.Metrics:
     """Measure the predictions.
 
     Raises:
-        InputError: They are no probabilities.
+        InputError: They are not probabilities.
     """
     dataset = predictions.dataset
     return metrics.measure(dataset.labels, predictions.probabilities, dataset.class_names)
 
 
 def without_label_errors(predictions: Predictions) -> LabelErrorAccuracy | None:
-    """Measure accuracy without the known label errors; None unless the data are exactly MNIST's test set."""
+    """Measure accuracy without the known label errors; None unless this is exactly MNIST's test set."""
     if predictions.dataset.checksum() != MNIST_TEST_CHECKSUM:
         return None
     wrong = np.delete(predictions.is_wrong, MNIST_TEST_LABEL_ERRORS)
@@ -138,35 +137,37 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     Raises:
         WriteError: The file cannot be written.
     """
-    with write_whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_header(predictions.probabilities.shape[1]))
-        for index, row in enumerate(predictions.probabilities):
-            label, predicted = predictions.labels[index], predictions.predicted[index]
-            numbers = (predictions.confidence[index], predictions.losses[index], *row)
-            writer.writerow([index, label, predicted, *(f"{number:.9g}" for number in numbers)])
+    said = predictions
+    columns = (np.arange(len(said.labels)), said.labels, said.predicted, said.confidence, said.losses)
+    header = _header(said.probabilities.shape[1])
+    with write_whole(path) as partial:
+        np.savetxt(
+            partial, np.column_stack((*columns, said.probabilities)), fmt=["%d"] * 3 + ["%.9g"] * (len(header) - 3),
+            delimiter=",", header=",".join(header), comments="", encoding="utf-8",
+        )  # fmt: skip
 
 
 def read_predictions(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Read back labels (int64 [n]) and probabilities (float32 [n, k]) exactly as they were written.
 
     Raises:
-        InputError: The file is missing or is no such table.
+        RunFolderError: The file is missing or damaged.
     """
     try:
         header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
         rows = np.loadtxt(lines or ["nan"], delimiter=",", ndmin=2)  # [n, 5 + k]
     except (OSError, ValueError) as error:
         raise RunFolderError(
-            f"{path} cannot be read as predictions ({first_line(error)}). Run: mnist-cnn evaluate"
+            f"{path} cannot be read ({first_line(error)}). Write it again with: mnist-cnn evaluate"
         ) from error
     columns = header.split(",")
     if columns != _header(len(columns) - 5) or rows.shape[1] != len(columns):
-        raise RunFolderError(f"{path} is no table of predictions: its columns are not index, label, predicted, ….")
+        raise RunFolderError(
+            f"{path} is not a table of predictions: its columns must be index, label, predicted, …. "
+            "Write it again with: mnist-cnn evaluate"
+        )
     return rows[:, 1].astype(np.int64), rows[:, 5:].astype(np.float32)
 
 
 def _header(class_count: int) -> list[str]:
-    return [
-        "index", "label", "predicted", "confidence", "loss", *(f"p{number}" for number in range(class_count)),
-    ]  # fmt: skip
+    return ["index", "label", "predicted", "confidence", "loss", *(f"p{number}" for number in range(class_count))]

@@ -1,16 +1,17 @@
-"""What evaluation leaves in a folder: numbers, predictions, pictures, a model card, and a page with them all."""
+"""What evaluation writes into a folder: numbers, predictions, pictures, a model card, and a page with all of them."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnist_cnn.config import flatten
-from mnist_cnn.evaluation import figures, narrative, saliency
+from mnist_cnn.evaluation import narrative, saliency
 from mnist_cnn.evaluation import predictions as evaluation
+from mnist_cnn.evaluation.figures import architecture, classes, confusion, learning, reliability, samples, style
 from mnist_cnn.evaluation.findings import Findings, gather, metrics_record
+from mnist_cnn.evaluation.layers import first_kernel
 from mnist_cnn.evaluation.metrics import confusion_rates
 from mnist_cnn.evaluation.model_card import model_card
 from mnist_cnn.evaluation.templates import render
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mnist_cnn.reading.scaling import Adoption
     from mnist_cnn.runs import RunFolder
 
-MISREAD_SHOWN = 40
+ERRORS_SHOWN = 40
 SALIENCY_RIGHT, SALIENCY_WRONG = 6, 2
 SAMPLES_RIGHT, SAMPLES_WRONG = 16, 8
 TABLE_ROWS = 10  # most confused pairs listed
@@ -49,20 +50,19 @@ def write_report(
     Args:
         run: Where to write.
         model: The evaluated model, for its architecture, filters and saliency.
-        predictions: What it said about the data set.
+        predictions: What it predicted for the data set.
         training: What training measured, such as `{"seconds": 171.2}`, for `metrics.json` and the headline.
-        command: The exact command that repeats this result; made up from the folder where it is empty.
-        trained_in: The run whose config, history and environment are told, where that is not `run` itself. What it
-            does not hold is left out of the report: a bare model file has neither.
-        adoption: How a stranger's model was made to take grey levels, from `model_files.read_model`; None for a
-            model of this package.
+        command: The exact command that repeats this result; derived from the folder if it is empty.
+        trained_in: The run whose settings, history and environment are reported, if that is not `run` itself. The
+            report leaves out what it does not contain.
+        adoption: How the model of another package was adapted, from `models.persistence.read_model`.
 
     Returns:
         The report's path. It is written last: where it exists, everything else does.
 
     Raises:
-        InputError: The predictions are no probabilities, or a file of the run is damaged.
-        WriteError: The folder cannot be written or the disk is full.
+        InputError: The predictions are not probabilities, or a file of the run is damaged.
+        WriteError: The folder cannot be written.
     """
     findings = gather(trained_in or run, model, predictions, training or {}, command, adoption)
     evaluation.write_predictions(run.predictions, predictions)
@@ -82,31 +82,29 @@ def draw(findings: Findings, model: keras.Model) -> Iterator[tuple[str, Figure]]
     names = said.dataset.class_names
     counts = np.array(measured.confusion)
     if findings.history:
-        yield "learning-curves", figures.learning_curves(findings.history, findings.monitor)
-    yield "confusion-counts", figures.confusion_matrix(counts, names)
-    yield "confusion-shares", figures.confusion_matrix(confusion_rates(counts), names)
-    yield "class-quality", figures.class_quality(measured.classes)
-    yield "reliability", figures.reliability(measured.calibration, measured.expected_calibration_error)
+        yield "learning-curves", learning.learning_curves(findings.history, findings.monitor)
+    yield "confusion-counts", confusion.confusion_matrix(counts, names)
+    yield "confusion-shares", confusion.confusion_matrix(confusion_rates(counts), names)
+    yield "class-quality", classes.class_quality(measured.classes)
+    yield "reliability", reliability.reliability(measured.calibration, measured.scores["expected_calibration_error"])
     yield "sample-predictions", _draw_samples(said)
     if measured.errors:
         yield "misclassified", _draw_misclassified(said)
     yield "saliency", _draw_saliency(said, model)
-    yield "architecture", figures.architecture(findings.layers)
-    kernel = figures.first_kernel(model)
+    yield "architecture", architecture.architecture(findings.layers)
+    kernel = first_kernel(model)
     if kernel is not None:
-        yield "first-filters", figures.first_filters(kernel)
+        yield "first-filters", samples.first_filters(kernel)
 
 
 def _draw_samples(said: Predictions) -> Figure:
-    right = np.flatnonzero(~said.is_wrong)[:SAMPLES_RIGHT]
-    wrong = np.flatnonzero(said.is_wrong)[:SAMPLES_WRONG]
-    chosen = np.concatenate([right, wrong])
-    return figures.sample_predictions(*_pick(said, chosen), said.dataset.class_names)
+    right, wrong = np.flatnonzero(~said.is_wrong)[:SAMPLES_RIGHT], np.flatnonzero(said.is_wrong)[:SAMPLES_WRONG]
+    return samples.sample_predictions(*_pick(said, np.concatenate([right, wrong])), said.dataset.class_names)
 
 
 def _draw_misclassified(said: Predictions) -> Figure:
-    chosen = said.worst_errors[:MISREAD_SHOWN]
-    return figures.misclassified(*_pick(said, chosen), said.confidence[chosen], said.dataset.class_names)
+    chosen = said.worst_errors[:ERRORS_SHOWN]
+    return samples.misclassified(*_pick(said, chosen), said.confidence[chosen], said.dataset.class_names)
 
 
 def _draw_saliency(said: Predictions, model: keras.Model) -> Figure:
@@ -115,7 +113,7 @@ def _draw_saliency(said: Predictions, model: keras.Model) -> Figure:
     chosen = np.concatenate([right, said.worst_errors[:SALIENCY_WRONG]])
     images, labels, predicted = _pick(said, chosen)
     maps = saliency.occlusion_maps(lambda batch: evaluation.predict_images(model, batch), images)
-    return figures.saliency_overlays(images, maps, labels, predicted, said.dataset.class_names)
+    return samples.saliency_overlays(images, maps, labels, predicted, said.dataset.class_names)
 
 
 def _pick(said: Predictions, chosen: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -126,31 +124,25 @@ def _save_figures(folder: Path, drawn: Iterator[tuple[str, Figure]]) -> dict[str
     saved = {}
     for name, figure in drawn:
         saved[name] = folder / f"{name}.png"
-        figures.save(figure, saved[name])
+        style.save(figure, saved[name])
     return saved
 
 
 def render_page(findings: Findings, pictures: Mapping[str, Path]) -> str:
-    """Write the page as HTML that holds everything it shows and asks no host for anything.
+    """Write the page as HTML that contains everything it shows and makes no request to any host.
 
     Args:
-        findings: What the page tells.
+        findings: What the page shows.
         pictures: PNG files by name, as `draw` names them.
     """
-    dataset, config = findings.predictions.dataset, findings.config
+    config = findings.config
     return render(
         "report.html",
-        findings=findings,
-        metrics=findings.metrics,
-        dataset=dataset,
-        verdict=narrative.verdict(findings.metrics, dataset),
-        recipe=narrative.recipe(config, len(findings.history), findings.best_epoch) if config else "",
-        limits=[*findings.remarks, *narrative.limits(findings.metrics, dataset, trained_here=config is not None)],
+        **narrative.told(findings),
         settings=narrative.settings(dict(flatten(config.to_dict()))) if config else [],
         environment=narrative.settings(dict(flatten(findings.environment))),
         pictures=embed(pictures),
-        guess_loss=math.log(len(dataset.class_names)),
         patch=saliency.PATCH,
-        misread_shown=MISREAD_SHOWN,
+        errors_shown=ERRORS_SHOWN,
         table_rows=TABLE_ROWS,
     )

@@ -1,4 +1,4 @@
-"""Which parts of an image the prediction rests on."""
+"""Which parts of an image a prediction depends on."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Reader = Callable[[NDArray[np.uint8]], NDArray[np.floating]]  # images [m, 28, 2
 def occlusion_maps(
     read: Reader, images: NDArray[np.uint8], patch: int = PATCH, background: int = 0
 ) -> NDArray[np.float32]:
-    """Measure how much hiding each spot lowers the probability of the predicted class.
+    """Measure how much the probability of the predicted class drops when each part of the image is hidden.
 
     Occlusion sensitivity (Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks",
-    section 4.2). It needs predictions only and no gradients, so it works on every Keras backend and on any model.
+    section 4.2). It needs predictions but no gradients, so it works for any model on every Keras backend.
 
     Args:
         read: Gives probabilities, [m, k], for images, uint8 [m, 28, 28].
-        images: What is looked at, uint8 [n, 28, 28].
-        patch: Side of the hidden square in pixels, odd; cut off at the border.
-        background: The grey value, 0 … 255, that hides.
+        images: uint8 [n, 28, 28].
+        patch: Side of the hidden square in pixels, odd; clipped at the border.
+        background: The grey value, 0 … 255, of the hidden square.
 
     Returns:
-        float32 [n, 28, 28]: at (y, x) the drop when the square centred there is hidden, -1 … 1; negative
-        where hiding makes the model surer.
+        float32 [n, 28, 28], -1 … 1: at (y, x) the drop when the square centred there is hidden; negative
+        where hiding raises the probability.
     """
     hidden = _patches(patch)  # [784, 28, 28]
     predicted = read(images).argmax(axis=1)
@@ -46,5 +46,4 @@ def _patches(size: int) -> NDArray[np.bool_]:
     """Give one mask per centre, bool [784, 28, 28], True in the size × size square around it."""
     line = np.arange(IMAGE_SIZE)
     near = np.abs(line[:, np.newaxis] - line) <= size // 2  # [centre, position]
-    squares = near[:, np.newaxis, :, np.newaxis] & near[np.newaxis, :, np.newaxis, :]  # [28, 28, 28, 28]
-    return np.asarray(squares.reshape(-1, IMAGE_SIZE, IMAGE_SIZE))
+    return np.kron(near, near).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)

@@ -11,7 +11,7 @@ import tomli_w
 
 from mnist_cnn.config import Config, flatten, save_config
 from mnist_cnn.evaluation.comparison import WORDS_ONLY
-from mnist_cnn.evaluation.figures import save
+from mnist_cnn.evaluation.figures.style import save
 from mnist_cnn.evaluation.narrative import plain
 from mnist_cnn.evaluation.templates import render
 from mnist_cnn.evaluation.templates.pictures import embed

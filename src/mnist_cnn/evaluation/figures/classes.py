@@ -6,19 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
-from mnist_cnn.evaluation.figures.style import (
-    MUTED,
-    PAPER,
-    RIGHT,
-    TEXT,
-    WRONG,
-    label_classes,
-    shorten,
-    styled,
-    thousands,
-)
+from mnist_cnn.evaluation.figures.style import MUTED, PAPER, RIGHT, WRONG, label_classes, shorten, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,15 +35,11 @@ def class_distribution(counts: Mapping[str, Sequence[int]], class_names: Sequenc
 
 def _draw_counts(axes: Axes, split: str, numbers: Sequence[int]) -> None:
     bars = axes.bar(range(len(numbers)), numbers, width=0.72, color=RIGHT)
-    axes.bar_label(
-        bars, [thousands(number) for number in numbers], padding=2, fontsize=8, color=TEXT, zorder=4,
-        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},
-    )  # fmt: skip
-    even = sum(numbers) / len(numbers)
-    axes.axhline(even, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=3)
-    axes.set_title(f"{split.capitalize()}: {thousands(sum(numbers))} images (dashed: all classes equal)")
-    axes.set_ylim(0, 1.16 * max(*numbers, 1))
-    axes.set_yticks([])
+    plate = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
+    axes.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=8, zorder=4, bbox=plate)
+    axes.axhline(sum(numbers) / len(numbers), color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=3)
+    axes.set_title(f"{split.capitalize()}: {sum(numbers):,} images (dashed: mean)")
+    axes.set(ylim=(0, 1.16 * max(*numbers, 1)), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="x", length=0)
 
@@ -64,22 +49,18 @@ def class_quality(scores: Sequence[ClassScores]) -> Figure:
     """Draw precision and recall of each class as two dots on a line; the axis starts near the worst one."""
     figure = Figure(figsize=(4.9, 1.0 + 0.29 * len(scores)))
     axes = figure.subplots()
-    rows = np.arange(len(scores))
-    precision = [100 * each.precision for each in scores]
-    recall = [100 * each.recall for each in scores]
+    rows = range(len(scores))
+    precision, recall = (100 * np.array([(each.precision, each.recall) for each in scores])).T
     axes.hlines(rows, np.minimum(precision, recall), np.maximum(precision, recall), color=MUTED, linewidth=1.2)
     axes.plot(precision, rows, "o", color=RIGHT, markersize=7, label="precision")
     axes.plot(recall, rows, "D", color=WRONG, markersize=6, fillstyle="none", mew=1.6, label="recall")
-    _label_quality(axes, scores, min([*precision, *recall]))
-    return figure
-
-
-def _label_quality(axes: Axes, scores: Sequence[ClassScores], worst: float) -> None:
-    axes.set_yticks(range(len(scores)), [shorten(each.name) for each in scores])
+    axes.set_yticks(rows, [shorten(each.name) for each in scores])
     axes.invert_yaxis()
+    worst = min(precision.min(), recall.min())
     margin = max(100 - worst, 0.2) * 0.08
     axes.set_xlim(worst - margin, 100 + margin)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} %"))
+    axes.xaxis.set_major_formatter("{x:.4g} %")
     axes.grid(axis="x")
     axes.spines["left"].set_visible(False)
     axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
+    return figure

@@ -1,4 +1,4 @@
-"""What the network sees while it trains: digits beside their distorted copies."""
+"""What the network sees during training: digits beside their distorted copies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mnist_cnn.augmentation.distortion import augment
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.datasets import Dataset, take_per_class
-from mnist_cnn.evaluation.figures.style import MUTED, RULE, show_digit, styled
+from mnist_cnn.evaluation.figures.style import MUTED, frame, show_digit, styled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,17 +39,15 @@ def _draw(originals: NDArray[np.uint8], distorted: NDArray[np.uint8], caption: s
     figure = Figure(figsize=((copies + 1.4) * _TILE, rows * _TILE + 0.6))
     widths = [1.0, 0.15, *[1.0] * copies]  # a gap sets the originals apart
     grid = figure.subplots(rows, copies + 2, squeeze=False, width_ratios=widths)
-    for row in range(rows):
-        grid[row, 1].set_axis_off()
-        for axes, image in zip(grid[row, [0, *range(2, copies + 2)]], [originals[row], *distorted[row]], strict=True):
-            show_digit(axes, image)
-            axes.spines[:].set_color(RULE)
-        grid[row, 0].spines[:].set_color(MUTED)
-    grid[0, 0].set_title("as it is", loc="center", fontsize=8)
-    # No title, since one that runs over the next tiles would push them away.
-    heading = grid[0, 2].text(
-        0, 1.12, "as the network sees it", fontsize=8, weight="bold", transform=grid[0, 2].transAxes
-    )
-    heading.set_in_layout(False)
+    for (original, gap, *others), image, variants in zip(grid, originals, distorted, strict=True):
+        gap.set_axis_off()
+        show_digit(original, image)
+        frame(original, MUTED)
+        for axes, variant in zip(others, variants, strict=True):
+            show_digit(axes, variant)
+    grid[0, 0].set_title("original", loc="center", fontsize=8, pad=4.8)
+    # Not a title: one that extends over the next tiles would push them away.
+    place = {"transform": grid[0, 2].transAxes, "in_layout": False}
+    grid[0, 2].text(0, 1.12, "as the network sees it", fontsize=8, weight="bold", **place)
     figure.supxlabel(caption, fontsize=7.5, color=MUTED, x=0.01, ha="left")
     return figure

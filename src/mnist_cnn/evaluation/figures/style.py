@@ -1,6 +1,6 @@
-"""One look for all pictures: colours, type sizes, and how a figure is made and saved.
+"""One look for all figures: colours, type sizes, and how a figure is made and saved.
 
-Nothing global is changed: the settings hold while a function decorated with `styled` runs.
+Matplotlib's settings apply only while a function decorated with `styled` runs.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-import matplotlib as mpl
-import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib import style
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from mnist_cnn.files import write_whole
+from mnist_cnn.reading import palette
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,18 +24,24 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-# Blue and vermilion of Okabe & Ito's palette, which people with any colour blindness can tell apart; blue is
-# what went right or is expected, vermilion what went wrong.
-RIGHT = "#0072B2"
-WRONG = "#D55E00"
-TEXT = "#1B2733"
-MUTED = "#66727F"
-RULE = "#DDE3E9"
-WASH = "#F3F6F9"
-PAPER = "#FFFFFF"
+RIGHT, WRONG, TEXT, MUTED = palette.RIGHT, palette.WRONG, palette.TEXT, palette.MUTED
+RULE, PAPER, WASH = palette.RULE, palette.PAPER, "#F3F6F9"
+ORANGE, SKY, GREEN = "#E69F00", "#56B4E9", "#009E73"  # also from Okabe and Ito's palette
 
-ERRORS = LinearSegmentedColormap.from_list("errors", [PAPER, "#FBE3D0", "#F0A56B", WRONG, "#8F3F00"])
-SIGNED = LinearSegmentedColormap.from_list("signed", ["#00456B", RIGHT, "#F7F7F7", WRONG, "#8F3F00"])
+
+def mix(colour: str, other: str, share: float) -> str:
+    """Mix two colours, `share` (0 … 1) of the first with the rest of the second: "#rrggbb"."""
+    pair = zip(to_rgb(colour), to_rgb(other), strict=True)
+    red, green, blue = (share * one + (1 - share) * two for one, two in pair)
+    return to_hex((red, green, blue))
+
+
+DIAGONAL = mix(RIGHT, PAPER, 0.14)
+_DARK_RIGHT, _DARK_WRONG = mix(RIGHT, "black", 0.6), mix(WRONG, "black", 0.66)
+ERRORS = LinearSegmentedColormap.from_list(
+    "errors", [PAPER, mix(WRONG, PAPER, 0.2), mix(WRONG, PAPER, 0.55), WRONG, _DARK_WRONG]
+)
+SIGNED = LinearSegmentedColormap.from_list("signed", [_DARK_RIGHT, RIGHT, "#F7F7F7", WRONG, _DARK_WRONG])
 INK = "gray_r"  # digits as on paper: dark ink on white
 
 DOTS_PER_INCH = 160  # about twice what a page shows, for sharp text on dense screens
@@ -44,38 +50,30 @@ _SETTINGS: Any = {  # Matplotlib's stubs want a dictionary with its own literal 
     "font.family": "DejaVu Sans",  # ships with Matplotlib, so pictures are the same everywhere
     "font.size": 9,
     "text.color": TEXT,
-    "text.parse_math": False,  # class names and file names may hold a $
+    "text.parse_math": False,  # class names and file names may contain a $
     "axes.edgecolor": MUTED,
-    "axes.facecolor": PAPER,
     "axes.labelcolor": MUTED,
-    "axes.labelsize": 9,
     "axes.titlecolor": TEXT,
     "axes.titlelocation": "left",
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlepad": 8,
-    "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
-    "axes.grid": False,
     "grid.color": RULE,
-    "grid.linewidth": 0.8,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.labelcolor": TEXT,
     "ytick.labelcolor": TEXT,
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
-    "xtick.major.size": 3,
     "ytick.major.size": 0,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.8,
     "lines.solid_capstyle": "round",
     "image.interpolation": "nearest",
-    "figure.facecolor": PAPER,
-    "figure.dpi": 100,
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.06,
     "figure.constrained_layout.w_pad": 0.06,
@@ -83,11 +81,11 @@ _SETTINGS: Any = {  # Matplotlib's stubs want a dictionary with its own literal 
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Run `draw` under this package's settings, leaving Matplotlib's own as they were."""
+    """Run `draw` under this package's settings, whatever the user's are, and leave those as they were."""
 
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context(_SETTINGS):
+        with style.context(_SETTINGS, after_reset=True):
             return draw(*args, **kwargs)
 
     return wrapper
@@ -99,25 +97,26 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         WriteError: The file cannot be written.
     """
-    with mpl.rc_context(_SETTINGS), write_whole(path) as partial:
+    with style.context(_SETTINGS, after_reset=True), write_whole(path) as partial:
         figure.savefig(partial, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+
+
+def frame(axes: Axes, colour: str = RULE, width: float = 0.8) -> None:
+    """Take away the ticks and draw a frame on all four sides."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, color=colour, linewidth=width)
 
 
 def bare(axes: Axes) -> None:
     """Take away ticks and frame, for pictures that need no axes."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
 
 
 def show_digit(axes: Axes, image: NDArray[Any]) -> None:
     """Show one image, [28, 28] in 0 … 255, as dark ink on white within a thin frame."""
     axes.imshow(image, cmap=INK, vmin=0, vmax=255)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=RULE)
+    frame(axes)
 
 
 def image_grid(count: int, columns: int, tile: float, caption: float) -> tuple[Figure, list[Axes]]:
@@ -125,10 +124,10 @@ def image_grid(count: int, columns: int, tile: float, caption: float) -> tuple[F
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(columns * tile + 0.15, rows * (tile + caption) + 0.1))
-    axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False).ravel())
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for unused in axes[count:]:
         unused.set_axis_off()
-    return figure, list(axes[:count])
+    return figure, axes[:count]
 
 
 def shorten(name: str, length: int = 14) -> str:
@@ -137,15 +136,10 @@ def shorten(name: str, length: int = 14) -> str:
 
 
 def label_classes(axes: Axes, class_names: Sequence[str]) -> None:
-    """Name the classes along the x axis, slanted where the names are long."""
+    """Name the classes along the x axis, slanted if the names are long."""
     names = [shorten(name) for name in class_names]
-    long = max(map(len, names)) > 3
-    axes.set_xticks(
-        range(len(names)), names, rotation=40 if long else 0, ha="right" if long else "center",
-        rotation_mode="anchor",
-    )  # fmt: skip
-
-
-def thousands(number: float) -> str:
-    """Write a whole number with separators: 9,943."""
-    return f"{number:,.0f}"
+    axes.set_xticks(range(len(names)), names, rotation_mode="anchor")
+    if max(map(len, names)) > 3:
+        axes.tick_params(axis="x", rotation=40)
+        for label in axes.get_xticklabels():
+            label.set_horizontalalignment("right")

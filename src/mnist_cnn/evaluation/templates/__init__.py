@@ -1,4 +1,4 @@
-"""The texts that a run leaves, as Jinja templates, and how they are filled in."""
+"""The documents that a run leaves, as Jinja templates, and how they are filled in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import functools
 from typing import Any
 
 import jinja2
+
+from mnist_cnn.reading import palette
 
 
 def render(template: str, **values: Any) -> str:
@@ -23,33 +25,31 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": percent, "thousands": thousands, "duration": duration, "cell": cell}
+    environment.filters |= {"percent": percent, "thousands": "{:,.0f}".format, "duration": duration, "cell": cell}
+    environment.filters["spaced"] = spaced
+    environment.globals["colours"] = palette
     return environment
 
 
 def percent(share: float, digits: int = 2) -> str:
     """Write a share as percent with a narrow no-break space: 99.43 %."""
-    return f"{100 * share:.{digits}f}\u202f%"
+    return spaced(f"{share:.{digits}%}")
 
 
-def thousands(number: float) -> str:
-    """Write a whole number with separators: 9,943."""
-    return f"{number:,.0f}"
+def spaced(text: str) -> str:
+    """Set a narrow no-break space before each percent sign."""
+    return text.replace("%", "\u202f%")
 
 
 def duration(seconds: float) -> str:
     """Write a time for people: 4.2 s, 58 s, 3 min 5 s, 1 h 12 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
     if seconds < 60:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
     minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def cell(value: object) -> str:
-    """Write a value so that it stays inside one cell of a Markdown table and is no HTML."""
+    """Write a value so that it stays inside one cell of a Markdown table and is not read as HTML."""
     text = " ".join(str(value).split())
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")

@@ -1,4 +1,4 @@
-"""Pictures that a page carries inside itself."""
+"""Pictures that are embedded in a page."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 
 from PIL import Image
 
-from mnist_cnn.evaluation.figures import DOTS_PER_INCH
+from mnist_cnn.evaluation.figures.style import DOTS_PER_INCH
 
-PAGE_DOTS_PER_INCH = 100  # a figure's 9 point text then has about the size of a caption
+PAGE_DOTS_PER_INCH = 100  # so that a figure's 9 point text is about as large as a caption
 
 
 @dataclass(frozen=True)
 class EmbeddedPicture:
-    """A picture as part of a page."""
+    """A picture inside a page."""
 
     uri: str
     size: tuple[int, int]  # width and height in the page's pixels; the file has more, for dense screens
 
 
 def embed(pictures: Mapping[str, Path]) -> dict[str, EmbeddedPicture]:
-    """Read PNG files into what `parts.html` shows by their names."""
+    """Read PNG files by name, for `parts.html` to show."""
     return {name: _embed_one(path) for name, path in pictures.items()}
 
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from mnist_cnn.reading import palette
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from mnist_cnn.reading.recognizer.recognizer import Reading
 
-# The colours of `figures.style`, which needs Matplotlib.
-_ACCEPTED, _REJECTED = "#0072B2", "#D55E00"
-_TEXT, _MUTED, _RULE, _PAPER = "#1B2733", "#66727F", "#DDE3E9", "#FFFFFF"
+_ACCEPTED, _REJECTED = palette.RIGHT, palette.WRONG
+_TEXT, _MUTED, _RULE, _PAPER = palette.TEXT, palette.MUTED, palette.RULE, palette.PAPER
 
 # All in pixels.
 _TILE = 140

@@ -1,0 +1,78 @@
+"""What a network consists of: its layers as rows of facts, and its first kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from mnist_cnn.models.backend import keras
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer, as in a Keras summary."""
+
+    name: str
+    kind: str  # Keras' class: Conv2D
+    detail: str  # "3×3 relu"; may be empty
+    shape: str  # of the output, without the batch: 26×26×32
+    parameters: int
+    inputs: tuple[str, ...]  # names of the layers it reads
+
+
+def layer_rows(model: keras.Model) -> list[LayerRow]:
+    """Describe a Functional or Sequential model's layers, in its own order."""
+    inputs = _inputs_by_name(model)
+    return [
+        LayerRow(
+            name=layer.name,
+            kind=type(layer).__name__,
+            detail=_detail(layer),
+            shape="×".join(str(size) for size in layer.output.shape[1:]),
+            parameters=layer.count_params(),
+            inputs=inputs[layer.name],
+        )
+        for layer in model.layers
+    ]
+
+
+def _inputs_by_name(model: keras.Model) -> dict[str, tuple[str, ...]]:
+    # The configuration that Keras writes into every model file is the public record of how layers are connected.
+    wired = {each["name"]: each for each in model.get_config()["layers"] if "inbound_nodes" in each}
+    names = [layer.name for layer in model.layers]
+    if wired:
+        return {name: tuple(dict.fromkeys(_histories(wired[name]["inbound_nodes"]))) for name in names}
+    return {name: (before,) if before else () for before, name in zip(["", *names], names, strict=False)}
+
+
+def _histories(node: Any) -> Iterator[str]:
+    """Find the names of the layers whose tensors occur anywhere in a saved call."""
+    if isinstance(node, dict):
+        if "keras_history" in node:
+            yield node["keras_history"][0]
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for value in node:
+            yield from _histories(value)
+
+
+def _detail(layer: Any) -> str:
+    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or ()
+    rate = getattr(layer, "rate", None)
+    activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    shown = "" if activation in ("linear", type(layer).__name__.lower()) else activation
+    return " ".join(filter(None, ["×".join(map(str, size)), f"{rate:g}" if rate else "", shown]))
+
+
+def first_kernel(model: keras.Model) -> NDArray[np.float32] | None:
+    """Give the kernel of the first convolution, float32 [h, w, inputs, filters]; None if there is none."""
+    kernels = (layer.get_weights()[0] for layer in model.layers if type(layer).__name__ == "Conv2D")
+    kernel = next(kernels, None)
+    return None if kernel is None else np.asarray(kernel, dtype=np.float32)
