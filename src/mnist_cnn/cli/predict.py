@@ -14,7 +14,6 @@ from mnist_cnn.cli.options import PATH, json_option, scale_option
 from mnist_cnn.cli.rows import Rows
 from mnist_cnn.cli.terminal import SlowBar
 from mnist_cnn.errors import DataError, ImageError, SettingError
-from mnist_cnn.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -130,6 +129,7 @@ def _explained(name: str, image: str | bytes, reading: Reading, class_names: tup
 
 
 def _draw(explained: list[Explained], output: Path, readable: int) -> None:
+    from mnist_cnn.files import write_whole
     from mnist_cnn.reading.recognizer.explanation import draw
 
     with write_whole(output) as partial:
