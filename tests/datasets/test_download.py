@@ -42,7 +42,7 @@ TEST = [("test", "images"), ("test", "labels")]
 
 @pytest.fixture(autouse=True)
 def _no_waiting_between_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module._receive.retry, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(module._receive.retry, "sleep", lambda _seconds: None)  # noqa: SLF001 - our own
 
 
 @pytest.fixture
