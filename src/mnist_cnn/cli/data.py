@@ -1,4 +1,4 @@
-"""How every verb finds the data set that it is given."""
+"""Find the data set that the user or a run names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mnist_cnn.runs import RunFolder
 
 
 def resolve(name: str, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset:
-    """Find the data set, downloading it if need be, and say loudly where it is not the one that was meant."""
+    """Find a data set, download it if necessary, and warn if it is a substitute."""
     with terminal.download_bar() as progress:
         resolved = resolve_dataset(name, data_dir=data_dir, progress=progress)
     if resolved.notice:
@@ -21,11 +21,11 @@ def resolve(name: str, data_dir: Path | None, terminal: Terminal) -> ResolvedDat
 
 
 def resolve_for_run(run: RunFolder, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset:
-    """Find the data set of a run, with what had to be said loudly when the run began."""
+    """Find the data set of a run, and repeat the warning given when the run started."""
     known = run.read_json(run.environment)["data"] if run.environment.exists() else {"source": "", "notice": ""}
     recorded = Path(known["source"])
     if data_dir is None and known["source"] and recorded.is_dir():
-        data_dir = recorded  # where --data-dir led when the run began
+        data_dir = recorded  # the --data-dir given when the run started
     data = resolve(load_recipe(str(run.config)).data.dataset, data_dir, terminal)
     notice = known["notice"]
     if not notice or data.notice:

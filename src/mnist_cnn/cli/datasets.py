@@ -12,11 +12,11 @@ from mnist_cnn.datasets import list_datasets
 @click.command()
 @json_option
 def datasets(as_json: bool) -> None:
-    """List the data sets that are known by name."""
+    """List the data sets that have a name."""
     terminal = Terminal(as_json)
     known = list_datasets()
-    terminal.table(["name", "what it is"], known.items())
+    terminal.table(["name", "description"], known.items())
     terminal.say(
-        "Also: a folder with one sub-folder of images per class, IDX files, an .npz file, or a .csv table, by its path."
+        "Or give the path of a folder with one subfolder of images per class, IDX files, an .npz file or a CSV table."
     )
     terminal.finish({"datasets": known})
