@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from cli import commands
 from cli.commands import COMMAND, start
 from mnist_cnn.cli import inputs, terminal
+from mnist_cnn.cli.app import main
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.reading.recognizer import Recognizer
 
@@ -32,9 +33,9 @@ def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, 
 
 
 def run(*words: object, **settings: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run the verb in a process of its own, with bytes as output."""
-    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60} | settings
-    return subprocess.run([*COMMAND, "predict", *map(str, words)], **settings)
+    """Run the verb in a process of its own, with what it writes to standard error."""
+    command = [*COMMAND, "predict", *map(str, words)]
+    return subprocess.run(command, stderr=subprocess.PIPE, timeout=60, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +261,7 @@ def test_a_file_name_cannot_forge_rows(
     Path(path).write_bytes((pictures / "b.png").read_bytes())
     for words in ([path, *CSV], [path]):
         with pytest.raises(SystemExit):
-            commands.main(["predict", *words])
+            main(["predict", *words])
     heading, _, rest = capsysbinary.readouterr().out.partition(b"\n")
     content, _, table = rest.partition(b"digit")
     assert heading == b"path,digit,confidence,accepted"

@@ -151,7 +151,7 @@ def test_limits_of_a_session_add_to_those_before(tmp_path: Path) -> None:
         ({"trials": 3, "seconds": 60}, "--trials 6 --time 30m"),
     ],
 )
-def test_the_options_that_continue_raise_the_limit_that_was_given(limits: dict[str, float], options: str) -> None:
+def test_the_options_that_continue_raise_the_limit_that_was_given(limits: dict[str, Any], options: str) -> None:
     from mnist_cnn.cli.tune import more_options
     from mnist_cnn.tuning.bounds import Limits
 
@@ -219,7 +219,7 @@ def test_the_live_table_shows_text_unchanged(tmp_path: Path) -> None:
         (["--resume", "nowhere", "--pruner", "none"], "--pruner cannot be changed"),
         (["--resume", "nowhere", "--join", "study"], "--join cannot be changed"),
         (["--objective", "accuracy,latency", "--pruner", "median"], "one objective"),
-        (["--dataset", "digits", "--recipe", "batchnorm", "--confirm", "1"], "data.validation"),
+        (["--dataset", "digits", "--recipe", "batchnorm", "--confirm", "1"], "reduce_on_plateau"),
         (["--dataset", "digits", "--set", "data.validation=0.0"], "data.validation = 0 leaves"),
     ],
 )
