@@ -44,7 +44,7 @@ class Load:
         self.port = port
         self.requests = requests  # whole ones, sent in turn
         self.measured = Measured()
-        self._connections: set[_Connection] = set()
+        self.connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[object]] = set()
         self._sent = 0
         self._answers_left = -1
@@ -76,7 +76,7 @@ class Load:
         measured, self.measured = self.measured, Measured()
         measured.seconds, measured.cpu = time.perf_counter() - began, cpu_seconds() - cpu
         self._ended.set()
-        for each in [*self._connections]:
+        for each in [*self.connections]:
             each.transport.abort()
         await asyncio.sleep(0)
         return measured
@@ -116,7 +116,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
-        self.load._connections.add(self)
+        self.load.connections.add(self)
         self._ask()
 
     def data_received(self, data: bytes) -> None:
@@ -130,7 +130,7 @@ class _Connection(asyncio.Protocol):
             self._ask()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.load._connections.discard(self)
+        self.load.connections.discard(self)
         self.load.measured.broken += 1
         self.load.connect()
 

@@ -8,24 +8,25 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mnist_cnn.errors import (
+    DataError,
+    DatasetUnavailableError,
+    DivergedError,
+    ImageError,
+    InputError,
+    MissingExtraError,
+    MnistCnnError,
+    ModelFileError,
+    RunFolderError,
+    SettingError,
+    WriteError,
+)
+
 if TYPE_CHECKING:
     from mnist_cnn.augmentation.distortion import augment
     from mnist_cnn.classifier import DigitClassifier
     from mnist_cnn.config import Config, load_recipe, override, recipe_names
     from mnist_cnn.datasets import Dataset, list_datasets, load_dataset, split_validation
-    from mnist_cnn.errors import (
-        DataError,
-        DatasetUnavailableError,
-        DivergedError,
-        ImageError,
-        InputError,
-        MissingExtraError,
-        MnistCnnError,
-        ModelFileError,
-        RunFolderError,
-        SettingError,
-        WriteError,
-    )
     from mnist_cnn.evaluation.predictions import Predictions, evaluate, predict
     from mnist_cnn.evaluation.report import write_report
     from mnist_cnn.models.architectures import build_model
@@ -40,19 +41,6 @@ _HOMES = {
     "classifier": ["DigitClassifier"],
     "config": ["Config", "load_recipe", "override", "recipe_names"],
     "datasets": ["Dataset", "list_datasets", "load_dataset", "split_validation"],
-    "errors": [
-        "DataError",
-        "DatasetUnavailableError",
-        "DivergedError",
-        "ImageError",
-        "InputError",
-        "MissingExtraError",
-        "MnistCnnError",
-        "ModelFileError",
-        "RunFolderError",
-        "SettingError",
-        "WriteError",
-    ],
     "evaluation.predictions": ["Predictions", "evaluate", "predict"],
     "models.persistence": ["open_model"],
     "models.architectures": ["build_model"],

@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -138,7 +137,7 @@ def _create_beside(path: Path) -> Path:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        name = f"{PARTIAL}{path.stem[:40]}-{secrets.token_hex(4)}{''.join(path.suffixes)}"
+        name = f"{PARTIAL}{path.stem[:40]}-{os.urandom(4).hex()}{''.join(path.suffixes)}"
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path.parent / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return path.parent / name

@@ -228,7 +228,7 @@ def test_one_large_image_is_decoded_at_a_time(recognizer: Recognizer, monkeypatc
         running -= 1
         return answer
 
-    really_ask = decoder._ask
+    really_ask = decoder._ask  # noqa: SLF001 - our own
     monkeypatch.setattr("mnist_cnn.server.decoder._ask", ask)
 
     async def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.test_cli import call
+from cli.commands import call
 from mnist_cnn.config import load_recipe, override
 from mnist_cnn.datasets import Dataset, ResolvedDataset
 from mnist_cnn.errors import InputError

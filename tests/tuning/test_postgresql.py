@@ -20,7 +20,7 @@ from optuna.storages import RDBStorage
 
 pytest.importorskip("psycopg", reason="POSTGRESQL NOT TESTED: pip install '.[postgresql]'")
 
-from cli.test_cli import run_command
+from cli.commands import run_command
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.tuning import storage, worker

@@ -1,40 +1,18 @@
-"""`mnist-cnn datasets`, and the options by which every verb names its data."""
+"""Find the data set that the user or a run names."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.config import load_recipe
-from mnist_cnn.datasets import ResolvedDataset, list_datasets, resolve_dataset
+from mnist_cnn.datasets import ResolvedDataset, resolve_dataset
 from mnist_cnn.runs import RunFolder
-
-DatasetOption = Annotated[
-    str, typer.Option("--dataset", help="A known name (see: mnist-cnn datasets), or a path to images.")
-]
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Look for the data set's files here first.", show_default=False),
-]
-
-
-def datasets(as_json: JsonFlag = False) -> None:
-    """List the data sets that are known by name."""
-    terminal = Terminal(as_json)
-    known = list_datasets()
-    terminal.table(["name", "what it is"], known.items())
-    terminal.say(
-        "Also: a folder with one sub-folder of images per class, IDX files, an .npz file, or a .csv table, by its path."
-    )
-    terminal.finish({"datasets": known})
 
 
 def resolve(name: str, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset:
-    """Find the data set, downloading it if need be, and say loudly where it is not the one that was meant."""
+    """Find a data set, download it if necessary, and warn if it is a substitute."""
     with terminal.download_bar() as progress:
         resolved = resolve_dataset(name, data_dir=data_dir, progress=progress)
     if resolved.notice:
@@ -43,11 +21,11 @@ def resolve(name: str, data_dir: Path | None, terminal: Terminal) -> ResolvedDat
 
 
 def resolve_for_run(run: RunFolder, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset:
-    """Find the data set of a run, with what had to be said loudly when the run began."""
+    """Find the data set of a run, and repeat the warning given when the run started."""
     known = run.read_json(run.environment)["data"] if run.environment.exists() else {"source": "", "notice": ""}
     recorded = Path(known["source"])
     if data_dir is None and known["source"] and recorded.is_dir():
-        data_dir = recorded  # where --data-dir led when the run began
+        data_dir = recorded  # the --data-dir given when the run started
     data = resolve(load_recipe(str(run.config)).data.dataset, data_dir, terminal)
     notice = known["notice"]
     if not notice or data.notice:

@@ -1,4 +1,4 @@
-"""What the words on the command line stand for: files, the images in folders, standard input."""
+"""Find the images that the command line names: files, folders, standard input."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 
-_LARGEST_IMAGE = 512 * 2**20  # bytes taken from standard input
-_BLOCK = 2**16  # bytes of a list of paths taken at once
-_HEAD = 64  # bytes, in which every image that does not begin with a signature of its own has a zero byte
+_LARGEST_IMAGE = 512 * 2**20  # largest image read from standard input, bytes
+_BLOCK = 2**16  # bytes of a list of paths read at once
+_HEAD = 64  # bytes; images without one of these signatures have a zero byte among them
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff")
-_LIKE_TEXT = (b"GIF8", b"BM", b"RIFF", b"II*", b"MM")  # paths may begin so too
-_NETPBM = {b"P%d" % kind for kind in range(1, 7)}  # of all image formats, only these begin like text
+_LIKE_TEXT = (b"GIF8", b"BM", b"RIFF", b"II*", b"MM")  # image signatures with which a path may also begin
+_NETPBM = {b"P%d" % kind for kind in range(1, 7)}  # the only image formats whose head is text
 
 
 def find_images(words: Iterable[str]) -> Iterator[Iterable[str | bytes]]:
-    """Give the images in groups; whoever reads a group to its end has kept no one waiting.
+    """Give the images in groups, so that those already named can be read while more paths are still being written.
 
     Args:
         words: Paths of files and folders; `-` for standard input.
 
     Yields:
-        Paths, or the bytes of one image. Of a list of paths on standard input, as many as are there to be read.
+        Paths, or the bytes of one image. A list of paths on standard input comes in as many groups as reads.
     """
     for is_stdin, group in itertools.groupby(words, key=STDIN.__eq__):
         if is_stdin:
@@ -42,7 +42,7 @@ def find_images(words: Iterable[str]) -> Iterator[Iterable[str | bytes]]:
 
 
 def image_files(paths: Iterable[str]) -> Iterator[str]:
-    """Give files as they are, and for each folder the images below it."""
+    """Give each file unchanged, and for each folder the images below it."""
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112  # `Path.is_dir` raises for a path that is too long or not permitted
             yield from _images_below(path)
@@ -51,9 +51,9 @@ def image_files(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _images_below(folder: str) -> Iterator[str]:
-    """Give the files with an image's suffix, sorted; what is hidden is passed over, links to folders too.
+    """Give the files with an image suffix, sorted, without hidden ones and linked folders.
 
-    A folder that cannot be opened is given itself, so that it gets a row that says so.
+    A folder that cannot be opened is given itself, so that its row reports the error.
     """
     from mnist_cnn.reading.ink.sources import SUFFIXES
 
@@ -68,12 +68,12 @@ def _images_below(folder: str) -> Iterator[str]:
 
 
 def _is_special(file: str) -> bool:
-    """Whether it is there and no file: to read a named pipe would wait for ever."""
+    """Whether it exists but is not a file: reading a named pipe would block."""
     return os.path.exists(file) and not os.path.isfile(file)  # noqa: PTH110, PTH113  # as above
 
 
 def _standard_input() -> Iterator[Iterable[str | bytes]]:
-    if sys.stdin is None:  # closed by whoever started this
+    if sys.stdin is None:  # closed by the parent process
         raise SettingError("standard input is closed. Give paths instead of -.")
     stream = cast("io.BufferedReader", sys.stdin.buffer)
     head = b""
@@ -91,12 +91,12 @@ def _standard_input() -> Iterator[Iterable[str | bytes]]:
 
 
 def _is_image(head: bytes) -> bool:
-    """Tell an image from a list of paths by its first bytes: no path holds a zero byte, and images soon do."""
+    """Distinguish an image from a list of paths by its first bytes: a path never holds a zero byte."""
     return head.startswith(_SIGNATURES) or b"\0" in head[:_HEAD] or (head[:2] in _NETPBM and head[2:3].isspace())
 
 
 def _may_become_image(head: bytes) -> bool:
-    """Whether more bytes are needed to tell: an image's first ones may come alone."""
+    """Whether more bytes are needed to decide: a pipe may deliver an image's first bytes alone."""
     if any(signature.startswith(head[: len(signature)]) and len(head) < len(signature) for signature in _SIGNATURES):
         return True
     return len(head) < _HEAD and head.startswith(_LIKE_TEXT) and b"\n" not in head and b"\0" not in head

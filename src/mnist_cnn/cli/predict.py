@@ -1,117 +1,116 @@
-"""`mnist-cnn predict`: files, folders or standard input, one row each, as soon as it is read."""
+"""`mnist-cnn predict`: read files, folders or standard input, and print one row per image."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from mnist_cnn.cli.inputs import STDIN, find_images, image_files
+from mnist_cnn.cli.options import PATH, json_option, scale_option
 from mnist_cnn.cli.rows import Rows
-from mnist_cnn.cli.scale import ScaleOption
-from mnist_cnn.cli.terminal import JsonFlag, SlowBar
+from mnist_cnn.cli.terminal import slow_bar
 from mnist_cnn.errors import DataError, ImageError, SettingError
-from mnist_cnn.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mnist_cnn.reading.recognizer import Reading, Recognizer
     from mnist_cnn.reading.recognizer.explanation import Explained
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-_EXPLAINED = 100  # images drawn by --explain; viewers give up on pictures much taller
+_EXPLAINED = 100  # most images in one picture; viewers fail on much taller ones
 
 
+@click.command()
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    help="Images; folders, whose hidden files are skipped; or - for standard input: one image, or a list of paths, "
+    "one per line.",
+)
+@click.option("--model", type=PATH, help="An ONNX file or an exported run (default: the bundled weights).")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="Output format.")
+@click.option("--threshold", type=float, help="Minimum confidence to accept a digit (default: the model's).")
+@scale_option
+@click.option("--threads", type=int, help="Number of threads (default: one per core).")
+@click.option("--explain", is_flag=True, help="Also draw the steps that prepare each image.")
+@click.option("--output", type=PATH, help="Picture drawn by --explain (default: explanation.png).")
+@json_option
 def predict(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATHS",
-            help="Images, folders that hold images (hidden ones are passed over), or - for standard input: "
-            "one image, or a list of paths, one per line.",
-        ),
-    ],
-    model: Annotated[
-        Path | None,
-        typer.Option(help="An ONNX file or an exported run (default: the weights that ship).", show_default=False),
-    ] = None,
-    form: Annotated[Literal["table", "csv", "jsonl"], typer.Option("--format", help="How rows are printed.")] = "table",
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Confidence from which a digit is accepted (default: the model's).", show_default=False),
-    ] = None,
-    scale: ScaleOption = None,
-    threads: Annotated[int | None, typer.Option(help="Default: one per core.", show_default=False)] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Also draw how each image was prepared.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="The picture that --explain draws (default: explanation.png).", show_default=False),
-    ] = None,
-    as_json: JsonFlag = False,
+    paths: tuple[str, ...],
+    model: Path | None,
+    form: str,
+    threshold: float | None,
+    scale: float | None,
+    threads: int | None,
+    explain: bool,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
-    """Read the digits on images, one row each.
+    """Read the digit in each image.
 
-    Exit code 0: all were read. 1: some could not be, as their rows say. 2: there was nothing to read.
+    Exit code 0: all images were read. 1: some could not be read, as their rows say. 2: no image was found.
     """
     if as_json and form != "table":
-        raise SettingError(f"--json prints one object, --format {form} many rows. Leave one of them out.")
+        raise SettingError(f"--json and --format {form} exclude each other. Omit one of them.")
     picture = _explanation(output, paths) if explain or output else None
-    # Reading multiplies no matrices in NumPy, whose OpenBLAS takes 60 ms of processor to start its threads.
+    # Starting OpenBLAS' threads takes 60 ms of processor time, and reading does not use them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    warnings.filterwarnings("ignore", module="PIL")  # on odd pictures that can still be read
-    warnings.filterwarnings("ignore", message=".* is assumed")  # which is said below
+    warnings.filterwarnings("ignore", module="PIL")  # about unusual images that can still be read
+    warnings.filterwarnings("ignore", message=".* is assumed")  # reported below
     from mnist_cnn.reading.recognizer import Recognizer
 
     threads = _threads(paths) if threads is None else threads
     recognizer = Recognizer.load(model, threads=threads, threshold=threshold, scale=scale)
     if recognizer.choice.origin in ("tried", "assumed"):
-        typer.echo(f"NOTE: {recognizer.choice.remark}", err=True)
+        click.echo(f"NOTE: {recognizer.choice.remark}", err=True)
     rows = Rows("json" if as_json else form, recognizer.class_names)
     explained: list[Explained] = []
-    with SlowBar(lambda: None if STDIN in paths else sum(1 for _ in image_files(paths))) as bar:
+    with slow_bar(lambda: None if STDIN in paths else sum(1 for _ in image_files(paths))) as advance:
         for name, image, result in _read(recognizer, paths):
             rows.add(name, result)
-            bar.advance()
+            advance()
             if picture and len(explained) < _EXPLAINED and not isinstance(result, DataError):
                 explained += _explained(name, image, result, recognizer.class_names)
     if not rows.count:
         places = ", ".join("standard input" if path == STDIN else path for path in paths)
-        raise ImageError(f"there is no image in {places}. Give images, or folders that hold some.")
+        raise ImageError(f"there is no image in {places}. Give image files, or folders that contain some.")
     if picture and explained:
         _draw(explained, picture, rows.count - rows.unreadable)
     rows.finish()
     if rows.unreadable:
-        raise typer.Exit(1)
+        click.get_current_context().exit(1)
 
 
-def _threads(paths: list[str]) -> int | None:
-    """Give 1 for one image, which is read before a second thread has started; None leaves the choice open."""
-    return 1 if len(paths) == 1 and os.path.isfile(paths[0]) else None  # noqa: PTH113  # which never raises
+def _threads(paths: Sequence[str]) -> int | None:
+    """Give 1 for one image, which is read before a second thread could start; None for the default."""
+    return 1 if len(paths) == 1 and os.path.isfile(paths[0]) else None  # noqa: PTH113  # never raises
 
 
-def _explanation(output: Path | None, paths: list[str]) -> Path:
-    """Give the file to draw, refused before any image is read.
+def _explanation(output: Path | None, paths: Sequence[str]) -> Path:
+    """Give the path of the picture to draw, checked before any image is read.
 
     Raises:
-        InputError: It is not the name of a picture, or one of the images that are to be read.
+        InputError: Its suffix is not that of a picture, or it is one of the images to read.
     """
     picture = output or Path("explanation.png")
     if picture.suffix.lower() not in _PICTURES:
-        raise SettingError(f"--output {picture} is not the name of a picture. Valid endings: {', '.join(_PICTURES)}.")
+        raise SettingError(f"--output {picture} is not the name of a picture. Valid suffixes: {', '.join(_PICTURES)}.")
     if picture.exists() and any(
         Path(path).name == picture.name and picture.samefile(path)
         for path in image_files(word for word in paths if word != STDIN)
     ):
-        raise SettingError(f"--output {picture} is one of the images to be read. Choose another name for it.")
+        raise SettingError(f"--output {picture} is one of the images to read. Choose another name.")
     return picture
 
 
-def _read(recognizer: Recognizer, paths: list[str]) -> Iterator[tuple[str, str | bytes, Reading | DataError]]:
-    """Give each image with its name for people, and what became of it."""
+def _read(recognizer: Recognizer, paths: Sequence[str]) -> Iterator[tuple[str, str | bytes, Reading | DataError]]:
+    """Give each image with its displayed name and its reading or error."""
     for images in find_images(paths):
         for image, result in recognizer.read_many(images):
             yield STDIN if isinstance(image, bytes) else image, image, result
@@ -123,15 +122,16 @@ def _explained(name: str, image: str | bytes, reading: Reading, class_names: tup
 
     try:
         return [Explained.of(name, stages(image), reading, class_names)]
-    except DataError:  # the file went away after it was read: one row of the picture less
+    except DataError:  # the file was removed after it was read
         return []
 
 
 def _draw(explained: list[Explained], output: Path, readable: int) -> None:
+    from mnist_cnn.files import write_whole
     from mnist_cnn.reading.recognizer.explanation import draw
 
     with write_whole(output) as partial:
         draw(explained).save(partial)
-    typer.echo(f"Explanation: {output}", err=True)
+    click.echo(f"Explanation: {output}", err=True)
     if readable > len(explained):
-        typer.echo(f"NOTE: it shows the first {len(explained)} of {readable:,} images.", err=True)
+        click.echo(f"NOTE: the picture shows the first {len(explained)} of {readable:,} images.", err=True)

@@ -1,4 +1,4 @@
-"""TensorFlow without the pages of native log lines with which it starts."""
+"""TensorFlow without its native log lines at start."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def start_keras() -> None:
-    """Import Keras, and its TensorFlow backend where that is in use, with their start-up messages held back.
+    """Import Keras and, if it is the backend, TensorFlow, with their start-up messages hidden.
 
-    TensorFlow's native code writes to file descriptor 2 before any setting can silence it. What it wrote is shown
-    where the import fails; set TF_CPP_MIN_LOG_LEVEL=0 to see it always.
+    TensorFlow's native code writes to file descriptor 2 before any setting can silence it. Its messages are shown if
+    the import fails; set TF_CPP_MIN_LOG_LEVEL=0 to see them always.
     """
     backend = os.environ.get("KERAS_BACKEND", _BACKENDS[0])
     if backend not in _BACKENDS:
-        raise SettingError(f"there is no Keras backend {backend!r} ($KERAS_BACKEND). {suggest(backend, _BACKENDS)}")
+        raise SettingError(f"KERAS_BACKEND={backend} is not a supported backend. {suggest(backend, _BACKENDS)}")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         from mnist_cnn.models.backend import keras
 
@@ -32,12 +32,12 @@ def start_keras() -> None:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            tf.constant(0)  # the first operation sets up the devices, and says so
+            tf.constant(0)  # the first operation initialises the devices and logs that
 
 
 @contextmanager
 def native_messages_held_back() -> Iterator[None]:
-    """Hold back what libraries write to the standard error stream past Python, and show it where the work fails."""
+    """Hide what native code writes to standard error, unless the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as messages:

@@ -1,18 +1,19 @@
-"""What all verbs share: where to print, one JSON object instead of prose, and progress bars.
+"""Output that all verbs share: text and tables, or one JSON object; progress bars.
 
-Rich is imported when something is printed with it: `predict` starts without.
+Rich is imported when it is first used, so that `predict` starts without it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells report it
 
 _PATIENCE = 1.0  # seconds without a progress bar
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 
 
 def error_console() -> Console:
@@ -33,7 +32,7 @@ def error_console() -> Console:
 
 
 class Terminal:
-    """Prints for people on standard output; under `--json`, on standard error, and the result as one object."""
+    """Prints text to standard output; under `--json` to standard error, and the result to standard output."""
 
     def __init__(self, json_only: bool) -> None:
         from rich.console import Console
@@ -46,11 +45,11 @@ class Terminal:
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """Print what must not be overlooked."""
+        """Print a line that must not be overlooked."""
         self.say(f"NOTE: {text}", style="bold yellow")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
-        """Print a table; columns of numbers are set to the right."""
+        """Print a table; columns of numbers are right-aligned."""
         from rich import box
         from rich.table import Table
 
@@ -64,29 +63,23 @@ class Terminal:
         self.console.print(table, markup=False)
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Print the result as the one JSON object, where that was asked for."""
+        """Print the result as JSON under `--json`."""
         if self._json_only:
-            typer.echo(json.dumps(result, default=str))
+            click.echo(json.dumps(result, default=str))
 
     @contextmanager
     def download_bar(self) -> Iterator[Any]:
-        """Give a callback (file, bytes done, bytes in all) that draws one bar per file."""
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
+        """Give a callback (file, bytes done, total bytes) that draws one bar per file."""
+        from rich import progress as parts
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        progress = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
+        columns = (parts.TextColumn("{task.description}"), parts.BarColumn(), parts.DownloadColumn())
+        times = (parts.TransferSpeedColumn(), parts.TimeRemainingColumn())
+        progress = parts.Progress(*columns, *times, console=self.console, transient=True)
         tasks: dict[str, Any] = {}
 
         def update(file: str, done: int, total: int) -> None:
             if file not in tasks:
-                progress.start()  # not before, since most often there is nothing to download
+                progress.start()  # only now, since usually there is nothing to download
                 tasks[file] = progress.add_task(f"Downloading {file}")
             progress.update(tasks[file], completed=done, total=total or None)
 
@@ -97,43 +90,41 @@ class Terminal:
                 progress.stop()
 
 
-class SlowBar:
-    """A progress bar on standard error that appears once the work takes long.
+@contextmanager
+def slow_bar(count: Callable[[], int | None]) -> Iterator[Callable[[], None]]:
+    """Give a callback that counts an item as done; a bar on standard error appears only when the work takes long.
 
-    There is none where standard error is no terminal, nor where rows on the same terminal show how far things are.
+    There is none if standard error is not a terminal, or if rows printed to the same terminal show the progress.
+
+    Args:
+        count: Gives the number of items, None if unknown; called when the bar appears.
     """
+    done, bar = 0, None
+    due = time.monotonic() + _PATIENCE if sys.stderr.isatty() and not sys.stdout.isatty() else math.inf
 
-    def __init__(self, count: Callable[[], int | None]) -> None:
-        self._count = count  # gives the number of items, None if unknown; called when the bar appears
-        self._done = 0
-        self._due = time.monotonic() + _PATIENCE
-        self._wanted = sys.stderr.isatty() and not sys.stdout.isatty()
-        self._bar: Progress | None = None
+    def advance() -> None:
+        nonlocal done, bar
+        done += 1
+        if bar is None and time.monotonic() > due:
+            bar = _start_bar(count())
+        if bar:
+            bar.update(bar.task_ids[0], completed=done)
 
-    def __enter__(self) -> SlowBar:
-        return self
+    try:
+        yield advance
+    finally:
+        if bar:
+            bar.stop()
 
-    def __exit__(self, *error: object) -> None:
-        if self._bar:
-            self._bar.stop()
 
-    def advance(self) -> None:
-        """Count one item as done."""
-        self._done += 1
-        if self._bar:
-            self._bar.update(self._bar.task_ids[0], completed=self._done)
-        elif self._wanted and time.monotonic() > self._due:
-            self._bar = self._appear()
+def _start_bar(total: int | None) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    def _appear(self) -> Progress:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-        bar = Progress(
-            BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=error_console(), transient=True
-        )
-        bar.add_task("", total=self._count(), completed=self._done)
-        bar.start()
-        return bar
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=error_console(), transient=True)
+    bar.add_task("", total=total)
+    bar.start()
+    return bar
 
 
 def _cell(value: Any) -> str:

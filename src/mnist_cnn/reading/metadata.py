@@ -78,13 +78,13 @@ class ModelMetadata:
             metadata = dataclasses.replace(metadata, class_names=tuple(metadata.class_names))
         except (ValueError, TypeError, RecursionError) as error:
             raise ModelFileError(f"{origin} carries damaged metadata ({error}). Export the model again.") from None
-        for key, valid in metadata._validity():
+        for key, valid in metadata.validity():
             if not valid:
                 value = str(getattr(metadata, key))[:_LONGEST_NAME]
                 raise ModelFileError(f"{origin} carries metadata with {key} = {value}. Export the model again.")
         return metadata
 
-    def _validity(self) -> Iterator[tuple[str, bool]]:
+    def validity(self) -> Iterator[tuple[str, bool]]:
         """Give every field's name and whether its value is of the right type and within its range."""
         low, high = TEMPERATURES
         yield "class_names", all(isinstance(name, str) and len(name) <= _LONGEST_NAME for name in self.class_names)

@@ -70,7 +70,7 @@ class Collection:
             MnistCnnError: The folder cannot be written, the disk is full, or others kept it busy.
         """
         name = hashlib.sha256(picture.tobytes()).hexdigest()[:32]
-        with self._alone():
+        with self.alone():
             before = [each for each in self.class_names if self._file(each, name).exists()]
             count = self.count()
             if not before and count >= self.limit:
@@ -93,7 +93,7 @@ class Collection:
         """
         if label not in self.class_names or not _NAME.fullmatch(name) or not self._file(label, name).exists():
             return False
-        with self._alone():
+        with self.alone():
             return self._remove(label, name)
 
     def count(self) -> int:
@@ -127,7 +127,7 @@ class Collection:
             (self.folder / label).rmdir()
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def alone(self) -> Iterator[None]:
         """Keep others from writing, so that counts hold and no folder vanishes under a file."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ def open_collection(folder: Path, class_names: Sequence[str], limit: int) -> Col
     check_class_names(class_names)
     collection = Collection(folder, tuple(class_names), limit)
     try:
-        with collection._alone():
+        with collection.alone():
             return collection
     except MnistCnnError as error:
         raise SettingError(f"nothing can be collected: {error} Choose another folder with --collect.") from error
