@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from mnist_cnn.server.app import create_app
+from mnist_cnn.server.application import create_app
 from mnist_cnn.server.settings import Settings
 from server.live import LiveServer
 

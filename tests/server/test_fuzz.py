@@ -24,7 +24,7 @@ from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 from starlette.types import ASGIApp
 
-from mnist_cnn.server.app import create_app
+from mnist_cnn.server.application import create_app
 from mnist_cnn.server.settings import Settings
 from server.damage import MARK, Sent, damaged_requests, whole_requests
 from server.guarded import SECRET, Answer, ask

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.testclient import TestClient
 
-from mnist_cnn.server.app import create_app
+from mnist_cnn.server.application import create_app
 from mnist_cnn.server.settings import Settings
 
 

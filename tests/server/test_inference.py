@@ -26,7 +26,7 @@ from mnist_cnn.datasets import load_dataset
 from mnist_cnn.reading.recognizer import Recognizer, read_model_file
 from mnist_cnn.server.bodies import read_body
 from mnist_cnn.server.guards.limits import Room
-from mnist_cnn.server.inference.model import model_name
+from mnist_cnn.server.inference.description import model_name
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.settings import load_settings
 from server.conftest import MakeClient

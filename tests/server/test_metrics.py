@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from mnist_cnn.reading.recognizer import Reading
-from mnist_cnn.server import metrics
+from mnist_cnn.server import counters as metrics
 from server.conftest import MakeClient
 from server.guarded import make_app, send
 
@@ -74,7 +74,7 @@ def test_predictions_show_up(make_client: MakeClient) -> None:
 
 
 _WORKER = """
-from mnist_cnn.server import metrics
+from mnist_cnn.server import counters as metrics
 metrics.begin_request(); metrics.begin_request()
 metrics.end_request("/predict", "POST", 200, 0.003)
 metrics.observe_batch(8)
@@ -82,7 +82,11 @@ metrics.observe_batch(8)
 
 
 def test_workers_are_added_up_and_the_dead_have_nothing_in_work(tmp_path: Path) -> None:
-    for script in (_WORKER, _WORKER, "from mnist_cnn.server import metrics; print(metrics.render().decode())"):
+    for script in (
+        _WORKER,
+        _WORKER,
+        "from mnist_cnn.server import counters as metrics; print(metrics.render().decode())",
+    ):
         environment = {**os.environ, metrics.FOLDER_VARIABLE: str(tmp_path)}
         done = subprocess.run(
             [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True

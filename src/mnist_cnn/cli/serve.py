@@ -69,7 +69,7 @@ def serve(
         cors_origins=tuple(cors_origin or ()) or None,
         api_key=None if api_key_file is None else _read_key(api_key_file),
     )
-    from mnist_cnn.server.process import serve as run
+    from mnist_cnn.server.launch import serve as run
 
     run(settings, lambda address: _announce(address, open_page))
 

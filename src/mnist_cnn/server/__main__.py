@@ -10,7 +10,7 @@ from mnist_cnn.errors import MnistCnnError
 def main() -> None:
     """Serve, and leave the process with its exit code: 0 after SIGTERM, 130 after Ctrl-C, 2 where settings are bad."""
     try:
-        from mnist_cnn.server.process import serve
+        from mnist_cnn.server.launch import serve
         from mnist_cnn.server.settings import load_settings
 
         serve(load_settings(), lambda address: print(f"Listening on {address}", file=sys.stderr))  # noqa: T201

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging.config
 
-from mnist_cnn.server.app import create_app
+from mnist_cnn.server.application import create_app
 from mnist_cnn.server.logs import make_log_config
 from mnist_cnn.server.settings import load_settings
 

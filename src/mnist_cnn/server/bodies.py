@@ -9,7 +9,7 @@ import zlib
 from starlette.requests import Request
 
 from mnist_cnn.server.problems import RETRY_SOON, Problem
-from mnist_cnn.server.state import hold
+from mnist_cnn.server.service import hold
 
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}  # as zlib names the two containers; "deflate" means zlib's (RFC 9110, 8.4.1)
 _STEP = 65_536  # bytes that are decompressed at a time, at most: a millisecond's work

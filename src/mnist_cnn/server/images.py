@@ -15,7 +15,7 @@ from mnist_cnn.server.bodies import read_body
 from mnist_cnn.server.form import files_in
 from mnist_cnn.server.jsontext import JsonError, parse_json
 from mnist_cnn.server.problems import Problem
-from mnist_cnn.server.state import get_settings
+from mnist_cnn.server.service import get_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -18,7 +18,7 @@ from mnist_cnn.server.decoder import DecoderError
 from mnist_cnn.server.paths import find_path, is_inference
 from mnist_cnn.server.reader import OverloadedError
 from mnist_cnn.server.schemas import ProblemDetails
-from mnist_cnn.server.state import NotReadyError, get_request_id
+from mnist_cnn.server.service import NotReadyError, get_request_id
 
 RETRY_SOON = {"Retry-After": "1"}  # seconds
 _MEDIA_TYPE = "application/problem+json"

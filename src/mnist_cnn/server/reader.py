@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.reading.ink import MAX_PIXELS
-from mnist_cnn.server import metrics
+from mnist_cnn.server import counters as metrics
 from mnist_cnn.server.batcher import Batcher
 from mnist_cnn.server.lanes import Lanes
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, HTTPConnection
 
-from mnist_cnn.server import metrics
+from mnist_cnn.server import counters as metrics
 from mnist_cnn.server.guards.refusals import find_header
 from mnist_cnn.server.problems import problem_response
 

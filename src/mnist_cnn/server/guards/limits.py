@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from mnist_cnn.server import metrics
+from mnist_cnn.server import counters as metrics
 from mnist_cnn.server.guards.refusals import find_header, has_long_body, refuse
 from mnist_cnn.server.paths import find_path, is_probe
 from mnist_cnn.server.problems import RETRY_SOON

@@ -12,7 +12,7 @@ from mnist_cnn.errors import suggest
 from mnist_cnn.reading.ink.form import SIZE
 from mnist_cnn.reading.recognizer import Reading
 from mnist_cnn.server.inference import tensors
-from mnist_cnn.server.inference.schemas import (
+from mnist_cnn.server.inference.objects import (
     InferRequest,
     InputParameters,
     OutputParameters,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from mnist_cnn.server.problems import documented
 from mnist_cnn.server.routes.direct import DirectRoute
 from mnist_cnn.server.schemas import Health
-from mnist_cnn.server.state import get_reader
+from mnist_cnn.server.service import get_reader
 
 router = APIRouter(prefix="/health", tags=["health"], route_class=DirectRoute)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from mnist_cnn.server import metrics
+from mnist_cnn.server import counters as metrics
 
 router = APIRouter(tags=["operation"])
 

@@ -15,7 +15,7 @@ from mnist_cnn.server.markup import write_page, write_table
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.routes.direct import DirectRoute
 from mnist_cnn.server.schemas import ModelCard
-from mnist_cnn.server.state import get_card, get_model
+from mnist_cnn.server.service import get_card, get_model
 
 _MARKDOWN = "text/markdown"
 _HTML = "text/html"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cnn.reading.ink.form import SIZE
-from mnist_cnn.server.inference.schemas import ModelMetadata, TensorMetadata
+from mnist_cnn.server.inference.objects import ModelMetadata, TensorMetadata
 
 VERSION = "1"  # the only one
 _SHIPPED = "digits"

@@ -15,12 +15,15 @@ from fastapi import FastAPI
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server import documentation, guards, problems
 from mnist_cnn.server.collection import open_collection
-from mnist_cnn.server.inference import routes as inference
-from mnist_cnn.server.inference.model import model_name
+from mnist_cnn.server.inference import endpoints as inference
+from mnist_cnn.server.inference.description import model_name
 from mnist_cnn.server.logs import make_logger
 from mnist_cnn.server.model import describe, read_card
 from mnist_cnn.server.reader import Reader
-from mnist_cnn.server.routes import collect, docs, health, metrics, model, page, predict
+from mnist_cnn.server.routes import collecting as collect
+from mnist_cnn.server.routes import docs, health, metrics, page
+from mnist_cnn.server.routes import facts as model
+from mnist_cnn.server.routes import prediction as predict
 from mnist_cnn.server.settings import Settings, load_settings
 
 _DESCRIPTION = """\

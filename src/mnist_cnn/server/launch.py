@@ -17,11 +17,11 @@ from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
 from mnist_cnn.errors import MnistCnnError, SettingError
-from mnist_cnn.server.app import create_app, load_recognizer
+from mnist_cnn.server.application import create_app, load_recognizer
 from mnist_cnn.server.collection import open_collection
+from mnist_cnn.server.counters import shared_folder
 from mnist_cnn.server.guards.connections import PunctualProtocol
 from mnist_cnn.server.logs import make_log_config
-from mnist_cnn.server.metrics import shared_folder
 
 if TYPE_CHECKING:
     from mnist_cnn.reading.recognizer import Recognizer

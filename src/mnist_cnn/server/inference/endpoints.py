@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse, Response
 
 from mnist_cnn.errors import DataError
 from mnist_cnn.server.bodies import read_body
-from mnist_cnn.server.inference import schemas
+from mnist_cnn.server.inference import objects as schemas
+from mnist_cnn.server.inference.description import VERSION, configure, describe
 from mnist_cnn.server.inference.digits import encode, images_of, most_values, outputs_of, raw_request, wanted_outputs
-from mnist_cnn.server.inference.model import VERSION, configure, describe
 from mnist_cnn.server.inference.tensors import HEADER_LENGTH, ProtocolError, join_body, json_of, split_body
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.routes.direct import DirectRoute
-from mnist_cnn.server.state import get_model_name, get_reader, get_settings, note_images
+from mnist_cnn.server.service import get_model_name, get_reader, get_settings, note_images
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 

@@ -15,7 +15,7 @@ from mnist_cnn.server.collection import CollectionFullError
 from mnist_cnn.server.images import image_in, json_of, refuse_other_keys
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.schemas import OneImage
-from mnist_cnn.server.state import get_collection, get_reader, get_settings, note_images
+from mnist_cnn.server.service import get_collection, get_reader, get_settings, note_images
 
 if TYPE_CHECKING:
     from typing import Any

@@ -15,7 +15,7 @@ from mnist_cnn.server.images import images_of
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.routes.direct import DirectRoute
 from mnist_cnn.server.schemas import ManyImages, OneImage, Predictions
-from mnist_cnn.server.state import get_model, get_reader, note_images
+from mnist_cnn.server.service import get_model, get_reader, note_images
 
 if TYPE_CHECKING:
     from mnist_cnn.server.reader import Seen
