@@ -6,9 +6,9 @@ import re
 
 import pytest
 from fastapi import FastAPI
+from mnist_cnn.server.routes.docs import render
 from starlette.testclient import TestClient
 
-from mnist_cnn.server.routes.docs import render
 from server.conftest import MakeClient
 
 

@@ -16,6 +16,7 @@ import pytest
 import tritonclient.http as triton
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mnist_cnn.server.inference.description import model_name
 from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.testclient import TestClient
@@ -26,7 +27,6 @@ from mnist_cnn.datasets import load_dataset
 from mnist_cnn.reading.recognizer import Recognizer, read_model_file
 from mnist_cnn.server.bodies import read_body
 from mnist_cnn.server.guards.limits import Room
-from mnist_cnn.server.inference.description import model_name
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.settings import load_settings
 from server.conftest import MakeClient

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from mnist_cnn.server.guards.connections import PunctualProtocol
 
 from mnist_cnn.server import counters as metrics
-from mnist_cnn.server.guards.connections import PunctualProtocol
 from mnist_cnn.server.guards.limits import Bounds, Crowd, Room
 from server.guarded import LARGE, Answer, ask, make_app, send, serving
 

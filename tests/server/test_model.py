@@ -8,12 +8,12 @@ import re
 from pathlib import Path
 
 import pytest
+from mnist_cnn.server.model import read_card
+from mnist_cnn.server.schemas import ModelCard
 from starlette.testclient import TestClient
 
 import mnist_cnn
 from mnist_cnn.reading.recognizer import Recognizer
-from mnist_cnn.server.model import read_card
-from mnist_cnn.server.schemas import ModelCard
 from reading.recognizer import linear
 from server.conftest import MakeClient
 

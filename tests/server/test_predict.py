@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mnist_cnn.server.schemas import Predictions
 from PIL import Image
 from starlette.testclient import TestClient
 
 from mnist_cnn.reading.recognizer import Recognizer
-from mnist_cnn.server.schemas import Predictions
 from server.conftest import MakeClient
 from server.drawn import digit, drawing, file_of, text_of
 

@@ -19,6 +19,7 @@ import numpy as np
 import psutil
 import pytest
 import uvloop
+from mnist_cnn.server.decoder import DecoderError
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError
@@ -26,7 +27,6 @@ from mnist_cnn.reading.ink import MAX_PIXELS
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server import decoder
 from mnist_cnn.server.batcher import Batcher
-from mnist_cnn.server.decoder import DecoderError
 from mnist_cnn.server.lanes import Lane, lane_by_size, lane_of
 from mnist_cnn.server.reader import OverloadedError, Reader
 from server.drawn import digit, drawing, file_of

@@ -94,7 +94,7 @@ def _settings(**given: Any) -> Settings:
     """
     try:
         import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
+        import granian  # noqa: F401
 
         from mnist_cnn.server.settings import load_settings
     except ModuleNotFoundError as error:

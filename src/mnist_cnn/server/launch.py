@@ -1,197 +1,173 @@
-"""A server from its first line to its exit code: the socket, the workers, the signals."""
+"""Run the server: check the settings, find a port, start Granian's workers, stop on a signal."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
 import math
 import os
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
-from uvicorn.supervisors import Multiprocess
-from uvicorn.supervisors.multiprocess import Process
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, RuntimeModes
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
 
 from mnist_cnn.errors import MnistCnnError, SettingError
-from mnist_cnn.server.application import create_app, load_recognizer
+from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server.collection import open_collection
-from mnist_cnn.server.counters import shared_folder
-from mnist_cnn.server.guards.connections import PunctualProtocol
 from mnist_cnn.server.logs import make_log_config
+from mnist_cnn.server.settings import PREFIX
 
 if TYPE_CHECKING:
-    from mnist_cnn.reading.recognizer import Recognizer
+    from fastapi import FastAPI
+    from granian.server.common import AbstractServer
+
     from mnist_cnn.server.settings import Settings
 
-_BACKLOG = 2048  # connections that wait to be accepted
-_KEEP_ALIVE = 75  # seconds that an idle connection stays open: longer than load balancers keep theirs
-_GRACE = 5  # seconds more than a request may take, before a stopping server gives up on one
-_STARTING = 60  # seconds for a worker to load its model on a busy machine
-_HEARTBEAT = 30  # seconds without a sign of life after which a worker is replaced
+COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads this variable when it is imported
+
+_CONNECTIONS = 1024  # served at once by a worker; further ones wait to be accepted
+_IDLE = 75  # seconds: for a request's head, and between requests; load balancers keep connections for about 60
+_HEAD_BYTES = 65_536
+_GRACE = 5  # seconds beyond the longest request before a stopping worker is killed
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until a signal ends it: SIGTERM as planned (exit code 0), SIGINT as an interruption.
+    """Serve until SIGTERM (then return) or SIGINT.
 
     Args:
         settings: Of the server.
-        announce: Called with its address once it listens.
+        announce: Called with the server's address as soon as it accepts connections.
 
     Raises:
-        InputError: The port is taken or not to be had, or the model cannot be read.
+        InputError: The port is taken or not available, or the model or the collection folder cannot be used.
         MnistCnnError: A worker did not start.
-        KeyboardInterrupt: After SIGINT, once all that was begun is finished.
-        SystemExit: With 0, likewise after SIGTERM.
+        KeyboardInterrupt: After SIGINT, once all requests in progress are finished.
     """
-    # uvicorn raises the signal again that it has obeyed. One that comes before uvicorn listens ends the process too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells let background jobs ignore
-    recognizer = _check(settings)  # before the port: what is wrong with the model holds on any
-    with _listen(settings.host, settings.port) as listener:
-        address = _address(listener)
-        if settings.workers == 1:
-            _serve_alone(settings, recognizer, listener, lambda: announce(address))
-        else:
-            _serve_together(settings, listener, lambda: announce(address))
-
-
-def _serve_alone(
-    settings: Settings, recognizer: Recognizer, listener: socket.socket, ready: Callable[[], None]
-) -> None:
-    app = create_app(settings, recognizer)
-    _Server(uvicorn.Config(app, **_options(settings)), ready).run([listener])
-
-
-def _serve_together(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
-    os.environ.update(settings.to_environment())
-    with shared_folder():
-        config = uvicorn.Config("mnist_cnn.server.asgi:app", **_options(settings))
-        supervisor = _Supervisor(config, [listener], ready)
-        supervisor.run()
-    if supervisor.ended_by is None:
-        raise MnistCnnError("a worker did not start, for the reason above. Correct it, or try with one: --workers 1")
-    if supervisor.ended_by == signal.SIGINT:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Granian installs its own handlers
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore SIGINT in background jobs
+    os.environ.pop(f"{PREFIX}API_KEY", None)  # nothing that decodes images needs to find it
+    _check(settings)
+    host, port = _find_port(settings.host, settings.port)
+    server, interrupts = _make_server(settings, host, port), list[int]()
+    server.on_startup(partial(_note_interrupts, interrupts))
+    threading.Thread(target=_announce_when_listening, args=(host, port, announce), daemon=True).start()
+    with _counts_folder(settings.workers):
+        try:
+            server.serve(target_loader=partial(_load_application, settings), wrap_loader=False)
+        except SystemExit as error:
+            raise MnistCnnError("a worker did not start or kept failing. The log above says why.") from error
+    if interrupts:
         raise KeyboardInterrupt
-    sys.exit(0)
 
 
-class _Server(uvicorn.Server):
-    """Says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-
-class _Supervisor(Multiprocess):
-    """Says when all its workers listen, ends them as soon as a signal comes, and keeps in mind which one it was."""
-
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]) -> None:
-        super().__init__(config, sockets)
-        self._ready = ready
-        self._heard: dict[int, float] = {}  # when each worker last answered, by process id; seconds of `monotonic`
-        self.ended_by: int | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._end_workers)
-
-    def init_processes(self) -> None:
-        super().init_processes()
-        if all(process.wait_until_ready(_STARTING, self.should_exit) for process in self.processes):
-            self._ready()
-
-    def keep_subprocess_alive(self) -> None:
-        """Replace workers that ended or hang, without waiting for each one's answer, which takes busy ones seconds."""
-        if not self.signal_queue and not all(map(self._is_well, self.processes)):
-            super().keep_subprocess_alive()
-
-    def _is_well(self, process: Process) -> bool:
-        """Take the answer to the last ping, if it is there, and ping again."""
-        now = time.monotonic()
-        heard = self._heard.setdefault(process.pid or 0, 0.0)
-        answered = process.parent_conn.poll()
-        if answered:
-            process.parent_conn.recv()
-        if answered or not heard:
-            process.parent_conn.send(b"ping")
-            self._heard[process.pid or 0] = heard = now
-        return process.process.is_alive() and now - heard < _HEARTBEAT
-
-    def _end_workers(self, number: int, _frame: object) -> None:
-        """Let workers take no more connections at once; the supervisor itself looks for signals twice a second."""
-        self.signal_queue.append(number)
-        for process in self.processes:
-            process.process.terminate()
-
-    def handle_int(self) -> None:
-        self.ended_by = signal.SIGINT
-        super().handle_int()
-
-    def handle_term(self) -> None:
-        self.ended_by = signal.SIGTERM
-        super().handle_term()
-
-
-def _check(settings: Settings) -> Recognizer:
-    """Load the model, and see that the folder for pictures is of use, before anything runs.
+def _check(settings: Settings) -> None:
+    """Find out whether the model and the collection folder can be used, before any worker starts.
 
     Raises:
-        InputError: One of them is not.
+        InputError: One of them cannot.
     """
-    recognizer = load_recognizer(settings)
+    recognizer = Recognizer.load(settings.model, threads=1, threshold=settings.threshold, scale=settings.scale)
     if settings.collect:
-        open_collection(settings.collect, recognizer.class_names, settings.collect_limit)
-    return recognizer
+        open_collection(settings.collect, recognizer.class_names)
 
 
-def _options(settings: Settings) -> dict[str, Any]:
-    return {
-        "workers": settings.workers,
-        "http": PunctualProtocol,
-        "ws": "none",
-        "lifespan": "on",
-        "log_config": make_log_config(settings),
-        "access_log": False,  # ours has a line per request already
-        "proxy_headers": False,  # nothing here depends on who asks
-        "server_header": False,
-        "backlog": _BACKLOG,
-        "timeout_keep_alive": _KEEP_ALIVE,
-        "timeout_graceful_shutdown": math.ceil(settings.timeout) + _GRACE,
-        "timeout_worker_healthcheck": _HEARTBEAT,
-    }
+def _make_server(settings: Settings, host: str, port: int) -> AbstractServer[Any]:
+    server: AbstractServer[Any] = Granian(
+        "mnist_cnn.server.asgi:app",  # only a name for logs: workers call `_load_application`
+        host,
+        port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        runtime_mode=RuntimeModes.st,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=2048,
+        backpressure=_CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=_IDLE * 1000, max_buffer_size=_HEAD_BYTES),
+        log_level=LogLevels(settings.log_level) if settings.log_level != "info" else LogLevels.warning,
+        log_dictconfig=make_log_config(settings),
+        respawn_failed_workers=True,
+        workers_kill_timeout=math.ceil(settings.timeout) + _GRACE,
+    )
+    return server
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Take the port. Who connects before the server is ready waits.
+def _load_application(settings: Settings) -> FastAPI:
+    """Build the application, in a worker: counters must be imported after their folder is named."""
+    from mnist_cnn.server.application import create_app
+
+    logging.captureWarnings(capture=True)
+    return create_app(settings)
+
+
+def _find_port(host: str, port: int) -> tuple[str, int]:
+    """Give the address to listen on, with a free port in place of 0.
+
+    Workers share the port by SO_REUSEPORT, which would also let two servers share it unnoticed. So it is tried first.
 
     Raises:
-        InputError: It is taken or not to be had.
+        InputError: The port is taken or not available, or the host is not an address of this machine.
     """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.create_server(address[:2], family=family) as probe:
+            found: tuple[str, int] = probe.getsockname()[:2]
+            return found
     except socket.gaierror:
         raise SettingError(
-            f"there is no address {host!r}. Valid: 127.0.0.1, 0.0.0.0 or one of this machine's."
+            f"host {host!r} is unknown. Valid: 127.0.0.1, 0.0.0.0 or an address of this machine."
         ) from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise SettingError(
-                f"port {port} is taken. Choose another with --port, or 0 for any that is free."
-            ) from None
-        raise SettingError(f"{host} port {port}: {os.strerror(error.errno or 0)}. Choose another.") from None
-    listener.set_inheritable(True)  # for the workers
-    return listener
+            raise SettingError(f"port {port} is taken. Choose another with --port, or 0 for any free port.") from None
+        reason = os.strerror(error.errno or 0)
+        raise SettingError(
+            f"cannot listen on {host} port {port}: {reason}. Choose another with --host and --port."
+        ) from None
 
 
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
+def _announce_when_listening(host: str, port: int, announce: Callable[[str], None]) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # listens on all: name one that works
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    while True:
+        with contextlib.suppress(OSError):
+            socket.create_connection((host, port)).close()
+            break
+        time.sleep(0.02)
+    announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+
+
+def _note_interrupts(interrupts: list[int]) -> None:
+    """Remember SIGINT on its way to Granian, which returns from it as from SIGTERM."""
+    stop = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: object) -> None:
+        interrupts.append(number)
+        if callable(stop):
+            stop(number, frame)  # type: ignore[arg-type]
+
+    signal.signal(signal.SIGINT, interrupt)
+
+
+@contextlib.contextmanager
+def _counts_folder(workers: int) -> Iterator[None]:
+    """Name a folder in which several workers add up their counts; one that the environment names is kept."""
+    if workers == 1 or os.environ.get(COUNTS_FOLDER):
+        yield
+        return
+    with TemporaryDirectory(prefix="mnist-cnn-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[COUNTS_FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[COUNTS_FOLDER]
