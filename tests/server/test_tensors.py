@@ -152,7 +152,7 @@ def test_any_json_data_make_a_tensor_or_are_refused(data: list[Any], datatype: s
 
 
 @pytest.mark.parametrize("value", [256, -1, 1.5, True, "7", None, [7]])
-def test_a_value_that_is_no_grey_level_is_refused(value: Any) -> None:
+def test_a_value_that_is_not_a_grey_level_is_refused(value: Any) -> None:
     with pytest.raises(ProtocolError):
         tensors.from_list([7, value], "UINT8", [2])
 

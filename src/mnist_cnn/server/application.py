@@ -56,10 +56,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
-    for router in _OPEN:
-        app.include_router(router)
     for router in (*_GUARDED, collecting.router) if settings.collect else _GUARDED:
         app.include_router(router, dependencies=_KEYS if settings.api_key else [])  # for the documentation
+    for router in _OPEN:
+        app.include_router(router)
     page.mount_files(app)
     problems.install(app)
     guards.install(app, settings)

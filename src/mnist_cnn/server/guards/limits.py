@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mnist_cnn.server import counters
-from mnist_cnn.server.guards.refusals import discard_body, find_header, refuse
+from mnist_cnn.server.guards.refusals import find_header, refuse
 from mnist_cnn.server.paths import find_path, is_probe
-from mnist_cnn.server.problems import RETRY_SOON, Problem
+from mnist_cnn.server.problems import RETRY_SOON
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+Refusal: TypeAlias = tuple[int, str, dict[str, str]]  # status, detail, headers
 
 MAX_REQUESTS = 256  # at once
 MAX_HELD = 128 * 2**20  # bytes of all bodies in memory, or one body where that may be larger
@@ -60,38 +62,38 @@ class BodiesAndTime:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body, answering = _Body(scope, receive, self), False
+        timer = asyncio.timeout(self.timeout)
+        body, answering = _Body(scope, receive, self, timer), False
 
         async def answer(message: Message) -> None:
             nonlocal answering
             answering = True
             await send(message)
 
-        timer = asyncio.timeout(self.timeout)
         try:
-            async with timer:
-                problem = body.check_length()
-                if problem is None:
+            refusal = body.check_length()
+            if refusal is None:
+                async with timer:
                     await self.app(scope, body.receive, answer)
-                else:
-                    await refuse(scope, receive, send, problem.status_code, problem.detail, problem.headers)
+            else:
+                await refuse(scope, receive, send, *refusal)
         except TimeoutError:
             if not timer.expired():
                 raise  # one of the work's own
             if not answering:  # otherwise the answer ends here, and the server closes the connection
-                await self._end(scope, receive, send, body)
+                await refuse(scope, receive, send, *(body.refusal or self._too_slow(body)))
         finally:
             self.room += body.held
+            del scope["state"]["hold"]  # a cycle would keep the connection open until garbage is collected
 
-    async def _end(self, scope: Scope, receive: Receive, send: Send, body: _Body) -> None:
+    def _too_slow(self, body: _Body) -> Refusal:
         if body.awaited:
             counters.count_refusal("slow_body")
             detail = f"the body did not arrive within {self.timeout:g} s. Send it faster, or send less at once."
-            await refuse(scope, receive, send, 408, detail, {"Connection": "close"})
-        else:
-            counters.count_refusal("timeout")
-            detail = f"the answer was not ready within {self.timeout:g} s. Try again in 1 s, or send fewer images."
-            await refuse(scope, receive, send, 503, detail, RETRY_SOON)
+            return 408, detail, {"Connection": "close"}
+        counters.count_refusal("timeout")
+        detail = f"the answer was not ready within {self.timeout:g} s. Try again in 1 s, or send fewer images."
+        return 503, detail, RETRY_SOON
 
 
 class _Body:
@@ -103,18 +105,21 @@ class _Body:
     Attributes:
         held: Bytes in memory, of the body and of what it was decompressed to.
         awaited: Whether the work waits for more of it.
+        refusal: Why it was not read to its end.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, limits: BodiesAndTime) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limits: BodiesAndTime, timer: asyncio.Timeout) -> None:
         self._scope = scope
         self._receive = receive
         self._limits = limits
+        self._timer = timer
         self._state: dict[str, Any] = scope["state"]
         self._state["hold"] = self.hold
         self.held = 0
         self.awaited = False
+        self.refusal: Refusal | None = None
 
-    def check_length(self) -> Problem | None:
+    def check_length(self) -> Refusal | None:
         """Give the reason to refuse a body by the length that its head promises; None: there is none."""
         given = find_header(self._scope, b"content-length") or b""
         length = int(given) if given.isdigit() and len(given) <= _LONGEST_LENGTH else 0
@@ -125,8 +130,8 @@ class _Body:
     async def receive(self) -> Message:
         """Give the next part.
 
-        Raises:
-            Problem: The body is too large (413), or there is no memory for it (503).
+        A body that is refused ends the work as a timeout does, because a cancellation passes through all code that
+        turns exceptions into answers of its own.
         """
         self.awaited = True
         message = await self._receive()
@@ -134,26 +139,28 @@ class _Body:
         if message["type"] == "http.request":
             count = len(message.get("body", b""))
             self._state["bytes"] = length = self._state.get("bytes", 0) + count
-            problem = self._too_large(f"more than {self._limits.max_body}") if length > self._limits.max_body else None
-            if problem is None and not self.hold(count):
-                problem = self._no_room()
-            if problem is not None:
-                await discard_body(self._scope, self._receive)
-                raise problem
+            if length > self._limits.max_body:
+                self.refusal = self._too_large(f"more than {self._limits.max_body}")
+            elif not self.hold(count):
+                self.refusal = self._no_room()
+            if self.refusal:
+                loop = asyncio.get_running_loop()
+                self._timer.reschedule(loop.time())
+                await loop.create_future()  # until cancelled
         return message
 
     def hold(self, count: int) -> bool:
-        """Take memory for more bytes, or give it back; say whether there was enough."""
+        """Take memory for more bytes; say whether there was enough."""
         enough = count <= self._limits.room
         self._limits.room -= count if enough else 0
         self.held += count if enough else 0
         return enough
 
-    def _too_large(self, size: str) -> Problem:
+    def _too_large(self, size: str) -> Refusal:
         counters.count_refusal("body_size")
         detail = f"the body has {size} bytes; the limit is {self._limits.max_body}. Send fewer or smaller images."
-        return Problem(413, detail, {"Connection": "close"})
+        return 413, detail, {"Connection": "close"}
 
-    def _no_room(self) -> Problem:
+    def _no_room(self) -> Refusal:
         counters.count_refusal("held")
-        return Problem(503, "other requests use all memory for bodies. Try again in 1 s.", RETRY_SOON)
+        return 503, "other requests use all memory for bodies. Try again in 1 s.", RETRY_SOON

@@ -35,11 +35,11 @@ async def refuse(
         detail: One line: the bad value, what would be valid, the next step.
         headers: Further headers of the answer.
     """
-    await discard_body(scope, receive)
+    await _discard_body(scope, receive)
     await problem_response(HTTPConnection(scope), status, detail, headers)(scope, receive, send)
 
 
-async def discard_body(scope: Scope, receive: Receive) -> None:
+async def _discard_body(scope: Scope, receive: Receive) -> None:
     """Throw away what still comes of a body, for a second at most.
 
     Data that arrives at a closed socket makes the system send a reset, upon which some clients drop the answer
