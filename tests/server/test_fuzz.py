@@ -49,6 +49,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_server_does_what_its_documentation_says(live: LiveServer, name: str) -> None:
     right, wrong = (OPERATIONS[name].as_strategy(generation_mode=mode) for mode in GenerationMode)
@@ -76,6 +77,7 @@ def test_whole_requests_are_answered(app: FastAPI) -> None:
     assert answers == {200: 13, 201: 1}
 
 
+@pytest.mark.slow
 def test_damaged_bodies_are_answered_in_good_order(
     app: FastAPI, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import math
 import os
 import signal
@@ -66,7 +65,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         try:
             server.serve(target_loader=partial(_load_application, settings), wrap_loader=False)
         except SystemExit as error:
-            raise MnistCnnError("a worker did not start or kept failing. The log above says why.") from error
+            if not interrupts:
+                raise MnistCnnError("a worker did not start or kept failing. The log above says why.") from error
     if interrupts:
         raise KeyboardInterrupt
 
@@ -107,7 +107,8 @@ def _load_application(settings: Settings) -> FastAPI:
     """Build the application, in a worker: counters must be imported after their folder is named."""
     from mnist_cnn.server.application import create_app
 
-    logging.captureWarnings(capture=True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # Granian's, which a worker inherits, would ignore them until it runs
+        signal.signal(number, signal.SIG_DFL)
     return create_app(settings)
 
 
