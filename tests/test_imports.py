@@ -48,7 +48,7 @@ WITH_ONNX_RUNTIME = [
     "tuning.cost",
     "export.onnx_file",
     "classifier",
-    "server.model",
+    "server.model_facts",
 ]
 
 

@@ -1,4 +1,4 @@
-"""`mnist-cnn serve`: a page to draw on, and an API."""
+"""`mnist-cnn serve`: a drawing page and an API."""
 
 from __future__ import annotations
 
@@ -17,37 +17,41 @@ if TYPE_CHECKING:
 def serve(
     model: Annotated[
         str | None,
-        typer.Option(help="An ONNX file or an exported run (default: the weights that ship).", show_default=False),
+        typer.Option(help="ONNX file or exported run. Default: the bundled weights.", show_default=False),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Confidence from which a digit is accepted (default: the model's).", show_default=False),
+        typer.Option(
+            help="Confidence above which a digit is accepted. Default: the model's own threshold.", show_default=False
+        ),
     ] = None,
     scale: ScaleOption = None,
     host: Annotated[
         str | None,
-        typer.Option(help="Address to listen on; 0.0.0.0 for all (default: 127.0.0.1).", show_default=False),
+        typer.Option(help="Address to listen on; 0.0.0.0 for all. Default: 127.0.0.1.", show_default=False),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port; 0 for any that is free (default: 8000).", show_default=False)
+        int | None, typer.Option(help="Port to listen on; 0 for any free port. Default: 8000.", show_default=False)
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that share the port (default: 1).", show_default=False)
+        int | None, typer.Option(help="Number of worker processes. Default: 1.", show_default=False)
     ] = None,
     collect: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR", help="Keep digits that people label on the page, for training.", show_default=False
+            metavar="DIR",
+            help="Keep the digits that people label on the page in this folder, for training.",
+            show_default=False,
         ),
     ] = None,
     cors_origin: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="A site whose pages may use the API; may be given several times."),
+        typer.Option(metavar="ORIGIN", help="Origin of another site whose pages may use the API. Can be repeated."),
     ] = None,
     api_key_file: Annotated[
         Path | None,
         typer.Option(
-            help="A file that holds the key which requests must bring. (MNIST_CNN_SERVE_API_KEY does, too.)",
+            help="File with the API key that requests must send. Alternative: MNIST_CNN_SERVE_API_KEY.",
             show_default=False,
         ),
     ] = None,
@@ -55,7 +59,7 @@ def serve(
 ) -> None:
     """Serve a page to draw digits on, and an API that reads them.
 
-    Limits and logs are set in the environment: MNIST_CNN_SERVE_MAX_BODY, …; see the README.
+    Limits and logs are set with environment variables: MNIST_CNN_SERVE_MAX_BODY and others, see the README.
     """
     _refuse_empty(model=model, collect=collect)
     settings = _settings(
@@ -75,22 +79,22 @@ def serve(
 
 
 def _refuse_empty(**paths: str | None) -> None:
-    """Refuse what a shell makes of a variable that is not set.
+    """Refuse empty paths, which come from unset shell variables.
 
     Raises:
         InputError: An option is empty.
     """
     for name, path in paths.items():
         if path is not None and not path.strip():
-            raise SettingError(f"--{name} is empty. Give it a path, or leave it out.")
+            raise SettingError(f"--{name} is empty. Give a path, or omit the option.")
 
 
 def _settings(**given: Any) -> Settings:
-    """Give the settings: of the command line, the environment for the rest.
+    """Give the settings of the command line, and the rest from the environment.
 
     Raises:
-        InputError: One is out of range.
-        MissingExtraError: The server's libraries are not installed.
+        InputError: A setting is invalid.
+        MissingExtraError: The libraries of the server are not installed.
     """
     try:
         import fastapi  # noqa: F401
@@ -106,14 +110,14 @@ def _read_key(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise SettingError(f"--api-key-file {path} cannot be read as text. Name a file with one line.") from None
+        raise SettingError(
+            f"--api-key-file {path} cannot be read as text. Name a file with the key in one line."
+        ) from None
 
 
 def _announce(address: str, open_page: bool) -> None:
-    typer.echo(f"Listening on {address}", err=True)  # standard output is the log's
+    typer.echo(f"Listening on {address}", err=True)  # standard output is for the log
     if open_page:
-        import threading
         import webbrowser
 
-        # A browser in the terminal holds its caller until it is left, and this is the server's own loop.
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        webbrowser.open(address)

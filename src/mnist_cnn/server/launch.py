@@ -107,7 +107,10 @@ def _load_application(settings: Settings) -> FastAPI:
     """Build the application, in a worker: counters must be imported after their folder is named."""
     from mnist_cnn.server.application import create_app
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # Granian's, which a worker inherits, would ignore them until it runs
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # Granian's, which a worker inherits, would ignore them until it runs
         signal.signal(number, signal.SIG_DFL)
     return create_app(settings)
 

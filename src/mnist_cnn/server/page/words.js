@@ -37,7 +37,7 @@ export function factsOf({ classes, architecture, dataset, accuracy, threshold, b
     ["Trained on", dataset],
     ["Accuracy", accuracy && `${(accuracy * 100).toFixed(2)}\u202f% on test images`],
     ["Threshold", `${percent(threshold)} confidence`],
-    ["Largest image", ` ${Math.round(limits.body / 2 ** 20)}\u202fMiB, ${limits.pixels / 1e6} million pixels`],
+    ["Largest image", `${Math.round(limits.body / 2 ** 20)}\u202fMiB, ${limits.pixels / 1e6} million pixels`],
     ["SHA-256", sha256],
   ];
   return facts.filter(([, fact]) => fact);
