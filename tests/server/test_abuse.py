@@ -243,7 +243,7 @@ def test_compressed_bodies_are_opened_within_limits(server: LiveServer, encoding
         (b"[" * 100_000, 400, "this is not JSON"),
         (b'{"image":' * 100_000, 400, "this is not JSON"),
         (b'{"images": [' + b"[]," * 300_000 + b"[]]}", 413, "the request has 300001 images"),
-        (b'{"image": [' + b"1e308," * 100_000 + b"1]}", 422, "100001 values in one list"),
+        (b'{"image": [' + b"1e308," * 100_000 + b"1]}", 422, "shape 100001"),
         (b'{"image": ' + b"9" * 900_000 + b"}", 400, "this is not JSON"),
         (b'{"image": "' + b"A" * 1_000_000 + b'"}', 422, "this image cannot be read"),
     ],

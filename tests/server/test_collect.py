@@ -400,5 +400,7 @@ def test_a_class_that_can_be_no_folder_is_refused_at_the_start(folder: Path, nam
 def test_a_file_in_place_of_the_folder_is_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("not a folder")
     for folder in (tmp_path / "key", tmp_path / "key" / "kept"):
-        with pytest.raises(InputError, match=f"{folder} is a file, or is inside one. Choose another folder"):
+        with pytest.raises(
+            InputError, match=rf"digits cannot be collected: {folder} cannot be written \(.*\). Choose another folder"
+        ):
             open_collection(folder, DIGITS)

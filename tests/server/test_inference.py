@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
@@ -400,33 +398,6 @@ def test_other_methods_and_addresses_are_refused_in_the_protocols_form(client: T
     assert client.get(INFER).status_code == 405
     assert list(client.get("/v2/nothing").json()) == ["error"]
     assert client.get("/v2/nothing").status_code == 404
-
-
-MUTATIONS = st.lists(
-    st.tuples(st.integers(0, 1500), st.sampled_from(["cut", "insert", "change", "repeat"]), st.binary(max_size=5)),
-    min_size=1,
-    max_size=4,
-)
-
-
-@given(MUTATIONS, st.booleans(), st.none() | st.integers(-3, 3))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damaged_requests_get_an_answer_or_one_sentence(
-    client: TestClient, mutations: list[tuple[int, str, bytes]], binary: bool, shift: int | None
-) -> None:
-    image = np.zeros((1, 784), np.uint8)
-    body, headers = binary_body(image) if binary else (json.dumps(json_body(data=[0] * 30)).encode(), {})
-    for place, kind, what in mutations:
-        place %= len(body) + 1
-        middle = {"cut": b"", "insert": what + body[place:], "change": what + body[place + len(what) :]}
-        body = body[:place] + middle.get(kind, body[place // 2 :])
-    if binary and shift is not None:
-        headers = {LENGTH: str(int(headers[LENGTH]) + shift)}
-    answer = client.post(INFER, content=body, headers=headers)
-    assert answer.status_code in (200, 400)
-    if answer.status_code == 400:
-        assert list(answer.json()) == ["error"]
-        assert len(answer.json()["error"]) < 600
 
 
 @pytest.mark.parametrize(

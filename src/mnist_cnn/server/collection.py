@@ -137,12 +137,8 @@ class Collection:
                 yield
         except Timeout:
             raise MnistCnnError(f"other processes have locked {self.folder} for {_PATIENCE:g} s. Try again.") from None
-        except (FileExistsError, NotADirectoryError) as error:
-            raise WriteError(f"{self.folder} is a file, or is inside one.") from error
-        except FileNotFoundError as error:  # in /proc, for example
-            raise WriteError(f"the folder {self.folder} cannot be created.") from error
         except OSError as error:
-            raise WriteError(f"{self.folder} cannot be written: {error.strerror or error}.") from error
+            raise WriteError(f"{self.folder} cannot be written ({error.strerror or error}).") from error
 
 
 def open_collection(folder: Path, class_names: Sequence[str]) -> Collection:

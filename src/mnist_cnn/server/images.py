@@ -193,40 +193,32 @@ def _from_base64(text: str) -> bytes:
 
 
 def _pixels(rows: list[Any], name: str) -> NDArray[Any]:
-    rows = _without_channel(rows)
-    nested = all(type(row) is list for row in rows)
-    # Before NumPy sees them: it takes true for 1, and makes all texts as wide as the longest.
-    kinds = set(map(type, itertools.chain.from_iterable(rows) if nested else rows))
-    if kinds == {list}:
-        raise Problem(422, f"{name} is nested deeper than rows of grey levels. {_VALID}.")
+    kinds = _kinds(rows)  # before NumPy sees them: it takes true for 1, and makes all texts as wide as the longest
     if not kinds or not kinds <= {int, float}:
         raise Problem(422, f"{name} is empty, or contains something that is not a number. {_VALID}.")
     try:
         pixels = np.array(rows, np.float64)
     except (ValueError, OverflowError):
         raise Problem(422, f"{name} has rows of different lengths, or a number out of range. {_VALID}.") from None
-    if not nested:
-        if pixels.size != SIZE * SIZE:
-            raise Problem(422, f"{name} has {pixels.size} values in one list. {_VALID}.")
+    if pixels.shape == (SIZE * SIZE,):
         pixels = pixels.reshape(SIZE, SIZE)
+    elif pixels.shape[2:] == (1,):  # as images are in Keras
+        pixels = pixels[..., 0]
+    if pixels.ndim != 2:
+        raise Problem(422, f"{name} has shape {'×'.join(map(str, pixels.shape[:4]))}. {_VALID}.")
     low, high = pixels.min(), pixels.max()
     if not (low >= 0 and high <= 255):  # infinity, too
         raise Problem(422, f"{name} has values from {low:g} to {high:g}. {_VALID}.")
     return pixels.astype(np.uint8) if kinds == {int} else pixels
 
 
-def _without_channel(rows: list[Any]) -> list[Any]:
-    """Turn [h, w, 1], the shape of images in Keras, into [h, w]; leave anything else as it is."""
-    first = rows[0] if rows else None
-    if type(first) is not list or not first or type(first[0]) is not list:
-        return rows
-    if all(type(row) is list and all(map(_holds_one, row)) for row in rows):
-        return [[pixel[0] for pixel in row] for row in rows]
-    return rows
-
-
-def _holds_one(pixel: Any) -> bool:
-    return type(pixel) is list and len(pixel) == 1 and type(pixel[0]) is not list
+def _kinds(rows: list[Any]) -> set[type]:
+    """Give the types of all elements of nested lists."""
+    while True:
+        kinds = set(map(type, rows))
+        if kinds != {list}:
+            return kinds
+        rows = list(itertools.chain.from_iterable(rows))
 
 
 def _kind(value: Any) -> str:

@@ -121,7 +121,9 @@ def from_list(data: Sequence[Any], datatype: str, shape: Sequence[int]) -> NDArr
         ProtocolError: The number of elements does not fit the shape, or one of them does not fit the datatype.
     """
     dtype = _DTYPES[datatype]
-    values = _row_by_row(data, shape, _count(shape))
+    count, values = _count(shape), _flatten(data, shape)
+    if len(values) != count:
+        raise ProtocolError(f"the data has {len(values)} elements, but the shape has {count}.")
     # np.asarray would accept anything, and make all texts as wide as the longest.
     if not set(map(type, values)) <= ({int} if dtype.kind in "iu" else {int, float}):
         raise ProtocolError(f"the data contains elements that are not {datatype}. Valid: {_valid_numbers(dtype)}.")
@@ -172,22 +174,14 @@ def _count(shape: Sequence[int]) -> int:
     return math.prod(shape)
 
 
-def _row_by_row(data: Sequence[Any], shape: Sequence[int], count: int) -> Sequence[Any]:
-    """Flatten nested lists of numbers."""
+def _flatten(data: Sequence[Any], shape: Sequence[int]) -> Sequence[Any]:
+    """Flatten lists that are nested as in the shape, or not at all."""
     if data and type(data[0]) is list:
-        _check_count(len(data), shape[0])
         for size in shape[1:]:
             if any(type(row) is not list or len(row) != size for row in data):
                 raise ProtocolError(f"the data is not nested as {list(shape)}. Nest it so, or not at all.")
             data = list(itertools.chain.from_iterable(data))
-        return data
-    _check_count(len(data), count)
     return data
-
-
-def _check_count(count: int, expected: int) -> None:
-    if count != expected:
-        raise ProtocolError(f"the data has {count} elements, but the shape has {expected}.")
 
 
 def _finite(array: NDArray[Any]) -> NDArray[Any]:
