@@ -95,7 +95,7 @@ def test_data_after_a_body_that_is_not_a_request_ends_the_connection(server: Liv
         assert statuses(read_all(connection)) in ([200], [200, 400])
 
 
-def test_a_client_that_sends_no_more_still_reads_its_answer(server: LiveServer) -> None:
+def test_a_client_that_closes_its_sending_side_may_read_its_answer(server: LiveServer) -> None:
     file = file_of(drawing("7"))
     with connected(server) as connection:
         connection.sendall(f"{HEAD}Content-Length: {len(file)}\r\nConnection: close\r\n\r\n".encode() + file)
@@ -103,7 +103,7 @@ def test_a_client_that_sends_no_more_still_reads_its_answer(server: LiveServer) 
         assert statuses(read_all(connection)) in ([200], [])  # asyncio takes the end of sending for the end of all
 
 
-def test_clients_that_leave_in_the_middle_do_no_harm(server: LiveServer) -> None:
+def test_clients_that_disconnect_do_no_harm(server: LiveServer) -> None:
     for _ in range(100):
         with connected(server) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leave with a reset

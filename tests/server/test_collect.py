@@ -229,7 +229,7 @@ def test_opened_cors_does_not_open_collecting(make_client: MakeClient, folder: P
         ({"hosts": "testserver"}, "a{b.rebound.example:80", 403),  # Starlette would take the server's own instead
     ],
 )
-def test_another_sites_name_for_this_machine_is_not_ours(
+def test_host_names_of_other_sites_are_refused(
     make_client: MakeClient, folder: Path, settings: dict[str, Any], host: str, status: int
 ) -> None:
     client = make_client(collect=folder, **settings)
@@ -282,7 +282,7 @@ def test_a_failing_disk_is_reported_and_leaves_nothing(
     assert keep(client).status_code == 201
 
 
-def test_a_folder_that_vanished_or_became_a_file_is_no_crash(client: TestClient, folder: Path) -> None:
+def test_a_folder_that_disappeared_or_became_a_file_does_not_crash(client: TestClient, folder: Path) -> None:
     keep(client)
     for path in sorted(folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -390,7 +390,7 @@ def test_a_class_alone_is_read_back_whatever_it_is_called(folder: Path, name: st
      ["a "], ["x" * 256], ["A", "a"], ["train", "test"], ["training", "testing"], ["val", "test"], ["cat", "Test"],
      ["cat", "test images"], ["cat", "validation"], ["__pycache__"], ["lost+found"]],
 )  # fmt: skip
-def test_a_class_that_can_be_no_folder_is_refused_at_the_start(folder: Path, names: list[str]) -> None:
+def test_a_class_that_cannot_be_a_folder_is_refused_at_the_start(folder: Path, names: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         open_collection(folder, names)
     assert "\n" not in str(caught.value)

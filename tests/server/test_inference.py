@@ -122,7 +122,7 @@ def test_results_are_the_recognizers_bit_for_bit(
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_what_is_not_in_mnists_form_is_prepared_as_elsewhere(
+def test_images_unlike_mnist_are_prepared_first(
     server: triton.InferenceServerClient, recognizer: Recognizer, digits: NDArray[np.uint8], binary: bool
 ) -> None:
     """Dark ink, ink in a corner, floats up to 1; each image by itself, whatever comes with it."""
@@ -138,7 +138,7 @@ def test_what_is_not_in_mnists_form_is_prepared_as_elsewhere(
     assert not result.as_numpy("accepted")[4]
 
 
-def test_all_outputs_come_where_none_is_named(server: triton.InferenceServerClient, digits: NDArray[np.uint8]) -> None:
+def test_all_outputs_come_by_default(server: triton.InferenceServerClient, digits: NDArray[np.uint8]) -> None:
     result = server.infer("digits", [tensor(digits[:1])])
     assert [each["name"] for each in result.get_response()["outputs"]] == ["probabilities", "digit", "accepted"]
     assert "id" not in result.get_response()
@@ -235,7 +235,7 @@ def test_errors_are_sentences_in_tritons_exception(
         {"parameters": {"trace": "x", "binary": True, "number": 1.5}},
     ],
 )
-def test_what_else_a_client_asks_for_is_ignored(
+def test_unsupported_options_are_ignored(
     server: triton.InferenceServerClient, recognizer: Recognizer, digits: NDArray[np.uint8], options: dict[str, Any]
 ) -> None:
     answers = server.infer("digits", [tensor(digits)], **options).as_numpy("probabilities")
@@ -273,7 +273,7 @@ def test_a_raw_body_is_one_image(client: TestClient, recognizer: Recognizer, dig
     assert answer.json()["error"] == "FP32 of shape [1, 28, 28, 1] needs 3136 bytes, but 784 came."
 
 
-def test_what_other_clients_add_is_no_error(client: TestClient) -> None:
+def test_additions_of_other_clients_are_accepted(client: TestClient) -> None:
     """Nulls for what is absent and content types, as MLServer's; the model's name, as in Triton's manual."""
     words = {"content_type": "pd", "headers": {"a": ["b"]}, "priority": 0, "timeout": None, "": [1]}
     for parameters in (None, {}, {"content_type": "np"}, words):

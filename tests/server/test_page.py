@@ -193,7 +193,7 @@ def test_what_is_sent_is_a_small_picture_dark_on_light_in_either_theme(open_desk
 
 
 @slow
-def test_a_scribble_is_no_digit_and_is_called_so_only_once_the_pen_rests(desk: Desk) -> None:
+def test_a_scribble_is_rejected_only_once_the_pen_rests(desk: Desk) -> None:
     desk.draw("scribble", lift=False)
     expect(desk.page.locator("#answer")).to_have_attribute("data-state", "rejected")
     expect(desk.page.locator("#sentence")).not_to_contain_text("Not a digit")
@@ -285,7 +285,7 @@ def test_one_question_is_under_way_at_a_time_and_the_newest_wins(desk: Desk) -> 
 
 
 @slow
-def test_what_waits_is_asked_although_an_answer_could_not_be_shown(desk: Desk) -> None:
+def test_a_waiting_question_is_asked_even_after_a_bug(desk: Desk) -> None:
     asked = desk.page.evaluate(
         """async () => {
           const { Newest } = await import("/page/newest.js");
@@ -484,13 +484,13 @@ def test_of_many_pictures_the_newest_are_kept_and_the_others_closed(desk: Desk) 
 
 
 @slow
-def test_an_empty_file_is_called_so(desk: Desk) -> None:
+def test_an_empty_file_is_reported(desk: Desk) -> None:
     upload(desk, b"")
     expect(desk.page.get_by_role("alert")).to_have_text("This file is empty. Choose another one.")
 
 
 @slow
-def test_a_file_that_is_no_picture(desk: Desk) -> None:
+def test_a_file_that_is_not_an_image(desk: Desk) -> None:
     upload(desk, b"%PDF-1.4 not a picture", "letter.pdf", "application/pdf")
     expect(desk.page.get_by_role("alert")).to_contain_text("cannot be read as an image. The server says: ")
     desk.draw("1")
@@ -673,9 +673,7 @@ def test_two_digits_are_not_kept_as_one(open_desk: OpenDesk, collecting: tuple[s
 
 
 @slow
-def test_what_was_kept_is_told_beside_the_keys_and_not_over_them(
-    open_desk: OpenDesk, collecting: tuple[str, Path]
-) -> None:
+def test_the_toast_does_not_cover_the_surface_or_the_keys(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
     desk = open_desk(collecting[0])
     desk.draw("1")
     desk.expect_label("1")
@@ -774,7 +772,7 @@ def test_other_classes_fit_the_page(open_desk: OpenDesk, names: list[str], conte
 
 
 @slow
-def test_nothing_moves_for_those_who_asked_for_that(open_desk: OpenDesk) -> None:
+def test_reduced_motion_is_respected(open_desk: OpenDesk) -> None:
     for setting, duration in (("no-preference", "0.16s"), ("reduce", "0s")):
         desk = open_desk(reduced_motion=setting)
         style = "getComputedStyle(document.querySelector('.bar'), '::before').transitionDuration"

@@ -305,7 +305,7 @@ def test_another_method_and_another_address_are_refused(client: TestClient) -> N
         max_leaves=30,
     )
 )
-def test_no_json_is_a_fault_of_the_server(client: TestClient, value: Any) -> None:
+def test_no_json_causes_a_server_error(client: TestClient, value: Any) -> None:
     for body in (value, {"image": value}, {"images": [value]}):
         answer = client.post(
             "/predict", content=json.dumps(body).encode(), headers={"content-type": "application/json"}

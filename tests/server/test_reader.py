@@ -98,7 +98,7 @@ def test_pictures_are_what_the_network_saw(recognizer: Recognizer) -> None:
     run(main)
 
 
-def test_an_unreadable_image_is_named_and_hurts_nobody_else(recognizer: Recognizer) -> None:
+def test_an_unreadable_image_is_named_and_affects_no_other_request(recognizer: Recognizer) -> None:
     async def main() -> None:
         reader = make_reader(recognizer)
         good, bad = file_of(drawing("7")), b"nothing"
@@ -115,7 +115,7 @@ def test_an_unreadable_image_is_named_and_hurts_nobody_else(recognizer: Recogniz
 
 
 @pytest.mark.parametrize("images", [1, 2])
-def test_what_cannot_be_read_is_forgotten_at_once(recognizer: Recognizer, images: int) -> None:
+def test_unreadable_images_are_released_at_once(recognizer: Recognizer, images: int) -> None:
     """An error that was its own cause would hold its body until a full collection of garbage, which is rare here."""
     body = bytes(2**20)
 
@@ -293,7 +293,7 @@ def test_a_process_that_is_killed_fails_one_image_and_is_replaced(recognizer: Re
 
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
-def test_a_small_picture_with_packed_words_is_not_prepared_on_the_event_loop(kind: bytes) -> None:
+def test_a_small_png_with_compressed_text_is_not_prepared_on_the_event_loop(kind: bytes) -> None:
     """Unpacking them may take as long as a photo."""
     file = file_of(digit("7"))
     assert lane_by_size(file) is Lane.HERE
@@ -373,7 +373,7 @@ def slow(started: threading.Event, go: threading.Event) -> Callable[[list[int]],
     return work
 
 
-def test_what_waits_goes_together_and_is_finished_before_the_end() -> None:
+def test_waiting_work_is_batched_and_finished_before_the_end() -> None:
     async def main() -> None:
         started, go = threading.Event(), threading.Event()
         batcher = Batcher(slow(started, go))
@@ -394,7 +394,7 @@ def test_what_waits_goes_together_and_is_finished_before_the_end() -> None:
     run(main)
 
 
-def test_an_error_reaches_all_who_wait_for_that_batch_and_the_next_is_done() -> None:
+def test_an_error_reaches_all_callers_of_a_batch_and_the_next_batch_works() -> None:
     async def main() -> None:
         started, go = threading.Event(), threading.Event()
         batcher = Batcher(slow(started, go))
