@@ -109,9 +109,11 @@ def serve_once(image: Path) -> tuple[float, float, float]:
         with urllib.request.urlopen(request):  # noqa: S310
             wall = time.perf_counter() - began
         server = psutil.Process(process.pid)
-        used, memory = server.cpu_times(), server.memory_info().rss / 2**20
+        family = [server, *server.children(recursive=True)]
+        used = sum(each.cpu_times().user + each.cpu_times().system for each in family)
+        memory = sum(each.memory_info().rss for each in family) / 2**20
         process.terminate()
-    return used.user + used.system, wall, memory
+    return used, wall, memory
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How many single images a second the server reads, how fast, and what becomes of it under more than it can do.
+"""How many single images a second the server reads, how fast, and how it behaves under overload.
 
-The real `mnist-cnn serve` runs in a process of its own and is asked over HTTP from this one: keep-alive connections,
-each with one image in flight, real digits as PNG files. In the same run and in turns the same model answers behind a
-plain FastAPI route without batching and, where `--bento-python` names an environment that has it, behind BentoML with
-its adaptive batching. Each gets the body that it likes best, made beforehand.
+The real `mnist-cnn serve` runs in its own processes and gets requests over HTTP from this one: keep-alive connections,
+each with one image in flight, real digits as PNG files. In the same run and in alternation, the same model answers
+behind a plain FastAPI route without batching and, if `--bento-python` names an environment that has it, behind BentoML
+with its adaptive batching. Each gets the body that suits it best, prepared in advance.
 
     python benchmarks/serve_load.py throughput [--bento-python ENV/bin/python] [--rounds 3] [--seconds 5]
     python benchmarks/serve_load.py memory [--requests 200000]
@@ -35,12 +35,12 @@ from mnist_cnn.reading.recognizer import Recognizer
 from serving.client import Load, Measured
 from serving.servers import NOTHING, OWN, Server, bento_server, no_server, own_server, plain_server
 
-IMAGES = 256  # different ones, sent in turn
+IMAGES = 256  # different ones, sent in rotation
 PAUSE = 0.5  # seconds between two measurements
 SMALL, LARGE = "28×28", "280×280"
 GOAL_RATE, GOAL_P99 = 2000, 0.050  # images a second; seconds
-QUARTERS = 4  # of the requests, after each of which memory is looked at
-SETTLED = 10_000  # requests after which memory counts: buffers and caches have their size
+QUARTERS = 4  # of the requests, after each of which memory is measured
+SETTLED = 10_000  # requests after which memory counts: buffers and caches are filled
 GROWTH = 5  # MiB that count as flat
 STRETCH = 1.0  # seconds, in which recovery is measured
 LARGE_SIDE = 3000  # pixels
@@ -74,7 +74,7 @@ class Row:
 
 
 def main() -> None:
-    """Measure and print; end with code 1 where a goal was missed."""
+    """Measure and print; end with code 1 if a goal was missed."""
     options = parse_options()
     measure = {"throughput": throughput, "memory": memory, "overload": overload, "beside": beside}[options.what]
     is_met = measure(options)
@@ -86,31 +86,31 @@ def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["throughput", "memory", "overload", "beside"])
-    parser.add_argument("--dataset", default="digits", help="where digits come from (default: scikit-learn's)")
-    parser.add_argument("--data-dir", type=Path, help="where to look for it")
-    parser.add_argument("--bento-python", type=Path, help="the interpreter of an environment that has BentoML")
+    parser.add_argument("--dataset", default="digits", help="data set of the digits (default: scikit-learn's)")
+    parser.add_argument("--data-dir", type=Path, help="folder of the data set")
+    parser.add_argument("--bento-python", type=Path, help="interpreter of an environment with BentoML")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=5.0, help="duration of each measurement")
     parser.add_argument("--connections", type=int, help="default: 64, under overload 512")
-    parser.add_argument("--requests", type=int, default=200_000, help="for memory")
-    parser.add_argument("--workers", type=int, default=1, help="of our server")
+    parser.add_argument("--requests", type=int, default=200_000, help="number of requests for memory")
+    parser.add_argument("--workers", type=int, default=1, help="workers of our server")
     options = parser.parse_args()
     options.connections = options.connections or (512 if options.what == "overload" else 64)
     return options
 
 
 def throughput(options: argparse.Namespace) -> bool:
-    """Compare the servers; gives whether ours is fast enough."""
+    """Compare the servers, and give whether ours is fast enough."""
     rows = measure_throughput(options)
     print("| server | version | images | images a second | p50, ms | p95, ms | p99, ms | server's CPU, µs an image |")
     print("|---|---|---|--:|--:|--:|--:|--:|")
     print("\n".join(row.markdown() for row in rows))
-    print(f"\n{options.connections} connections, {options.rounds} rounds of {options.seconds:g} s in turns.")
+    print(f"\n{options.connections} connections, {options.rounds} rounds of {options.seconds:g} s in alternation.")
     return judge_throughput(next(row for row in rows if row.server.name == OWN))
 
 
 def measure_throughput(options: argparse.Namespace) -> list[Row]:
-    """Load each server with each kind of image, in turns."""
+    """Load each server with each kind of image, in alternation."""
     digits = load_digits(options)
     files = {SMALL: [png(digit) for digit in digits], LARGE: [png(drawing(digit)) for digit in digits]}
     with contextlib.ExitStack() as stack:
@@ -126,7 +126,7 @@ def measure_throughput(options: argparse.Namespace) -> list[Row]:
 
 
 def judge_throughput(own: Row) -> bool:
-    """Hold our server against its goals, and give whether it meets them all."""
+    """Compare our server with its goals, and give whether it meets all of them."""
     rate, slow = statistics.median(own.rates), float(np.quantile(own.latencies, 0.99))
     is_many, is_soon = rate >= GOAL_RATE, slow <= GOAL_P99
     print(f"- images a second at {own.images}: {rate:,.0f} (at least {GOAL_RATE:,}: {verdict(is_many)})")
@@ -135,7 +135,7 @@ def judge_throughput(own: Row) -> bool:
 
 
 def memory(options: argparse.Namespace) -> bool:
-    """Give whether the server's memory stays as it is."""
+    """Give whether the memory of the server stays constant."""
     files = [png(image) for digit in load_digits(options) for image in (digit, drawing(digit))]
     with own_server(options.workers).running() as server:
         load = Load(server.port, server.requests(files))
@@ -160,7 +160,7 @@ def show_memory(server: Server, requests: int) -> float:
 
 
 def overload(options: argparse.Namespace) -> bool:
-    """Ask for more than the server takes, without heeding its refusals; gives whether it recovers."""
+    """Send more requests than the server accepts, ignoring its refusals, and give whether it recovers."""
     files = [png(drawing(digit)) for digit in load_digits(options)]
     print("| load | connections | images a second | refused | p50 / p99 of answers, ms | of refusals, ms |")
     print("|---|--:|--:|--:|--:|--:|")
@@ -195,7 +195,7 @@ def overload_line(name: str, connections: int, measured: Measured) -> str:
 
 
 def beside(options: argparse.Namespace) -> bool:
-    """Ask about one drawing after the other, alone and beside large pictures; gives whether answers still come soon."""
+    """Send one drawing after the other, alone and beside large images, and give whether answers stay quick."""
     drawings, pictures = [png(drawing(digit)) for digit in load_digits(options)], [large_picture()]
     print("| one drawing at a time, 280×280 | answers | p50, ms | p95, ms | p99, ms | large pictures read |")
     print("|---|--:|--:|--:|--:|--:|")
@@ -216,7 +216,7 @@ def beside(options: argparse.Namespace) -> bool:
 async def ask_beside(
     server: Server, files: list[bytes], large: list[bytes], connections: int, seconds: float
 ) -> tuple[Measured, Measured]:
-    """Load a server over one connection, and with large files over some others; gives what came of both."""
+    """Load a server over one connection, and with large files over some others; give both measurements."""
     loads = Load(server.port, server.requests(files)), Load(server.port, server.requests(large))
     few, many = await asyncio.gather(
         *(load.run(count, seconds=seconds) for load, count in zip(loads, (1, connections), strict=True))
@@ -225,14 +225,14 @@ async def ask_beside(
 
 
 def large_picture() -> bytes:
-    """Give a JPEG 2000 of noise: nothing takes longer to decode for its pixels."""
+    """Give a JPEG 2000 file of noise: no other kind takes longer to decode."""
     pixels, file = np.random.default_rng(0).integers(0, 256, (LARGE_SIDE, LARGE_SIDE), np.uint8), io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG2000")
     return file.getvalue()
 
 
 def find_servers(options: argparse.Namespace) -> list[Server]:
-    """Give all servers to compare; say which is left out."""
+    """Give all servers to compare, and print which are left out."""
     servers = [own_server(options.workers), plain_server()]
     if options.bento_python:
         servers.append(bento_server(options.bento_python))
@@ -242,13 +242,13 @@ def find_servers(options: argparse.Namespace) -> list[Server]:
 
 
 def ask(server: Server, files: list[bytes], options: argparse.Namespace) -> Measured:
-    """Load one server, and give what came of it."""
+    """Load one server, and give the measurement."""
     load = Load(server.port, server.requests(files))
     return uvloop.run(load.run(options.connections, seconds=options.seconds, cpu_seconds=server.cpu_seconds))
 
 
 def check_agreement(servers: list[Server], files: dict[str, list[bytes]]) -> None:
-    """Stop where a server reads another digit than the recogniser does."""
+    """Stop if a server reads another digit than the recogniser."""
     recognizer = Recognizer.load(threads=1)
     for server in servers:
         for kind, several in files.items():
@@ -267,7 +267,7 @@ def load_digits(options: argparse.Namespace) -> NDArray[np.uint8]:
 
 
 def drawing(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Make of a digit what a drawing page sends: ten times as large, dark on white. uint8 [280, 280]."""
+    """Turn a digit into what a drawing page sends: ten times as large, dark on white, uint8 [280, 280]."""
     large = cv2.resize(digit, None, fx=10, fy=10, interpolation=cv2.INTER_CUBIC)
     return np.asarray(255 - large, np.uint8)
 

@@ -1,4 +1,4 @@
-"""The recogniser behind a Gradio page: draw a digit, or give a picture of one. Runs as a Hugging Face Space."""
+"""The recogniser behind a Gradio page: draw a digit, or upload a picture. Runs as a Hugging Face Space."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mnist_cnn.reading.ink import prepare
 
 SAYS = {
     "": "A digit.",
-    "blank": "There is no ink.",
+    "blank": "No ink.",
     "several": "More than one digit.",
-    "uncertain": "Not a digit, as far as the network can tell.",
+    "uncertain": "Probably not a digit.",
 }
-PAPER = Image.new("RGB", (400, 400), "white")  # on an empty canvas, Gradio waits for its pen to be chosen first
+PAPER = Image.new("RGB", (400, 400), "white")  # on an empty canvas, Gradio requires choosing a pen first
 recognizer = Recognizer.load(threads=1)
 
 
@@ -24,7 +24,7 @@ def read(given: Image.Image | dict[str, Any] | None) -> tuple[dict[str, float], 
     """Read a picture or a drawing.
 
     Args:
-        given: A picture; or a drawing, whose "composite" is the paper with all strokes; or None, once it is cleared.
+        given: A picture; a drawing, whose "composite" is the paper with all strokes; or None after clearing.
 
     Returns:
         Probabilities by class name, a sentence, and the 28×28 picture that the network saw, ten times as large.
@@ -54,11 +54,11 @@ with gr.Blocks(title="Handwritten digits", analytics_enabled=False) as demo:
             with gr.Tab("Picture"):
                 picture = gr.Image(type="pil", image_mode=None)
         with gr.Column():
-            says = gr.Textbox(label="Is it one?")
+            says = gr.Textbox(label="Result")
             probabilities = gr.Label(label="Probabilities")
             seen = gr.Image(label="What the network sees", format="png", buttons=[], height=300)
     answers = [probabilities, says, seen]
-    # `change` of a drawing lags one stroke behind; `input` does not.
+    # The `change` event of a drawing lags one stroke behind; `input` does not.
     canvas.input(read, canvas, answers, api_name="draw", trigger_mode="always_last", show_progress="hidden")
     canvas.clear(lambda: PAPER, None, canvas, api_visibility="private")
     picture.change(read, picture, answers, api_name="read", show_progress="hidden")

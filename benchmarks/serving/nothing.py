@@ -1,4 +1,4 @@
-"""A server that reads nothing and gives a fixed answer: what it reaches is the client's own limit."""
+"""A server that reads nothing and gives a fixed answer: its rate is the limit of the client."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:
 
 
 class Nothing(asyncio.Protocol):
-    """Takes whatever comes in one piece for one request."""
+    """Takes any data that arrives together for one request."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the connection."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's has another type
 
     def data_received(self, data: bytes) -> None:
         """Answer."""
@@ -25,7 +25,7 @@ class Nothing(asyncio.Protocol):
 
 
 async def main(port: int) -> None:
-    """Serve for ever."""
+    """Serve until killed."""
     server = await asyncio.get_running_loop().create_server(Nothing, "127.0.0.1", port)
     await server.serve_forever()
 

@@ -13,10 +13,10 @@ recognizer = Recognizer.load(threads=1)
 
 @app.get("/ready")
 async def ready() -> None:
-    """Answer, once the model is loaded."""
+    """Answer once the model is loaded."""
 
 
 @app.post("/predict")
 async def predict(request: Request) -> Answer:
-    """Read the image that is the body."""
+    """Read the image in the body."""
     return answer_of(recognizer.read(await request.body()))

@@ -1,4 +1,4 @@
-"""The servers that are compared, each in processes of its own."""
+"""The servers that are compared, each in its own processes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _STARTING = 60.0  # seconds, for a server to be ready
 
 @dataclass
 class Server:
-    """One server, and how to ask it."""
+    """One server, and how to send it requests."""
 
     name: str
     version: str
-    command: list[str]  # "PORT" stands for the port
-    ready: str = "/"  # path that answers 200 once it is
+    command: list[str]  # "PORT" is replaced by the port
+    ready: str = "/"  # path that answers 200 once the server is ready
     content_type: str = "image/png"
     body: Callable[[bytes], bytes] = bytes  # of a request, from an image file
     digit: Callable[[Any], int] = lambda answer: int(answer["digit"])  # from its answer
@@ -48,14 +48,14 @@ class Server:
         return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
 
     def read(self, file: bytes) -> int:
-        """Ask for one image's digit."""
+        """Ask for the digit of one image."""
         status, answer = self._ask("POST", "/predict", self.body(file))
         if status != 200:
             sys.exit(f"{self.name} answered {status}: {answer.decode()[:500]}")
         return self.digit(json.loads(answer))
 
     def cpu_seconds(self) -> float:
-        """Give the processor time that it took so far."""
+        """Give its processor time so far, seconds."""
         times = [each.cpu_times() for each in self.processes]
         return sum(each.user + each.system for each in times)
 
@@ -65,7 +65,7 @@ class Server:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Server]:
-        """Start it, wait until it is ready, and stop it in the end."""
+        """Start it, wait until it is ready, and stop it at the end."""
         self.port = _free_port()
         command = [str(self.port) if word == "PORT" else word for word in self.command]
         with tempfile.TemporaryFile() as log:
@@ -74,6 +74,7 @@ class Server:
             )
             try:
                 self._await(process, log)
+                time.sleep(1)  # until all workers have started
                 family = psutil.Process(process.pid)
                 self.processes = [family, *family.children(recursive=True)]
                 yield self
@@ -99,7 +100,7 @@ class Server:
 
 
 def own_server(workers: int = 1, **settings: str) -> Server:
-    """Give the server that this is about."""
+    """Give our own server."""
     command = [sys.executable, "-m", "mnist_cnn", "serve", "--port", "PORT", "--workers", str(workers)]
     return Server(
         OWN,
@@ -112,13 +113,14 @@ def own_server(workers: int = 1, **settings: str) -> Server:
 
 
 def plain_server() -> Server:
-    """Give one FastAPI route without batching, under the same uvicorn with the same parser and loop, and no log."""
-    command = [sys.executable, "-m", "uvicorn", "serving.plain:app", "--port", "PORT", "--no-access-log"]
+    """Give one FastAPI route without batching, under the same Granian with the same loop, and no log."""
+    options = ["--interface", "asgi", "--no-ws", "--http", "1", "--runtime-mode", "st", "--backpressure", "1024"]
+    command = [sys.executable, "-m", "granian", *options, "--port", "PORT", "serving.plain:app"]
     return Server(PLAIN, importlib.metadata.version("fastapi"), command, "/ready")
 
 
 def bento_server(python: Path) -> Server:
-    """Give BentoML of another environment, which reads with this source tree."""
+    """Give BentoML from another environment, with this source tree."""
     import mnist_cnn
 
     find = "import importlib.metadata as found; print(found.version('bentoml'))"
@@ -140,7 +142,7 @@ def bento_server(python: Path) -> Server:
 
 
 def no_server() -> Server:
-    """Give what answers without reading anything."""
+    """Give a server that answers without reading anything."""
     return Server(NOTHING, "", [sys.executable, "-m", "serving.nothing", "PORT"])
 
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import socket
-import threading
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Message, Scope
 
 from mnist_cnn.server import guards, problems
 from mnist_cnn.server.settings import Settings
 
 SECRET = "do-not-tell-anyone"  # stands for what was in an image
-LARGE = 20_000_000  # bytes of an answer: more than a connection takes up by itself
 
 
 @dataclass
@@ -42,11 +36,9 @@ def make_app(**settings: Any) -> FastAPI:
     app.state.settings = Settings(**settings)
     app.state.cancelled = 0
     app.post("/echo")(echo)
-    app.post("/swallow")(swallow)
     app.get("/things/{name}")(thing)
     app.get("/slow")(slow)
     app.get("/bug")(bug)
-    app.get("/large")(large)
     app.get("/health/live")(health)
     problems.install(app)
     guards.install(app, app.state.settings)
@@ -55,14 +47,6 @@ def make_app(**settings: Any) -> FastAPI:
 
 async def echo(request: Request) -> dict[str, int]:
     return {"bytes": len(await request.body())}
-
-
-async def swallow(request: Request) -> dict[str, str]:
-    try:
-        await request.body()
-    except Exception:
-        return {"said": "nothing happened"}
-    return {"said": "all came"}
 
 
 async def thing(name: str) -> dict[str, str]:
@@ -82,10 +66,6 @@ async def bug() -> None:
         raise KeyError(SECRET)
     except KeyError as error:
         raise ValueError(SECRET) from error
-
-
-async def large() -> Response:
-    return Response(bytes(LARGE))
 
 
 async def health() -> dict[str, str]:
@@ -144,20 +124,6 @@ def _scope(method: str, path: str, headers: dict[str, str]) -> Scope:
         "server": ("127.0.0.1", 80),
         "state": {},
     }
-
-
-@contextlib.contextmanager
-def serving(app: FastAPI, **config: Any) -> Iterator[int]:
-    """Serve an application from a thread; gives the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **config))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield listener.getsockname()[1]
-        server.should_exit = True
-        thread.join(10)
 
 
 def read_events(text: str) -> list[dict[str, Any]]:

@@ -8,30 +8,33 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from mnist_cnn.server.settings import PREFIX, Settings
+from mnist_cnn.server.settings import PREFIX
 
 _PATIENCE = 60.0  # seconds, on a busy machine
 
 
 class LiveServer:
-    """`python -m mnist_cnn.server` on a free port; a context that stops it.
+    """`mnist-cnn serve` on a free port; a context that stops it.
 
     Attributes:
-        process: The server's, or that of its workers' parent.
+        process: The parent of the workers.
         url: Where it listens, without a slash at the end.
     """
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, folder: Path, command: Sequence[str] = ("-m", "mnist_cnn"), **settings: Any) -> None:
         self._log = folder / f"server-{time.monotonic_ns()}.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+        environment |= {PREFIX + key.upper(): str(value) for key, value in settings.items()}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mnist_cnn.server"],
+                [sys.executable, *command, "serve", "--port", "0"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment | settings.to_environment(),
+                env=environment,
             )
         self.url = self._await_address()
 

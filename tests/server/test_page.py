@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mnist_cnn.server.settings import Settings
 from server.live import LiveServer
 
 if TYPE_CHECKING:
@@ -36,37 +35,32 @@ OpenDesk = Callable[..., "Desk"]
 # The files
 
 
-def test_every_file_of_the_page_is_served_as_what_it_is(client: TestClient) -> None:
+def test_every_file_of_the_page_is_served_and_kept(client: TestClient) -> None:
     types = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
     for path in FOLDER.iterdir():
-        answer = client.get("/" if path.name == "index.html" else f"/page/{path.name}")
-        assert answer.status_code == 200
-        assert answer.content == path.read_bytes()
+        address = "/" if path.name == "index.html" else f"/page/{path.name}"
+        answer = client.get(address)
+        assert (answer.status_code, answer.content) == (200, path.read_bytes())
         assert answer.headers["content-type"].partition(";")[0] == types[path.suffix]
-
-
-def test_a_browser_keeps_the_files_and_asks_whether_they_changed(client: TestClient) -> None:
-    first = client.get("/page/main.js")
-    assert first.headers["cache-control"] == "no-cache"
-    tag = first.headers["etag"]
-    for given in (tag, f"W/{tag}", f'"other", {tag}', "*"):
-        again = client.get("/page/main.js", headers={"If-None-Match": given})
-        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        assert answer.headers["cache-control"] == "no-cache"
+    tag = client.get("/page/main.js").headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}'):
+        again = client.get("/page/main.js", headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
     assert client.get("/page/main.js", headers={"If-None-Match": '"other"'}).status_code == 200
-    assert client.get("/page/page.css").headers["etag"] != tag
-    assert client.head("/").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "name", ["page.py", "../settings.py", "..%2fsettings.py", "%2e%2e/app.py", "", "C:%5cx", "x%00"]
-)
-def test_nothing_but_the_pages_own_files_is_served(client: TestClient, name: str) -> None:
+@pytest.mark.parametrize("name", ["page.py", "../settings.py", "..%2fsettings.py", "%2e%2e/application.py", "x%00"])
+def test_nothing_but_the_files_of_the_page_is_served(client: TestClient, name: str) -> None:
     answer = client.get(f"/page/{name}")
     assert answer.status_code == 404
     assert answer.json()["status"] == 404
 
 
 # The browser
+
+
+slow = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +75,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with LiveServer(Settings(port=0), tmp_path_factory.mktemp("server")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def collecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The address of a server that collects, and its folder."""
     folder = tmp_path_factory.mktemp("collecting")
-    with LiveServer(Settings(port=0, collect=folder / "kept"), folder) as server:
+    with LiveServer(folder, collect=folder / "kept") as server:
         yield server.url, folder / "kept"
 
 
@@ -103,13 +91,13 @@ def shared_context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def open_desk(browser: Browser, shared_context: BrowserContext, server: LiveServer) -> Iterator[OpenDesk]:
+def open_desk(browser: Browser, shared_context: BrowserContext, shared_server: LiveServer) -> Iterator[OpenDesk]:
     """Give a function from a server's address to the opened page; options of a browser's context make it a new one."""
     from server.browser import Desk
 
     desks: list[Desk] = []
 
-    def open_(url: str = server.url, **options: Any) -> Desk:
+    def open_(url: str = shared_server.url, **options: Any) -> Desk:
         context = browser.new_context(**(SCREEN | options)) if options else shared_context
         desks.append(Desk.open(context, url))
         return desks[-1]
@@ -166,7 +154,8 @@ def hand_over(desk: Desk, content: bytes, event: str) -> None:
 # Drawing
 
 
-@pytest.mark.parametrize("digit", ["0", "1", "2", "4", "7"])
+@slow
+@pytest.mark.parametrize("digit", ["0", "2", "7"])
 def test_a_drawn_digit_is_read(desk: Desk, digit: str) -> None:
     desk.draw(digit)
     desk.expect_label(digit)
@@ -177,6 +166,7 @@ def test_a_drawn_digit_is_read(desk: Desk, digit: str) -> None:
     expect(desk.page.locator("#picture")).to_have_js_property("naturalWidth", 28)
 
 
+@slow
 def test_the_digit_appears_while_it_is_drawn(desk: Desk) -> None:
     desk.draw("7", lift=False)
     expect(desk.page.locator("#label")).to_have_text("7")
@@ -189,6 +179,7 @@ def pixels_of(body: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(body)).convert("L")) if body else np.full((280, 280), 255, np.uint8)
 
 
+@slow
 def test_what_is_sent_is_a_small_picture_dark_on_light_in_either_theme(open_desk: OpenDesk) -> None:
     for scheme in ("light", "dark"):
         desk = open_desk(color_scheme=scheme)
@@ -201,7 +192,8 @@ def test_what_is_sent_is_a_small_picture_dark_on_light_in_either_theme(open_desk
         assert (pixels[0, 0], pixels[140, 140]) == (255, 0)
 
 
-def test_a_scribble_is_no_digit_and_is_called_so_only_once_the_pen_rests(desk: Desk) -> None:
+@slow
+def test_a_scribble_is_rejected_only_once_the_pen_rests(desk: Desk) -> None:
     desk.draw("scribble", lift=False)
     expect(desk.page.locator("#answer")).to_have_attribute("data-state", "rejected")
     expect(desk.page.locator("#sentence")).not_to_contain_text("Not a digit")
@@ -211,11 +203,13 @@ def test_a_scribble_is_no_digit_and_is_called_so_only_once_the_pen_rests(desk: D
     expect(desk.page.locator("#classes li.best")).to_have_count(0)
 
 
+@slow
 def test_two_digits_are_too_many(desk: Desk) -> None:
     desk.draw("17")
     expect(desk.page.locator("#sentence")).to_contain_text("One at a time, please")
 
 
+@slow
 def test_undo_redo_and_clear(desk: Desk) -> None:
     page = desk.page
     desk.expect_nothing()
@@ -246,6 +240,7 @@ def test_undo_redo_and_clear(desk: Desk) -> None:
     desk.expect_nothing()
 
 
+@slow
 def test_an_answer_that_comes_after_clearing_is_dropped(desk: Desk) -> None:
     waiting: list[Any] = []
     desk.page.route("**/predict*", lambda route: waiting.append(route))
@@ -258,6 +253,7 @@ def test_an_answer_that_comes_after_clearing_is_dropped(desk: Desk) -> None:
     desk.expect_nothing()
 
 
+@slow
 def test_one_question_is_under_way_at_a_time_and_the_newest_wins(desk: Desk) -> None:
     told = desk.page.evaluate(
         """async () => {
@@ -288,7 +284,8 @@ def test_one_question_is_under_way_at_a_time_and_the_newest_wins(desk: Desk) -> 
     assert told == [[1, 4, 5], [1, 5]]
 
 
-def test_what_waits_is_asked_although_an_answer_could_not_be_shown(desk: Desk) -> None:
+@slow
+def test_a_waiting_question_is_asked_even_after_a_bug(desk: Desk) -> None:
     asked = desk.page.evaluate(
         """async () => {
           const { Newest } = await import("/page/newest.js");
@@ -314,6 +311,7 @@ def test_what_waits_is_asked_although_an_answer_could_not_be_shown(desk: Desk) -
 # Without a mouse
 
 
+@slow
 def test_a_digit_is_drawn_with_the_keys_alone(desk: Desk) -> None:
     keyboard = desk.page.keyboard
     keyboard.press("Tab")
@@ -330,6 +328,7 @@ def test_a_digit_is_drawn_with_the_keys_alone(desk: Desk) -> None:
     desk.expect_nothing()
 
 
+@slow
 def test_a_finger_draws_on_a_phone(open_desk: OpenDesk) -> None:
     desk = open_desk(**PHONE)
     desk.touch("7")
@@ -349,6 +348,7 @@ def test_a_finger_draws_on_a_phone(open_desk: OpenDesk) -> None:
     desk.expect_label("7")
 
 
+@slow
 def test_a_phone_on_its_side_shows_all_at_once(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
     for url in (None, collecting[0]):
         desk = open_desk(*([url] if url else []), **PHONE | {"viewport": {"width": 740, "height": 360}})
@@ -361,6 +361,7 @@ def test_a_phone_on_its_side_shows_all_at_once(open_desk: OpenDesk, collecting: 
             assert box["y"] + box["height"] <= 360, name
 
 
+@slow
 def test_a_pen_that_presses_draws_a_broader_line(desk: Desk) -> None:
     session = desk.page.context.new_cdp_session(desk.page)
     inked = []
@@ -375,6 +376,7 @@ def test_a_pen_that_presses_draws_a_broader_line(desk: Desk) -> None:
     assert inked[1] > 1.5 * inked[0]
 
 
+@slow
 def test_the_canvas_has_the_screens_own_pixels(open_desk: OpenDesk) -> None:
     desk = open_desk(device_scale_factor=3)
     wide, shown = desk.page.evaluate(
@@ -383,6 +385,7 @@ def test_the_canvas_has_the_screens_own_pixels(open_desk: OpenDesk) -> None:
     assert wide == 3 * shown
 
 
+@slow
 def test_everything_one_can_use_has_a_name_for_a_screen_reader(
     open_desk: OpenDesk, collecting: tuple[str, Path]
 ) -> None:
@@ -402,6 +405,7 @@ def test_everything_one_can_use_has_a_name_for_a_screen_reader(
 # Pictures
 
 
+@slow
 def test_a_chosen_file_is_read_and_shown(desk: Desk) -> None:
     upload(desk, picture_of_seven())
     desk.expect_label("7")
@@ -412,12 +416,14 @@ def test_a_chosen_file_is_read_and_shown(desk: Desk) -> None:
     desk.expect_label("7")
 
 
+@slow
 @pytest.mark.parametrize("event", ["paste", "drop"])
 def test_a_file_is_pasted_or_dropped(desk: Desk, event: str) -> None:
     hand_over(desk, picture_of_seven(), event)
     desk.expect_label("7")
 
 
+@slow
 def test_a_real_digit_is_read(desk: Desk) -> None:
     bundled = pytest.importorskip("sklearn.datasets").load_digits()
     file = io.BytesIO()
@@ -428,6 +434,7 @@ def test_a_real_digit_is_read(desk: Desk) -> None:
     desk.expect_label(str(bundled.target[0]))
 
 
+@slow
 def test_a_large_photo_is_made_smaller_before_it_is_sent(desk: Desk) -> None:
     noise = np.random.default_rng(0).integers(0, 40, (900, 1800, 3), dtype=np.uint8)
     image = Image.open(io.BytesIO(picture_of_seven((1800, 900))))
@@ -441,6 +448,7 @@ def test_a_large_photo_is_made_smaller_before_it_is_sent(desk: Desk) -> None:
     assert (sent.format, sent.size) == ("JPEG", (1600, 800))
 
 
+@slow
 def test_a_blank_picture_has_no_ink(desk: Desk) -> None:
     file = io.BytesIO()
     Image.new("L", (200, 200), 255).save(file, "PNG")
@@ -449,6 +457,7 @@ def test_a_blank_picture_has_no_ink(desk: Desk) -> None:
     assert desk.page.locator("#classes .number").all_inner_texts() == [""] * 10
 
 
+@slow
 def test_of_many_pictures_the_newest_are_kept_and_the_others_closed(desk: Desk) -> None:
     upload(desk, picture_of_seven((3000, 2000)))  # shown smaller, however few its bytes are
     desk.expect_label("7")
@@ -474,12 +483,14 @@ def test_of_many_pictures_the_newest_are_kept_and_the_others_closed(desk: Desk) 
     assert told == [[0, 0, *[1600] * 9, 0], True]
 
 
-def test_an_empty_file_is_called_so(desk: Desk) -> None:
+@slow
+def test_an_empty_file_is_reported(desk: Desk) -> None:
     upload(desk, b"")
     expect(desk.page.get_by_role("alert")).to_have_text("This file is empty. Choose another one.")
 
 
-def test_a_file_that_is_no_picture(desk: Desk) -> None:
+@slow
+def test_a_file_that_is_not_an_image(desk: Desk) -> None:
     upload(desk, b"%PDF-1.4 not a picture", "letter.pdf", "application/pdf")
     expect(desk.page.get_by_role("alert")).to_contain_text("cannot be read as an image. The server says: ")
     desk.draw("1")
@@ -490,6 +501,7 @@ def test_a_file_that_is_no_picture(desk: Desk) -> None:
 # What can go wrong
 
 
+@slow
 def test_a_server_that_is_away_is_asked_again(desk: Desk) -> None:
     desk.page.context.set_offline(True)
     desk.draw("7")
@@ -500,6 +512,7 @@ def test_a_server_that_is_away_is_asked_again(desk: Desk) -> None:
     expect(desk.page.get_by_role("alert")).to_be_hidden()
 
 
+@slow
 def test_a_busy_server_is_left_alone_for_as_long_as_it_wants(desk: Desk) -> None:
     times: list[float] = []
     problem = {"title": "Service Unavailable", "status": 503, "detail": "512 images wait"}
@@ -510,13 +523,14 @@ def test_a_busy_server_is_left_alone_for_as_long_as_it_wants(desk: Desk) -> None
 
     desk.page.route("**/predict*", refuse, times=1)
     desk.draw("7")
-    expect(desk.page.get_by_role("alert")).to_contain_text("I ask again in 2 s")
+    expect(desk.page.get_by_role("alert")).to_contain_text("Trying again in 2 s")
     with desk.page.expect_request("**/predict*"):
         pass
     assert desk.page.evaluate("performance.now()") - times[0] > 1900
     desk.expect_label("7")
 
 
+@slow
 def test_an_image_too_large_for_the_server(open_desk: OpenDesk, live_server: MakeServer) -> None:
     desk = open_desk(live_server(max_body=20_000).url)
     noise = np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8)
@@ -526,6 +540,7 @@ def test_an_image_too_large_for_the_server(open_desk: OpenDesk, live_server: Mak
     expect(desk.page.get_by_role("alert")).to_contain_text("too large")
 
 
+@slow
 def test_the_key_is_asked_for_and_forgotten_with_the_tab(open_desk: OpenDesk, live_server: MakeServer) -> None:
     desk = open_desk(live_server(api_key=KEY).url)
     page = desk.page
@@ -545,7 +560,7 @@ def test_the_key_is_asked_for_and_forgotten_with_the_tab(open_desk: OpenDesk, li
     desk.expect_label("7")
     page.get_by_role("link", name="Model").click()  # which alone would not bring the key
     expect(page.get_by_role("dialog")).to_contain_text("SHA-256")
-    expect(page.get_by_role("link", name="All about it")).to_be_hidden()
+    expect(page.get_by_role("link", name="Model card")).to_be_hidden()
     page.keyboard.press("Escape")
     assert page.evaluate("[Object.values(sessionStorage), Object.values(localStorage)]") == [[KEY], []]
     page.reload()
@@ -553,6 +568,7 @@ def test_the_key_is_asked_for_and_forgotten_with_the_tab(open_desk: OpenDesk, li
     desk.expect_label("7")
 
 
+@slow
 def test_the_model_is_described_and_the_drawing_stays(desk: Desk) -> None:
     desk.draw("7")
     desk.expect_label("7")
@@ -560,8 +576,8 @@ def test_the_model_is_described_and_the_drawing_stays(desk: Desk) -> None:
     dialog = desk.page.get_by_role("dialog")
     expect(dialog).to_contain_text("0, 1, 2, 3, 4, 5, 6, 7, 8, 9")
     with desk.page.context.expect_page() as opened:
-        dialog.get_by_role("link", name="All about it").click()
-    expect(opened.value.locator("h1")).to_have_text("The model that reads here")
+        dialog.get_by_role("link", name="Model card").click()
+    expect(opened.value.locator("body")).to_contain_text("pipeline_tag")
     opened.value.close()
     desk.press("Close")
     desk.expect_label("7")
@@ -570,6 +586,7 @@ def test_the_model_is_described_and_the_drawing_stays(desk: Desk) -> None:
 # Teaching
 
 
+@slow
 def test_a_wrong_digit_is_corrected_and_taken_back(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
     url, folder = collecting
     desk = open_desk(url)
@@ -582,7 +599,7 @@ def test_a_wrong_digit_is_corrected_and_taken_back(open_desk: OpenDesk, collecti
     expect(page.locator("#teach")).to_be_visible()
     desk.press("It is 7")
     expect(page.locator("#toast")).to_contain_text("Kept as 7 · 1 so far")
-    expect(page.locator("#status")).to_contain_text("Kept as 7 · 1 so far. A button")
+    expect(page.locator("#status")).to_contain_text("Kept as 7 · 1 so far. The Undo button")
     desk.expect_nothing()  # the surface is free for the next one
     (kept,) = folder.rglob("*.png")
     assert kept.parent.name == "7"
@@ -597,6 +614,7 @@ def test_a_wrong_digit_is_corrected_and_taken_back(open_desk: OpenDesk, collecti
     assert [path.parent.name for path in folder.rglob("*.png")] == ["1"]
 
 
+@slow
 def test_an_unexpected_error_does_not_end_teaching(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
     url, folder = collecting
     before = kept_in(folder)
@@ -618,6 +636,7 @@ def kept_in(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.rglob("*.png"))
 
 
+@slow
 def test_undoing_back_to_what_was_kept_takes_it_back(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
     url, folder = collecting
     before = kept_in(folder)
@@ -640,6 +659,7 @@ def test_undoing_back_to_what_was_kept_takes_it_back(open_desk: OpenDesk, collec
     assert kept_in(folder) == before
 
 
+@slow
 def test_two_digits_are_not_kept_as_one(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
     url, folder = collecting
     before = kept_in(folder)
@@ -647,14 +667,13 @@ def test_two_digits_are_not_kept_as_one(open_desk: OpenDesk, collecting: tuple[s
     desk.draw("17")
     expect(desk.page.locator("#sentence")).to_contain_text("More than one digit")
     desk.press("It is 3")
-    expect(desk.page.get_by_role("alert")).to_contain_text("More than one digit cannot be kept under one name.")
+    expect(desk.page.get_by_role("alert")).to_contain_text("More than one digit cannot be kept under one label.")
     assert kept_in(folder) == before
     assert desk.ink() > 0
 
 
-def test_what_was_kept_is_told_beside_the_keys_and_not_over_them(
-    open_desk: OpenDesk, collecting: tuple[str, Path]
-) -> None:
+@slow
+def test_the_toast_does_not_cover_the_surface_or_the_keys(open_desk: OpenDesk, collecting: tuple[str, Path]) -> None:
     desk = open_desk(collecting[0])
     desk.draw("1")
     desk.expect_label("1")
@@ -665,6 +684,7 @@ def test_what_was_kept_is_told_beside_the_keys_and_not_over_them(
     assert toast["y"] + toast["height"] <= min(surface["y"], keys["y"])
 
 
+@slow
 def test_a_server_that_does_not_collect_offers_no_correction(desk: Desk) -> None:
     desk.draw("1")
     desk.expect_label("1")
@@ -679,6 +699,7 @@ def test_a_server_that_does_not_collect_offers_no_correction(desk: Desk) -> None
 # Looks
 
 
+@slow
 def test_the_theme_follows_the_system_until_one_is_chosen(open_desk: OpenDesk) -> None:
     desk = open_desk(color_scheme="dark")
     page = desk.page
@@ -699,6 +720,7 @@ def test_the_theme_follows_the_system_until_one_is_chosen(open_desk: OpenDesk) -
     expect(button).to_have_attribute("aria-pressed", "true")
 
 
+@slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_what_is_behind_it(open_desk: OpenDesk, scheme: str) -> None:
     desk = open_desk(color_scheme=scheme)
@@ -708,7 +730,10 @@ def test_text_stands_out_from_what_is_behind_it(open_desk: OpenDesk, scheme: str
         """(names) => Object.fromEntries(names.map((name) => {
           const probe = document.body.appendChild(document.createElement("i"));
           probe.style.color = `var(--${name})`;
-          return [name, getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map(Number)];
+          const context = new OffscreenCanvas(1, 1).getContext("2d"); // mixed colours have many notations
+          context.fillStyle = getComputedStyle(probe).color;
+          context.fillRect(0, 0, 1, 1);
+          return [name, [...context.getImageData(0, 0, 1, 1).data].slice(0, 3)];
         }))""",
         " ".join(pairs).split(),
     )
@@ -728,6 +753,7 @@ def luminance_of(colour: list[float]) -> float:
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
+@slow
 @pytest.mark.parametrize("names", [["no", "yes"], [chr(code) for code in range(48, 110)], ["Ankle boot"] * 20])
 @pytest.mark.parametrize("context", [{}, PHONE], ids=["desktop", "phone"])
 def test_other_classes_fit_the_page(open_desk: OpenDesk, names: list[str], context: dict[str, Any]) -> None:
@@ -745,8 +771,20 @@ def test_other_classes_fit_the_page(open_desk: OpenDesk, names: list[str], conte
     assert keys == ("" if len(names[0]) > 1 else f"{names[0]}…{names[-1]} teach")
 
 
-def test_nothing_moves_for_those_who_asked_for_that(open_desk: OpenDesk) -> None:
+@slow
+def test_reduced_motion_is_respected(open_desk: OpenDesk) -> None:
     for setting, duration in (("no-preference", "0.16s"), ("reduce", "0s")):
         desk = open_desk(reduced_motion=setting)
         style = "getComputedStyle(document.querySelector('.bar'), '::before').transitionDuration"
         assert desk.page.evaluate(style) == duration
+
+
+@slow
+def test_the_api_can_be_tried_in_its_documentation(open_desk: OpenDesk) -> None:
+    desk = open_desk()
+    page = desk.page
+    page.goto(desk.url + "/docs")
+    page.locator(".opblock-summary").filter(has_text="/model").first.click()
+    page.get_by_role("button", name="Try it out").first.click()
+    page.get_by_role("button", name="Execute").first.click()
+    expect(page.locator(".responses-table.live-responses-table .response-col_status").last).to_contain_text("200")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from mnist_cnn.errors import InputError
 from mnist_cnn.server.settings import PREFIX, Settings, load_settings
@@ -31,17 +30,6 @@ def test_the_environment_is_read_and_what_is_given_wins(monkeypatch: pytest.Monk
     assert settings.model is None
 
 
-def test_another_process_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(
-        model=Path("a b/model.onnx"), threshold=0.5, scale=1 / 255, api_key=SecretStr(KEY), cors_origins=("https://a.example",),
-        collect=Path("kept"), timeout=2.5,
-    )  # fmt: skip
-    for name, text in settings.to_environment().items():
-        monkeypatch.setenv(name, text)
-    assert Settings() == settings
-    assert Settings().api_key == settings.api_key
-
-
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -56,34 +44,31 @@ def test_another_process_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         ({"workers": 0}, "workers = 0"),
         ({"log_level": "loud"}, "log_level = 'loud'"),
         ({"threshold": float("nan")}, "should be a finite number"),
-        ({"port": 70000}, "See --port."),
+        ({"port": 70000}, "Set it with --port."),
         (
             {"model": "http://a.example/b.onnx"},
-            "model = 'http://a.example/b.onnx' is not valid: addresses are not read",
+            "model = 'http://a.example/b.onnx' is not valid: download the file first",
         ),
-        ({"collect": "~nobody-is-called-so/kept"}, "there is no such home"),
-        ({"cors_origins": ("example.com",)}, "'example.com' is no origin, such as https://example.com."),
-        ({"cors_origins": ("http://a.example:80/",)}, "is no origin, such as http://a.example:80. "),
+        ({"collect": "~nobody-is-called-so/kept"}, "this home folder does not exist"),
+        ({"cors_origins": ("http://a.example:80/",)}, "is not an origin, such as https://example.com:8443"),
         ({"max_body": "10 stones"}, "max_body = '10 stones' is not valid"),
         ({"prot": 1}, "Did you mean 'port'?"),
-        ({"max_images": 600}, "max_images = 600 is more than may wait (max_pending = 512)"),
-        ({"max_held": 2**20}, "max_body = 10485760 is more than may be held (max_held = 1048576)"),
     ],
 )
-def test_a_bad_setting_is_told_in_one_line(given: dict[str, Any], words: str) -> None:
+def test_a_bad_setting_is_explained_in_one_line(given: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError) as caught:
         load_settings(**given)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_what_the_environment_says_badly_is_named_as_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PREFIX + "PORT", "70000")
-    with pytest.raises(InputError, match=f"See {PREFIX}PORT"):
+    with pytest.raises(InputError, match=f"Set it with {PREFIX}PORT"):
         load_settings()
 
 
-def test_people_write_sizes_levels_and_homes_as_they_are_used_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sizes_levels_and_homes_may_be_written_in_the_usual_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     monkeypatch.setenv(PREFIX + "MAX_BODY", "2 MiB")
     monkeypatch.setenv(PREFIX + "LOG_LEVEL", "WARNING")
@@ -92,21 +77,18 @@ def test_people_write_sizes_levels_and_homes_as_they_are_used_to(monkeypatch: py
     assert settings.max_body == 2 * 2**20
     assert settings.log_level == "warning"
     assert settings.collect == Path("/home/somebody/kept")
-    assert settings.to_environment()[PREFIX + "MAX_BODY"] == str(2 * 2**20)
 
 
 @pytest.mark.parametrize("name", ["APIKEY", "API-KEY", "COLECT"])
-def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Else the server would run without its key."""
     monkeypatch.setenv(PREFIX + name, KEY)
-    with pytest.raises(
-        InputError, match=f"there is no setting {PREFIX}{name}. Did you mean '(api_key|collect)'"
-    ) as caught:
+    with pytest.raises(InputError, match=f"unknown setting {PREFIX}{name}. Did you mean '(api_key|collect)'") as caught:
         load_settings()
     assert KEY not in str(caught.value)
 
 
-def test_an_empty_variable_is_none_but_no_empty_key_or_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_the_default_except_for_keys_and_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MODEL", "THRESHOLD", "SCALE", "COLLECT"):
         monkeypatch.setenv(PREFIX + name, "")
     settings = load_settings()
@@ -118,7 +100,7 @@ def test_an_empty_variable_is_none_but_no_empty_key_or_address(monkeypatch: pyte
         monkeypatch.delenv(PREFIX + name)
 
 
-def test_the_line_end_of_a_keys_file_is_not_the_keys() -> None:
+def test_the_line_end_of_a_key_file_is_removed() -> None:
     key = load_settings(api_key=f" {KEY}\r\n").api_key
     assert key is not None
     assert key.get_secret_value() == KEY
@@ -127,16 +109,13 @@ def test_the_line_end_of_a_keys_file_is_not_the_keys() -> None:
 @pytest.mark.parametrize(
     "key", ["short-secret", "two words of a secret", "gehe\u00edm-" * 5, "a-line\nand-another-one", " " * 20]
 )
-def test_a_key_that_no_header_can_hold_is_refused(key: str) -> None:
-    with pytest.raises(InputError, match="api_key is not valid: too short, or with spaces") as caught:
+def test_a_key_that_no_header_can_contain_is_refused(key: str) -> None:
+    with pytest.raises(InputError, match="api_key is not valid: it must have 16 or more") as caught:
         load_settings(api_key=key)
     assert key not in str(caught.value)
 
 
-def test_a_bad_key_is_not_repeated() -> None:
-    with pytest.raises(InputError, match="api_key is not valid") as caught:
-        load_settings(api_key="short-secret")
-    assert "short-secret" not in str(caught.value)
+def test_a_key_is_not_shown() -> None:
     assert KEY not in repr(load_settings(api_key=KEY))
 
 

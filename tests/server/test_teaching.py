@@ -1,4 +1,4 @@
-"""The way round: a person draws, corrects what is misread, trains on it, and is read right by the next server."""
+"""The whole loop: a person draws, corrects misread digits, trains on them, and the next server reads them correctly."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import httpx
 import numpy as np
+import pytest
 
 from mnist_cnn.datasets import load_dataset
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def slashed_zero(seed: int) -> bytes:
-    """A 0 with a long slash, as some write it to tell it from the letter; the network that ships takes it for an 8."""
+    """A 0 with a long slash, as some write it; the bundled network reads an 8."""
     random = np.random.default_rng(seed)
     paper = np.full((280, 280), 255, np.uint8)
     width, height = (int(each) for each in random.integers((55, 85), (75, 100)))
@@ -43,7 +44,7 @@ def read_many(server: LiveServer, images: Any) -> list[str]:
 
 
 def correct(server: LiveServer, image: bytes, label: str) -> None:
-    """Do what the page does when its reader's name for a drawing is wrong."""
+    """Do what the page does when somebody corrects a label."""
     body = {"image": f"data:image/png;base64,{base64.b64encode(image).decode()}", "label": label}
     headers = {"Origin": server.url, "Sec-Fetch-Site": "same-origin"}
     assert httpx.post(f"{server.url}/collect", json=body, headers=headers).status_code == 201
@@ -55,7 +56,8 @@ def run(folder: Path, *words: str) -> None:
     assert finished.returncode == 0, finished.stderr
 
 
-def test_a_hand_that_was_misread_is_read_after_teaching(live_server: MakeServer, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_misread_digits_are_read_after_teaching(live_server: MakeServer, tmp_path: Path) -> None:
     drawings = [slashed_zero(seed) for seed in range(12)]
     others = load_dataset("digits", split="test").subset(np.arange(200))
 

@@ -152,12 +152,12 @@ def test_any_json_data_make_a_tensor_or_are_refused(data: list[Any], datatype: s
 
 
 @pytest.mark.parametrize("value", [256, -1, 1.5, True, "7", None, [7]])
-def test_a_value_that_is_no_grey_level_is_refused(value: Any) -> None:
+def test_a_value_that_is_not_a_grey_level_is_refused(value: Any) -> None:
     with pytest.raises(ProtocolError):
         tensors.from_list([7, value], "UINT8", [2])
 
 
-def test_lies_cost_no_memory() -> None:
+def test_false_sizes_take_no_memory() -> None:
     """A long text among short ones, a shape of a terabyte: nothing is allocated for them."""
     body = memoryview(bytes(1 << 20))
     mixed = ["x" * 1_000_000, *["y"] * 1000]

@@ -1,4 +1,4 @@
-"""`mnist-cnn serve`: a page to draw on, and an API."""
+"""`mnist-cnn serve`: a drawing page and an API."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--model", help="An ONNX file or an exported run (default: the weights that ship).")
-@click.option("--threshold", type=float, help="Confidence from which a digit is accepted (default: the model's).")
+@click.option("--model", help="ONNX file or exported run (default: the included weights).")
+@click.option("--threshold", type=float, help="Confidence above which a digit is accepted (default: the model's own).")
 @scale_option
 @click.option("--host", help="Address to listen on; 0.0.0.0 for all (default: 127.0.0.1).")
-@click.option("--port", type=int, help="Port; 0 for any that is free (default: 8000).")
-@click.option("--workers", type=int, help="Processes that share the port (default: 1).")
-@click.option("--collect", metavar="DIR", help="Keep digits that people label on the page, for training.")
+@click.option("--port", type=int, help="Port to listen on; 0 for any free port (default: 8000).")
+@click.option("--workers", type=int, help="Number of worker processes (default: 1).")
+@click.option("--collect", metavar="DIR", help="Keep the digits labelled on the page in this folder, for training.")
 @click.option(
     "--cors-origin",
     multiple=True,
     metavar="ORIGIN",
-    help="A site whose pages may use the API; may be given several times.",
+    help="Origin of another site whose pages may use the API. Can be repeated.",
 )
 @click.option(
     "--api-key-file",
     type=PATH,
-    help="A file that holds the key which requests must bring. (MNIST_CNN_SERVE_API_KEY does, too.)",
+    help="File with the API key that requests must send. Alternative: MNIST_CNN_SERVE_API_KEY.",
 )
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 def serve(
@@ -48,7 +48,7 @@ def serve(
 ) -> None:
     """Serve a page to draw digits on, and an API that reads them.
 
-    Limits and logs are set in the environment: MNIST_CNN_SERVE_MAX_BODY, …; see the README.
+    Limits and logs are set with environment variables: MNIST_CNN_SERVE_MAX_BODY and others, see the README.
     """
     _refuse_empty(model=model, collect=collect)
     settings = _settings(
@@ -62,32 +62,32 @@ def serve(
         cors_origins=cors_origin or None,
         api_key=None if api_key_file is None else _read_key(api_key_file),
     )
-    from mnist_cnn.server.process import serve as run
+    from mnist_cnn.server.launch import serve as run
 
     run(settings, lambda address: _announce(address, open_page))
 
 
 def _refuse_empty(**paths: str | None) -> None:
-    """Refuse what a shell makes of a variable that is not set.
+    """Refuse empty paths, which come from unset shell variables.
 
     Raises:
         InputError: An option is empty.
     """
     for name, path in paths.items():
         if path is not None and not path.strip():
-            raise SettingError(f"--{name} is empty. Give it a path, or leave it out.")
+            raise SettingError(f"--{name} is empty. Give a path, or omit the option.")
 
 
 def _settings(**given: Any) -> Settings:
-    """Give the settings: of the command line, the environment for the rest.
+    """Give the settings of the command line, and the rest from the environment.
 
     Raises:
-        InputError: One is out of range.
-        MissingExtraError: The server's libraries are not installed.
+        InputError: A setting is invalid.
+        MissingExtraError: The libraries of the server are not installed.
     """
     try:
         import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
+        import granian  # noqa: F401
 
         from mnist_cnn.server.settings import load_settings
     except ModuleNotFoundError as error:
@@ -99,14 +99,14 @@ def _read_key(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise SettingError(f"--api-key-file {path} cannot be read as text. Name a file with one line.") from None
+        raise SettingError(
+            f"--api-key-file {path} cannot be read as text. Name a file with the key in one line."
+        ) from None
 
 
 def _announce(address: str, open_page: bool) -> None:
-    click.echo(f"Listening on {address}", err=True)  # standard output is the log's
+    click.echo(f"Listening on {address}", err=True)  # standard output is for the log
     if open_page:
-        import threading
         import webbrowser
 
-        # A browser in the terminal holds its caller until it is left, and this is the server's own loop.
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        webbrowser.open(address)

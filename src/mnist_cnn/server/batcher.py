@@ -1,4 +1,4 @@
-"""Work of many callers, done together: what waits while one batch is in work makes the next."""
+"""Work of many callers, done together: what arrives during one batch makes up the next."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """One thread that always takes all that waits, and never waits for more.
+    """One thread that always takes everything that is waiting, and never waits for more.
 
-    So an idle server answers at once, and a busy one works in batches as large as it is busy. All methods belong to
-    one event loop, which is why nothing here is locked.
+    An idle server answers at once, and a busy one works in larger batches. All methods belong to one event loop,
+    which is why nothing here is locked.
     """
 
     def __init__(self, work: Callable[[list[Item]], list[Result]]) -> None:
@@ -30,7 +30,7 @@ class Batcher(Generic[Item, Result]):
         """Give one result per item.
 
         Raises:
-            Exception: What the work raised; it then reaches all callers whose items were in that batch.
+            Exception: What the work raised; all callers whose items were in that batch get it.
         """
         answer: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
         self._waiting.append((items, answer))
@@ -39,13 +39,13 @@ class Batcher(Generic[Item, Result]):
         return await answer
 
     async def close(self) -> None:
-        """Finish what waits, and end the thread."""
+        """Finish what is waiting, and end the thread."""
         while self._running is not None:
             await asyncio.wait([self._running])
         self._thread.shutdown()
 
     def _start(self) -> None:
-        """Begin with all that waits; who went away meanwhile is passed over."""
+        """Begin with everything that is waiting; cancelled callers are skipped."""
         jobs = [job for job in self._waiting if not job[1].done()]
         self._waiting.clear()
         if not jobs:
@@ -61,7 +61,7 @@ class Batcher(Generic[Item, Result]):
         results = iter(() if error else finished.result())
         for items, answer in jobs:
             share = list(itertools.islice(results, len(items)))
-            if answer.done():  # cancelled: who asked went away
+            if answer.done():  # cancelled
                 continue
             if error:
                 answer.set_exception(error)

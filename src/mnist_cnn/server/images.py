@@ -1,4 +1,4 @@
-"""The images in a request's body, whatever form they come in."""
+"""The images in a request's body, in any form."""
 
 from __future__ import annotations
 
@@ -8,62 +8,89 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from mnist_cnn.errors import suggest
 from mnist_cnn.reading.ink.form import SIZE
 from mnist_cnn.server.bodies import read_body
-from mnist_cnn.server.form import files_in
 from mnist_cnn.server.jsontext import JsonError, parse_json
 from mnist_cnn.server.problems import Problem
-from mnist_cnn.server.state import get_settings
+from mnist_cnn.server.service import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from starlette.requests import Request
 
     from mnist_cnn.reading.ink import ImageSource
 
-_JSON_VALUES = 1_000_000  # in one body: parsing more would hold up everybody else for a tenth of a second
+_JSON_VALUES = 1_000_000  # in one body: parsing more would hold up all other requests for a tenth of a second
+_FIELDS = 100  # of a form, beside the files
 _ACCEPTED = "Send an image file (Content-Type: image/png), a form with files (multipart/form-data) or application/json"
-_VALID = "Valid: an image file in base64, or pixels: rows of grey levels 0 to 255, or 784 of them in one list"
+_FORM = "Send it as: curl -F file=@digit.png"
+_VALID = "Valid: an image file in base64, or pixels: rows of grey levels 0 to 255, or one list of 784"
 _KEYS = ("image", "images")
 _ADDRESS = re.compile(r"[a-z][a-z+]*://.*|[\w./\\~ -]{1,255}\.[a-z]{3,4}", re.IGNORECASE | re.DOTALL)  # or a path
 _DATA_HEAD = re.compile(r"\s*data:[^,]*;\s*base64", re.IGNORECASE)  # RFC 2397
-_STANDARD = bytes.maketrans(b"-_", b"+/")  # from the alphabet for addresses and file names (RFC 4648, section 5)
+_STANDARD = bytes.maketrans(b"-_", b"+/")  # from the URL-safe alphabet (RFC 4648, section 5)
 _LONGEST_ADDRESS = 2048  # characters of a text that are looked at
 _LONGEST_KEY = 80  # characters that are compared with what would be valid
-_DIMENSIONS = 4  # that a message shows
 
 
 async def images_of(request: Request) -> list[ImageSource]:
-    """Give the images of a request, in their order: file bytes, or pixels as arrays.
+    """Give the images of a request, in order: file bytes, or pixels as arrays.
 
     Raises:
-        Problem: There are none, too many, or their form is not understood (400, 413, 415, 422).
+        Problem: There are none or too many, or their form is not understood (400, 413, 415, 422).
     """
-    content_type = request.headers.get("content-type", "application/octet-stream")
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = request.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
     most = get_settings(request).max_images
     if kind.startswith("image/") or kind == "application/octet-stream":
         images: list[ImageSource] = [await _body(request)]
     elif kind == "application/json":
         images = images_in(json_of(await _body(request)), most)
     elif kind == "multipart/form-data":
-        images = [*files_in(await _body(request), content_type, most)]
+        images = await _files(request, most)
     else:
-        raise Problem(415, f"Content-Type {kind!r:.80} is not read here. {_ACCEPTED}.")
+        raise Problem(415, f"Content-Type {kind!r:.80} is not supported. {_ACCEPTED}.")
     if not images:
-        raise Problem(422, f"there is no image in this request. {_ACCEPTED}.")
+        raise Problem(422, f"the request contains no image. {_ACCEPTED}.")
     return images
 
 
+class _FormInMemory(MultiPartParser):
+    spool_max_size = 2**31  # bytes, more than any body: files never touch the disk
+
+
+async def _files(request: Request, most: int) -> list[ImageSource]:
+    """Give the files of a form (RFC 7578), whatever their names. Text fields beside them are ignored."""
+    body = await _body(request)
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    try:
+        form = await _FormInMemory(request.headers, stream(), max_files=most, max_fields=_FIELDS).parse()
+    except MultiPartException as error:
+        status = 413 if "Too many" in error.message else 400
+        raise Problem(status, f"the form cannot be read: {error.message.rstrip('.')}. {_FORM}") from None
+    if not body.rstrip().endswith(b"--"):
+        raise Problem(400, f"the form is cut off: its last boundary is missing. {_FORM}")
+    fields = form.multi_items()
+    files = [await value.read() for _, value in fields if not isinstance(value, str) and (value.size or value.filename)]
+    if fields and not files:
+        raise Problem(422, f"the form's field {fields[0][0]!r:.60} is not a file. {_FORM}")
+    if b"" in files:
+        raise Problem(422, f"file {files.index(b'') + 1} of {len(files)} is empty. Send a file that contains an image.")
+    return [*files]
+
+
 def json_of(body: bytes) -> Any:
-    """Parse a body of JSON.
+    """Parse a JSON body.
 
     Raises:
-        Problem: It is none (400), or too much of it (413).
+        Problem: It is not JSON (400), or too large (413).
     """
     try:
         return parse_json(body, _JSON_VALUES)
@@ -82,35 +109,35 @@ def images_in(value: Any, most: int) -> list[ImageSource]:
     if isinstance(value, dict):
         refuse_other_keys(value, _KEYS)
     if not isinstance(value, dict) or len(value) != 1:
-        raise Problem(422, 'the JSON is not of the right form. Valid: {"image": …} or {"images": [ … ]}, nothing else.')
+        raise Problem(422, 'the JSON has the wrong form. Valid: {"image": …} or {"images": [ … ]}, and nothing else.')
     if "image" in value:
         return [image_in(value["image"])]
     images = value["images"]
     if not isinstance(images, list):
         raise Problem(422, f"images is {_kind(images)}. Valid: a list of images.")
     if len(images) > most:
-        raise Problem(413, f"the request has {len(images)} images; at most {most} are read. Send several requests.")
+        raise Problem(413, f"the request has {len(images)} images; the limit is {most}. Send several requests.")
     return [image_in(image, f"images[{place}]") for place, image in enumerate(images)]
 
 
 def refuse_other_keys(value: Mapping[str, Any], valid: Sequence[str]) -> None:
-    """See that a JSON object has no other keys than these.
+    """Check that a JSON object has no other keys than these.
 
     Raises:
-        Problem: It has one (422).
+        Problem: It has another key (422).
     """
     for key in value:
         if key not in valid:
-            raise Problem(422, f"there is no key {key!r:.80}. {suggest(key[:_LONGEST_KEY], valid)}")
+            raise Problem(422, f"unknown key {key!r:.80}. {suggest(key[:_LONGEST_KEY], valid)}")
 
 
 def image_in(value: Any, name: str = "image") -> ImageSource:
     """Take one image out of parsed JSON: base64 of an image file, or pixels.
 
     Args:
-        value: A text (base64, with or without `data:…;base64,` before it), rows of grey levels 0 … 255, each in a
-            list of its own or not, or 784 of them in one list.
-        name: What to call it in an error message.
+        value: Text (base64, with or without `data:…;base64,` before it), rows of grey levels 0 to 255, each in a list
+            of its own or not, or one list of 784.
+        name: Its name in error messages.
 
     Returns:
         The file's bytes, or uint8 or float64 [h, w].
@@ -126,7 +153,7 @@ def image_in(value: Any, name: str = "image") -> ImageSource:
 
 
 async def _body(request: Request) -> bytes:
-    body = await read_body(request, get_settings(request).max_body)
+    body = await read_body(request)
     if not body:
         raise Problem(400, f"the body is empty. {_ACCEPTED}.")
     return body
@@ -134,13 +161,15 @@ async def _body(request: Request) -> bytes:
 
 def _file(text: str, name: str) -> bytes:
     if _ADDRESS.fullmatch(text, 0, _LONGEST_ADDRESS):
-        raise Problem(422, f"{name} is an address or a path, which are not read. Send the file itself, in base64.")
+        raise Problem(
+            422, f"{name} is an address or a path, which the server does not open. Send the file itself in base64."
+        )
     head, comma, data = text.partition(",")
     if comma and not _DATA_HEAD.fullmatch(head):
-        raise Problem(422, f"{name} is not base64, nor a data: address with ;base64. {_VALID}.")
+        raise Problem(422, f"{name} is neither base64 nor a data: URL with ;base64. {_VALID}.")
     try:
         content = _from_base64(data if comma else text)
-    except ValueError:  # binascii's own for bad base64, a plain one for what is not ASCII
+    except ValueError:  # also for text that is not ASCII
         raise Problem(422, f"{name} is not base64 (RFC 4648, in either alphabet). {_VALID}.") from None
     if not content:
         raise Problem(422, f"{name} is empty. {_VALID}.")
@@ -148,13 +177,12 @@ def _file(text: str, name: str) -> bytes:
 
 
 def _from_base64(text: str) -> bytes:
-    """Decode base64 as programs write it: also in lines, in the alphabet for addresses, or without its padding.
+    """Decode base64 as programs write it: also in lines, in the URL-safe alphabet, or without padding.
 
-    Spaces are passed over in texts of several lines alone: in one line they may have been a plus, which forms turn
-    into one.
+    Spaces are skipped only in text of several lines: in one line they may be a plus that a form has turned into one.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: It is not base64.
     """
     data = text.strip().encode("ascii")
     blanks = b" \t\r\n" if b"\n" in data or b"\r" in data else b""
@@ -165,52 +193,34 @@ def _from_base64(text: str) -> bytes:
 
 
 def _pixels(rows: list[Any], name: str) -> NDArray[Any]:
-    rows = _without_channel(rows)
-    nested = all(type(row) is list for row in rows)
-    # Before NumPy sees them: it takes true for 1, and of texts it makes an array as wide as the longest.
-    kinds = set(map(type, itertools.chain.from_iterable(rows) if nested else rows))
-    if kinds == {list}:
-        shape = "×".join(map(str, _shape_of(rows)))
-        raise Problem(422, f"{name} has shape {shape}, so is no single image of grey levels. {_VALID}.")
+    kinds = _kinds(rows)  # before NumPy sees them: it takes true for 1, and makes all texts as wide as the longest
     if not kinds or not kinds <= {int, float}:
-        raise Problem(422, f"{name} is empty, or holds what is no number. {_VALID}.")
+        raise Problem(422, f"{name} is empty, or contains something that is not a number. {_VALID}.")
     try:
         pixels = np.array(rows, np.float64)
     except (ValueError, OverflowError):
-        raise Problem(422, f"{name} has rows of different lengths, or a number beyond all. {_VALID}.") from None
-    if not nested:
-        if pixels.size != SIZE * SIZE:
-            raise Problem(422, f"{name} has {pixels.size} values in one list. {_VALID}.")
+        raise Problem(422, f"{name} has rows of different lengths, or a number out of range. {_VALID}.") from None
+    if pixels.shape == (SIZE * SIZE,):
         pixels = pixels.reshape(SIZE, SIZE)
+    elif pixels.shape[2:] == (1,):  # as images are in Keras
+        pixels = pixels[..., 0]
+    if pixels.ndim != 2:
+        raise Problem(422, f"{name} has shape {'×'.join(map(str, pixels.shape[:4]))}. {_VALID}.")
     low, high = pixels.min(), pixels.max()
     if not (low >= 0 and high <= 255):  # infinity, too
         raise Problem(422, f"{name} has values from {low:g} to {high:g}. {_VALID}.")
     return pixels.astype(np.uint8) if kinds == {int} else pixels
 
 
-def _without_channel(rows: list[Any]) -> list[Any]:
-    """Make of [h, w, 1], as Keras has images, [h, w]; anything else stays as it is."""
-    first = rows[0] if rows else None
-    if type(first) is not list or not first or type(first[0]) is not list:
-        return rows
-    if all(type(row) is list and all(map(_holds_one, row)) for row in rows):
-        return [[pixel[0] for pixel in row] for row in rows]
-    return rows
-
-
-def _holds_one(pixel: Any) -> bool:
-    return type(pixel) is list and len(pixel) == 1 and type(pixel[0]) is not list
-
-
-def _shape_of(nested: Any) -> Iterator[int]:
-    """Give the sizes of nested lists, as far as a message shows them; the first of each level stand for the others."""
-    for _ in range(_DIMENSIONS):
-        if type(nested) is not list:
-            return
-        yield len(nested)
-        nested = nested[0] if nested else None
+def _kinds(rows: list[Any]) -> set[type]:
+    """Give the types of all elements of nested lists."""
+    while True:
+        kinds = set(map(type, rows))
+        if kinds != {list}:
+            return kinds
+        rows = list(itertools.chain.from_iterable(rows))
 
 
 def _kind(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return kinds.get(type(value), "a number")

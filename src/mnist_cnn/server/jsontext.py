@@ -1,4 +1,4 @@
-"""JSON from strangers: parsed within limits, or refused."""
+"""JSON from clients: parsed within limits, or refused."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mnist_cnn.errors import InputError, first_line
 
 
 class JsonError(InputError):
-    """A text that is no JSON, or too much of it.
+    """Text that is not JSON, or too much of it.
 
     Attributes:
-        too_much: It may be JSON, and was not parsed.
+        too_much: It was not parsed because it has too many values.
     """
 
     def __init__(self, message: str, *, too_much: bool = False) -> None:
@@ -22,19 +22,19 @@ class JsonError(InputError):
 
 
 def parse_json(text: bytes, most: int) -> Any:
-    """Parse JSON as RFC 8259 has it, in UTF-8 and without NaN; the parser bounds its depth and a number's digits.
+    """Parse JSON (RFC 8259) in UTF-8, without NaN; the parser limits nesting and the digits of a number.
 
     Args:
         text: All of it.
-        most: Values that it may hold, lists among them. They are counted before they take up memory, an empty list
-            twenty times as much as its text, and time, in which nobody else is served.
+        most: Most values, including lists. They are counted first, because parsed values take up to twenty times the
+            memory of their text, and time in which no other request is served.
 
     Raises:
-        JsonError: It is something else, or holds more.
+        JsonError: It is not JSON, or has more values.
     """
     if text.count(b",") + text.count(b"[") > most:
-        raise JsonError(f"the JSON holds more than {most:,} values", too_much=True)
+        raise JsonError(f"the JSON has more than {most:,} values", too_much=True)
     try:
         return from_json(text, allow_inf_nan=False)
     except ValueError as error:  # its message names line and column, and quotes nothing
-        raise JsonError(f"this is no JSON: {first_line(error)}") from None
+        raise JsonError(f"this is not JSON: {first_line(error)}") from None

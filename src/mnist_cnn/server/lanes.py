@@ -1,22 +1,26 @@
-"""Where images are prepared: in several lanes, so that no image waits for one that takes much longer than itself."""
+"""Where images are prepared: in several lanes, so that no image waits for one that takes much longer."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import struct
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from typing import TYPE_CHECKING, cast
 
+import anyio.to_process
+import cv2
 import numpy as np
 
 from mnist_cnn.environment.machine import usable_cores
-from mnist_cnn.errors import DataError, ImageError
+from mnist_cnn.errors import DataError, ImageError, MnistCnnError
+from mnist_cnn.reading.ink import prepare
 from mnist_cnn.reading.ink.sources import identify
 from mnist_cnn.reading.recognizer.arrangement import arrange_one
-from mnist_cnn.server.decoder import Decoder
 
 if TYPE_CHECKING:
     from mnist_cnn.reading.ink import ImageSource, Prepared
@@ -29,8 +33,9 @@ _LIGHT_BYTES = 256 * 1024  # of a file; as many bytes of empty JPEG segments or 
 _HEAVY = 4_000_000  # pixels: prepared in some 120 ms; those of the largest size take some 300 MB
 _HEAVY_BYTES = 1024 * 1024
 _LIGHT_JPEG2000 = 100_000  # pixels: Pillow holds the interpreter's lock while it decodes them, some 40 ms
-_SLOW_CHUNKS = (b"zTXt", b"iTXt", b"iCCP")  # of a PNG: compressed words, which may take as long as a photo
+_SLOW_CHUNKS = (b"zTXt", b"iTXt", b"iCCP")  # of a PNG: compressed text, which may take as long as a photo
 _PNG = struct.Struct(">16xII")  # a PNG's width and height, after signature, length and name of its first chunk
+_NICE = 5  # priority below the threads that prepare small images, which would otherwise wait on a single core
 
 
 class Lane(IntEnum):
@@ -42,27 +47,34 @@ class Lane(IntEnum):
     APART = 3  # a process that takes one image at a time
 
 
+class DecoderError(MnistCnnError):
+    """The process for large images did not start, or ended without an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the process that reads large images failed. Try again, or send a smaller image.")
+
+
 class Lanes:
     """All lanes of a server. Their methods belong to one event loop.
 
     Attributes:
-        max_pixels: Of one image.
+        max_pixels: Most pixels of one image.
     """
 
     def __init__(self, max_pixels: int) -> None:
         self.max_pixels = max_pixels
-        self._decoder = Decoder(max_pixels)
+        self._one_at_a_time = anyio.CapacityLimiter(1)  # each takes up to 300 MB
         self._threads = {
             lane: ThreadPoolExecutor(min(usable_cores(), _THREADS), f"ink-{lane.name.lower()}")
             for lane in (Lane.LIGHT, Lane.HEAVY)
         }
 
     async def prepare(self, images: Sequence[ImageSource]) -> list[Prepared]:
-        """Prepare the images of one request a few at a time, so that requests take turns and a cancelled one ends soon.
+        """Prepare the images of one request, a few at a time: requests take turns, and a cancelled one ends soon.
 
         Raises:
-            DataError: One cannot be read; where there are several, the message names its place, counted from 1.
-            DecoderError: The process for large images did not start, or ended.
+            DataError: One cannot be read; if there are several, the message names its place, counted from 1.
+            DecoderError: The process for large images failed.
         """
         least = Lane.HERE if len(images) <= _AT_ONCE else Lane.LIGHT
         prepared: list[Prepared] = []
@@ -73,20 +85,32 @@ class Lanes:
                 prepared.append(await self._finish(images, place, outcome))
         return prepared
 
-    async def close(self) -> None:
-        """Finish what has begun, and end threads and process."""
+    def close(self) -> None:
+        """Finish what has begun, and end the threads; the process ends with the event loop."""
         for threads in self._threads.values():
             threads.shutdown(cancel_futures=True)
-        await self._decoder.close()
 
     async def _finish(self, images: Sequence[ImageSource], place: int, outcome: Prepared | Lane) -> Prepared:
         """Send an image on to the lane that it needs, unless it is prepared."""
         if outcome is Lane.APART:
             with _naming(place, len(images)):
-                return await self._decoder.prepare(cast("bytes", images[place]))  # arrays never go there
+                return await self._prepare_apart(cast("bytes", images[place]))  # never an array
         if isinstance(outcome, Lane):
             (outcome,) = await self._try(images, [place], outcome)
         return cast("Prepared", outcome)
+
+    async def _prepare_apart(self, image: bytes) -> Prepared:
+        """Prepare an image in a process, which is killed when nobody waits for the result any more.
+
+        Not in a thread: Pillow's JPEG 2000 decoder holds the interpreter's lock from beginning to end, and so does a
+        file with millions of tiny parts. A process also returns its memory to the system when it ends.
+        """
+        try:
+            return await anyio.to_process.run_sync(
+                _prepare_large, image, self.max_pixels, cancellable=True, limiter=self._one_at_a_time
+            )
+        except (anyio.BrokenWorkerProcess, OSError) as error:
+            raise DecoderError from error
 
     async def _try(self, images: Sequence[ImageSource], places: Sequence[int], lane: Lane) -> list[Prepared | Lane]:
         if lane is Lane.HERE:
@@ -105,19 +129,8 @@ class Lanes:
         return outcomes
 
 
-@contextlib.contextmanager
-def _naming(place: int, count: int) -> Iterator[None]:
-    """Say in an error which of several images it is about."""
-    try:
-        yield
-    except DataError as error:
-        if count == 1:
-            raise
-        raise ImageError(f"image {place + 1} of {count}: {error}") from error
-
-
 def lane_by_size(image: ImageSource) -> Lane:
-    """Give the quickest lane that an image may take, by what is known in a microsecond."""
+    """Give the quickest lane that an image may take, judged in a microsecond."""
     if isinstance(image, np.ndarray):
         sizes = {Lane.HERE: _TINY, Lane.LIGHT: _LIGHT}
         return next((lane for lane, most in sizes.items() if image.size <= most), Lane.HEAVY)
@@ -130,10 +143,10 @@ def lane_by_size(image: ImageSource) -> Lane:
 
 
 def lane_of(image: ImageSource, max_pixels: int) -> Lane:
-    """Give the lane that an image needs; opens files, and decodes nothing.
+    """Give the lane that an image needs; opens files, but decodes nothing.
 
     Args:
-        image: An array, or a file's bytes.
+        image: An array, or the bytes of a file.
         max_pixels: Images with more are refused as soon as they are opened.
     """
     lane = lane_by_size(image)
@@ -141,7 +154,7 @@ def lane_of(image: ImageSource, max_pixels: int) -> Lane:
         return lane
     try:
         kind, pixels = identify(cast("bytes", image))
-    except Exception:  # of many kinds; reading it in earnest ends in the same place, and says what is wrong
+    except Exception:  # of many kinds; `prepare` meets it again, and says what is wrong
         return lane
     if pixels > max_pixels:
         return lane
@@ -156,3 +169,23 @@ def _is_tiny_png(content: bytes) -> bool:
         return False
     width, height = _PNG.unpack_from(content)
     return int(width) * int(height) <= _TINY and not any(kind in content for kind in _SLOW_CHUNKS)
+
+
+@contextlib.contextmanager
+def _naming(place: int, count: int) -> Iterator[None]:
+    """Say in an error which of several images it is about."""
+    try:
+        yield
+    except DataError as error:
+        if count == 1:
+            raise
+        raise ImageError(f"image {place + 1} of {count}: {error}") from error
+
+
+def _prepare_large(image: bytes, max_pixels: int) -> Prepared:
+    """Prepare an image, in the process for large ones."""
+    with contextlib.suppress(AttributeError, OSError):  # missing on Windows; a sandbox may forbid it
+        os.nice(_NICE - os.nice(0))
+    cv2.setNumThreads(1)  # requests share the cores already
+    warnings.filterwarnings("ignore", module="PIL")  # about odd images that can still be read
+    return prepare(image, max_pixels)

@@ -1,144 +1,96 @@
-"""One line per event on standard output, as JSON or for people: the server's own and other libraries' in one form.
+"""One line per event on standard output, as JSON or as text, for the server's own events and those of libraries.
 
-What a line may hold: names, numbers and times that the server made itself. Never a query, a body, a header's value,
-a path as it came, nor the text of an exception, since that can quote any of these. The one exception's text that is
-kept says why the application did not start, before there was any request: frameworks log it as a message.
+A line never holds a query, a body, a header's value, a path as it was sent, or the text of an exception, which may
+quote any of these. Only the reason why the application could not start is kept: frameworks log it as a message.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
-from collections.abc import Mapping, MutableMapping
-from datetime import UTC, datetime
-from traceback import walk_tb
-from types import TracebackType
+import traceback
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger, Processor
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
     from mnist_cnn.server.settings import Settings
 
-Event = MutableMapping[str, Any]
-
-_FRAMES = 12  # of a traceback, the innermost; those outside of them are the web framework's
-_CAUSES = 5  # of an error
-
-# Made once, since `json.dumps` with options makes one per call. ASCII leaves no character that could break a line.
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+_FRAMES = 12  # of a traceback, the innermost
 
 
 def make_logger(settings: Settings) -> FilteringBoundLogger:
-    """Make what writes the server's own events: `log.info("request", status=200)`; `exc_info=error` adds its trace."""
+    """Make the logger of the server's own events: `log.info("request", status=200)`."""
     logger = structlog.wrap_logger(
-        _Lines(),
-        processors=_chain(settings.log_format),
+        _StandardOutput(),
+        processors=[structlog.processors.add_log_level, *_processors(settings.log_format)],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-        context_class=dict,
         cache_logger_on_first_use=True,
     )
     return cast("FilteringBoundLogger", logger.bind())
 
 
 def make_log_config(settings: Settings) -> dict[str, Any]:
-    """Describe for `uvicorn.run(log_config=…)` or `logging.config.dictConfig` how other libraries' messages look.
-
-    uvicorn's own line per request is left out: it would hold the query.
-    """
+    """Describe for `logging.config.dictConfig` how messages of libraries are written. Access logs are left out."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"lines": {"()": f"{__name__}.make_formatter", "form": settings.log_format}},
+        "formatters": {"lines": {"()": f"{__name__}.make_formatter", "log_format": settings.log_format}},
         "handlers": {"lines": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "lines"}},
         "root": {"handlers": ["lines"], "level": "WARNING"},
         "loggers": {
-            "uvicorn": {"level": settings.log_level.upper(), "handlers": [], "propagate": True},
+            "python_multipart": {"level": "ERROR"},  # its warnings quote bytes of what was sent
+            "uvicorn": {"handlers": [], "propagate": True},
             "uvicorn.access": {"handlers": [], "propagate": False},
+            "_granian": {"handlers": [], "propagate": True},
         },
     }
 
 
-def make_formatter(form: str) -> ProcessorFormatter:
-    """Make what `logging` needs to write the same lines; `form` is "json" or "text"."""
-    return ProcessorFormatter(processors=[ProcessorFormatter.remove_processors_meta, _one_line, *_chain(form)])
+def make_formatter(log_format: str) -> ProcessorFormatter:
+    """Make the formatter of libraries' messages.
+
+    Args:
+        log_format: "json" or "text".
+    """
+    first = [ProcessorFormatter.remove_processors_meta, _one_line]
+    return ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_log_level], processors=[*first, *_processors(log_format)]
+    )
 
 
-class _Lines(structlog.PrintLogger):
-    """Standard output, whatever it is when a line is written."""
+class _StandardOutput(structlog.PrintLogger):
+    """Standard output; a full disk or a closed pipe does not stop the server."""
 
     def msg(self, message: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # a full disk or a closed pipe must not stop the answers
+        with contextlib.suppress(OSError, ValueError):
             super().msg(message)
 
     debug = info = warning = error = critical = msg
 
 
-def _chain(form: str) -> list[Processor]:
-    return [_trace, _stamp, _as_text if form == "text" else _as_json]
+def _processors(log_format: str) -> list[Processor]:
+    stamp = structlog.processors.TimeStamper(fmt="iso", key="time")
+    if log_format == "json":
+        return [_without_text, stamp, structlog.processors.JSONRenderer()]
+    return [_without_text, stamp, structlog.dev.ConsoleRenderer(colors=False, timestamp_key="time", pad_event_to=0)]
 
 
-def _one_line(_logger: Any, _level: str, event: Event) -> Event:
-    """Keep of a message its first line, and of a traceback given as text what it ends with: the error."""
+def _without_text(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Replace an exception by its class and the places that it passed."""
+    error = event.pop("exc_info", None)
+    error = error[1] if isinstance(error, tuple) else error
+    if isinstance(error, BaseException):
+        event["error"] = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        event["trace"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return event
+
+
+def _one_line(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Keep the first line of a message, or the last line of a traceback: the error."""
     lines = str(event["event"]).strip().splitlines() or [""]
-    return {**event, "event": lines[-1] if lines[0].startswith("Traceback") else lines[0]}
-
-
-def _trace(_logger: Any, _level: str, event: Event) -> Event:
-    """Write an exception as the names of its class, its causes' and the places it passed: no text, no values."""
-    given = event.pop("exc_info", None)
-    if given is None or given is False:
-        return event
-    error = _find_error(given)
-    return event if error is None else {**event, **describe_error(error)}
-
-
-def _find_error(given: Any) -> BaseException | None:
-    if isinstance(given, BaseException):
-        return given
-    found: tuple[Any, BaseException | None, Any] = given if isinstance(given, tuple) else sys.exc_info()
-    return found[1]
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """Say what an exception is and where it came from, without its text.
-
-    Returns:
-        `error`, the class and those of its causes, and `trace`, the places from outside to inside.
-    """
-    causes = [error]
-    while len(causes) < _CAUSES and (cause := causes[-1].__cause__ or causes[-1].__context__):
-        causes.append(cause)
-    return {"error": " from ".join(_name(each) for each in causes), "trace": _places(error.__traceback__)}
-
-
-def _name(error: BaseException) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-
-
-def _places(traceback: TracebackType | None) -> list[str]:
-    frames = list(walk_tb(traceback))[-_FRAMES:]
-    return [f"{frame.f_globals.get('__name__', '?')}:{line} {frame.f_code.co_name}" for frame, line in frames]
-
-
-def _stamp(_logger: Any, level: str, event: Event) -> Event:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {"time": now, "level": level, "event": event.pop("event"), **event}
-
-
-def _as_json(_logger: Any, _level: str, event: Mapping[str, Any]) -> str:
-    return _encode(event)
-
-
-def _as_text(_logger: Any, _level: str, event: Mapping[str, Any]) -> str:
-    time, level, name, *rest = event.items()
-    values = "  ".join(f"{key}={value if _is_plain(value) else _encode(value)}" for key, value in rest)
-    return f"{time[1][11:23]}  {level[1]:<7}  {_encode(name[1])[1:-1]}  {values}".rstrip()
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isprintable()
+    event["event"] = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    return event

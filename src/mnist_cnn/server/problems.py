@@ -1,4 +1,4 @@
-"""Errors as answers: RFC 9457 problem details, and `{"error": …}` where the Open Inference Protocol asks for it."""
+"""Errors as answers: RFC 9457 problem details, and `{"error": …}` in the Open Inference Protocol."""
 
 from __future__ import annotations
 
@@ -9,28 +9,38 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from mnist_cnn.errors import DataError, MnistCnnError
-from mnist_cnn.server.decoder import DecoderError
+from mnist_cnn.server.lanes import DecoderError
 from mnist_cnn.server.paths import find_path, is_inference
 from mnist_cnn.server.reader import OverloadedError
-from mnist_cnn.server.schemas import ProblemDetails
-from mnist_cnn.server.state import NotReadyError, get_request_id
+from mnist_cnn.server.service import NotReadyError, get_request_id
 
 RETRY_SOON = {"Retry-After": "1"}  # seconds
 _MEDIA_TYPE = "application/problem+json"
 
 
+class ProblemDetails(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(default="about:blank", description="Kind of problem; about:blank: see the status.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(ge=400, le=599, description="HTTP status.")
+    detail: str = Field(description="What is wrong, what would be valid, what to do next.")
+    request_id: str = Field(description="Id of the request, as in the X-Request-ID header and in the server's log.")
+
+
 class Problem(HTTPException):
-    """A request that cannot be answered as it is: raise this anywhere in a route.
+    """A request that cannot be answered as it is. Routes and guards raise it.
 
     Attributes:
-        status_code: HTTP status, 400 … 499 or 503.
-        detail: One line: the bad value (never a picture's or a key's bytes), what would be valid, the next step.
-        headers: Of the answer, such as Retry-After.
+        status_code: HTTP status, 400 to 499 or 503.
+        detail: One line: the bad value (never the content of an image or a key), what would be valid, the next step.
+        headers: Headers of the answer, such as Retry-After.
     """
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
@@ -40,47 +50,43 @@ class Problem(HTTPException):
 def problem_response(
     connection: HTTPConnection, status: int, detail: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Write an error as its answer: for guards, which stand outside of the routes' exception handlers.
+    """Write an error as an answer, for guards, which stand outside the exception handlers of routes.
 
     Args:
-        connection: The request; `HTTPConnection(scope)` does.
+        connection: The request, or `HTTPConnection(scope)`.
         status: HTTP status.
         detail: One line: the bad value, what would be valid, the next step.
-        headers: Further ones, such as Retry-After.
+        headers: Further headers, such as Retry-After.
     """
     if is_inference(find_path(connection.scope)):
         return Response(json.dumps({"error": detail}), status, headers, "application/json")
-    title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    body["request_id"] = get_request_id(connection)
-    return Response(json.dumps(body, ensure_ascii=False), status, headers, _MEDIA_TYPE)
+    title, request_id = HTTPStatus(status).phrase, get_request_id(connection)
+    body = ProblemDetails(title=title, status=status, detail=detail, request_id=request_id)
+    return Response(body.model_dump_json(), status, headers, _MEDIA_TYPE)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Give the problems that a route may answer with, for its documentation."""
-    schema = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}  # put there by `documentation`
-    return {
-        status: {"description": HTTPStatus(status).phrase, "content": {_MEDIA_TYPE: {"schema": schema}}}
-        for status in statuses
-    }
+    content = {_MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 def install(app: FastAPI) -> None:
-    """Make problems of all errors that routes raise on purpose; the guards take care of the others."""
+    """Answer all errors that routes raise on purpose; the guards take care of the others."""
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
-        HTTPException: _of_http,
-        RequestValidationError: _of_validation,
-        DataError: _of_data,
-        OverloadedError: _of_waiting,
-        NotReadyError: _of_waiting,
-        DecoderError: _of_waiting,
-        MemoryError: _of_memory,
+        HTTPException: _answer_http,
+        RequestValidationError: _answer_validation,
+        DataError: _answer_data,
+        OverloadedError: _answer_busy,
+        NotReadyError: _answer_busy,
+        DecoderError: _answer_busy,
+        MemoryError: _answer_memory,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
 
 
-async def _of_http(request: Request, error: HTTPException) -> Response:
+async def _answer_http(request: Request, error: HTTPException) -> Response:
     detail = error.detail if isinstance(error, Problem) else _explain(error, request)
     return problem_response(request, error.status_code, detail, error.headers)
 
@@ -88,25 +94,25 @@ async def _of_http(request: Request, error: HTTPException) -> Response:
 def _explain(error: HTTPException, request: Request) -> str:
     """Say in a sentence what the framework says in two words."""
     if error.status_code == HTTPStatus.NOT_FOUND:
-        return "there is nothing at this address. See /docs for what there is."
+        return "this address does not exist. See /docs for those that do."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"{request.method:.20} is not for this address. Valid: {(error.headers or {}).get('Allow', 'none')}."
+        return f"{request.method:.20} is not allowed here. Valid: {(error.headers or {}).get('Allow', 'none')}."
     return error.detail
 
 
-async def _of_validation(request: Request, error: RequestValidationError) -> Response:
-    """Say where a value is wrong, without repeating it: it may be a picture or a secret."""
+async def _answer_validation(request: Request, error: RequestValidationError) -> Response:
+    """Say where a value is wrong, without repeating it: it may be an image or a secret."""
     places = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
     return problem_response(request, 422, f"{'; '.join(places)}. See /docs for what is valid.")
 
 
-async def _of_data(request: Request, error: DataError) -> Response:
+async def _answer_data(request: Request, error: DataError) -> Response:
     return problem_response(request, 422, str(error))
 
 
-async def _of_waiting(request: Request, error: MnistCnnError) -> Response:
+async def _answer_busy(request: Request, error: MnistCnnError) -> Response:
     return problem_response(request, 503, str(error), RETRY_SOON)
 
 
-async def _of_memory(request: Request, error: MemoryError) -> Response:
-    return problem_response(request, 503, "there is no memory for this. Send fewer or smaller images.", RETRY_SOON)
+async def _answer_memory(request: Request, error: MemoryError) -> Response:
+    return problem_response(request, 503, "the server is out of memory. Send fewer or smaller images.", RETRY_SOON)

@@ -1,4 +1,4 @@
-"""Images of many requests at once, read by one network."""
+"""Images of many requests, read by one network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.reading.ink import MAX_PIXELS
-from mnist_cnn.server import metrics
+from mnist_cnn.server import counters
 from mnist_cnn.server.batcher import Batcher
 from mnist_cnn.server.lanes import Lanes
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from mnist_cnn.reading.ink import ImageSource, Prepared
     from mnist_cnn.reading.recognizer import Reading, Recognizer
 
+MAX_PENDING = 512  # images in progress
+
 
 class OverloadedError(MnistCnnError):
-    """Too many images wait already."""
+    """Too many images are in progress already."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"too many images wait for the network (at most {limit} may). Try again in a second.")
+        super().__init__(f"too many images are waiting for the network (limit: {limit}). Try again in a second.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +41,12 @@ class Reader:
     """Reads for many requests at once. All its methods belong to one event loop.
 
     Attributes:
-        recognizer: Its model.
-        max_pending: Images that may be in work or wait.
-        pending: Images that are in work or wait.
+        recognizer: The model.
+        max_pending: Most images in progress.
+        pending: Images in progress.
     """
 
-    def __init__(self, recognizer: Recognizer, *, max_pending: int, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, recognizer: Recognizer, *, max_pending: int = MAX_PENDING, max_pixels: int = MAX_PIXELS) -> None:
         self.recognizer = recognizer
         self.max_pending = max_pending
         self.pending = 0
@@ -55,12 +57,12 @@ class Reader:
         """Read images, in order.
 
         Raises:
-            OverloadedError: Too many wait already; nothing was done.
-            DataError: One cannot be read; where there are several, the message names its place, counted from 1.
-            DecoderError: The process for large images did not start, or ended.
+            OverloadedError: Too many are in progress already; nothing was done.
+            DataError: One cannot be read; if there are several, the message names its place, counted from 1.
+            DecoderError: The process for large images failed.
         """
         if self.pending + len(images) > self.max_pending:
-            metrics.count_refusal("pending")
+            counters.count_refusal("pending")
             raise OverloadedError(self.max_pending)
         self.pending += len(images)
         try:
@@ -73,10 +75,9 @@ class Reader:
     async def close(self) -> None:
         """Finish what has begun, and end the threads."""
         await self._network.close()
-        await self._lanes.close()
+        self._lanes.close()
 
     def _read_together(self, prepared: list[Prepared]) -> list[Reading]:
         readings = self.recognizer.read_prepared(prepared)
-        metrics.observe_batch(len(prepared))
-        metrics.count_readings(readings)
+        counters.count_readings(readings)
         return readings

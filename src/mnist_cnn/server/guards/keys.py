@@ -1,12 +1,12 @@
-"""An API key that every request must bring, except for what a person or an orchestrator needs before having one."""
+"""An API key that every request must send, except for what people and orchestrators need before they have one."""
 
 from __future__ import annotations
 
 import hmac
 from typing import TYPE_CHECKING
 
-from mnist_cnn.server import metrics
-from mnist_cnn.server.guards.refusals import find_header, has_long_body, refuse
+from mnist_cnn.server import counters
+from mnist_cnn.server.guards.refusals import find_header, refuse
 from mnist_cnn.server.paths import find_path, is_open
 
 if TYPE_CHECKING:
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _BEARER = b"bearer "
-_MISSING = "this server wants an API key. Send it as the header X-API-Key, or as Authorization: Bearer."
-_WRONG = "the API key is not this server's. Send the one it was started with."
+_MISSING = "this server needs an API key. Send it as the header X-API-Key, or as Authorization: Bearer."
+_WRONG = "this is not the server's API key. Send the key that the server was started with."
 
 
 class Keys:
-    """Refuses requests without the key. Preflights bring none: browsers send them without any of the page's headers."""
+    """Refuses requests without the key. CORS preflights, which have none, are answered before."""
 
     def __init__(self, app: ASGIApp, key: SecretStr) -> None:
         self.app = app
@@ -31,19 +31,18 @@ class Keys:
             await self.app(scope, receive, send)
             return
         given = find_key(scope)
-        if given is not None and hmac.compare_digest(given, self._key):  # takes as long for a key that is nearly right
+        if given is not None and hmac.compare_digest(given, self._key):
             await self.app(scope, receive, send)
             return
-        metrics.count_refusal("key")
+        counters.count_refusal("key")
         detail = _MISSING if given is None else _WRONG
-        challenge = {"WWW-Authenticate": "Bearer"}
-        await refuse(scope, receive, send, 401, detail, challenge, unread=has_long_body(scope))
+        await refuse(scope, receive, send, 401, detail, {"WWW-Authenticate": "Bearer"})
 
 
 def find_key(scope: Scope) -> bytes | None:
-    """Give the key that a request brings."""
+    """Give the key that a request brings in `X-API-Key`, or else in `Authorization: Bearer`; None: it brings none."""
     given = find_header(scope, b"x-api-key")
     if given is not None:
         return given.strip()
-    authorization = find_header(scope, b"authorization") or b""
-    return authorization[len(_BEARER) :].strip() if authorization[: len(_BEARER)].lower() == _BEARER else None
+    bearer = find_header(scope, b"authorization") or b""
+    return bearer[len(_BEARER) :].strip() if bearer[: len(_BEARER)].lower() == _BEARER else None

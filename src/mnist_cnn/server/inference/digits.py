@@ -1,4 +1,4 @@
-"""Tensors and digits: a request's input becomes images, their readings become the outputs that it asks for."""
+"""Between tensors and digits: an input becomes images, and readings become the requested outputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mnist_cnn.reading import LAYOUTS
 from mnist_cnn.reading.ink.form import SIZE
 from mnist_cnn.reading.recognizer import Reading
 from mnist_cnn.server.inference import tensors
-from mnist_cnn.server.inference.schemas import (
+from mnist_cnn.server.inference.objects import (
     InferRequest,
     InputParameters,
     OutputParameters,
@@ -24,18 +24,18 @@ from mnist_cnn.server.inference.schemas import (
 from mnist_cnn.server.inference.tensors import ProtocolError
 
 _NAMES = ("probabilities", "digit", "accepted")  # of the outputs
-_OTHER_VALUES = 100  # in a request's JSON: its names, parameters and shape
+_OTHER_VALUES = 100  # in the JSON of a request: names, parameters and shape
 _CLASSIFIED = "probabilities"
 _LONGEST_SHOWN = 100  # characters of a value that a message repeats
 
 
 def most_values(max_images: int) -> int:
-    """Count the values in the JSON of a request with so many images, were each pixel in a list of its own."""
+    """Give the most values that the JSON of so many images may have: each pixel in a list of its own."""
     return max_images * (2 * SIZE * SIZE + SIZE + 1) + _OTHER_VALUES
 
 
 def raw_request(size: int) -> InferRequest:
-    """Give the request that a body without any JSON stands for: one image, all outputs as bytes.
+    """Give the request that a body without JSON stands for: one image, all outputs as bytes.
 
     Args:
         size: Bytes of the body.
@@ -50,21 +50,21 @@ def images_of(tensor: RequestInput, binary: memoryview, max_images: int) -> list
 
     Args:
         tensor: The input.
-        binary: What follows the JSON.
-        max_images: That one request may hold.
+        binary: The bytes after the JSON.
+        max_images: Most images in one request.
 
     Returns:
-        [28, 28] each: uint8 where all of its pixels are grey levels, else float32 as they came, for `ink`.
+        [28, 28] each: uint8 if all pixels are whole grey levels, otherwise float32 as they came.
 
     Raises:
-        ProtocolError: The tensor is not what its shape and datatype say, or not what the model takes.
+        ProtocolError: The tensor does not agree with its shape and datatype, or does not fit the model.
     """
     _check_shape(tensor.shape, max_images)
     size = tensor.parameters.binary_data_size
     if (size is None) == (tensor.data is None):
-        raise ProtocolError("the input needs either data or the parameter binary_data_size. Send one of them.")
+        raise ProtocolError("the input needs either data or the parameter binary_data_size. Send exactly one of them.")
     if len(binary) != (size or 0):
-        raise ProtocolError(f"{len(binary)} bytes follow the JSON, and binary_data_size says {size or 0}.")
+        raise ProtocolError(f"{len(binary)} bytes follow the JSON, but binary_data_size is {size or 0}.")
     if tensor.data is None:
         array = tensors.from_bytes(binary, tensor.datatype, tensor.shape)
     else:
@@ -76,9 +76,9 @@ def images_of(tensor: RequestInput, binary: memoryview, max_images: int) -> list
 def _check_shape(shape: Sequence[int], max_images: int) -> None:
     if tuple(shape[1:]) not in LAYOUTS:
         valid = ", ".join(str(["n", *layout]).replace("'", "") for layout in LAYOUTS)
-        raise ProtocolError(f"an input of shape {_shown(shape)} is not read. Valid: {valid}, for n images.")
+        raise ProtocolError(f"the input has shape {_shown(shape)}. Valid: {valid}, for n images.")
     if not 1 <= shape[0] <= max_images:
-        raise ProtocolError(f"the input holds {_shown(shape[0])} images. Valid: 1 to {max_images} in one request.")
+        raise ProtocolError(f"the input has {_shown(shape[0])} images. Valid: 1 to {max_images} in one request.")
 
 
 def _shown(value: object) -> str:
@@ -86,20 +86,20 @@ def _shown(value: object) -> str:
 
 
 def _levels(image: NDArray[np.float32]) -> NDArray[Any]:
-    """Give whole grey levels as uint8, so that MNIST's own images are known as such."""
+    """Turn whole grey levels into uint8, so that images of MNIST are recognised as such."""
     whole = (image >= 0) & (image <= 255) & (image == np.rint(image))
     return image.astype(np.uint8) if whole.all() else image
 
 
 def wanted_outputs(request: InferRequest, classes: int) -> list[RequestOutput]:
-    """Give the outputs that a request asks for, with the parameters of each.
+    """Give the requested outputs with their parameters.
 
     Args:
-        request: All outputs where it names none.
-        classes: Of the model.
+        request: Without outputs, it asks for all.
+        classes: Number of classes of the model.
 
     Raises:
-        ProtocolError: One is unknown, is named twice, or is wanted in a form that it does not have.
+        ProtocolError: An output is unknown, is named twice, or does not have the requested form.
     """
     wanted = request.outputs or [RequestOutput(name=name) for name in _NAMES]
     for output in wanted:
@@ -112,12 +112,12 @@ def wanted_outputs(request: InferRequest, classes: int) -> list[RequestOutput]:
 def _check_output(output: RequestOutput, classes: int) -> None:
     if output.name not in _NAMES:
         name = _shown(output.name)
-        raise ProtocolError(f"there is no output {name!r}. {suggest(name, _NAMES)}")
+        raise ProtocolError(f"unknown output {name!r}. {suggest(name, _NAMES)}")
     count = output.parameters.classification
     if count is None:
         return
     if output.name != _CLASSIFIED:
-        raise ProtocolError(f"{output.name} has no classes to rank. Ask for the classification of {_CLASSIFIED}.")
+        raise ProtocolError(f"{output.name} cannot be ranked. Request the classification of {_CLASSIFIED}.")
     if not 1 <= count <= classes:
         raise ProtocolError(f"classification = {_shown(count)} is not valid. Valid: 1 to {classes}.")
 
@@ -125,10 +125,10 @@ def _check_output(output: RequestOutput, classes: int) -> None:
 def outputs_of(
     readings: Sequence[Reading], wanted: Sequence[RequestOutput], class_names: Sequence[str]
 ) -> dict[str, NDArray[Any]]:
-    """Make the wanted outputs of readings, in their order.
+    """Make the requested outputs of readings, in their order.
 
     Returns:
-        By name: probabilities float32 [n, k], calibrated, or object [n, count] where their classification is wanted;
+        By name: probabilities float32 [n, k], calibrated, or object [n, count] as their classification;
         digit int64 [n]; accepted bool [n].
     """
     outputs: Mapping[str, NDArray[Any]] = {
@@ -149,11 +149,11 @@ def classify(probabilities: NDArray[np.float32], count: int, class_names: Sequen
 
     Args:
         probabilities: [n, k].
-        count: Of the best, 1 … k.
+        count: Number of best classes, 1 to k.
         class_names: k.
 
     Returns:
-        Texts [n, count], "value:index:label" each, the best first; of equal ones, the one of lower index.
+        Text [n, count], "value:index:label" each, the best first; among equal ones, the lower index.
     """
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
     ranked = [
@@ -169,7 +169,7 @@ def encode(
     """Write outputs for the wire.
 
     Returns:
-        The protocol's object for each, and the binary data of those that are wanted so.
+        The protocol's object of each, and the binary data of those that are requested as bytes.
     """
     default = bool(request.parameters.binary_data_output)
     heads, tails = [], []

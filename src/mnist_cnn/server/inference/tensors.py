@@ -1,6 +1,6 @@
 """Tensors on the wire: JSON and the binary data that may follow it (Triton's extension `binary_tensor_data`).
 
-Nothing here knows of HTTP or of digits. Binary data are never copied: arrays that come out are views of the body.
+Binary data is never copied: the arrays are views of the body.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from mnist_cnn.errors import InputError
 from mnist_cnn.server.jsontext import JsonError, parse_json
 
-HEADER_LENGTH = "Inference-Header-Content-Length"  # the header that says how many bytes are JSON
+HEADER_LENGTH = "Inference-Header-Content-Length"  # the header with the number of bytes that are JSON
 
-# Little-endian, row by row, without gaps. A tensor of BYTES is an array of texts, of NumPy's dtype object.
+# Little-endian, row by row, without gaps. A BYTES tensor is an array of text, of NumPy's dtype object.
 _DTYPES = {
     "BOOL": np.dtype("?"),
     "UINT8": np.dtype("u1"),
@@ -30,36 +30,38 @@ _DTYPES = {
 }
 _DATATYPES = {dtype: name for name, dtype in _DTYPES.items()}
 _MOST_DIMENSIONS = 8
-_MOST_DIGITS = 18  # of a length in a header; more than any memory holds, and int() takes its time over millions
+_MOST_DIGITS = 18  # of a length in a header: more than any memory; int() is slow with millions of digits
 
 
 class ProtocolError(InputError):
-    """A request that is not as the Open Inference Protocol wants it."""
+    """A request that does not follow the Open Inference Protocol."""
 
 
 def split_body(body: bytes, header_length: str | None) -> tuple[memoryview, memoryview]:
     """Split a body into its JSON and the binary data after it.
 
     Args:
-        body: As it came, without compression.
-        header_length: What the header says; None: all is JSON.
+        body: Decompressed.
+        header_length: Value of the header; None: the whole body is JSON.
 
     Returns:
         Views of both; either may be empty.
 
     Raises:
-        ProtocolError: The length is no number, or is larger than the body.
+        ProtocolError: The length is not a number, or is larger than the body.
     """
     view = memoryview(body)
     if header_length is None:
         return view, view[len(view) :]
     if not (header_length.isascii() and header_length.isdigit() and len(header_length) <= _MOST_DIGITS):
         raise ProtocolError(
-            f"{HEADER_LENGTH} = {header_length[:_MOST_DIGITS]!r} is not valid. Valid: the JSON's length in bytes."
+            f"{HEADER_LENGTH} = {header_length[:_MOST_DIGITS]!r} is not valid. Valid: the length of the JSON in bytes."
         )
     length = int(header_length)
     if length > len(view):
-        raise ProtocolError(f"{HEADER_LENGTH} is {length}, but the body has {len(view)} bytes. Send it whole.")
+        raise ProtocolError(
+            f"{HEADER_LENGTH} is {length}, but the body has only {len(view)} bytes. Correct the header."
+        )
     return view[:length], view[length:]
 
 
@@ -68,10 +70,10 @@ def json_of(text: memoryview, most: int) -> Any:
 
     Args:
         text: All of it.
-        most: Values that it may hold, lists among them.
+        most: Most values, including lists.
 
     Raises:
-        ProtocolError: It is something else, or holds more.
+        ProtocolError: It is not JSON, or has more values.
     """
     try:
         return parse_json(bytes(text), most)
@@ -79,15 +81,15 @@ def json_of(text: memoryview, most: int) -> Any:
         if error.too_much:
             raise ProtocolError(f"{error}. Send fewer images, or binary data.") from None
         raise ProtocolError(
-            f"{error}. Where binary data follow it, give its length in bytes as {HEADER_LENGTH}."
+            f"{error}. If binary data follows the JSON, send the length of the JSON in bytes as {HEADER_LENGTH}."
         ) from None
 
 
 def from_bytes(raw: memoryview, datatype: str, shape: Sequence[int]) -> NDArray[Any]:
-    """Take a tensor from binary data.
+    """Make a tensor from binary data.
 
     Args:
-        raw: All of its bytes, and no others.
+        raw: Exactly its bytes.
         datatype: "FP32", "UINT8" or "INT64".
         shape: Sizes from 1 on.
 
@@ -95,20 +97,20 @@ def from_bytes(raw: memoryview, datatype: str, shape: Sequence[int]) -> NDArray[
         A read-only view of `raw`, of that shape, every float finite.
 
     Raises:
-        ProtocolError: There are fewer or more bytes than the shape says, or a NaN.
+        ProtocolError: The number of bytes does not fit the shape, or a value is NaN or infinite.
     """
     dtype = _DTYPES[datatype]
     expected = _count(shape) * dtype.itemsize
     if len(raw) != expected:
-        raise ProtocolError(f"{datatype} of shape {list(shape)} takes {expected} bytes, and {len(raw)} came. Send all.")
+        raise ProtocolError(f"{datatype} of shape {list(shape)} needs {expected} bytes, but {len(raw)} came.")
     return _finite(np.frombuffer(raw, dtype)).reshape(shape)
 
 
 def from_list(data: Sequence[Any], datatype: str, shape: Sequence[int]) -> NDArray[Any]:
-    """Take a tensor from parsed JSON.
+    """Make a tensor from parsed JSON.
 
     Args:
-        data: Numbers, all in one list, or in lists of lists as the shape has it.
+        data: Numbers in one list, or in nested lists as in the shape.
         datatype: "FP32", "UINT8" or "INT64".
         shape: Sizes from 1 on.
 
@@ -116,27 +118,31 @@ def from_list(data: Sequence[Any], datatype: str, shape: Sequence[int]) -> NDArr
         An array of that shape, every float finite.
 
     Raises:
-        ProtocolError: There are fewer or more numbers than the shape says, or some that the datatype cannot hold.
+        ProtocolError: The number of elements does not fit the shape, or one of them does not fit the datatype.
     """
     dtype = _DTYPES[datatype]
-    values = _row_by_row(data, shape, _count(shape))
-    # np.asarray would take anything, and make of one long text among many short ones an array of long ones.
+    count, values = _count(shape), _flatten(data, shape)
+    if len(values) != count:
+        raise ProtocolError(f"the data has {len(values)} elements, but the shape has {count}.")
+    # np.asarray would accept anything, and make all texts as wide as the longest.
     if not set(map(type, values)) <= ({int} if dtype.kind in "iu" else {int, float}):
-        raise ProtocolError(f"the data hold something else than {datatype}. Valid: {_valid_numbers(dtype)}.")
+        raise ProtocolError(f"the data contains elements that are not {datatype}. Valid: {_valid_numbers(dtype)}.")
     try:
         with np.errstate(over="ignore"):  # to infinity, which is refused
             return _finite(np.fromiter(values, dtype, len(values))).reshape(shape)
     except OverflowError:
-        raise ProtocolError(f"the data hold a number that {datatype} cannot. Valid: {_valid_numbers(dtype)}.") from None
+        raise ProtocolError(
+            f"the data contains a number that {datatype} cannot represent. Valid: {_valid_numbers(dtype)}."
+        ) from None
 
 
 def datatype_of(array: NDArray[Any]) -> str:
-    """Give the protocol's name of an array's dtype."""
+    """Give the protocol's name for an array's dtype."""
     return _DATATYPES[array.dtype]
 
 
 def to_bytes(array: NDArray[Any]) -> bytes:
-    """Give an array's binary data; of texts, each with its length before it (4 bytes, little-endian)."""
+    """Give the binary data of an array; text has its length before it (4 bytes, little-endian)."""
     if array.dtype.kind != "O":
         return array.tobytes()
     texts = [text.encode(errors="replace") for text in array.flat]
@@ -144,7 +150,7 @@ def to_bytes(array: NDArray[Any]) -> bytes:
 
 
 def to_list(array: NDArray[Any]) -> list[Any]:
-    """Give an array's elements for JSON, row by row in one list; float32 keep every bit."""
+    """Give the elements of an array for JSON, row by row in one list; float32 keeps every bit."""
     elements: list[Any] = array.ravel().tolist()
     return elements
 
@@ -153,40 +159,34 @@ def join_body(head: Any, tails: Iterable[bytes]) -> tuple[bytes, int]:
     """Put binary data after JSON.
 
     Returns:
-        The body, and how many of its bytes are JSON.
+        The body, and the number of its bytes that are JSON.
     """
     text = json.dumps(head, separators=(",", ":")).encode()
     return b"".join((text, *tails)), len(text)
 
 
 def _count(shape: Sequence[int]) -> int:
-    """Count a shape's elements. What has these many, all sizes being at least 1, can be given the shape."""
+    """Count the elements of a shape."""
     if not (1 <= len(shape) <= _MOST_DIMENSIONS and min(shape) >= 1):
-        raise ProtocolError(f"a shape with {len(shape)} sizes, or an empty one, is not read. Valid: sizes from 1 on.")
+        raise ProtocolError(
+            f"the shape has {len(shape)} dimensions, or an empty one. Valid: 1 to {_MOST_DIMENSIONS}, at least 1 each."
+        )
     return math.prod(shape)
 
 
-def _row_by_row(data: Sequence[Any], shape: Sequence[int], count: int) -> Sequence[Any]:
-    """Take numbers out of the lists that they are nested in."""
+def _flatten(data: Sequence[Any], shape: Sequence[int]) -> Sequence[Any]:
+    """Flatten lists that are nested as in the shape, or not at all."""
     if data and type(data[0]) is list:
-        _check_count(len(data), shape[0])
         for size in shape[1:]:
             if any(type(row) is not list or len(row) != size for row in data):
-                raise ProtocolError(f"the data's lists are not nested as {list(shape)}. Nest them so, or not at all.")
+                raise ProtocolError(f"the data is not nested as {list(shape)}. Nest it so, or not at all.")
             data = list(itertools.chain.from_iterable(data))
-        return data
-    _check_count(len(data), count)
     return data
-
-
-def _check_count(count: int, expected: int) -> None:
-    if count != expected:
-        raise ProtocolError(f"the data hold {count} elements where the shape says {expected}. Send as many.")
 
 
 def _finite(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ProtocolError("the data hold NaN or infinity. Valid: finite numbers.")
+        raise ProtocolError("the data contains NaN or infinity. Valid: finite numbers.")
     return array
 
 

@@ -1,4 +1,4 @@
-// What the network says, beside what it sees.
+// The reading, beside what the network saw.
 
 import { kindOf, wordsFor } from "./words.js";
 
@@ -7,7 +7,7 @@ export class Answer {
 
   /**
    * @param {HTMLElement} element
-   * @param {HTMLElement} status  Read out when it changes.
+   * @param {HTMLElement} status  Spoken by screen readers when it changes.
    * @param {import("./classes.js").Classes} classes
    */
   constructor(element, status, classes) {
@@ -23,21 +23,21 @@ export class Answer {
   /** Address of the 28×28 picture. */
   get picture() { return this.#picture.src; }
 
-  /** Nothing was asked, or there is no answer. */
+  /** Show that there is no reading. */
   showNothing(text = "") {
     this.#write({ label: "–", title: "", text }, "empty");
     this.#picture.hidden = true;
     this.#classes.show(null);
   }
 
-  /** @param {boolean} isSettled  Only then it is read out: a voice cannot follow a pen. */
+  /** @param {boolean} isSettled  Only then a screen reader speaks: it cannot follow a pen. */
   showReading(reading, isSettled) {
     const words = wordsFor(reading, kindOf(this.#classes.names), isSettled);
     this.#write(words, reading.accepted ? "accepted" : "rejected");
     this.#picture.src = `data:image/png;base64,${reading.picture}`;
     this.#picture.hidden = false;
     this.#picture.alt = "The drawing, reduced to 28 by 28 pixels";
-    const isBlank = reading.reason === "blank"; // what the network says of nothing means nothing
+    const isBlank = reading.reason === "blank"; // probabilities of blank paper mean nothing
     this.#classes.show(isBlank ? null : reading.probabilities, reading.accepted ? reading.digit : -1);
     if (isSettled) this.say(reading.accepted ? `${words.label}, ${words.title}` : `${words.title}. ${words.text}`);
   }
@@ -55,7 +55,7 @@ export class Answer {
   }
 }
 
-/** Say how large a label may be set. */
+/** Give the size in which a label is set. */
 function lengthOf(label) {
   if (label.length <= 2) return "sign";
   return label.length <= 6 ? "word" : "long";

@@ -1,4 +1,4 @@
-// What there is to know about the model, in a dialog: the drawing stays, and where a key is asked for, no link brings it.
+// The model in a dialog, so that the drawing stays. A link would not send the API key, so it is hidden then.
 
 import { hasKey } from "./server.js";
 import { factsOf } from "./words.js";

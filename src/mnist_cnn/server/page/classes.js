@@ -1,4 +1,4 @@
-// One row per class: its name, a bar, its probability; and, when the server collects, a button that says "it is this".
+// One row per class: its name, a bar, its probability, and, if the server collects, a button to choose it.
 
 import { percent } from "./words.js";
 
@@ -9,7 +9,7 @@ export class Classes {
   /** @param {HTMLElement} list */
   constructor(list) { this.#list = list; }
 
-  /** @param {string[]} names  @param {((name: string) => void) | null} pick  What a click on a row does. */
+  /** @param {string[]} names  @param {((name: string) => void) | null} pick  Called when a row is clicked. */
   build(names, pick) {
     this.names = names;
     this.#rows = names.map((name) => makeRow(name, pick));
@@ -21,7 +21,7 @@ export class Classes {
     this.show(null);
   }
 
-  /** @param {number[] | null} probabilities  @param {number} best  Index of the class to stress; -1: none. */
+  /** @param {number[] | null} probabilities  @param {number} best  Index of the class to highlight; -1: none. */
   show(probabilities, best = -1) {
     this.#rows.forEach(({ item, meter, number }, index) => {
       const probability = probabilities?.[index] ?? 0;
@@ -62,6 +62,6 @@ function add(parent, tag, className, text = "") {
 
 function columnsFor(count, longest) {
   if (longest > 3) return count <= 12 ? 1 : 2;
-  if (count <= 12) return "few"; // one where there is room below each other, else two
+  if (count <= 12) return "few"; // one column if there is room, otherwise two
   return count <= 26 ? 2 : 3;
 }

@@ -1,8 +1,8 @@
-// The API key, where the server asks for one.
+// The API key, if the server needs one.
 
 import { hasKey, useKey } from "./server.js";
 
-let asking = null; // one dialog for all that ask at once
+let asking = null; // one dialog for all callers
 
 /** Ask for the key. @returns {Promise<boolean>}  Whether one was given. */
 export function askForKey() {
@@ -15,15 +15,15 @@ function ask() {
   const input = dialog.querySelector("input");
   dialog.querySelector("#key-help").textContent = hasKey()
     ? "That key was not accepted. Try another one."
-    : "It stays in this tab, until you close it.";
+    : "It is kept in this tab until you close it.";
   input.value = "";
   dialog.returnValue = "";
-  dialog.querySelector("button[type=button]").onclick = () => dialog.close(); // a second submit button would take Enter
+  dialog.querySelector("button[type=button]").onclick = () => dialog.close(); // a second submit button would react to Enter
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       const isGiven = dialog.returnValue === "use";
-      if (isGiven) useKey(input.value.trim()); // its pattern lets nothing pass that a header cannot hold
+      if (isGiven) useKey(input.value.trim()); // its pattern accepts only what a header can contain
       input.value = "";
       resolve(isGiven);
     }, { once: true });

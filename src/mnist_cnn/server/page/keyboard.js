@@ -1,8 +1,8 @@
-// Keys that work anywhere on the page. Those that draw belong to the surface.
+// Keyboard shortcuts of the whole page. The keys that draw belong to the surface.
 
 /**
  * @param {{undo: () => void, redo: () => void, clear: () => void, pick: (name: string) => boolean}} actions
- *   `pick` says whether there is such a class to pick.
+ *   `pick` gives whether there is such a class.
  */
 export function listenToShortcuts({ undo, redo, clear, pick }) {
   document.addEventListener("keydown", (event) => {

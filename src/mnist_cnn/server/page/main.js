@@ -1,4 +1,4 @@
-// The page: what is drawn goes to the server, and its answer is shown.
+// The page: drawings go to the server, and its answers are shown.
 
 import { Answer } from "./answer.js";
 import { showCard } from "./card.js";
@@ -15,8 +15,8 @@ import { Surface } from "./surface.js";
 import { Teaching } from "./teaching.js";
 import { keysOf, wordsOfKind, wordsOfSeveral, wordsOfTrouble } from "./words.js";
 
-const SETTLED = 600; // ms after the pen was lifted: a 4 or a 7 has more strokes to come
-const INVITATION = "I read along while you draw.";
+const SETTLED = 600; // ms after the pen was lifted: a 4 or a 7 may have another stroke
+const INVITATION = "The digit is read while you draw.";
 const LONGEST_WAIT = 8; // s between two tries to reach the server
 
 const $ = (selector) => document.querySelector(selector);
@@ -30,12 +30,12 @@ const board = { get scene() { return surface.scene; }, clear, reopen, focus: () 
 const teaching = new Teaching(board, answer, notice, new Toast($("#toast")));
 
 let model = null; // as the server describes it; null: not known yet
-let reading = null; // of what is on the surface; null: none yet
+let reading = null; // of the scene on the surface; null: none yet
 let isSettled = true; // whether the pen rests
 let settling = 0; // timer
-let failures = 0; // one after the other
+let failures = 0; // in a row
 
-// What lies on the surface
+// The surface
 
 function drawn() {
   clearTimeout(settling);
@@ -66,7 +66,7 @@ function restore(scene) {
   turn();
 }
 
-/** Show again what was there; a picture is opened anew, for history may have closed it. */
+/** Show a scene again; a picture is opened again, because history may have closed it. */
 async function reopen(scene) {
   if (scene.picture) await take(scene.picture.file);
   else restore(scene);
@@ -79,7 +79,7 @@ function clear() {
 }
 
 function undo() {
-  if (!surface.isDrawing) history.undo(); // else the stroke under way is what goes
+  if (!surface.isDrawing) history.undo(); // otherwise the unfinished stroke is dropped
   turn();
   teaching.undone(history.scene);
 }
@@ -89,7 +89,7 @@ function redo() {
   turn();
 }
 
-/** Show the scene that history has come to, and ask about it. */
+/** Show the current scene of the history, and ask about it. */
 function turn() {
   clearTimeout(settling);
   isSettled = true;
@@ -97,7 +97,7 @@ function turn() {
   questions.forget();
   surface.show(history.scene);
   refresh();
-  if (!failures || isBlank(history.scene)) notice.hide(); // a server that is away is still away
+  if (!failures || isBlank(history.scene)) notice.hide(); // the server is still not reachable
   if (isBlank(history.scene)) answer.showNothing(INVITATION);
   else questions.ask(history.scene);
 }
@@ -111,14 +111,14 @@ function refresh() {
   $("#clear").disabled = isBlank(scene);
 }
 
-// What the server says
+// The server
 
 async function loadModel() {
   try {
     model = await getModel();
   } catch (error) {
     if (error.kind === "locked") await unlock(loadModel);
-    return; // whatever else it is, the next question meets it too
+    return; // the next question meets any other trouble too
   }
   const words = wordsOfKind(model.classes);
   document.title = $("#title").textContent = words.title;
@@ -135,7 +135,7 @@ async function loadModel() {
 async function showModel() {
   if (!model) await loadModel();
   if (model) showCard($("#card"), model);
-  else notice.show("The server did not say what its model is.", "Ask again", showModel);
+  else notice.show("The server did not describe its model.", "Try again", showModel);
 }
 
 function pick(name) {
@@ -195,11 +195,11 @@ listenToChooser($("#photograph"), $("#camera"), take);
 listenToShortcuts({ undo, redo, clear, pick });
 for (const [id, action] of Object.entries({ undo, redo, clear })) $(`#${id}`).addEventListener("click", action);
 $("#about").addEventListener("click", (event) => {
-  if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return; // in a new tab
   event.preventDefault();
   showModel();
 });
 window.addEventListener("online", () => questions.release());
-classes.build([..."0123456789"], null); // until the server names its own
+classes.build([..."0123456789"], null); // until the server gives its own
 answer.showNothing(INVITATION);
 loadModel();

@@ -1,11 +1,11 @@
-// Questions that outrun their answers: one is under way, and of those that come meanwhile only the newest is asked.
+// Questions that come faster than answers: one is in progress, and only the newest of the others is asked next.
 
-const LEAST = 60; // ms between two questions; the eye follows no faster
+const LEAST = 60; // ms between two questions; the eye is not faster
 
 export class Newest {
   #work; #done; #failed;
   #waiting = null; // the question to ask next, in an array of one
-  #abort = new AbortController(); // of all that was asked since `forget`
+  #abort = new AbortController(); // of all questions since `forget`
   #running = false;
   #notBefore = 0; // ms of performance.now()
   #wake = () => {};
@@ -26,19 +26,19 @@ export class Newest {
     this.#run();
   }
 
-  /** Ask once more, unless something newer waits. */
+  /** Ask again, unless a newer question is waiting. */
   again(question) {
     if (!this.#waiting) this.ask(question);
   }
 
-  /** Drop what waits and what is under way: its answer, even if it comes, is never shown. */
+  /** Drop all questions; their answers are never shown. */
   forget() {
     this.#waiting = null;
     this.#abort.abort();
     this.#abort = new AbortController();
   }
 
-  /** Ask nothing for some seconds; what is asked meanwhile waits. */
+  /** Let all questions wait for some seconds. */
   hold(seconds) { this.#notBefore = performance.now() + seconds * 1000; }
 
   release() {
@@ -56,7 +56,7 @@ export class Newest {
       }
     } finally {
       this.#running = false;
-      if (this.#waiting) this.#run(); // an error ended the loop; what waits is asked all the same
+      if (this.#waiting) this.#run(); // an error ended the loop; the waiting question is asked anyway
     }
   }
 

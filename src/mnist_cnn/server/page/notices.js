@@ -1,4 +1,4 @@
-// Messages that ask for attention: a notice beside the answer, and a toast that offers to take something back.
+// Messages: a notice beside the answer, and a toast with an Undo button.
 
 const TOAST = 10_000; // ms
 
@@ -29,7 +29,7 @@ export class Notice {
   }
 }
 
-/** A toast goes after a while, unless one is about to use it. */
+/** A toast disappears after a while, unless the pointer or the focus is in it. */
 export class Toast {
   #element; #timer = 0;
   #act = () => {};
@@ -61,7 +61,7 @@ export class Toast {
   #hideLater() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (!this.#element.contains(document.activeElement)) this.hide(); // a pointer left, but the focus is still in it
+      if (!this.#element.contains(document.activeElement)) this.hide(); // the pointer left, but the focus is still in it
     }, TOAST);
   }
 }

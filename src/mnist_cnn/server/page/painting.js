@@ -1,7 +1,7 @@
-// Scenes as pixels: on the screen, and as the file that the server reads.
+// Scenes as pixels: on the screen, and in the file for the server.
 
-const SENT = 280; // pixels, ten to each of the network's
-const SENT_COLOURS = { ink: "#000", paper: "#fff" }; // whatever the theme
+const SENT = 280; // pixels, ten for each of the network's
+const SENT_COLOURS = { ink: "#000", paper: "#fff" }; // in any theme
 
 /**
  * Paint a scene onto a square of `side` pixels.
@@ -19,7 +19,7 @@ export function paint(context, scene, side, { ink, paper }) {
   for (const stroke of scene.strokes) paintStroke(context, stroke, side);
 }
 
-/** Give what the server is asked about: the picture's own file, or the drawing as a PNG. */
+/** Give the file for the server: the picture's own, or the drawing as a PNG. */
 export function toBlob(scene) {
   if (scene.picture) return Promise.resolve(scene.picture.file);
   const canvas = document.createElement("canvas");
@@ -31,19 +31,19 @@ export function toBlob(scene) {
 function paintPicture(context, bitmap, side) {
   const scale = side / Math.max(bitmap.width, bitmap.height);
   const [width, height] = [bitmap.width * scale, bitmap.height * scale];
-  context.imageSmoothingEnabled = scale < 4; // the pixels of a 28×28 are meant to be seen
+  context.imageSmoothingEnabled = scale < 4; // the pixels of a 28×28 image should be visible
   context.drawImage(bitmap, (side - width) / 2, (side - height) / 2, width, height);
 }
 
-/** Points are bends: curves run from the middle between two to the middle between the next two. */
+/** Each point is a bend: curves run between the midpoints of neighbouring points. */
 function paintStroke(context, points, side) {
   let from = points[0];
-  context.beginPath(); // a dot, should it stay alone
+  context.beginPath(); // a dot, if there is only one point
   context.arc(from.x * side, from.y * side, (from.width * side) / 2, 0, 2 * Math.PI);
   context.fill();
   let width = 0;
   for (const [bend, next] of points.slice(1).map((point, index) => [point, points[index + 2]])) {
-    if (bend.width !== width) { // one path as long as it can be: where two meet, their soft edges show
+    if (bend.width !== width) { // paths are as long as possible, because joints are visible
       if (width) context.stroke();
       width = bend.width;
       context.lineWidth = width * side;

@@ -2,8 +2,8 @@
 
 /** @typedef {{file: Blob, bitmap: ImageBitmap | null}} Picture  No bitmap: this browser cannot show it. */
 
-const LONGEST = 1600; // pixels of the longer side; more than the reader looks at, and a photo uploads in a blink
-const SMALL = 2 ** 20; // bytes; a file of at most this many is sent as it is, however large it would be shown
+const LONGEST = 1600; // pixels of the longer side: more than the server needs, and quick to upload
+const SMALL = 2 ** 20; // bytes; smaller files are sent unchanged
 
 /**
  * Open an image file. One that this browser cannot show is kept as it is: the server knows more kinds.
@@ -48,7 +48,7 @@ export function listenForFiles(take) {
   const root = document.documentElement;
   const leave = () => root.classList.remove("dropping");
   document.addEventListener("dragover", (event) => {
-    event.preventDefault(); // else the browser opens the file in place of the page
+    event.preventDefault(); // otherwise the browser opens the file instead of the page
     root.classList.toggle("dropping", event.dataTransfer.types.includes("Files"));
   });
   document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) leave(); });

@@ -1,13 +1,13 @@
-// The server's API. Addresses are relative: the page may lie below a prefix.
+// The server's API. Addresses are relative, because a proxy may add a prefix.
 
-const PATIENCE = 15_000; // ms until an answer is given up
-const KEY = "mnist-cnn.api-key"; // in sessionStorage: gone with the tab
+const PATIENCE = 15_000; // ms to wait for an answer
+const KEY = "mnist-cnn.api-key"; // in sessionStorage, until the tab is closed
 
-/** What can go wrong, as the page tells it apart. */
+/** What can go wrong, as far as the page distinguishes it. */
 export class Trouble extends Error {
   /**
    * @param {"unreachable" | "busy" | "locked" | "empty" | "large" | "unreadable" | "failed"} kind
-   * @param {{status?: number, wait?: number, detail?: string}} more  wait: seconds until it is worth another try.
+   * @param {{status?: number, wait?: number, detail?: string}} more  wait: seconds until the next try.
    */
   constructor(kind, { status = 0, wait = 0, detail = "" } = {}) {
     super(`${kind}: ${detail}`);
@@ -21,7 +21,7 @@ export const hasKey = () => key !== null;
 
 export function useKey(value) {
   key = value;
-  try { sessionStorage.setItem(KEY, value); } catch { /* forbidden: then it holds until the page is left */ }
+  try { sessionStorage.setItem(KEY, value); } catch { /* forbidden: then it lasts until the page is closed */ }
 }
 
 function remembered() {
@@ -44,12 +44,12 @@ export async function keep(blob, label) {
   return call("collect", { method: "POST", body, headers: { "Content-Type": "application/json" } });
 }
 
-/** Take back what was kept. */
+/** Remove a picture that was kept. */
 export const takeBack = ({ label, name }) =>
   call(`collect/${encodeURIComponent(label)}/${encodeURIComponent(name)}`, { method: "DELETE" });
 
 async function call(path, { headers, signal, ...options }) {
-  const all = new Headers(headers); // not below: a header that cannot be sent says nothing of the server
+  const all = new Headers(headers); // not below: an invalid header is not a fault of the server
   if (key) all.set("X-API-Key", key);
   const patience = limit(PATIENCE, signal);
   try {

@@ -1,10 +1,10 @@
-// The surface one draws on: mouse, finger, pen or arrow keys become strokes.
+// The drawing surface: mouse, finger, pen or arrow keys become strokes.
 
 import { paint } from "./painting.js";
 import { withStroke } from "./scenes.js";
 
-const WIDTH = 0.055; // of a stroke, as a share of the surface's side; MNIST's own are about as broad
-const NEAREST = 0.004; // share of the side; points nearer to the last one add nothing
+const WIDTH = 0.055; // of a stroke, as a share of the side; about that of MNIST's digits
+const NEAREST = 0.004; // share of the side; points nearer than this to the last one are skipped
 const STEP = 1 / 40; // of the side, per key press; a held key repeats
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -12,14 +12,14 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 export class Surface extends EventTarget {
   #element; #canvas; #pen;
   #scene;
-  #stroke = null; // under way
-  #pointer = null; // that draws it; null: the keys do
-  #at = { x: 0.5, y: 0.3, width: WIDTH }; // where the keys' pen is
+  #stroke = null; // in progress
+  #pointer = null; // that draws it; null: the keyboard
+  #at = { x: 0.5, y: 0.3, width: WIDTH }; // position of the keyboard's pen
   #held = new Set(); // arrow keys
   #frame = 0;
 
   /**
-   * @param {HTMLElement} element  Holds a canvas and the mark of the keys' pen.
+   * @param {HTMLElement} element  Contains a canvas and the mark of the keyboard's pen.
    * @param {import("./scenes.js").Scene} scene
    */
   constructor(element, scene) {
@@ -34,11 +34,11 @@ export class Surface extends EventTarget {
     document.documentElement.addEventListener("themechange", () => this.#repaint());
   }
 
-  /** The scene with the stroke under way. */
+  /** The scene, including the stroke in progress. */
   get scene() { return this.#stroke ? withStroke(this.#scene, this.#stroke) : this.#scene; }
   get isDrawing() { return this.#stroke !== null; }
 
-  /** Show another scene; a stroke under way is given up. */
+  /** Show another scene; a stroke in progress is dropped. */
   show(scene) {
     this.#scene = scene;
     this.#stroke = this.#pointer = null;
@@ -95,7 +95,7 @@ export class Surface extends EventTarget {
       const events = event.getCoalescedEvents?.() ?? [];
       for (const each of events.length ? events : [event]) this.#extend(this.#pointOf(each));
     });
-    // A stroke that ends fast is a fling to the browser, which swallows the next tap; a slow one calls up a magnifier.
+    // Otherwise browsers take a quick stroke for a fling and ignore the next tap, or open a magnifier.
     element.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     for (const type of ["pointerup", "pointercancel"]) {
       element.addEventListener(type, (event) => { if (event.pointerId === this.#pointer) this.#end(); });
@@ -104,7 +104,7 @@ export class Surface extends EventTarget {
 
   #pointOf(event) {
     const box = this.#canvas.getBoundingClientRect();
-    const pressure = event.pointerType === "pen" ? 0.5 + event.pressure : 1; // others give 0.5, or nothing at all
+    const pressure = event.pointerType === "pen" ? 0.5 + event.pressure : 1; // others report 0.5 or nothing
     return {
       x: (event.clientX - box.left) / box.width,
       y: (event.clientY - box.top) / box.height,
@@ -129,7 +129,7 @@ export class Surface extends EventTarget {
     });
   }
 
-  /** Two arrow keys held together move the pen aslant. */
+  /** Two arrow keys together move the pen diagonally. */
   #move(key) {
     this.#held.add(key);
     const { x, y } = this.#at;

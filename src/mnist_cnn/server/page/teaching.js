@@ -1,4 +1,4 @@
-// Teaching: an image and its right class are kept by the server, and may be taken back.
+// Teaching: the server keeps a drawing with its correct label, and can remove it again.
 
 import { toBlob } from "./painting.js";
 import { isBlank } from "./scenes.js";
@@ -7,7 +7,7 @@ import { wordsOfRefusal } from "./words.js";
 
 export class Teaching {
   #board; #answer; #notice; #toast;
-  #kept = new WeakMap(); // of a scene: the picture that the server has of it
+  #kept = new WeakMap(); // by scene: the picture that the server keeps
   #isBusy = false;
 
   /**
@@ -23,7 +23,7 @@ export class Teaching {
     this.#toast = toast;
   }
 
-  /** Keep what is on the surface as a `label`, and clear the surface for the next one. */
+  /** Keep the drawing under a label, and clear the surface for the next one. */
   async teach(label) {
     const { scene } = this.#board;
     if (isBlank(scene) || this.#isBusy) return;
@@ -35,29 +35,29 @@ export class Teaching {
         const words = `Kept as ${label} · ${count} so far`;
         this.#toast.show(words, this.#answer.picture, () => this.#undo(scene));
         if (this.#board.scene === scene) this.#board.clear();
-        this.#answer.say(`${words}. A button at the end of the page takes it back.`);
+        this.#answer.say(`${words}. The Undo button at the end of the page removes it.`);
       });
     } finally {
-      this.#isBusy = false; // also after an error of the page's own, which `#try` passes on
+      this.#isBusy = false; // also after a bug, which `#try` passes on
     }
   }
 
-  /** Take back what was kept of a scene, if anything was: undoing has come back to it. */
+  /** Remove what was kept of a scene that undoing has come back to. */
   async undone(scene) {
     if (this.#kept.has(scene) && await this.#takeBack(scene)) this.#toast.hide();
   }
 
   async #undo(scene) {
-    this.#board.focus(); // its button is gone
+    this.#board.focus(); // the button has disappeared
     if (await this.#takeBack(scene) && isBlank(this.#board.scene)) await this.#board.reopen(scene);
   }
 
-  /** Say whether it is taken back. */
+  /** Remove it, and say whether that worked. */
   async #takeBack(scene) {
-    await this.#try("not taken back", async () => {
+    await this.#try("not removed", async () => {
       await takeBack(this.#kept.get(scene));
       this.#kept.delete(scene);
-      this.#answer.say("Taken back");
+      this.#answer.say("Removed");
     });
     return !this.#kept.has(scene);
   }

@@ -1,1 +1,1 @@
-"""What the server answers: one module per subject, each exporting its `router`."""
+"""What the server answers: one module per subject. `server.application` lists their routers."""

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 
 class DirectRoute(APIRoute):
-    """A route whose function takes the request and gives the response, with nothing in between.
+    """A route whose function takes the request and returns the response, with nothing in between.
 
-    FastAPI would solve its dependencies first, which takes longer than reading a digit does.
+    FastAPI would resolve dependencies first, which takes longer than reading a digit.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

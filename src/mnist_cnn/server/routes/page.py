@@ -1,74 +1,64 @@
-"""The drawing page: the files of `server/page`, read once, and nothing else of the disk."""
+"""The drawing page and `/docs`. Both load nothing from other hosts."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from dataclasses import dataclass
+import mimetypes
+import os
+import re
 from pathlib import Path
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-from mnist_cnn.server.problems import Problem
+from mnist_cnn.server.guards.headers import CONTENT_SECURITY_POLICY
 
 router = APIRouter(include_in_schema=False)
 
 _FOLDER = Path(__file__).parents[1] / "page"
-_TYPES = {  # the machine's own table may call a script text/plain, which browsers refuse to run
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-_INDEX = "index.html"
+_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+# Kept, but asked about each time: modules of two versions of this package must never meet in a browser.
+_NO_CACHE = {"Cache-Control": "no-cache"}
 
 
-@dataclass(frozen=True)
-class _File:
-    """One file of the page, ready to be sent."""
-
-    content: bytes
-    headers: dict[str, str]
-
-
-def _load(path: Path) -> _File:
-    content = path.read_bytes()
-    headers = {
-        "Content-Type": _TYPES[path.suffix],
-        "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
-        # Kept, but asked about each time: modules of two versions of this package must never meet in a browser.
-        "Cache-Control": "no-cache",
-    }
-    return _File(content, headers)
+class _Files(StaticFiles):
+    def file_response(
+        self, full_path: os.PathLike[str] | str, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers.update(_NO_CACHE)
+        return response
 
 
-_FILES = {path.name: _load(path) for path in _FOLDER.iterdir() if path.suffix in _TYPES}
+def mount_files(app: FastAPI) -> None:
+    """Serve the files of the page at /page, and those of Swagger UI at /page/docs."""
+    mimetypes.add_type("text/javascript", ".js")  # some systems call it text/plain, which browsers refuse to run
+    app.mount("/page/docs", _Files(packages=[("fastapi_offline", "static")]))
+    app.mount("/page", _Files(directory=_FOLDER))
 
 
 @router.get("/")
-async def index(request: Request) -> Response:
-    """Give the page."""
-    return _answer(_FILES[_INDEX], request)
+async def index() -> FileResponse:
+    """Give the drawing page."""
+    return FileResponse(_FOLDER / "index.html", headers=_NO_CACHE)
 
 
-@router.get("/page/{name}")
-async def part(name: str, request: Request) -> Response:
-    """Give a style sheet, a script or an icon of the page.
-
-    Raises:
-        Problem: 404, the page has no such file.
-    """
-    file = _FILES.get(name)
-    if file is None:
-        raise Problem(404, f"the page has no file {name!r:.80}. Open / for the page.")
-    return _answer(file, request)
-
-
-def _answer(file: _File, request: Request) -> Response:
-    if _is_known(file.headers["ETag"], request.headers.get("if-none-match", "")):
-        return Response(status_code=304, headers={key: file.headers[key] for key in ("ETag", "Cache-Control")})
-    return Response(file.content, headers=file.headers)
-
-
-def _is_known(tag: str, header: str) -> bool:
-    """Whether If-None-Match names this tag; a proxy that compresses makes a weak one of it (RFC 9110, 13.1.2)."""
-    return header.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in header.split(","))
+@router.get("/docs")
+async def docs() -> Response:
+    """Give Swagger UI for the OpenAPI document, and allow the one script in its page by its hash."""
+    page = get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title="mnist-cnn API",
+        swagger_js_url="page/docs/swagger-ui-bundle.js",
+        swagger_css_url="page/docs/swagger-ui.css",
+        swagger_favicon_url="page/icon.svg",
+    )
+    scripts = _SCRIPT.findall(bytes(page.body).decode())
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    page.headers["Content-Security-Policy"] = f"{CONTENT_SECURITY_POLICY}; script-src 'self' {allowed}"
+    return page

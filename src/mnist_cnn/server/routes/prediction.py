@@ -3,24 +3,65 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mnist_cnn.server.images import images_of
+from mnist_cnn.server.model_facts import ModelSummary
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.routes.direct import DirectRoute
-from mnist_cnn.server.schemas import ManyImages, OneImage, Predictions
-from mnist_cnn.server.state import get_model, get_reader, note_images
+from mnist_cnn.server.service import get_service, note_images
 
 if TYPE_CHECKING:
     from mnist_cnn.server.reader import Seen
 
-_DECIMALS = 6  # of a probability: more than the network's float32 knows for certain
+
+class Prediction(BaseModel):
+    """One image, read."""
+
+    digit: int = Field(ge=0, description="Index of the most probable class; the digit itself if classes are digits.")
+    label: str = Field(description="Name of that class.")
+    confidence: float = Field(ge=0, le=1, description="Calibrated probability of that class.")
+    accepted: bool = Field(description="Whether there is one digit, read with enough confidence.")
+    reason: Literal["blank", "several", "uncertain"] | None = Field(
+        default=None, description="Why it is rejected: no ink, several digits, or not enough confidence."
+    )
+    probabilities: list[float] = Field(description="Calibrated probability of each class, in the order of the model.")
+    picture: str | None = Field(
+        default=None, description="What the network saw: a 28×28 PNG in base64, with ?picture=true."
+    )
+
+
+class PredictAnswer(BaseModel):
+    """One prediction per image, in order."""
+
+    predictions: list[Prediction]
+    model: ModelSummary
+
+
+class OneImage(BaseModel):
+    """One image: base64 of a file, rows of grey levels 0 to 255, or one list of 784."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: str | list[list[float]] | list[float]
+
+
+class ManyImages(BaseModel):
+    """Several images, in any mixture of forms."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    images: list[str | list[list[float]] | list[float]] = Field(min_length=1)
+
+
+_DECIMALS = 6  # of a probability: more than the network's float32 is good for
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}}}
@@ -35,7 +76,7 @@ _DOCUMENTATION: dict[str, Any] = {
         {
             "name": "picture",
             "in": "query",
-            "description": "Whether to answer with what the network saw of each image, too.",
+            "description": "Whether to include what the network saw of each image.",
             "schema": {"type": "boolean", "default": False},
         }
     ],
@@ -61,28 +102,22 @@ router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
 @router.post(
     "/predict",
-    response_model=Predictions,
+    response_model=PredictAnswer,
     responses=documented(400, 401, 408, 413, 415, 422, 503),
     openapi_extra=_DOCUMENTATION,
     summary="Read digits",
 )
 async def predict(request: Request) -> Response:
-    """Read the digit on each image: one, or many in a form or in JSON. The answer keeps their order.
-
-    Raises:
-        Problem: The request is not understood, or asks too much (400, 413, 415, 422).
-        DataError: An image cannot be read.
-        OverloadedError: Too many images wait already.
-    """
+    """Read the digit on one image, or on each of many in a form or in JSON. The answer keeps their order."""
     with_pictures = _wants_pictures(request)
     images = await images_of(request)
     note_images(request, len(images))
-    seen = await get_reader(request).read(images)
-    answer = {
-        "predictions": [_prediction(each, with_pictures) for each in seen],
-        "model": get_model(request).summary,
-    }
-    return Response(to_json(answer), media_type="application/json")
+    service = get_service(request)
+    seen = await service.reader.read(images)
+    predictions = [_prediction(each, with_pictures) for each in seen]
+    return Response(
+        to_json({"predictions": predictions, "model": service.facts.summary}), media_type="application/json"
+    )
 
 
 def _wants_pictures(request: Request) -> bool:
@@ -95,7 +130,7 @@ def _wants_pictures(request: Request) -> bool:
 
 
 def _prediction(seen: Seen, with_picture: bool) -> dict[str, Any]:
-    """Give one `schemas.Prediction`, as what becomes JSON."""
+    """Give one `Prediction` as a dictionary."""
     reading = seen.reading
     prediction = {
         "digit": reading.digit,

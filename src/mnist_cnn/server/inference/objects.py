@@ -1,8 +1,7 @@
-"""The protocol's objects: what goes in is checked here, what comes out is documented.
+"""The protocol's objects: requests are checked here, answers are documented.
 
-Objects and `parameters` may hold keys that are not known here: other servers' clients send priorities, timeouts and
-words of their own, which this server ignores, as the protocol allows. Shared memory alone is refused, because a client
-that asks for it looks for the data there.
+Objects and `parameters` may have unknown keys: clients send priorities, timeouts and extensions of other servers, which
+the protocol allows to ignore. Only shared memory is refused, because a client that asks for it looks for data there.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ EXAMPLE = {
     "outputs": [{"name": "probabilities", "parameters": {"classification": 3}}, {"name": "accepted"}],
 }  # of a request
 
-Datatype = Literal["FP32", "UINT8"]  # of the input
 Size = Annotated[int, Field(ge=0)]
 
 
@@ -34,14 +32,13 @@ class _Parameters(_Object):
     @classmethod
     def _refuse_shared_memory(cls, given: Any) -> Any:
         given = {} if given is None else given
-        for name in given if isinstance(given, dict) else ():
-            if name.startswith("shared_memory_"):
-                raise ValueError("shared memory is not read or written here. Send the data in the request")
+        if isinstance(given, dict) and any(name.startswith("shared_memory_") for name in given):
+            raise ValueError("shared memory is not supported. Send the data in the request")
         return given
 
 
 class InputParameters(_Parameters):
-    """How an input's data come."""
+    """How the data of an input is sent."""
 
     binary_data_size: Size | None = Field(default=None, description="Bytes of its data after the JSON.")
 
@@ -50,47 +47,41 @@ class RequestInput(_Object):
     """The input tensor."""
 
     name: Literal["image"]
-    shape: list[Size] = Field(description="[n, 28, 28, 1]; n images.", min_length=1, max_length=8, fail_fast=True)
-    datatype: Datatype = Field(description="FP32 or UINT8; grey levels 0 to 255 either way.")
+    shape: list[Size] = Field(description="[n, 28, 28, 1] for n images.", min_length=1, max_length=8, fail_fast=True)
+    datatype: Literal["FP32", "UINT8"] = Field(description="FP32 or UINT8; grey levels 0 to 255 in both.")
     parameters: InputParameters = InputParameters()
     data: list[Any] | None = Field(default=None, description="All elements row by row, in one list or in nested ones.")
 
 
 class OutputParameters(_Parameters):
-    """How an output is wanted."""
+    """The form of an output."""
 
-    binary_data: bool | None = Field(default=None, description="As bytes after the JSON; none: as the request says.")
-    classification: int | None = Field(default=None, description="How many of the best classes, as value:index:label.")
+    binary_data: bool | None = Field(default=None, description="As bytes after the JSON. Default: as the request says.")
+    classification: int | None = Field(default=None, description="Number of best classes, as value:index:label.")
 
 
 class RequestOutput(_Object):
-    """An output that is wanted."""
+    """A requested output."""
 
     name: str
     parameters: OutputParameters = OutputParameters()
 
 
 class RequestParameters(_Parameters):
-    """How all outputs are wanted."""
+    """The form of all outputs."""
 
-    binary_data_output: bool | None = Field(default=None, description="Whether outputs come as bytes after the JSON.")
+    binary_data_output: bool | None = Field(default=None, description="Whether outputs are bytes after the JSON.")
 
 
 class InferRequest(_Object):
     """Images to read."""
 
-    id: str | None = Field(default=None, max_length=1024, description="Comes back with the answer.")
+    id: str | None = Field(default=None, max_length=1024, description="Repeated in the answer.")
     parameters: RequestParameters = RequestParameters()
     inputs: list[RequestInput] = Field(min_length=1, max_length=1, fail_fast=True)
     outputs: Annotated[list[RequestOutput], Field(max_length=8, fail_fast=True)] | None = Field(
-        default=None, description="Or all."
+        default=None, description="Default: all outputs."
     )
-
-
-class ResponseParameters(BaseModel):
-    """How an output comes."""
-
-    binary_data_size: int | None = Field(default=None, description="Bytes of its data after the JSON.")
 
 
 class ResponseOutput(BaseModel):
@@ -99,7 +90,7 @@ class ResponseOutput(BaseModel):
     name: str
     datatype: str
     shape: list[int]
-    parameters: ResponseParameters | None = None
+    parameters: InputParameters | None = None
     data: list[Any] | None = None
 
 
@@ -108,7 +99,7 @@ class InferResponse(_Object):
 
     model_name: str
     model_version: str
-    id: str | None = Field(default=None, description="The request's.")
+    id: str | None = Field(default=None, description="Id of the request.")
     outputs: list[ResponseOutput]
 
 
@@ -117,11 +108,11 @@ class TensorMetadata(BaseModel):
 
     name: str
     datatype: str
-    shape: list[int] = Field(description="-1 where any size will do: the number of images.")
+    shape: list[int] = Field(description="-1: any size, the number of images.")
 
 
-class ModelMetadata(BaseModel):
-    """The model's tensors."""
+class TensorModel(BaseModel):
+    """The tensors of the model."""
 
     name: str
     versions: list[str]
@@ -138,27 +129,8 @@ class ServerMetadata(BaseModel):
     extensions: list[str]
 
 
-class Live(BaseModel):
-    """Whether the server answers."""
-
-    live: bool
-
-
-class Ready(BaseModel):
-    """Whether the server can read digits."""
-
-    ready: bool
-
-
-class ModelReady(BaseModel):
-    """Whether a model can be asked."""
-
-    name: str
-    ready: bool
-
-
 class IndexEntry(BaseModel):
-    """One model that the server has."""
+    """One model of the server."""
 
     name: str
     version: str
@@ -166,26 +138,26 @@ class IndexEntry(BaseModel):
     reason: str
 
 
-class Error(BaseModel):
+class ProtocolProblem(BaseModel):
     """What went wrong."""
 
-    error: str = Field(description="One sentence or two: what is wrong, what would be valid, what to do next.")
+    error: str = Field(description="What is wrong, what would be valid, what to do next.")
 
 
 def request_schema() -> dict[str, Any]:
-    """Give the JSON schema of a request, its definitions put where they are used: OpenAPI keeps its own elsewhere."""
+    """Give the JSON schema of a request with its definitions inlined, since OpenAPI keeps its own elsewhere."""
     schema = InferRequest.model_json_schema()
     definitions = schema.pop("$defs")
 
-    def without_references(node: Any) -> Any:
+    def inline(node: Any) -> Any:
         if isinstance(node, list):
-            return [without_references(each) for each in node]
+            return [inline(each) for each in node]
         if not isinstance(node, dict):
             return node
         target = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else {}
-        return {key: without_references(each) for key, each in {**target, **node}.items() if key != "$ref"}
+        return {key: inline(each) for key, each in {**target, **node}.items() if key != "$ref"}
 
-    inlined: dict[str, Any] = without_references(schema)
+    inlined: dict[str, Any] = inline(schema)
     return inlined
 
 
@@ -193,7 +165,7 @@ def parse_request(value: Any) -> InferRequest:
     """Check parsed JSON.
 
     Raises:
-        ProtocolError: It is no request; says why, without repeating what may be a picture.
+        ProtocolError: It is not a request. The message does not repeat what may be an image.
     """
     try:
         return InferRequest.model_validate(value)
@@ -207,13 +179,9 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "value_error":  # one of our own
         return f"{place}: {first['ctx']['error']}"
     if first["type"] == "missing":
-        return f"{place} is missing. Send a request such as /docs shows."
+        return f"{place} is missing. See /docs for an example."
     if first["type"] == "literal_error":
         value = f" = {first['input'][:_LONGEST_NAME]!r}" if isinstance(first["input"], str) else ""
-        return f"{place}{value} is not valid. Valid: {_choices(first['ctx']['expected'])}."
+        valid = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+        return f"{place}{value} is not valid. Valid: {valid}."
     return f"{place or 'the request'} is not valid: {first['msg'][0].lower()}{first['msg'][1:]}."
-
-
-def _choices(expected: str) -> str:
-    """Write Pydantic's "'FP32' or 'UINT8'" as a list of names."""
-    return expected.replace("'", "").replace(" or ", ", ")

@@ -1,0 +1,98 @@
+"""The application: settings in, an ASGI application out."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import warnings
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+import cv2
+from fastapi import Depends, FastAPI
+from fastapi.security import APIKeyHeader, HTTPBearer
+from prometheus_client import disable_created_metrics
+
+from mnist_cnn.reading.recognizer import Recognizer
+from mnist_cnn.server import guards, problems
+from mnist_cnn.server.collection import open_collection
+from mnist_cnn.server.inference import endpoints
+from mnist_cnn.server.logs import make_logger
+from mnist_cnn.server.model_facts import describe, name_model, read_card
+from mnist_cnn.server.reader import MAX_PENDING, Reader
+from mnist_cnn.server.routes import collecting, facts, operation, page, prediction
+from mnist_cnn.server.service import Service
+from mnist_cnn.server.settings import Settings, load_settings
+
+_DESCRIPTION = """\
+Reads handwritten digits: send an image, get the digit, its calibrated probability, and whether to trust it.
+
+`curl --data-binary @digit.png -H 'Content-Type: image/png' http://127.0.0.1:8000/predict`
+"""
+_OPEN = (operation.health, endpoints.health, page.router)
+_GUARDED = (prediction.router, facts.router, operation.router, endpoints.router)  # by `guards.keys`
+_KEYS = [Depends(APIKeyHeader(name="X-API-Key", auto_error=False)), Depends(HTTPBearer(auto_error=False))]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application. The model is loaded when a server starts it.
+
+    Args:
+        settings: None for those of the environment.
+
+    Raises:
+        InputError: A setting of the environment is invalid.
+    """
+    settings = settings or load_settings()
+    app = FastAPI(
+        title="mnist-cnn",
+        version=version("mnist-cnn"),
+        description=_DESCRIPTION,
+        license_info={"name": "MIT"},
+        lifespan=_lifespan,
+        docs_url=None,  # `routes.page` serves it without requests to other hosts
+        redoc_url=None,
+        redirect_slashes=False,  # redirects would trust the Host header of the request
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.settings = settings
+    for router in (*_GUARDED, collecting.router) if settings.collect else _GUARDED:
+        app.include_router(router, dependencies=_KEYS if settings.api_key else [])  # for the documentation
+    for router in _OPEN:
+        app.include_router(router)
+    page.mount_files(app)
+    problems.install(app)
+    guards.install(app, settings)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    log = make_logger(settings)
+    # In the caller's thread: requests share the cores already.
+    recognizer = Recognizer.load(settings.model, threads=1, threshold=settings.threshold, scale=settings.scale)
+    if recognizer.choice.remark:
+        log.info("scale", origin=recognizer.choice.origin, remark=recognizer.choice.remark)
+    if settings.collect and not settings.own_names:
+        log.warning("any host name may collect digits; set MNIST_CNN_SERVE_HOSTS to the names of the page")
+    collection = open_collection(settings.collect, recognizer.class_names) if settings.collect else None
+    pending = max(MAX_PENDING, settings.max_images)
+    reader = Reader(recognizer, max_pending=pending, max_pixels=settings.max_pixels)
+    name, card = name_model(settings.model), read_card(settings.model)  # once: folders may be moved
+    app.state.service = Service(reader, describe(recognizer, settings), card, name, collection)
+    _settle()
+    try:
+        yield
+    finally:
+        app.state.service = None  # no longer ready
+        await reader.close()
+
+
+def _settle() -> None:
+    """Set what holds for the whole process once everything is loaded."""
+    cv2.setNumThreads(1)  # requests share the cores already
+    warnings.filterwarnings("ignore", module="PIL")  # about odd images that can still be read
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a time stamp beside every counter
+    gc.collect()
+    gc.freeze()  # what is loaded stays: looking for garbage in it would delay requests by 50 ms at a time

@@ -1,0 +1,177 @@
+"""Run the server: check the settings, find a port, start Granian's workers, stop on a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, RuntimeModes
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from mnist_cnn.errors import MnistCnnError, SettingError
+from mnist_cnn.reading.recognizer import Recognizer
+from mnist_cnn.server.collection import open_collection
+from mnist_cnn.server.logs import make_log_config
+from mnist_cnn.server.settings import PREFIX
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from granian.server.common import AbstractServer
+
+    from mnist_cnn.server.settings import Settings
+
+COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads this variable when it is imported
+
+_CONNECTIONS = 1024  # served at once by a worker; further ones wait to be accepted
+_IDLE = 75  # seconds: for a request's head, and between requests; load balancers keep connections for about 60
+_HEAD_BYTES = 65_536
+_GRACE = 5  # seconds beyond the longest request before a stopping worker is killed
+
+
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM (then return) or SIGINT.
+
+    Args:
+        settings: Of the server.
+        announce: Called with the server's address as soon as it accepts connections.
+
+    Raises:
+        InputError: The port is taken or not available, or the model or the collection folder cannot be used.
+        MnistCnnError: A worker did not start.
+        KeyboardInterrupt: After SIGINT, once all requests in progress are finished.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Granian installs its own handlers
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore SIGINT in background jobs
+    os.environ.pop(f"{PREFIX}API_KEY", None)  # nothing that decodes images needs to find it
+    _check(settings)
+    host, port = _find_port(settings.host, settings.port)
+    server, interrupts = _make_server(settings, host, port), list[int]()
+    server.on_startup(partial(_note_interrupts, interrupts))
+    threading.Thread(target=_announce_when_listening, args=(host, port, announce), daemon=True).start()
+    with _counts_folder(settings.workers):
+        try:
+            server.serve(target_loader=partial(_load_application, settings), wrap_loader=False)
+        except SystemExit as error:
+            if not interrupts:
+                raise MnistCnnError("a worker did not start or kept failing. The log above says why.") from error
+    if interrupts:
+        raise KeyboardInterrupt
+
+
+def _check(settings: Settings) -> None:
+    """Find out whether the model and the collection folder can be used, before any worker starts.
+
+    Raises:
+        InputError: One of them cannot.
+    """
+    recognizer = Recognizer.load(settings.model, threads=1, threshold=settings.threshold, scale=settings.scale)
+    if settings.collect:
+        open_collection(settings.collect, recognizer.class_names)
+
+
+def _make_server(settings: Settings, host: str, port: int) -> AbstractServer[Any]:
+    server: AbstractServer[Any] = Granian(
+        "mnist_cnn.server.asgi:app",  # only a name for logs: workers call `_load_application`
+        host,
+        port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        runtime_mode=RuntimeModes.st,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=2048,
+        backpressure=_CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=_IDLE * 1000, max_buffer_size=_HEAD_BYTES),
+        log_level=LogLevels(settings.log_level) if settings.log_level != "info" else LogLevels.warning,
+        log_dictconfig=make_log_config(settings),
+        respawn_failed_workers=True,
+        workers_kill_timeout=math.ceil(settings.timeout) + _GRACE,
+    )
+    return server
+
+
+def _load_application(settings: Settings) -> FastAPI:
+    """Build the application, in a worker: counters must be imported after their folder is named."""
+    from mnist_cnn.server.application import create_app
+
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # Granian's, which a worker inherits, would ignore them until it runs
+        signal.signal(number, signal.SIG_DFL)
+    return create_app(settings)
+
+
+def _find_port(host: str, port: int) -> tuple[str, int]:
+    """Give the address to listen on, with a free port in place of 0.
+
+    Workers share the port by SO_REUSEPORT, which would also let two servers share it unnoticed. So it is tried first.
+
+    Raises:
+        InputError: The port is taken or not available, or the host is not an address of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.create_server(address[:2], family=family) as probe:
+            found: tuple[str, int] = probe.getsockname()[:2]
+            return found
+    except socket.gaierror:
+        raise SettingError(
+            f"host {host!r} is unknown. Valid: 127.0.0.1, 0.0.0.0 or an address of this machine."
+        ) from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingError(f"port {port} is taken. Choose another with --port, or 0 for any free port.") from None
+        reason = os.strerror(error.errno or 0)
+        raise SettingError(
+            f"cannot listen on {host} port {port}: {reason}. Choose another with --host and --port."
+        ) from None
+
+
+def _announce_when_listening(host: str, port: int, announce: Callable[[str], None]) -> None:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # listens on all: name one that works
+    while True:
+        with contextlib.suppress(OSError):
+            socket.create_connection((host, port)).close()
+            break
+        time.sleep(0.02)
+    announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+
+
+def _note_interrupts(interrupts: list[int]) -> None:
+    """Remember SIGINT on its way to Granian, which returns from it as from SIGTERM."""
+    stop = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: object) -> None:
+        interrupts.append(number)
+        if callable(stop):
+            stop(number, frame)  # type: ignore[arg-type]
+
+    signal.signal(signal.SIGINT, interrupt)
+
+
+@contextlib.contextmanager
+def _counts_folder(workers: int) -> Iterator[None]:
+    """Name a folder in which several workers add up their counts; one that the environment names is kept."""
+    if workers == 1 or os.environ.get(COUNTS_FOLDER):
+        yield
+        return
+    with TemporaryDirectory(prefix="mnist-cnn-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[COUNTS_FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[COUNTS_FOLDER]

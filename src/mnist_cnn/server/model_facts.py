@@ -1,0 +1,116 @@
+"""The model of a server, described."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from mnist_cnn.reading.recognizer import Recognizer, read_model_file
+from mnist_cnn.server.settings import Settings
+
+_CARD = "README.md"  # in a run folder
+_EXPORTS = "exports"
+_BUNDLED_CARD = Path(__file__).parents[1] / "reading" / "weights" / _CARD
+_BUNDLED_NAME = "digits"
+_LONGEST_CARD = 2**20  # bytes
+
+
+class ModelSummary(BaseModel):
+    """The model that read an image."""
+
+    architecture: str
+    sha256: str = Field(description="Digest of the model file.")
+    threshold: float = Field(ge=0, le=1, description="Confidence above which a digit is accepted.")
+
+
+class RequestLimits(BaseModel):
+    """The limits of one request."""
+
+    body: int = Field(description="Bytes.")
+    pixels: int = Field(description="Pixels of one image.")
+    images: int
+    seconds: float = Field(description="Time from its first byte to its answer.")
+
+
+class ModelFacts(BaseModel):
+    """The model of this server, and the limits of a request."""
+
+    name: str
+    shipped: bool = Field(description="Whether it is bundled with the package.")
+    sha256: str = Field(description="Digest of the model file.")
+    bytes: int = Field(description="Size of the model file.")
+    classes: list[str] = Field(description="Class names, by index.")
+    threshold: float = Field(ge=0, le=1, description="Confidence above which a digit is accepted.")
+    temperature: float = Field(gt=0, description="Calibration: softmax(log(probabilities) / temperature).")
+    architecture: str
+    dataset: str = Field(description="Training data.")
+    accuracy: float | None = Field(ge=0, le=1, description="Accuracy on the test images of that data; null: unknown.")
+    preprocessing: str = Field(description="Version of the image preparation that the threshold was chosen with.")
+    package_version: str = Field(description="Version of mnist-cnn that wrote the file.")
+    collecting: bool = Field(description="Whether this server keeps labelled digits (POST /collect).")
+    limits: RequestLimits
+
+    @property
+    def summary(self) -> ModelSummary:
+        """The part that every prediction repeats."""
+        return ModelSummary(architecture=self.architecture, sha256=self.sha256, threshold=self.threshold)
+
+
+def describe(recognizer: Recognizer, settings: Settings) -> ModelFacts:
+    """Describe the model, and what a request may contain.
+
+    Raises:
+        InputError: The model file has gone.
+    """
+    data, _ = read_model_file(settings.model)
+    metadata = recognizer.metadata
+    return ModelFacts(
+        name="mnist-cnn",
+        shipped=settings.model is None,
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        classes=list(metadata.class_names),
+        threshold=recognizer.threshold,
+        temperature=metadata.temperature,
+        architecture=metadata.architecture,
+        dataset=metadata.dataset,
+        accuracy=metadata.accuracy,
+        preprocessing=metadata.preprocessing,
+        package_version=metadata.package_version,
+        collecting=settings.collect is not None,
+        limits=RequestLimits(
+            body=settings.max_body, pixels=settings.max_pixels, images=settings.max_images, seconds=settings.timeout
+        ),
+    )
+
+
+def name_model(path: Path | None) -> str:
+    """Name a model for the Open Inference Protocol: after the run that it was exported from, or else after its file.
+
+    Args:
+        path: As in the settings; None for the bundled weights.
+    """
+    if path is None:
+        return _BUNDLED_NAME
+    if path.is_dir():
+        return path.absolute().name
+    run = _run_of(path)
+    return run.name if run.name and run != path else path.stem
+
+
+def read_card(model: Path | None) -> str | None:
+    """Give the Markdown card of the bundled weights or of a run; None where there is none."""
+    path = _BUNDLED_CARD if model is None else _run_of(model) / _CARD
+    try:
+        with path.open("rb") as file:
+            return file.read(_LONGEST_CARD).decode(errors="replace")
+    except OSError:
+        return None
+
+
+def _run_of(model: Path) -> Path:
+    """Give the run folder of `RUN/exports/model.onnx`; any other path as it is."""
+    folder = model.absolute().parent
+    return folder.parent if folder.name == _EXPORTS and not model.is_dir() else model
