@@ -1,35 +1,92 @@
-"""Who proposes the settings of the next trial."""
+"""Samplers, which propose the settings of the next trial, and pruners, which stop hopeless trials early.
+
+To add one, add it here: the plan, the command line and the report take its name and its sentence from these tables.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from mnist_cnn.tuning.plan import Plan
+from mnist_cnn.tuning.storage import without_warnings
+
+_FIRST_JUDGED = 1 / 6  # share of a trial's epochs before the median pruner judges it
+_STARTUP = 2  # trials that the median pruner never stops, so that there is a median
+
+
+@dataclass(frozen=True)
+class SamplerKind:
+    """One way to propose settings."""
+
+    title: str  # what the report calls it
+    build: Callable[[int, int], BaseSampler]  # seed, number of objectives
+
+
+@dataclass(frozen=True)
+class PrunerKind:
+    """One way to stop trials early."""
+
+    rule: str  # completes the report's sentence "A trial …"
+    build: Callable[[int], BasePruner]  # epochs per trial
+
+
+def _build_tpe(seed: int, objectives: int) -> BaseSampler:
+    joint = objectives == 1  # Optuna's own default: several objectives do better without
+    return TPESampler(seed=seed, multivariate=joint, group=joint)
+
+
+def _build_median(epochs: int) -> BasePruner:
+    return MedianPruner(n_startup_trials=_STARTUP, n_warmup_steps=round(epochs * _FIRST_JUDGED))
+
+
+def _build_hyperband(epochs: int) -> BasePruner:
+    return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+
+
+SAMPLERS = {
+    "tpe": SamplerKind("Optuna's TPE", _build_tpe),
+    "random": SamplerKind("random search", lambda seed, objectives: RandomSampler(seed)),
+}
+PRUNERS = {
+    "median": PrunerKind("stops if it is below the median of earlier trials after the same epoch", _build_median),
+    "hyperband": PrunerKind("stops if it is not in the best third at a Hyperband checkpoint", _build_hyperband),
+    "none": PrunerKind("always runs to its last epoch", lambda epochs: NopPruner()),
+}
+
+
+def build_pruner(plan: Plan) -> BasePruner:
+    """Build what decides after each epoch whether a trial goes on."""
+    epochs = plan.base.training.epochs
+    return PRUNERS[plan.pruner].build(epochs) if epochs > 1 else NopPruner()
+
+
+def build_sampler(plan: Plan) -> BaseSampler:
+    """Build what proposes the settings of each trial."""
+    return NumberedSampler(plan)
+
 
 class NumberedSampler(BaseSampler):
-    """Optuna's TPE, with random numbers that depend on the seed and the trial's number alone.
+    """The plan's sampler, with random numbers that depend only on the seed and the trial's number.
 
-    One generator for a whole search would start again in every session and every worker, and they would propose the
-    same settings. So each trial has its own: what is proposed follows from the seed and what is known of the trials
-    before, whether or not the search was interrupted between them.
+    A single generator would start again in every session and in every worker, and they would propose the same settings.
     """
 
-    def __init__(self, seed: int, objectives: int) -> None:
-        self._seed = seed
-        self._joint = objectives == 1  # as Optuna decides by default: several objectives do better without
-        self._sampler: BaseSampler = self._begin(0)
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._sampler = self._build(0)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Start the trial's own random numbers."""
-        self._sampler = self._begin(trial.number)
+        self._sampler = self._build(trial.number)
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -45,15 +102,14 @@ class NumberedSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Propose a parameter on its own."""
+        """Propose one parameter by itself."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Let the sampler note what it needs."""
+        """Let the sampler record what it needs."""
         self._sampler.after_trial(study, trial, state, values)
 
-    def _begin(self, number: int) -> TPESampler:
-        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` has been one since 2021
-            return TPESampler(seed=seed, multivariate=self._joint, group=self._joint)
+    def _build(self, number: int) -> BaseSampler:
+        seed = int(np.random.SeedSequence([self._plan.seed, number]).generate_state(1)[0])
+        with without_warnings():
+            return SAMPLERS[self._plan.sampler].build(seed, len(self._plan.objectives))
