@@ -28,7 +28,7 @@ def test_importing_costs_no_heavy_library(module: str) -> None:
 def test_reading_needs_nothing_of_the_training_side() -> None:
     """With every module of the training side blocked, the weights that ship read a digit."""
     ours = [f"mnist_cnn.{name}" for name in ("config", "datasets", "models", "runs", "training", "export", "cli")]
-    blocked = [*HEAVY, *ours, "pydantic", "rich", "typer", "onnx", "h5py", "filelock", "psutil"]
+    blocked = [*HEAVY, *ours, "pydantic", "rich", "click", "onnx", "h5py", "filelock", "psutil"]
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
         "import numpy as np\n"

@@ -10,8 +10,6 @@ import difflib
 import textwrap
 from collections.abc import Iterable
 
-from mnist_cnn.environment.installation import install_command
-
 _LIST_AT_MOST = 15  # names; a longer list hides the suggestion
 
 
@@ -63,6 +61,8 @@ class MissingExtraError(InputError):
     """An optional dependency that is not installed."""
 
     def __init__(self, module: str, *extras: str) -> None:
+        from mnist_cnn.environment.installation import install_command
+
         command = install_command(extras)
         self.remedy = command or f"install the extra {','.join(extras)} from where mnist-cnn came from"
         how = f"Install it with: {command}" if command else f"{self.remedy[0].upper()}{self.remedy[1:]}."

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from mnist_cnn.cli.data import DataDirOption, DatasetOption, resolve
-from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.cli.data import resolve
+from mnist_cnn.cli.options import PATH, data_dir_option, dataset_option, json_option, set_option
+from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, override, parse_setting
 
 
+@click.command()
+@click.option("--recipe", default=DEFAULT_RECIPE, help="The recipe whose distortions to draw.")
+@dataset_option
+@data_dir_option
+@set_option("Change a distortion, such as augmentation.rotation=30.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, help="Chooses digits and distortions.")
+@click.option("--output", type=PATH, default=Path("augmentation.png"), help="The picture.")
+@json_option
 def augment(
-    recipe: Annotated[str, typer.Option(help="The recipe whose distortions to draw.")] = DEFAULT_RECIPE,
-    dataset: DatasetOption = "auto",
-    data_dir: DataDirOption = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a distortion, such as augmentation.rotation=30."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Chooses digits and distortions.")] = 1,
-    output: Annotated[Path, typer.Option(help="The picture.")] = Path("augmentation.png"),
-    as_json: JsonFlag = False,
+    recipe: str,
+    dataset: str,
+    data_dir: Path | None,
+    settings: tuple[str, ...],
+    seed: int,
+    output: Path,
+    as_json: bool,
 ) -> None:
     """Draw a contact sheet of what the network will see."""
     from mnist_cnn.evaluation.figures import save
     from mnist_cnn.evaluation.figures.contact_sheet import draw_contact_sheet
 
     terminal = Terminal(as_json)
-    changes = dict(parse_setting(text) for text in settings or [])
+    changes = dict(parse_setting(text) for text in settings)
     config = override(load_recipe(recipe), changes).augmentation
     data = resolve(dataset, data_dir, terminal)
     save(draw_contact_sheet(data.load("train"), config, seed), output)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.cli.options import PATH, json_option
+from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.runs import open_run
 
 
-def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders; each is tested against the first.")],
-    as_json: JsonFlag = False,
-) -> None:
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=PATH, help="Run folders; each is tested against the first.")
+@json_option
+def compare(runs: tuple[Path, ...], as_json: bool) -> None:
     """Put runs side by side: settings that differ, metrics, and a paired test of the difference."""
     from mnist_cnn.evaluation.comparison import compare as compare_runs
 

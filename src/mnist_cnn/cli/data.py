@@ -1,36 +1,14 @@
-"""`mnist-cnn datasets`, and the options by which every verb names its data."""
+"""How every verb finds the data set that it is given."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.config import load_recipe
-from mnist_cnn.datasets import ResolvedDataset, list_datasets, resolve_dataset
+from mnist_cnn.datasets import ResolvedDataset, resolve_dataset
 from mnist_cnn.runs import RunFolder
-
-DatasetOption = Annotated[
-    str, typer.Option("--dataset", help="A known name (see: mnist-cnn datasets), or a path to images.")
-]
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Look for the data set's files here first.", show_default=False),
-]
-
-
-def datasets(as_json: JsonFlag = False) -> None:
-    """List the data sets that are known by name."""
-    terminal = Terminal(as_json)
-    known = list_datasets()
-    terminal.table(["name", "what it is"], known.items())
-    terminal.say(
-        "Also: a folder with one sub-folder of images per class, IDX files, an .npz file, or a .csv table, by its path."
-    )
-    terminal.finish({"datasets": known})
 
 
 def resolve(name: str, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset:

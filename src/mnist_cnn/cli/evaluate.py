@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import typer
+import click
 
-from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
+from mnist_cnn.cli.data import resolve, resolve_for_run
 from mnist_cnn.cli.measurements import report_result, show_metrics
+from mnist_cnn.cli.options import PATH, data_dir_option, json_option, scale_option
 from mnist_cnn.cli.quiet import start_keras
-from mnist_cnn.cli.scale import ScaleOption
-from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.errors import ModelFileError, RunFolderError, SettingError
 from mnist_cnn.runs import RunFolder
 
 
+@click.command()
+@click.argument("model", type=PATH, help="A run folder, or a .keras file.")
+@click.option("--dataset", help="A known data set or a path (default: the run's own).")
+@data_dir_option
+@click.option(
+    "--split", type=click.Choice(["train", "test", "all"]), default="test", help="Which part of the data set."
+)
+@scale_option
+@click.option("--output", type=PATH, help="Write report, pictures and predictions here.")
+@json_option
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run folder, or a .keras file.")],
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="A known data set or a path (default: the run's own).", show_default=False),
-    ] = None,
-    data_dir: DataDirOption = None,
-    split: Annotated[Literal["train", "test", "all"], typer.Option(help="Which part of the data set.")] = "test",
-    scale: ScaleOption = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Write report, pictures and predictions here.", show_default=False)
-    ] = None,
-    as_json: JsonFlag = False,
+    model: Path,
+    dataset: str | None,
+    data_dir: Path | None,
+    split: Literal["train", "test", "all"],
+    scale: float | None,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     """Measure a trained model on any data set; a run on its own test set gets its report (again)."""
     terminal = Terminal(as_json)

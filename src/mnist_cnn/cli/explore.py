@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from mnist_cnn.cli.data import DataDirOption, DatasetOption, resolve
-from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.cli.data import resolve
+from mnist_cnn.cli.options import PATH, data_dir_option, dataset_option, json_option
+from mnist_cnn.cli.terminal import Terminal
 
 
-def explore(
-    dataset: DatasetOption = "auto",
-    data_dir: DataDirOption = None,
-    output: Annotated[Path, typer.Option(help="Folder for the pictures and exploration.json.")] = Path("exploration"),
-    as_json: JsonFlag = False,
-) -> None:
+@click.command()
+@dataset_option
+@data_dir_option
+@click.option("--output", type=PATH, default=Path("exploration"), help="Folder for the pictures and exploration.json.")
+@json_option
+def explore(dataset: str, data_dir: Path | None, output: Path, as_json: bool) -> None:
     """Look at a data set: class distribution, pixels, mean images, samples, duplicates."""
     from mnist_cnn.evaluation.exploration import write_exploration
 

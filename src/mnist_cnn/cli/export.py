@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
+from mnist_cnn.cli.data import resolve, resolve_for_run
+from mnist_cnn.cli.options import PATH, data_dir_option, json_option, scale_option
 from mnist_cnn.cli.quiet import native_messages_held_back, start_keras
-from mnist_cnn.cli.scale import ScaleOption
-from mnist_cnn.cli.terminal import JsonFlag, Terminal
+from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.errors import MnistCnnError, ModelFileError, RunFolderError, SettingError
 from mnist_cnn.export import MAX_DROP
 from mnist_cnn.export.destinations import check_place
@@ -25,39 +25,44 @@ if TYPE_CHECKING:
     from mnist_cnn.export.original import Original
 
 
+@click.command()
+@click.argument("model", metavar="[RUN]", required=False, type=PATH, help="A run folder, or a .keras file.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    help=f"One of {', '.join(FORMATS)}, {ALL}; more by repeating it or with commas.",
+)
+@click.option("--output", type=PATH, help="Folder for the files (default: RUN/exports).")
+@click.option("--dataset", help="For a .keras file: the data set that it was trained on.")
+@data_dir_option
+@scale_option
+@click.option(
+    "--allow-drop",
+    type=click.FloatRange(min=0),
+    default=MAX_DROP,
+    metavar="POINTS",
+    help="Percentage points of accuracy that int8 may cost.",
+)
+@click.option("--list", "show_list", is_flag=True, help="Show what this installation can write.")
+@json_option
 def export(
-    model: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="A run folder, or a .keras file.", show_default=False)
-    ] = None,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format",
-            help=f"One of {', '.join(FORMATS)}, {ALL}; more by repeating it or with commas.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder for the files (default: RUN/exports).", show_default=False)
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="For a .keras file: the data set that it was trained on.", show_default=False),
-    ] = None,
-    data_dir: DataDirOption = None,
-    scale: ScaleOption = None,
-    allow_drop: Annotated[
-        float, typer.Option(min=0, metavar="POINTS", help="Percentage points of accuracy that int8 may cost.")
-    ] = MAX_DROP,
-    show_list: Annotated[bool, typer.Option("--list", help="Show what this installation can write.")] = False,
-    as_json: JsonFlag = False,
+    model: Path | None,
+    formats: tuple[str, ...],
+    output: Path | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    scale: float | None,
+    allow_drop: float,
+    show_list: bool,
+    as_json: bool,
 ) -> None:
     """Write a network as ONNX, LiteRT, SavedModel, OpenVINO or Keras, each checked against the original."""
     terminal = Terminal(as_json)
     if show_list:
         _show_formats(terminal)
         return
-    chosen = find_formats(formats or ["onnx"])
+    chosen = find_formats(list(formats) or ["onnx"])
     if model is None:
         raise SettingError("no model is named. Give a run folder or a .keras file, or see: mnist-cnn export --list")
     if not model.exists():
@@ -83,7 +88,7 @@ def export(
         terminal.say(f"{name} was not exported. {error}", style="bold red")
     terminal.finish({"model": str(model), **_record(done, failed, original)})
     if failed:
-        raise typer.Exit(max(error.exit_code for error in failed.values()))
+        click.get_current_context().exit(max(error.exit_code for error in failed.values()))
 
 
 def _check_before_work(formats: list[Format], folder: Path, model: Path) -> None:

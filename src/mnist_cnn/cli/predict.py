@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from mnist_cnn.cli.inputs import STDIN, find_images, image_files
+from mnist_cnn.cli.options import PATH, json_option, scale_option
 from mnist_cnn.cli.rows import Rows
-from mnist_cnn.cli.scale import ScaleOption
-from mnist_cnn.cli.terminal import JsonFlag, SlowBar
+from mnist_cnn.cli.terminal import SlowBar
 from mnist_cnn.errors import DataError, ImageError, SettingError
-from mnist_cnn.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mnist_cnn.reading.recognizer import Reading, Recognizer
     from mnist_cnn.reading.recognizer.explanation import Explained
@@ -26,32 +25,34 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _EXPLAINED = 100  # images drawn by --explain; viewers give up on pictures much taller
 
 
+@click.command()
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    help="Images, folders that hold images (hidden ones are passed over), or - for standard input: "
+    "one image, or a list of paths, one per line.",
+)
+@click.option("--model", type=PATH, help="An ONNX file or an exported run (default: the weights that ship).")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="How rows are printed."
+)
+@click.option("--threshold", type=float, help="Confidence from which a digit is accepted (default: the model's).")
+@scale_option
+@click.option("--threads", type=int, help="Default: one per core.")
+@click.option("--explain", is_flag=True, help="Also draw how each image was prepared.")
+@click.option("--output", type=PATH, help="The picture that --explain draws (default: explanation.png).")
+@json_option
 def predict(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATHS",
-            help="Images, folders that hold images (hidden ones are passed over), or - for standard input: "
-            "one image, or a list of paths, one per line.",
-        ),
-    ],
-    model: Annotated[
-        Path | None,
-        typer.Option(help="An ONNX file or an exported run (default: the weights that ship).", show_default=False),
-    ] = None,
-    form: Annotated[Literal["table", "csv", "jsonl"], typer.Option("--format", help="How rows are printed.")] = "table",
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Confidence from which a digit is accepted (default: the model's).", show_default=False),
-    ] = None,
-    scale: ScaleOption = None,
-    threads: Annotated[int | None, typer.Option(help="Default: one per core.", show_default=False)] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Also draw how each image was prepared.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="The picture that --explain draws (default: explanation.png).", show_default=False),
-    ] = None,
-    as_json: JsonFlag = False,
+    paths: tuple[str, ...],
+    model: Path | None,
+    form: str,
+    threshold: float | None,
+    scale: float | None,
+    threads: int | None,
+    explain: bool,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     """Read the digits on images, one row each.
 
@@ -69,7 +70,7 @@ def predict(
     threads = _threads(paths) if threads is None else threads
     recognizer = Recognizer.load(model, threads=threads, threshold=threshold, scale=scale)
     if recognizer.choice.origin in ("tried", "assumed"):
-        typer.echo(f"NOTE: {recognizer.choice.remark}", err=True)
+        click.echo(f"NOTE: {recognizer.choice.remark}", err=True)
     rows = Rows("json" if as_json else form, recognizer.class_names)
     explained: list[Explained] = []
     with SlowBar(lambda: None if STDIN in paths else sum(1 for _ in image_files(paths))) as bar:
@@ -85,15 +86,15 @@ def predict(
         _draw(explained, picture, rows.count - rows.unreadable)
     rows.finish()
     if rows.unreadable:
-        raise typer.Exit(1)
+        click.get_current_context().exit(1)
 
 
-def _threads(paths: list[str]) -> int | None:
+def _threads(paths: Sequence[str]) -> int | None:
     """Give 1 for one image, which is read before a second thread has started; None leaves the choice open."""
     return 1 if len(paths) == 1 and os.path.isfile(paths[0]) else None  # noqa: PTH113  # which never raises
 
 
-def _explanation(output: Path | None, paths: list[str]) -> Path:
+def _explanation(output: Path | None, paths: Sequence[str]) -> Path:
     """Give the file to draw, refused before any image is read.
 
     Raises:
@@ -110,7 +111,7 @@ def _explanation(output: Path | None, paths: list[str]) -> Path:
     return picture
 
 
-def _read(recognizer: Recognizer, paths: list[str]) -> Iterator[tuple[str, str | bytes, Reading | DataError]]:
+def _read(recognizer: Recognizer, paths: Sequence[str]) -> Iterator[tuple[str, str | bytes, Reading | DataError]]:
     """Give each image with its name for people, and what became of it."""
     for images in find_images(paths):
         for image, result in recognizer.read_many(images):
@@ -128,10 +129,11 @@ def _explained(name: str, image: str | bytes, reading: Reading, class_names: tup
 
 
 def _draw(explained: list[Explained], output: Path, readable: int) -> None:
+    from mnist_cnn.files import write_whole
     from mnist_cnn.reading.recognizer.explanation import draw
 
     with write_whole(output) as partial:
         draw(explained).save(partial)
-    typer.echo(f"Explanation: {output}", err=True)
+    click.echo(f"Explanation: {output}", err=True)
     if readable > len(explained):
-        typer.echo(f"NOTE: it shows the first {len(explained)} of {readable:,} images.", err=True)
+        click.echo(f"NOTE: it shows the first {len(explained)} of {readable:,} images.", err=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from mnist_cnn.cli.terminal import JsonFlag, Terminal
+import click
+
+from mnist_cnn.cli.options import json_option
+from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, recipe_names
 
 
-def recipes(as_json: JsonFlag = False) -> None:
+@click.command()
+@json_option
+def recipes(as_json: bool) -> None:
     """List the named recipes: source, parameters, expected accuracy and time."""
     terminal = Terminal(as_json)
     known = {name: load_recipe(name) for name in recipe_names()}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from mnist_cnn.errors import DataError
 
@@ -31,7 +31,7 @@ class Rows:
         self._print: Callable[[dict[str, Any]], None] = {
             "table": self._print_line,
             "csv": self._print_csv,
-            "jsonl": lambda record: typer.echo(json.dumps(record)),
+            "jsonl": lambda record: click.echo(json.dumps(record)),
             "json": self._records.append,
         }[form]
 
@@ -44,27 +44,27 @@ class Rows:
     def finish(self) -> None:
         """Print the one object, where that was asked for."""
         if self._records:
-            typer.echo(json.dumps({"results": self._records, "images": self.count, "unreadable": self.unreadable}))
+            click.echo(json.dumps({"results": self._records, "images": self.count, "unreadable": self.unreadable}))
 
     def _print_line(self, record: dict[str, Any]) -> None:
         if self.count == 1:
-            typer.echo(f"{'digit':>{self._width}}  confidence  accepted    path")
+            click.echo(f"{'digit':>{self._width}}  confidence  accepted    path")
         confidence = "–" if record["confidence"] is None else f"{record['confidence']:.2%}"
         digit = "–" if record["digit"] is None else str(record["digit"])
         error = f"  ({record['error']})" if "error" in record else ""
         accepted = record.get("reason", "yes")
-        typer.echo(_visible(f"{digit:>{self._width}}  {confidence:>10}  {accepted:10}  {record['path']}{error}"))
+        click.echo(_visible(f"{digit:>{self._width}}  {confidence:>10}  {accepted:10}  {record['path']}{error}"))
 
     def _print_csv(self, record: dict[str, Any]) -> None:
         if self.count == 1:
-            typer.echo(",".join(COLUMNS))
+            click.echo(",".join(COLUMNS))
         values = {**record, "accepted": str(record["accepted"]).lower()}
         line = io.StringIO(newline="")
         csv.DictWriter(line, COLUMNS, extrasaction="ignore", lineterminator="\n").writerow(values)
         # As bytes: text would lose what looks like a colour in a file name, and what is no Unicode.
-        typer.echo(line.getvalue().encode("utf-8", "surrogateescape"), nl=False)
+        click.echo(line.getvalue().encode("utf-8", "surrogateescape"), nl=False)
         if "error" in record:
-            typer.echo(_visible(f"Not read: {record['error']}"), err=True)
+            click.echo(_visible(f"Not read: {record['error']}"), err=True)
 
 
 def _record(path: str, result: Reading | DataError) -> dict[str, Any]:

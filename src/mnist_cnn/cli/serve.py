@@ -3,55 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from mnist_cnn.cli.scale import ScaleOption
+from mnist_cnn.cli.options import PATH, scale_option
 from mnist_cnn.errors import MissingExtraError, SettingError
 
 if TYPE_CHECKING:
     from mnist_cnn.server.settings import Settings
 
 
+@click.command()
+@click.option("--model", help="An ONNX file or an exported run (default: the weights that ship).")
+@click.option("--threshold", type=float, help="Confidence from which a digit is accepted (default: the model's).")
+@scale_option
+@click.option("--host", help="Address to listen on; 0.0.0.0 for all (default: 127.0.0.1).")
+@click.option("--port", type=int, help="Port; 0 for any that is free (default: 8000).")
+@click.option("--workers", type=int, help="Processes that share the port (default: 1).")
+@click.option("--collect", metavar="DIR", help="Keep digits that people label on the page, for training.")
+@click.option(
+    "--cors-origin",
+    multiple=True,
+    metavar="ORIGIN",
+    help="A site whose pages may use the API; may be given several times.",
+)
+@click.option(
+    "--api-key-file",
+    type=PATH,
+    help="A file that holds the key which requests must bring. (MNIST_CNN_SERVE_API_KEY does, too.)",
+)
+@click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 def serve(
-    model: Annotated[
-        str | None,
-        typer.Option(help="An ONNX file or an exported run (default: the weights that ship).", show_default=False),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="Confidence from which a digit is accepted (default: the model's).", show_default=False),
-    ] = None,
-    scale: ScaleOption = None,
-    host: Annotated[
-        str | None,
-        typer.Option(help="Address to listen on; 0.0.0.0 for all (default: 127.0.0.1).", show_default=False),
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port; 0 for any that is free (default: 8000).", show_default=False)
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes that share the port (default: 1).", show_default=False)
-    ] = None,
-    collect: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR", help="Keep digits that people label on the page, for training.", show_default=False
-        ),
-    ] = None,
-    cors_origin: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ORIGIN", help="A site whose pages may use the API; may be given several times."),
-    ] = None,
-    api_key_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file that holds the key which requests must bring. (MNIST_CNN_SERVE_API_KEY does, too.)",
-            show_default=False,
-        ),
-    ] = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    model: str | None,
+    threshold: float | None,
+    scale: float | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    collect: str | None,
+    cors_origin: tuple[str, ...],
+    api_key_file: Path | None,
+    open_page: bool,
 ) -> None:
     """Serve a page to draw digits on, and an API that reads them.
 
@@ -66,7 +59,7 @@ def serve(
         port=port,
         workers=workers,
         collect=collect,
-        cors_origins=tuple(cors_origin or ()) or None,
+        cors_origins=cors_origin or None,
         api_key=None if api_key_file is None else _read_key(api_key_file),
     )
     from mnist_cnn.server.process import serve as run
@@ -110,7 +103,7 @@ def _read_key(path: Path) -> str:
 
 
 def _announce(address: str, open_page: bool) -> None:
-    typer.echo(f"Listening on {address}", err=True)  # standard output is the log's
+    click.echo(f"Listening on {address}", err=True)  # standard output is the log's
     if open_page:
         import threading
         import webbrowser

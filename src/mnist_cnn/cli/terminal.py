@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells report it
 
 _PATIENCE = 1.0  # seconds without a progress bar
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
 
 
 def error_console() -> Console:
@@ -66,7 +64,7 @@ class Terminal:
     def finish(self, result: Mapping[str, Any]) -> None:
         """Print the result as the one JSON object, where that was asked for."""
         if self._json_only:
-            typer.echo(json.dumps(result, default=str))
+            click.echo(json.dumps(result, default=str))
 
     @contextmanager
     def download_bar(self) -> Iterator[Any]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from mnist_cnn.cli.data import DataDirOption, resolve, resolve_for_run
+from mnist_cnn.cli.data import resolve, resolve_for_run
 from mnist_cnn.cli.measurements import report_result
+from mnist_cnn.cli.options import PATH, data_dir_option, json_option, scale_option, set_option
 from mnist_cnn.cli.progress import TerminalListener
 from mnist_cnn.cli.quiet import start_keras
-from mnist_cnn.cli.scale import ScaleOption
-from mnist_cnn.cli.terminal import INTERRUPTED, JsonFlag, Terminal
+from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.config import (
     DEFAULT_RECIPE,
     DEFAULT_SMALL_RECIPE,
@@ -34,52 +34,52 @@ if TYPE_CHECKING:
 _HARMLESS = {"training.seed", "training.deterministic"}  # settings under which a recipe keeps its promises
 
 
+@click.command()
+@click.option("--recipe", help=f"A named recipe or a TOML file (default: {DEFAULT_RECIPE}).")
+@click.option("--dataset", help="A known data set or a path (default: auto).")
+@data_dir_option
+@click.option(
+    "--add",
+    type=click.Path(exists=True, path_type=Path),
+    help="Learn these images too: a folder with one sub-folder per class.",
+)
+@click.option("--epochs", type=int, help="Passes through the training images.")
+@click.option("--batch-size", type=int, help="Images per step.")
+@click.option("--learning-rate", type=float, help="The highest one.")
+@click.option("--validation", type=float, help="Share of the training images held out; 0 for none.")
+@click.option("--seed", type=int, help="Fixes everything that can be fixed.")
+@click.option("--deterministic", is_flag=True, help="Repeat bit for bit, slower.")
+@set_option("Any other setting, such as optimizer.ema=0.")
+@click.option("--init-from", help="Start from the weights of this run or .keras file; digits: of those that ship.")
+@scale_option
+@click.option("--freeze", type=click.Choice(["nothing", "features"]), help="What --init-from leaves as it is.")
+@click.option("--name", help="The run's name (default: the recipe's).")
+@click.option("--runs-dir", type=PATH, default=Path("runs"), help="Where runs are kept.")
+@click.option("--resume", type=PATH, metavar="RUN", help="Go on with an unfinished run.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's files.")
+@click.option("--legacy-h5", is_flag=True, help="Also leave a model.h5.")
+@json_option
 def train(
-    recipe: Annotated[
-        str | None,
-        typer.Option(help=f"A named recipe or a TOML file (default: {DEFAULT_RECIPE}).", show_default=False),
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="A known data set or a path (default: auto).", show_default=False)
-    ] = None,
-    data_dir: DataDirOption = None,
-    add: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, help="Learn these images too: a folder with one sub-folder per class.", show_default=False
-        ),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes through the training images.", show_default=False)] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step.", show_default=False)] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="The highest one.", show_default=False)] = None,
-    validation: Annotated[
-        float | None,
-        typer.Option(help="Share of the training images held out; 0 for none.", show_default=False),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Fixes everything that can be fixed.", show_default=False)] = None,
-    deterministic: Annotated[bool, typer.Option("--deterministic", help="Repeat bit for bit, slower.")] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, such as optimizer.ema=0."),
-    ] = None,
-    init_from: Annotated[
-        str | None,
-        typer.Option(help="Start from the weights of this run or .keras file; digits: of those that ship."),
-    ] = None,
-    scale: ScaleOption = None,
-    freeze: Annotated[
-        Literal["nothing", "features"] | None, typer.Option(help="What --init-from leaves as it is.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="The run's name (default: the recipe's).", show_default=False)
-    ] = None,
-    runs_dir: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with an unfinished run.", show_default=False)
-    ] = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard's files.")] = False,
-    legacy_h5: Annotated[bool, typer.Option("--legacy-h5", help="Also leave a model.h5.")] = False,
-    as_json: JsonFlag = False,
+    recipe: str | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    add: Path | None,
+    epochs: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
+    validation: float | None,
+    seed: int | None,
+    deterministic: bool,
+    settings: tuple[str, ...],
+    init_from: str | None,
+    scale: float | None,
+    freeze: str | None,
+    name: str | None,
+    runs_dir: Path,
+    resume: Path | None,
+    tensorboard: bool,
+    legacy_h5: bool,
+    as_json: bool,
 ) -> None:
     """Train a network, evaluate it once on the test set, and write a report."""
     terminal = Terminal(as_json)
@@ -97,7 +97,7 @@ def train(
         "model.freeze": freeze,
     }
     changes = {key: value for key, value in flags.items() if value is not None}
-    changes |= dict(parse_setting(text) for text in settings or [])
+    changes |= dict(parse_setting(text) for text in settings)
     if init_from and (ignored := [key for key in changes if key.startswith(("model.arch", "model.arg"))]):
         raise SettingError(f"--init-from brings its own network, so {ignored[0]} cannot be set. Leave one of them out.")
     if resume:

@@ -7,12 +7,13 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-import typer
+import click
 
-from mnist_cnn.cli.data import DataDirOption, resolve
-from mnist_cnn.cli.terminal import INTERRUPTED, JsonFlag, Terminal
+from mnist_cnn.cli.data import resolve
+from mnist_cnn.cli.options import PATH, data_dir_option, json_option, set_option
+from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import MnistCnnError, SettingError
@@ -35,86 +36,71 @@ _RUNS = Path("runs")
 _PRUNER: Pruner = "median"
 
 
+@click.command()
+@click.option("--recipe", help=f"The recipe to vary, by name or file (default: {DEFAULT_RECIPE}).")
+@click.option("--space", help=f"What to vary, by name or TOML file (default: {DEFAULT_SPACE}).")
+@click.option("--dataset", help="A known data set or a path (default: auto).")
+@data_dir_option
+@click.option("--epochs", type=int, help="Of a trial that is not pruned.")
+@set_option("Any setting of the recipe, for all trials.")
+@click.option("--objective", help="accuracy (default), or with parameters, multiply_adds or latency: a Pareto front.")
+@click.option(
+    "--pruner",
+    type=click.Choice(get_args(Pruner)),
+    help=f"What ends hopeless trials early (default: {_PRUNER}).",
+)
+@click.option("--time", metavar="1h30m", help="Search for so long (default: 30m); with --resume, so much longer.")
+@click.option("--trials", type=click.IntRange(min=1), help="Search until so many trials.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes on this machine; they share its cores (default: 1).",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Fixes what is proposed (default: 0).")
+@click.option("--name", help="The search's name (default: tuning).")
+@click.option("--runs-dir", type=PATH, help=f"Where searches are kept (default: {_RUNS}).")
+@click.option("--resume", type=PATH, metavar="FOLDER", help="Go on with a search.")
+@click.option(
+    "--storage",
+    metavar="URL",
+    envvar="MNIST_CNN_STORAGE",
+    show_envvar=True,
+    help="A database that machines share: postgresql://…; its password is safer in ~/.pgpass.",
+)
+@click.option("--join", metavar="NAME", help="Take part in a search in --storage.")
+@click.option(
+    "--confirm",
+    type=click.IntRange(1, 100),
+    metavar="SEEDS",
+    help="At the end, train the best and the recipe on all training images with so many seeds, "
+    "and compare them on the test set.",
+)
+@json_option
 def tune(
-    recipe: Annotated[
-        str | None,
-        typer.Option(help=f"The recipe to vary, by name or file (default: {DEFAULT_RECIPE}).", show_default=False),
-    ] = None,
-    space: Annotated[
-        str | None,
-        typer.Option(help=f"What to vary, by name or TOML file (default: {DEFAULT_SPACE}).", show_default=False),
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="A known data set or a path (default: auto).", show_default=False)
-    ] = None,
-    data_dir: DataDirOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Of a trial that is not pruned.", show_default=False)] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the recipe, for all trials.")
-    ] = None,
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            help="accuracy (default), or with parameters, multiply_adds or latency: a Pareto front.",
-            show_default=False,
-        ),
-    ] = None,
-    pruner: Annotated[
-        Pruner | None,
-        typer.Option(help=f"What ends hopeless trials early (default: {_PRUNER}).", show_default=False),
-    ] = None,
-    time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="1h30m",
-            help="Search for so long (default: 30m); with --resume, so much longer.",
-            show_default=False,
-        ),
-    ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Search until so many trials.", show_default=False)] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes on this machine; they share its cores (default: 1).", show_default=False),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Fixes what is proposed (default: 0).", show_default=False)
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="The search's name (default: tuning).", show_default=False)] = None,
-    runs_dir: Annotated[
-        Path | None, typer.Option(help=f"Where searches are kept (default: {_RUNS}).", show_default=False)
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Go on with a search.", show_default=False)
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="MNIST_CNN_STORAGE",
-            help="A database that machines share: postgresql://…; its password is safer in ~/.pgpass.",
-            show_default=False,
-        ),
-    ] = None,
-    join: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Take part in a search in --storage.", show_default=False)
-    ] = None,
-    confirm: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=100,
-            metavar="SEEDS",
-            help="At the end, train the best and the recipe on all training images with so many seeds, "
-            "and compare them on the test set.",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: JsonFlag = False,
+    recipe: str | None,
+    space: str | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    epochs: int | None,
+    settings: tuple[str, ...],
+    objective: str | None,
+    pruner: Pruner | None,
+    time: str | None,
+    trials: int | None,
+    workers: int | None,
+    seed: int | None,
+    name: str | None,
+    runs_dir: Path | None,
+    resume: Path | None,
+    storage: str | None,
+    join: str | None,
+    confirm: int | None,
+    as_json: bool,
 ) -> None:
     """Search for better settings, on validation data; resume, share the work, and keep the best as a recipe."""
     _require_optuna()
     terminal = Terminal(as_json)
-    changes: dict[str, Any] = dict(parse_setting(text) for text in settings or [])
+    changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
     changes |= {} if epochs is None else {"training.epochs": epochs}
     seconds = parse_duration(time) if time else math.inf
     settled = {"--recipe": recipe, "--space": space, "--objective": objective, "--pruner": pruner, "--seed": seed}
