@@ -125,7 +125,8 @@ def setting_slices(shown: Study, names: Sequence[str]) -> Figure:
     """
     names = [name_setting(name) for name in names[:SLICES]]
     with _as_styled():
-        drawn = {axes.get_xlabel(): axes for axes in np.atleast_1d(drawing.plot_slice(shown, names))}
+        panels: Any = drawing.plot_slice(shown, names)
+        drawn = {axes.get_xlabel(): axes for axes in np.atleast_1d(panels)}
     figure = _figure(drawn[names[0]])
     figure.axes[-1].remove()  # the scale of trial numbers
     figure.suptitle("")
@@ -274,7 +275,7 @@ def _finish(axes: Axes, size: tuple[float, float], *, title: str = "", x: str = 
     for dots in axes.collections:
         if str(dots.get_label()) in _LOOKS:
             label, colour = _LOOKS[str(dots.get_label())]
-            dots.set(label=label if len(dots.get_offsets()) else "", color=colour)
+            dots.set(label=label if np.size(dots.get_offsets()) else "", color=colour)
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=6)
