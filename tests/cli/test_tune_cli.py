@@ -174,9 +174,9 @@ def test_a_search_that_has_its_trials_already_says_so(
     monkeypatch.setattr("mnist_cnn.tuning.search_report.write_report", lambda *words: None)
     code, out, _ = call(capsys, "tune", "--resume", str(tmp_path), "--trials", "1")
     assert code == 0
-    assert "has 1 trial already; ask for more with --trials 2." in out
+    assert "already has 1 trial. Raise the limit with --trials 2." in out
     code, out, _ = call(capsys, "tune", "--resume", str(tmp_path), "--trials", "5")
-    assert "for at most 5 trials;" in out
+    assert "for at most 5 trials." in out
     assert "--trials 5\n" in out
 
 
@@ -184,7 +184,7 @@ def test_an_address_is_checked_before_the_data(capsys: Any, monkeypatch: pytest.
     monkeypatch.setattr("mnist_cnn.cli.tune.resolve", lambda *words: pytest.fail("the data were looked for"))
     code, _, error = call(capsys, "tune", "--storage", "mysql://x")
     assert code == 2
-    assert "is no address of a PostgreSQL server" in error
+    assert "is not the address of a PostgreSQL server" in error
 
 
 def test_a_confirmation_that_fails_takes_nothing_from_the_search(
@@ -203,7 +203,7 @@ def test_a_confirmation_that_fails_takes_nothing_from_the_search(
     code, out, error = call(capsys, "tune", "--resume", str(tmp_path), "--confirm", "1", "--json")
     assert code == 1
     assert json.loads(out)["best"] == 0
-    assert "NOTE: The best trial is not confirmed: the loss became nan" in error
+    assert "NOTE: The best trial could not be confirmed: the loss became nan" in error
 
 
 def test_the_live_table_shows_what_a_trial_says_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,18 +227,18 @@ def test_the_live_table_shows_what_a_trial_says_as_it_is(tmp_path: Path, monkeyp
         (["--space", "defalt"], "Did you mean 'default'"),
         (["--objective", "speed"], "there is no objective 'speed'"),
         (["--time", "soon"], "'soon' is not a duration"),
-        (["--resume", "nowhere"], "is no search"),
+        (["--resume", "nowhere"], "is not a search folder"),
         (["--resume", "nowhere", "--epochs", "3"], "training.epochs cannot be changed"),
         (["--join", "study"], "--storage"),
-        (["--dataset", "digits", "--storage", "nonsense"], "is no address"),
+        (["--dataset", "digits", "--storage", "nonsense"], "is not the address"),
         (["--resume", "nowhere", "--pruner", "none"], "--pruner cannot be changed"),
         (["--resume", "nowhere", "--data-dir", "here"], "--data-dir cannot be changed"),
         (["--resume", "nowhere", "--join", "study"], "--join cannot be changed"),
         (["--join", "study", "--seed", "0"], "--seed cannot be changed"),
         (["--join", "study", "--name", "other"], "--name cannot be changed"),
-        (["--objective", "accuracy,latency", "--pruner", "median"], "judges trials by one objective"),
-        (["--dataset", "digits", "--recipe", "batchnorm", "--confirm", "1"], "holds no images out"),
-        (["--dataset", "digits", "--set", "data.validation=0.0"], "leaves nothing to choose by"),
+        (["--objective", "accuracy,latency", "--pruner", "median"], "works with one objective"),
+        (["--dataset", "digits", "--recipe", "batchnorm", "--confirm", "1"], "holds out no images"),
+        (["--dataset", "digits", "--set", "data.validation=0.0"], "leaves no images to choose by"),
     ],
 )
 def test_mistakes_cost_nothing_and_are_explained(

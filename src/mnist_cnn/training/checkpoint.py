@@ -33,7 +33,7 @@ class TrainingState:
     last_weights: Weights = field(default_factory=list)  # the last epoch's, averaged if averaging is on
     variables: Weights = field(
         default_factory=list
-    )  # the model's, including dropout's generators, then the optimizer's
+    )  # of the model, with dropout's generators, and optimizer
     is_complete: bool = False  # training reached its last epoch or stopped early
     patience: dict[str, dict[str, float]] = field(default_factory=dict)  # counters of the Keras callbacks
 

@@ -14,7 +14,7 @@ from mnist_cnn.models.backend import keras
 
 
 def fuse_batchnorm(model: keras.Model) -> None:
-    """Let every plain `BatchNormalization` layer of `model` run as one fused operation, if the backend is TensorFlow."""
+    """Let every plain `BatchNormalization` layer of `model` run as one fused operation, on TensorFlow."""
     if keras.backend.backend() != "tensorflow":
         return
     for layer in model.layers:

@@ -37,7 +37,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 class _GrowingAverage:
     """Lets an optimizer average its weights over a share of the steps so far, until that is the full averaging time.
 
-    Otherwise the average contains the random initial weights for a long time, and the network seems bad. The ramp is TensorFlow's (`tf.train.ExponentialMovingAverage`, `num_updates`).
+    Otherwise the average contains the random initial weights for a long time. The ramp is TensorFlow's
+    (`tf.train.ExponentialMovingAverage`, `num_updates`).
     """
 
     iterations: Any

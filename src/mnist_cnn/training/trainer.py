@@ -69,7 +69,7 @@ def train(
 ) -> TrainingResult:
     """Train one network and save it in `run`.
 
-    If `run` holds a state, training resumes after its last finished epoch. If `run` is finished, its result is returned.
+    If `run` holds a state, training resumes after its last finished epoch. A finished run returns its result.
 
     Args:
         config: All settings.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import textwrap
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,6 @@ from optuna.visualization import matplotlib as drawing
 
 from mnist_cnn.evaluation.figures.style import MUTED, RIGHT, RULE, TEXT, WRONG, shorten, styled
 from mnist_cnn.tuning.results import StudyResults, TrialResult
-from mnist_cnn.tuning.storage import without_warnings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -201,7 +201,7 @@ def _as_styled() -> Iterator[None]:
     known = mpl.style.library["ggplot"]
     mpl.style.library["ggplot"] = mpl.RcParams()
     try:
-        with without_warnings():
+        with warnings.catch_warnings(action="ignore"):  # of features called experimental, and of axes with one value
             yield
     finally:
         mpl.style.library["ggplot"] = known

@@ -22,7 +22,6 @@ from mnist_cnn.tuning.storage import explain_loss
 from mnist_cnn.tuning.study import open_plan, open_study
 
 _LOOK = 1.0  # seconds between two looks at the study
-_SAVE = 10.0  # seconds between two records of the time used
 _LAST_WORDS = 120.0  # seconds that a worker gets to finish its step and save
 _REPLACEMENTS = 10  # how many dead workers are replaced
 _BEGINS = "worker begins"  # the end of the line that separates sessions in a worker's log
@@ -125,40 +124,21 @@ def search(
 
     with lead(folder), explain_loss(folder, url):
         save_limits(folder, limits)
-        clock = _Clock(folder)
-        seconds = limits.seconds - clock.seconds()
+        began = time.monotonic() - folder.seconds_used()
+        seconds = limits.seconds - folder.seconds_used()
         crew = _Crew(folder, _environment(limits, seconds, url))
         try:
             for index in range(limits.workers if seconds > 0 else 0):
                 crew.start(index)
             while crew.is_busy():
                 look()
-                clock.save()
+                folder.save_seconds(time.monotonic() - began)
                 time.sleep(_LOOK)
         finally:
             crew.end()
-            clock.save(now=True)
+            folder.save_seconds(time.monotonic() - began)
             results = look()
     return results
-
-
-class _Clock:
-    """Counts the seconds that the search has run, over all sessions."""
-
-    def __init__(self, folder: TuningFolder) -> None:
-        self._folder = folder
-        self._before = folder.seconds_used()
-        self._began = self._saved = time.monotonic()
-
-    def seconds(self) -> float:
-        """Give them."""
-        return self._before + time.monotonic() - self._began
-
-    def save(self, now: bool = False) -> None:
-        """Write them down, at once or if the last record is old."""
-        if now or time.monotonic() > self._saved + _SAVE:
-            self._folder.save_seconds(self.seconds())
-            self._saved = time.monotonic()
 
 
 def _environment(limits: Limits, seconds: float, url: str) -> dict[str, str]:

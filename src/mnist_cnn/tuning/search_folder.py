@@ -9,7 +9,6 @@ import contextlib
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,56 +20,24 @@ from mnist_cnn.files import write_json
 from mnist_cnn.runs import RunFolder
 
 
-@dataclass(frozen=True)
 class TuningFolder:
     """Paths inside the folder of one search."""
 
-    root: Path
-
-    @property
-    def plan(self) -> Path:
-        """The plan and the limits: everything besides the study that resuming needs."""
-        return self.root / "study.json"
-
-    @property
-    def database(self) -> Path:
-        """The study in Optuna's SQLite form, unless it is on a server; optuna-dashboard opens it."""
-        return self.root / "study.db"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.plan = root / "study.json"  # plan and limits: everything besides the study that resuming needs
+        self.database = root / "study.db"  # the study in Optuna's SQLite form, unless it is on a server
+        self.clock = root / "clock.json"  # how long the search has run on this machine, over all sessions
+        self.best = root / "best.toml"  # the best configuration so far, as a recipe
+        self.report = root / "report.html"
+        self.figures = root / "figures"  # the report's pictures
+        self.claim = root / ".claim.lock"  # held by the worker that is starting a trial
+        self.lock = root / ".lock"  # held by the process that leads the search
 
     @property
     def dashboard_command(self) -> str:
         """The command that shows the study in a browser."""
         return f"optuna-dashboard sqlite:///{self.database}"
-
-    @property
-    def clock(self) -> Path:
-        """How long the search has run on this machine, over all sessions."""
-        return self.root / "clock.json"
-
-    @property
-    def best(self) -> Path:
-        """The best configuration so far, as a recipe."""
-        return self.root / "best.toml"
-
-    @property
-    def report(self) -> Path:
-        """The self-contained report."""
-        return self.root / "report.html"
-
-    @property
-    def figures(self) -> Path:
-        """Folder of the report's pictures."""
-        return self.root / "figures"
-
-    @property
-    def claim(self) -> Path:
-        """Locked by the worker that is starting a trial."""
-        return self.root / ".claim.lock"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the process that leads the search."""
-        return self.root / ".lock"
 
     @property
     def place(self) -> str:
