@@ -130,10 +130,10 @@ def test_time_bounds_the_search_within_a_trial(folder: Path) -> None:
     record = json.loads(done.stdout)
     assert states(record) == ["waiting"]
     assert record["recipe"] is None
-    assert "No trial has come to its end" in done.stderr
+    assert "No trial is complete yet" in done.stderr
 
     over = run_command("tune", "--resume", "runs/tuning-001", "--json", folder=folder)
-    assert "is up; give it more with --time" in over.stderr
+    assert "has used up its time. Give it more with --time" in over.stderr
     assert json.loads(over.stdout)["trials"] == record["trials"]
 
     longer = run_command("tune", "--resume", "runs/tuning-001", "--time", "18s", "--json", folder=folder)
