@@ -77,13 +77,9 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--data-dir", type=Path, help="folder with MNIST's files; default: search this machine"
-    )
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--variants", nargs="+", default=[*OURS], choices=[STOCK_WITH, *OURS], help="besides stock fit"
-    )
+    parser.add_argument("--variants", nargs="+", default=[*OURS], choices=[STOCK_WITH, *OURS], help="besides stock fit")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--variant", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -50,18 +50,14 @@ def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("question", choices=["goal", "pruning"])
-    parser.add_argument(
-        "--data-dir", type=Path, help="folder with MNIST's files; default: search this machine"
-    )
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/tuning-benchmark"))
     parser.add_argument("--time", default="30m", help="time of the search for the goal")
     parser.add_argument("--trials", type=int, default=24, help="trials of each search that compares pruners")
     parser.add_argument("--epochs", type=int, default=20, help="maximum number of epochs per trial")
     parser.add_argument("--per-class", type=int, default=0, help="number of training images of each class; 0: all")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="rounds of timing the two networks in turn"
-    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of timing the two networks in turn")
     parser.add_argument("--seed", type=int, default=0, help="first seed")
     parser.add_argument(
         "--seeds",

@@ -93,9 +93,7 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--data-dir", type=Path, help="folder with MNIST's files; default: search this machine"
-    )
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--drawings", type=int, nargs="+", default=[20, 100])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--json", action="store_true")

@@ -29,7 +29,7 @@ from mnist_cnn.tuning.results import StudyResults, TrialResult
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WORST_SHOWN = 6  # times the error of the best trial: lower accuracies are drawn at the edge
+WORST_SHOWN = 4  # times the error of the best trial: lower accuracies are drawn at the edge
 BARS, SLICES, SLICE_COLUMNS, COORDINATES = 12, 12, 4, 7
 
 _ACCURACY = "validation accuracy, %"
@@ -85,8 +85,8 @@ def trial_curves(shown: Study) -> Figure:
         line.set(color=colour, label=label, linewidth=1, alpha=0.5, markersize=4)
         if trial.number == best:
             line.set(color=WRONG, label=f"best, trial {best}", linewidth=2.2, alpha=1, zorder=3)
-    highest = max(value for trial in shown.trials for value in trial.intermediate_values.values())
-    _limit(axes, min(trial.values[0] for trial in shown.get_trials(states=(TrialState.COMPLETE,))), highest)
+    reached = [value for trial in shown.trials for value in trial.intermediate_values.values()]
+    _limit(axes, max(min(reached), _lowest(shown.best_value, 2 * WORST_SHOWN)), max(reached))
     return _finish(axes, (9, 3.4), x="epoch")
 
 
@@ -183,7 +183,7 @@ def accuracy_against_cost(results: StudyResults, title: str, costs: Mapping[int,
     _limit(axes, max(min(accuracies), _floor(results)), max(accuracies))
     for best in copy.best_trials:
         axes.annotate(str(best.user_attrs["number"]), best.values, (-4, 4), textcoords="offset points", ha="right")
-    axes.xaxis.set_major_formatter("{x:,.6g}")
+    axes.xaxis.set_major_formatter(lambda cost, _: f"{cost:,.0f}" if cost > 100 else f"{cost:g}")
     return _finish(axes, (6.2, 3.4), x=title)
 
 
@@ -209,8 +209,12 @@ def _as_styled() -> Iterator[None]:
 
 def _floor(results: StudyResults) -> float:
     """Give the lowest accuracy shown, in percent: a trial that learnt nothing would squeeze the others together."""
-    best = max(trial.values[0] for trial in results.complete)
-    return 100 - WORST_SHOWN * max(100 * (1 - best), 0.02)
+    return _lowest(100 * max(trial.values[0] for trial in results.complete), WORST_SHOWN)
+
+
+def _lowest(best: float, times: float) -> float:
+    """Give the accuracy with so many times the errors of the best, in percent."""
+    return max(0.0, 100 - times * max(100 - best, 0.02))
 
 
 def _copy_trial(trial: FrozenTrial, known: TrialResult, floor: float) -> FrozenTrial:
