@@ -21,7 +21,7 @@ from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import MissingExtraError, MnistCnnError, SettingError, suggest
 from mnist_cnn.runs import create_run
 from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, corner_configs, load_space
-from mnist_cnn.tuning.plan import Plan, parse_objectives, parse_plan
+from mnist_cnn.tuning.plan import OBJECTIVES, Plan, parse_objectives, parse_plan
 from mnist_cnn.tuning.search_folder import TuningFolder
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @data_dir_option
 @click.option("--epochs", type=int, help="Maximum number of epochs per trial.")
 @set_option("Set any setting of the recipe, in all trials.")
-@click.option(
-    "--objective", help="accuracy (default), or accuracy with parameters, multiply_adds or latency: a Pareto front."
-)
+@click.option("--objective", metavar=",".join(OBJECTIVES), help="Default: accuracy. Several give a Pareto front.")
 @click.option("--sampler", help="What proposes settings: tpe (default) or random.")
 @click.option("--pruner", help="What stops unpromising trials: median (default), hyperband or none.")
 @click.option("--time", metavar="1h30m", help="Stop after this time; with --resume, after this additional time.")

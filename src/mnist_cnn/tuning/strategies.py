@@ -5,16 +5,15 @@ To add one, add it here: the plan, the command line and the report take its name
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.storage import without_warnings
@@ -71,13 +70,14 @@ def build_pruner(plan: Plan) -> BasePruner:
 
 def build_sampler(plan: Plan) -> BaseSampler:
     """Build what proposes the settings of each trial."""
-    return NumberedSampler(plan)
+    return cast(BaseSampler, NumberedSampler(plan))
 
 
-class NumberedSampler(BaseSampler):
+class NumberedSampler:
     """The plan's sampler, with random numbers that depend only on the seed and the trial's number.
 
     A single generator would start again in every session and in every worker, and they would propose the same settings.
+    Everything but `before_trial` is done by the plan's sampler.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -89,25 +89,8 @@ class NumberedSampler(BaseSampler):
         self._sampler = self._build(trial.number)
         self._sampler.before_trial(study, trial)
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Find the parameters that are proposed together."""
-        return self._sampler.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Propose them."""
-        return self._sampler.sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Propose one parameter by itself."""
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
-
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Let the sampler record what it needs."""
-        self._sampler.after_trial(study, trial, state, values)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sampler, name)
 
     def _build(self, number: int) -> BaseSampler:
         seed = int(np.random.SeedSequence([self._plan.seed, number]).generate_state(1)[0])

@@ -41,12 +41,13 @@ def create_study(plan: Plan, folder: TuningFolder, url: str = "", local: dict[st
     study.set_user_attr(_PLAN, plan.to_dict())
     if known := starting_point(plan.space, plan.base):
         study.enqueue_trial(known)
-    _write_plan(plan, folder, url, local)
+    join_study(plan, folder, url, local)
 
 
 def join_study(plan: Plan, folder: TuningFolder, url: str, local: dict[str, Any] | None = None) -> None:
-    """Take part in a study that another machine created: write down what resuming needs."""
-    _write_plan(plan, folder, url, local)
+    """Take part in a study: write down what resuming needs."""
+    kept = {"storage": without_password(url) if url else "", "place": uuid.uuid4().hex, **(local or {})}
+    write_json(folder.plan, {**kept, **plan.to_dict()})
 
 
 def find_plan(name: str, folder: TuningFolder, url: str) -> Plan:
@@ -90,8 +91,3 @@ def open_study(folder: TuningFolder, url: str = "") -> Study:
         sampler=build_sampler(plan),
         pruner=build_pruner(plan),
     )
-
-
-def _write_plan(plan: Plan, folder: TuningFolder, url: str, local: dict[str, Any] | None) -> None:
-    kept = {"storage": without_password(url) if url else "", "place": uuid.uuid4().hex, **(local or {})}
-    write_json(folder.plan, {**kept, **plan.to_dict()})
