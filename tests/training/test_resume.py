@@ -76,7 +76,7 @@ def test_a_run_killed_repeatedly_equals_the_uninterrupted_one(
     run, last = RunFolder(tmp_path / "killed"), len(expected)
     assert train_in_a_process(run, config, "in-epoch", "1") == -signal.SIGKILL
     assert not run.history_json.exists()
-    # In the last epoch, one bad epoch lies behind: patience must remember it, or training goes on for longer.
+    # Before the last epoch there was a bad one: patience must remember it, or training continues for longer.
     assert train_in_a_process(run, config, "in-epoch", str(last)) == -signal.SIGKILL
     assert history(run) == expected[:-1]
     assert train_in_a_process(run, config, "after-state", str(last)) == -signal.SIGKILL

@@ -38,7 +38,7 @@ while True:
 
 
 def proposals(folder: TuningFolder, count: int, sessions: bool) -> list[dict[str, Any]]:
-    """Run `count` trials of a made-up objective; with `sessions`, open the study anew for each of them."""
+    """Run `count` trials of a made-up objective; with `sessions`, open the study again for each."""
     plan, study = studies.open_plan(folder), studies.open_study(folder)
     for _ in range(count):
         if sessions:

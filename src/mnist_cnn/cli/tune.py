@@ -48,7 +48,7 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @data_dir_option
 @click.option("--epochs", type=int, help="Maximum number of epochs per trial.")
 @set_option("Set any setting of the recipe, in all trials.")
-@click.option("--objective", metavar=",".join(OBJECTIVES), help="Default: accuracy. Several give a Pareto front.")
+@click.option("--objective", help=f"One or several of {','.join(OBJECTIVES)} (a Pareto front). Default: accuracy.")
 @click.option("--sampler", help="What proposes settings: tpe (default) or random.")
 @click.option("--pruner", help="What stops unpromising trials: median (default), hyperband or none.")
 @click.option("--time", metavar="1h30m", help="Stop after this time; with --resume, after this additional time.")

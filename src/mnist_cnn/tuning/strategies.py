@@ -63,7 +63,7 @@ PRUNERS = {
 
 
 def build_pruner(plan: Plan) -> BasePruner:
-    """Build what decides after each epoch whether a trial goes on."""
+    """Build what decides after each epoch whether a trial continues."""
     epochs = plan.base.training.epochs
     return PRUNERS[plan.pruner].build(epochs) if epochs > 1 else NopPruner()
 
