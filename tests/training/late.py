@@ -13,4 +13,6 @@ class Late:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("_") and attribute != "__version__":  # pytest looks for its marks while it collects
+            raise AttributeError(attribute)
         return getattr(importlib.import_module(self._name), attribute)

@@ -317,6 +317,7 @@ def test_a_resumed_run_writes_what_a_dying_process_could_not(tmp_path: Path) -> 
     assert len(run.history_csv.read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_after_a_full_disk_resuming_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, config = create_run(tmp_path, "tiny"), tiny_config({"training.epochs": 2})
     save: Callable[..., None] = checkpoint.TrainingState.save
@@ -344,6 +345,7 @@ def test_a_run_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == ""
 
 
+@pytest.mark.slow
 def test_tensorboard_files_are_written_on_request(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="TENSORBOARD NOT TESTED: pip install '.[tensorboard]'")
     run = train_tiny(tmp_path, {"training.epochs": 1}, tensorboard=True).run

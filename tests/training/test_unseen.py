@@ -62,6 +62,7 @@ def test_the_weights_of_a_run_remember_what_it_held_out(source: RunFolder, tmp_p
     unseen.check_held_out(tiny_config({"model.init_from": str(tmp_path / "file.keras")}), digits())  # unknown
 
 
+@pytest.mark.slow
 def test_the_weights_that_a_start_was_trained_from_count_too(source: RunFolder, tmp_path: Path) -> None:
     between = train_tiny(tmp_path, {"training.epochs": 1, "model.init_from": str(source.root)}, digits(200)).run
     with pytest.raises(InputError, match=r"data\.split_seed=3"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,10 +46,20 @@ def small_plan(settings: dict[str, Any] | None = None, space: dict[str, Any] | N
     )
 
 
+@functools.cache
+def _empty_database() -> bytes:
+    """Give a database with Optuna's tables, which take longer to create than to copy."""
+    with tempfile.TemporaryDirectory() as root:
+        folder = TuningFolder(Path(root))
+        Late("mnist_cnn.tuning.storage").open_storage(folder, "", 1)
+        return folder.database.read_bytes()
+
+
 def small_search(root: Path, plan: Plan | None = None) -> TuningFolder:
     """Create a search in `root`, without running it."""
     folder = TuningFolder(root)
     root.mkdir(parents=True, exist_ok=True)
+    folder.database.write_bytes(_empty_database())
     create = Late("mnist_cnn.tuning.study").create_study
     create(plan or small_plan(), folder, local={"dataset": "digits", "data_dir": None})
     return folder

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,19 +61,38 @@ def add_trial(folder: TuningFolder, accuracies: list[float]) -> None:
     study.tell(trial, max(accuracies))
 
 
+def searched(root: Path) -> TuningFolder:
+    """Give a search with one trial."""
+    plan = small_plan({"training.epochs": 2, "training.early_stopping": 1}, data_checksum=digits().checksum())
+    folder = small_search(root, plan)
+    add_trial(folder, [0.6, 0.5])
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> TuningFolder:
-    plan = small_plan({"training.epochs": 2, "training.early_stopping": 1}, data_checksum=digits().checksum())
-    searched = small_search(tmp_path, plan)
-    add_trial(searched, [0.6, 0.5])
-    return searched
+    return searched(tmp_path)
 
 
-def test_best_and_recipe_are_compared_once_per_seed(folder: TuningFolder) -> None:
-    found, data, begun = results.read_results(folder), few_digits(), []
-    confirmed = retraining.confirm(folder, found, data, 2, on_begin=lambda run: begun.append(run.name))
+@pytest.fixture(scope="module")
+def two_seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[TuningFolder, Any, Data]:
+    """A search confirmed with two seeds; tests that change it copy its folder."""
+    folder, data = searched(tmp_path_factory.mktemp("confirmed")), few_digits()
+    begun: list[str] = []
+    found = retraining.confirm(
+        folder, results.read_results(folder), data, 2, on_begin=lambda run: begun.append(run.name)
+    )
     assert begun == ["recipe-seed-1", "trial-0000-seed-1", "recipe-seed-2", "trial-0000-seed-2"]
-    assert confirmed is not None
+    return folder, found, data
+
+
+def copied(folder: TuningFolder, root: Path) -> TuningFolder:
+    return TuningFolder(shutil.copytree(folder.root, root / "copy"))
+
+
+@pytest.mark.slow
+def test_best_and_recipe_are_compared_once_per_seed(two_seeds: tuple[TuningFolder, Any, Data]) -> None:
+    folder, confirmed, data = two_seeds
     assert [pair.seed for pair in confirmed.pairs] == [1, 2], "not 0, with which the settings were chosen"
     assert confirmed.epochs == (2, 1), "the recipe's, and those after which the trial was best"
     assert confirmed.images == 100
@@ -84,15 +105,40 @@ def test_best_and_recipe_are_compared_once_per_seed(folder: TuningFolder) -> Non
     assert (config.data.validation, config.training.early_stopping, config.training.keep) == (0, 0, "last")
     rows = folder.confirmation("recipe-seed-1").read_json(folder.confirmation("recipe-seed-1").history_json)
     assert "val_loss" not in rows[0]
-
-    assert retraining.confirm(folder, found, data, 2, on_begin=lambda run: begun.append(run.name)) == confirmed
-    assert len(begun) == 4, "nothing is repeated"
+    again = retraining.confirm(
+        folder, results.read_results(folder), data, 2, on_begin=lambda run: pytest.fail(run.name)
+    )
+    assert again == confirmed, "nothing is repeated"
     assert data.asked == ["train", "test"], "not even the data are read again"
     page = report.write_report(folder).read_text()
     assert 'id="confirmation"' in page
     assert "100 test images" in page
 
 
+@pytest.mark.slow
+def test_a_new_best_trial_is_confirmed_and_the_report_says_so(
+    tmp_path: Path, two_seeds: tuple[TuningFolder, Any, Data]
+) -> None:
+    folder = copied(two_seeds[0], tmp_path)
+    add_trial(folder, [0.7, 0.9])
+    found, begun = results.read_results(folder), []
+    assert confirmation.read_confirmation(folder, studies.open_plan(folder), found) is None
+    assert confirmation.confirmed_before(folder, found) == ["trial-0000"]
+    assert "also used for trial-0000" in report.write_report(folder).read_text()
+    retraining.confirm(folder, found, few_digits(), 1, on_begin=lambda run: begun.append(run.name))
+    assert begun == ["trial-0001-seed-1"], "the recipe's network is there"
+
+
+@pytest.mark.slow
+def test_runs_on_other_test_images_are_not_compared(tmp_path: Path, two_seeds: tuple[TuningFolder, Any, Data]) -> None:
+    folder = copied(two_seeds[0], tmp_path)
+    run = folder.confirmation("recipe-seed-1")
+    run.metrics.write_text(run.metrics.read_text().replace('"sha256": "', '"sha256": "0'))
+    with pytest.raises(InputError, match=r"same images.*Remove"):
+        confirmation.read_confirmation(folder, studies.open_plan(folder), results.read_results(folder))
+
+
+@pytest.mark.slow
 def test_an_interrupted_confirmation_resumes(folder: TuningFolder) -> None:
     found = results.read_results(folder)
     with pytest.raises(KeyboardInterrupt):
@@ -106,17 +152,6 @@ def test_an_interrupted_confirmation_resumes(folder: TuningFolder) -> None:
     assert "resumed" in run.log.read_text()
 
 
-def test_a_new_best_trial_is_confirmed_and_the_report_says_so(folder: TuningFolder) -> None:
-    retraining.confirm(folder, results.read_results(folder), few_digits(), 1)
-    add_trial(folder, [0.7, 0.9])
-    found, begun = results.read_results(folder), []
-    assert confirmation.read_confirmation(folder, studies.open_plan(folder), found) is None
-    assert confirmation.confirmed_before(folder, found) == ["trial-0000"]
-    assert "also used for trial-0000" in report.write_report(folder).read_text()
-    retraining.confirm(folder, found, few_digits(), 1, on_begin=lambda run: begun.append(run.name))
-    assert begun == ["trial-0001-seed-1"], "the recipe's network is there"
-
-
 def test_other_training_data_are_refused(folder: TuningFolder) -> None:
     plan = dataclasses.replace(studies.open_plan(folder), data_checksum="0" * 64)
     with pytest.raises(InputError, match="other training data"):
@@ -124,15 +159,6 @@ def test_other_training_data_are_refused(folder: TuningFolder) -> None:
     with pytest.raises(InputError, match="other training data"):
         retraining.confirm(folder, results.read_results(folder), ResolvedDataset("digits"), 1)
     assert not (folder.root / "confirmation").exists()
-
-
-def test_runs_on_other_test_images_are_not_compared(folder: TuningFolder) -> None:
-    found = results.read_results(folder)
-    retraining.confirm(folder, found, few_digits(), 1)
-    run = folder.confirmation("recipe-seed-1")
-    run.metrics.write_text(run.metrics.read_text().replace('"sha256": "', '"sha256": "0'))
-    with pytest.raises(InputError, match=r"same images.*Remove"):
-        confirmation.read_confirmation(folder, studies.open_plan(folder), found)
 
 
 def test_nothing_is_confirmed_before_a_trial_has_ended(tmp_path: Path) -> None:

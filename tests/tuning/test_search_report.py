@@ -69,7 +69,13 @@ def searched(root: Path, ends: str, **fields: Any) -> TuningFolder:
 
 def test_the_page_holds_everything_and_fetches_nothing(tmp_path: Path) -> None:
     folder = searched(tmp_path, "cccccpcccfccctf")
+    matplotlib = Late("matplotlib")
+    before = dict(matplotlib.rcParams), dict(matplotlib.style.library["ggplot"])
     page = read_page(folder)
+    assert (dict(matplotlib.rcParams), dict(matplotlib.style.library["ggplot"])) == before, (
+        "drawing changes no defaults"
+    )
+    assert not Late("matplotlib.pyplot").get_fignums()
     assert not page.open
     assert {address.split(",")[0] for address in page.fetched} <= {"data:image/png;base64", "data:"}
     assert page.tags.count("img") == len(list(folder.figures.iterdir())) == 6
@@ -85,7 +91,7 @@ def test_the_page_holds_everything_and_fetches_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob(".partial*"))
 
 
-@pytest.mark.parametrize("ends", ["", "r", "ftp", "c", "cfr"])
+@pytest.mark.parametrize("ends", ["", "r", "ftp", "cfr"])
 def test_any_state_of_a_search_has_a_page(ends: str, tmp_path: Path) -> None:
     page = read_page(searched(tmp_path, ends))
     assert not page.open
@@ -93,7 +99,8 @@ def test_any_state_of_a_search_has_a_page(ends: str, tmp_path: Path) -> None:
     assert ("img" in page.tags) == ("c" in ends)
 
 
-def test_pictures_of_an_earlier_state_are_removed(tmp_path: Path) -> None:
+def test_pictures_of_an_earlier_state_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_cnn.tuning.search_report.draw", lambda *_: iter(()))
     folder = searched(tmp_path, "c")
     report.write_report(folder)
     (folder.figures / "importance.png").write_bytes(b"of another state")
@@ -113,7 +120,8 @@ def test_several_objectives_have_their_front_in_the_page(tmp_path: Path) -> None
     assert "Latencies from different machines are not comparable" in page.text
 
 
-def test_recipes_that_left_the_front_are_removed(tmp_path: Path) -> None:
+def test_recipes_that_left_the_front_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_cnn.tuning.search_report.draw", lambda *_: iter(()))
     folder = searched(tmp_path, "cc", objectives=("accuracy", "parameters"))
     report.write_report(folder)
     first = {path.name for path in folder.front(0).parent.iterdir()}
@@ -142,6 +150,7 @@ def test_importance_finds_the_setting_that_decides(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_random_accuracies_make_hardly_any_setting_important(tmp_path: Path) -> None:
     folder = small_search(tmp_path, small_plan(space=SPACE))
     study, plan = studies.open_study(folder), studies.open_plan(folder)
@@ -176,15 +185,6 @@ def test_pictures_show_pruned_trials_and_the_best(tmp_path: Path) -> None:
     assert labels == ["complete", "best so far", "pruned", best]
     assert len(drawn["curves"].axes[0].lines) == 4, "a failed trial has no curve"
     assert "learning rate" in [axes.get_title(loc="left") for axes in drawn["slices"].axes]
-
-
-def test_drawing_leaves_matplotlib_as_it_was(tmp_path: Path) -> None:
-    matplotlib, pyplot = Late("matplotlib"), Late("matplotlib.pyplot")
-    before, style = dict(matplotlib.rcParams), dict(matplotlib.style.library["ggplot"])
-    report.write_report(searched(tmp_path, "ccp"))
-    assert dict(matplotlib.rcParams) == before
-    assert dict(matplotlib.style.library["ggplot"]) == style
-    assert not pyplot.get_fignums()
 
 
 def test_names_of_settings() -> None:

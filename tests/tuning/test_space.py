@@ -84,7 +84,7 @@ def test_the_default_space_builds_networks_and_begins_with_the_default_recipe() 
     optuna = Late("optuna")
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     seen = set()
-    for _ in range(8):
+    for _ in range(4):
         config = configure(BASE, suggest_settings(space, study.ask()))
         Late("mnist_cnn.models.architectures").build_model(config.model.architecture, config.model.arguments, 10)
         seen.add(config.model.architecture)

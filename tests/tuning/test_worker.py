@@ -46,7 +46,20 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Any:
     plan = small_plan(objectives=("accuracy", "parameters", "multiply_adds", "latency"))
     folder = small_search(tmp_path_factory.mktemp("search"), plan)
     work(folder)
-    return work(folder, trials=2)
+    opened = []
+
+    def note(resolved: ResolvedDataset, split: str) -> Dataset:
+        del resolved
+        opened.append(split)
+        return digits()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ResolvedDataset, "load", note)
+        for name, value in bounds.write_environment(bounds.Bounds(trials=2), "").items():
+            patch.setenv(name, value)
+        worker.main(str(folder.root))
+    assert opened == ["train"], "the test set is never opened"
+    return results.read_results(folder)
 
 
 def test_trials_train_and_resuming_continues_with_the_next(searched: Any) -> None:
@@ -62,23 +75,6 @@ def test_trials_train_and_resuming_continues_with_the_next(searched: Any) -> Non
         assert trial.cpu_seconds
         assert (trial.run / "model.keras").exists()
     assert searched.trials[0].choices != searched.trials[1].choices
-
-
-def test_the_test_set_is_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = small_search(tmp_path, small_plan({"training.epochs": 1}))
-    opened = []
-
-    def note(resolved: ResolvedDataset, split: str) -> Dataset:
-        del resolved
-        opened.append(split)
-        return digits()
-
-    monkeypatch.setattr(ResolvedDataset, "load", note)
-    for name, value in bounds.write_environment(bounds.Bounds(trials=1), "").items():
-        monkeypatch.setenv(name, value)
-    worker.main(str(folder.root))
-    assert opened == ["train"]
-    assert results.read_results(folder).ended == 1
 
 
 def test_failed_trials_are_recorded_and_the_search_continues(tmp_path: Path) -> None:
@@ -131,6 +127,7 @@ def test_an_unknown_argument_or_other_data_stop_the_search_before_its_first_tria
         work(small_search(tmp_path / "data", small_plan(data_checksum="0" * 64)))
 
 
+@pytest.mark.slow
 def test_networks_over_the_limits_are_not_trained_and_do_not_count(tmp_path: Path) -> None:
     space = {"settings": {"model.arguments.dense": {"low": 8, "high": 5000}}, "limits": {"parameters": 20000}}
     folder = small_search(tmp_path, small_plan({"training.epochs": 1}, space, objectives=("accuracy", "parameters")))
@@ -292,6 +289,7 @@ def test_a_death_during_the_handover_loses_no_trial(folder: TuningFolder, study:
         assert states(study) == ["FAIL", "WAITING"], "once, and only once"
 
 
+@pytest.mark.slow
 def test_no_worker_takes_a_trial_between_its_training_and_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +308,7 @@ def test_no_worker_takes_a_trial_between_its_training_and_its_end(
     assert not is_at_work(folder.trial("0000")), "then its folder is released"
 
 
+@pytest.mark.slow
 def test_an_outage_costs_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = small_search(tmp_path, small_plan({"training.epochs": 3}))
     report, failures = optuna.Trial.report, iter([False, True])
@@ -329,6 +328,7 @@ def test_an_outage_costs_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert beginnings(trial) == 1, "it must have been resumed, not started again"
 
 
+@pytest.mark.slow
 def test_a_worker_stops_when_told_although_its_trial_was_taken_from_it(tmp_path: Path) -> None:
     folder = small_search(tmp_path, small_plan({"training.epochs": 2}))
     study, history = studies.open_study(folder), folder.trial("0000").history_json
