@@ -102,7 +102,7 @@ def test_any_state_of_a_search_has_a_page(ends: str, tmp_path: Path) -> None:
 def test_pictures_of_an_earlier_state_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnist_cnn.tuning.search_report.draw", lambda *_: iter(()))
     folder = searched(tmp_path, "c")
-    report.write_report(folder)
+    folder.figures.mkdir()
     (folder.figures / "importance.png").write_bytes(b"of another state")
     report.write_report(folder)
     assert not (folder.figures / "importance.png").exists()
