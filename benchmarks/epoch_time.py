@@ -1,11 +1,11 @@
 """How long an epoch of the `batchnorm` network takes: stock `model.fit` on NumPy arrays against this package.
 
-An epoch includes its validation, at the batch size that each side uses for it: in a notebook that of training, 64,
-in this package 1,000. Each measurement is a process of its own, and the variants take turns on the same cores, so
-that a machine whose speed drifts slows all of them. Prints the processor, medians over the rounds and ratios to stock.
+An epoch includes its validation, with each side's own batch size: in a notebook that of training, 64; in this package
+1,000. Each measurement runs in its own process, and the variants take turns on the same cores, so that changes in the
+machine's speed affect all of them. Prints the processor, medians over the rounds, and ratios to stock.
 
-"stock fit" is TensorFlow as a notebook gets it: with oneDNN where it switches that on by itself. On other processors
-the rows "with oneDNN" and "without oneDNN" say what the switch alone is worth; ONEDNN_MAX_CPU_ISA=AVX2 (and float32)
+"stock fit" is TensorFlow as a notebook runs it: with oneDNN if TensorFlow enables it by default. On other processors,
+the rows "with oneDNN" and "without oneDNN" show the effect of that switch alone. ONEDNN_MAX_CPU_ISA=AVX2 (with float32)
 shows on a newer processor how the kernels for older ones compare.
 
     python benchmarks/epoch_time.py --data-dir DIR [--rounds 5] [--variants NAME …] [--json]
@@ -28,7 +28,7 @@ from typing import Any
 from mnist_cnn.environment.machine import describe_environment, label_processor
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
-EPOCHS = 3  # the first one, which includes building the graph, is not counted
+EPOCHS = 3  # the first, which includes building the graph, does not count
 EQUAL = {"training.batch_size": 64, "training.precision": "float32"}
 AUGMENTED = {"augmentation.rotation": 10.0, "augmentation.zoom": 0.1, "augmentation.shift": 0.1}
 OURS: dict[str, dict[str, Any]] = {
@@ -41,7 +41,7 @@ STOCK = "stock fit"
 STOCK_WITH = "stock fit, with oneDNN"
 WITHOUT = "package, equal settings, without oneDNN"
 OURS[WITHOUT] = EQUAL
-SWITCHES = {STOCK_WITH: "1", WITHOUT: "0"}  # TF_ENABLE_ONEDNN_OPTS; otherwise unset, as users have it
+SWITCHES = {STOCK_WITH: "1", WITHOUT: "0"}  # TF_ENABLE_ONEDNN_OPTS; otherwise unset, as for users
 
 
 def main() -> None:
@@ -77,9 +77,9 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not at hand elsewhere")
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--variants", nargs="+", default=[*OURS], choices=[STOCK_WITH, *OURS], help="beside stock fit")
+    parser.add_argument("--variants", nargs="+", default=[*OURS], choices=[STOCK_WITH, *OURS], help="besides stock fit")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--variant", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -98,7 +98,7 @@ def in_own_process(variant: str, data_dir: Path | None) -> dict[str, float]:
 
 
 def summarise(variant: str, measured: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """Give the median seconds of a variant, and the median over the rounds of its speed against stock."""
+    """Give the median seconds of a variant, and the median over rounds of its speedup over stock."""
     pairs = zip(measured[STOCK], measured[variant], strict=True)
     return {
         "variant": variant,
@@ -110,7 +110,7 @@ def summarise(variant: str, measured: dict[str, list[dict[str, float]]]) -> dict
 
 
 def measure(variant: str, data_dir: Path | None) -> dict[str, float]:
-    """Train a few epochs, each followed by its validation, and give the median epoch's time."""
+    """Train a few epochs with validation, and give the median time of an epoch."""
     from mnist_cnn.environment.machine import peak_memory_gib
 
     ticks = package_ticks(OURS[variant], data_dir) if variant in OURS else stock_ticks(data_dir)
@@ -134,7 +134,7 @@ def stock_ticks(data_dir: Path | None) -> list[tuple[float, float]]:
     training, validation = split_validation(load_dataset("mnist", data_dir=data_dir), 0.2, seed=0)
     assert validation is not None  # noqa: S101 - 0.2 holds some out
     network = build_model("batchnorm", {}, 10)
-    inner = keras.Sequential([keras.Input((28, 28, 1)), *network.layers[2:]])  # scaled already: no such layer
+    inner = keras.Sequential([keras.Input((28, 28, 1)), *network.layers[2:]])  # without the scaling layer
     inner.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
     ticks: list[tuple[float, float]] = []
 
@@ -151,7 +151,7 @@ def stock_ticks(data_dir: Path | None) -> list[tuple[float, float]]:
 
 
 def package_ticks(settings: dict[str, Any], data_dir: Path | None) -> list[tuple[float, float]]:
-    """Train through this package: state, history and checkpoint are saved after each epoch, as always."""
+    """Train with this package, which saves state, history and checkpoint after each epoch."""
     from mnist_cnn import Config, Listener, create_run, load_dataset, override, train
 
     config = override(Config(), {**settings, "training.loss": "one-hot", "training.epochs": EPOCHS})
@@ -167,7 +167,7 @@ def package_ticks(settings: dict[str, Any], data_dir: Path | None) -> list[tuple
 
 
 def now() -> tuple[float, float]:
-    """Give the wall clock and this process' processor time, seconds."""
+    """Give the wall-clock time and the processor time of this process, in seconds."""
     return time.perf_counter(), time.process_time()
 
 

@@ -1,4 +1,4 @@
-"""What mirrored digits do to accuracy: the `batchnorm` network with flips off and on, measured on validation data.
+"""The effect of mirrored digits on accuracy: the `batchnorm` network with and without flips, on validation data.
 
 python benchmarks/flips.py --data-dir DIR [--epochs 3] [--seeds 3] [--json]
 """
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def validation_accuracy(digits: Dataset, flips: dict[str, Any], seed: int, epochs: int) -> float:
-    """Train one network; give the accuracy on the 20 % held out, of the best epoch."""
+    """Train one network; give the accuracy of its best epoch on the 20 % held out."""
     settings = {"training.epochs": epochs, "training.seed": seed, "training.precision": "auto", **flips}
     config = override(load_recipe("batchnorm"), settings)
     with tempfile.TemporaryDirectory() as folder:

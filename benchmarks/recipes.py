@@ -1,8 +1,7 @@
-"""Train named recipes on MNIST with several seeds and print the README's table: mean ± standard deviation.
+"""Train named recipes on MNIST with several seeds and print a table: mean ± standard deviation.
 
-Finished runs in --runs-dir are counted, not repeated, and an unfinished one is resumed, so the benchmark can be
-interrupted. Choices were made on validation data before; each run reads the test set once. Times belong to the
-processor that is printed above the table.
+Finished runs in --runs-dir are not repeated and unfinished ones are resumed, so the benchmark can be interrupted. The
+recipes were chosen on validation data; each run is evaluated once on the test set. The table names the processor.
 
     python benchmarks/recipes.py --data-dir DIR [--recipes quick vgg] [--seeds 3] [--json]
 """
@@ -50,14 +49,14 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipes", nargs="+", default=recipes, choices=recipes)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--data-dir", help="folder with MNIST's files, if they are not at hand elsewhere")
+    parser.add_argument("--data-dir", help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/recipes"))
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
 def train_once(recipe: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Give the metrics of one run, training it where it is not there yet."""
+    """Give the metrics of one run, after training it if it is missing."""
     run = RunFolder(options.runs_dir / f"{recipe}-seed{seed}-001")
     begin = ["--recipe", recipe, "--seed", str(seed), "--dataset", "mnist", "--name", f"{recipe}-seed{seed}"]
     words = ["--resume", str(run.root)] if run.config.exists() else [*begin, "--runs-dir", str(options.runs_dir)]

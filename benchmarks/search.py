@@ -1,11 +1,11 @@
-"""Search on MNIST as `mnist-cnn tune` does, and print what the search is worth.
+"""Search on MNIST as `mnist-cnn tune` does, and print how much the search gains.
 
-Two questions, both answered on validation images; the test set is not opened:
+It answers two questions on validation images; the test set is not opened:
 
-- `goal`: what a search of so long finds, beside the batchnorm recipe. The search chose by the validation images, so
-  both are also trained with other seeds, which hold out other images; then for a few epochs in turn, because nothing
-  else tells their time per epoch apart on a shared machine.
-- `pruning`: the same number of trials from the same seeds with and without pruning: best accuracy and processor time.
+- `goal`: what does a search of a given time find, compared with the batchnorm recipe? The search chose by its
+  validation images, so both networks are also trained with other seeds and splits. Then their epochs are timed in turn,
+  because the machine may be shared.
+- `pruning`: what do pruners change in accuracy and processor time, for the same number of trials from the same seeds?
 
 Finished parts in --runs-dir are not repeated and unfinished ones are resumed, so the benchmark can be interrupted.
 
@@ -50,27 +50,27 @@ def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("question", choices=["goal", "pruning"])
-    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not at hand elsewhere")
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/tuning-benchmark"))
-    parser.add_argument("--time", default="30m", help="of the search for the goal")
-    parser.add_argument("--trials", type=int, default=24, help="of each search that compares pruning")
-    parser.add_argument("--epochs", type=int, default=20, help="of a trial that is not pruned")
-    parser.add_argument("--per-class", type=int, default=0, help="use only so many training images of each class")
+    parser.add_argument("--time", default="30m", help="time of the search for the goal")
+    parser.add_argument("--trials", type=int, default=24, help="trials of each search that compares pruners")
+    parser.add_argument("--epochs", type=int, default=20, help="maximum number of epochs per trial")
+    parser.add_argument("--per-class", type=int, default=0, help="number of training images of each class; 0: all")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3, help="in which the two networks' epochs are timed in turn")
-    parser.add_argument("--seed", type=int, default=0, help="the first one")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of timing the two networks in turn")
+    parser.add_argument("--seed", type=int, default=0, help="first seed")
     parser.add_argument(
         "--seeds",
         type=int,
         default=3,
-        help="how many: of other splits for the goal, of searches of each kind for pruning",
+        help="number of further splits for the goal, or of searches with each pruner",
     )
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
 def goal(options: argparse.Namespace) -> dict[str, Any]:
-    """Search, then train the baseline and what was found in turn, and put the two side by side."""
+    """Search, then train the baseline and the best settings in turn, and compare them."""
     found = search("goal", ["--time", options.time], options, options.seed)
     best = next(trial for trial in found["trials"] if trial["number"] == found["best"])
     trial = f"trial {best['number']}"
@@ -85,7 +85,7 @@ def goal(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def row(name: str, accuracies: list[float], seconds: list[float]) -> dict[str, str]:
-    """Give a line of the table that answers `goal`."""
+    """Give a row of the table that answers `goal`."""
     first, *others = (100 * accuracy for accuracy in accuracies)
     spread = f" ± {statistics.stdev(others):.2f}" if len(others) > 1 else ""
     mean = f"{statistics.fmean(others):.2f}{spread}" if others else ""
@@ -99,10 +99,7 @@ def row(name: str, accuracies: list[float], seconds: list[float]) -> dict[str, s
 
 
 def train_once(name: str, config: Config, step: int, options: argparse.Namespace) -> float:
-    """Give the validation accuracy of one training, with a seed `step` from the search's; another seed, another split.
-
-    What is done is not repeated.
-    """
+    """Train with the seed and the split at distance `step` from the search's; give the validation accuracy."""
     run = RunFolder(options.runs_dir / f"{name.replace(' ', '-')}-seed-{config.training.seed + step}")
     run.root.mkdir(parents=True, exist_ok=True)
     config = override(config, {"training.seed": config.training.seed + step, "data.split_seed": step})
@@ -113,10 +110,7 @@ def train_once(name: str, config: Config, step: int, options: argparse.Namespace
 
 
 def time_epochs(configs: list[Config], options: argparse.Namespace) -> list[list[float]]:
-    """Train each configuration for two epochs, in turn, and give the seconds of every second epoch.
-
-    The first one also builds the graph.
-    """
+    """Train each configuration in turn for two epochs; give the seconds of the second (the first builds the graph)."""
     dataset = load_dataset("mnist", data_dir=options.data_dir)
     seconds: list[list[float]] = [[] for _ in configs]
     for _ in range(options.rounds):
@@ -129,11 +123,11 @@ def time_epochs(configs: list[Config], options: argparse.Namespace) -> list[list
 
 
 def pruning(options: argparse.Namespace) -> dict[str, Any]:
-    """Search with and without pruning, as many trials from the same seeds."""
+    """Search with and without pruning, with the same number of trials and the same seeds."""
     names = ("none", "median", "hyperband")
     seeds = range(options.seed, options.seed + options.seeds)
     found: dict[str, list[Outcome]] = {name: [] for name in names}
-    for seed in seeds:  # in turn, because the machine is shared
+    for seed in seeds:  # in turn, because the machine may be shared
         for name in names:
             found[name].append(pruned_outcome(name, seed, options))
     plain = statistics.fmean(outcome.cpu_seconds for outcome in found["none"])
@@ -143,13 +137,13 @@ def pruning(options: argparse.Namespace) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search came to."""
+    """The outcome of a search."""
 
     trials: int
-    complete: int  # trials that were trained to the end
+    complete: int  # trials that ran to their end
     epochs: int  # of all trials
     cpu_seconds: float  # in training
-    accuracy: float  # the best one's, on the validation images
+    accuracy: float  # of the best trial, on the validation images
 
 
 def pruned_outcome(pruner: str, seed: int, options: argparse.Namespace) -> Outcome:
@@ -167,7 +161,7 @@ def pruned_outcome(pruner: str, seed: int, options: argparse.Namespace) -> Outco
 
 
 def pruned_row(pruner: str, outcomes: list[Outcome], plain: float) -> dict[str, str]:
-    """Give a line of the table that answers `pruning`; `plain` is the processor time without, in seconds."""
+    """Give a row of the table that answers `pruning`; `plain` is the processor time without pruning, in seconds."""
     seconds = statistics.fmean(outcome.cpu_seconds for outcome in outcomes)
     return {
         "pruner": pruner,
@@ -181,7 +175,7 @@ def pruned_row(pruner: str, outcomes: list[Outcome], plain: float) -> dict[str, 
 
 
 def search(name: str, limits: list[str], options: argparse.Namespace, seed: int) -> dict[str, Any]:
-    """Run `mnist-cnn tune`, or go on with it, and give its JSON record."""
+    """Run or resume `mnist-cnn tune`, and give its JSON record."""
     folder = options.runs_dir / f"{name}-001"
     begin = ["--name", name, "--runs-dir", str(options.runs_dir), "--dataset", "mnist", "--seed", str(seed)]
     begin += ["--epochs", str(options.epochs), "--set", f"data.per_class={options.per_class}", *limits]

@@ -1,9 +1,10 @@
-"""Does teaching the network one's own handwriting pay off, and what does it forget? A hand drawn by code.
+"""Does training the network on one's own handwriting pay off, and what does it forget? The handwriting is simulated.
 
-It slashes its zeros to beyond the edge, begins its ones far below, crosses its twos, and writes the other seven digits
-as most people do. It draws each digit in turn; what the network that ships misreads is corrected, as on the page of
-`mnist-cnn serve --collect`, and learnt by `recipes/teach.toml`, in three ways: alone, beside scikit-learn's bundled
-digits, beside MNIST. Measured on a thousand new drawings by the same hand, and on MNIST's test set.
+Its zeros have a long slash, its ones start far down, its twos are crossed, and the other digits are ordinary. Each
+digit is drawn in turn. We correct the drawings that the shipped network misreads, as on the page of `mnist-cnn serve
+--collect`, and retrain on them with `recipes/teach.toml` in three ways: alone, together with scikit-learn's bundled
+digits, and together with MNIST. Accuracy is measured on a thousand new drawings in the same handwriting and on MNIST's
+test set.
 
     python benchmarks/teaching.py --data-dir DIR [--drawings 20 100] [--seeds 3] [--json]
 """
@@ -34,10 +35,10 @@ from mnist_cnn.reading.ink import prepare
 Line = list[tuple[float, float]]  # points (x, y), each 0 … 1, y downwards
 
 TEST_DRAWINGS = 1000
-STEPS_ALONE = 23  # as many as an epoch has beside the bundled digits
-_TEST_SEED = 2**20  # of drawings that nobody learns from
-_SIDE = 200  # pixels of the field that a digit is drawn in
-_MARGIN = 60  # pixels around it
+STEPS_ALONE = 23  # as many as an epoch with the bundled digits has
+_TEST_SEED = 2**20  # of drawings that are not used for training
+_SIDE = 200  # width of a digit's field, in pixels
+_MARGIN = 60  # in pixels, around the field
 
 
 def arc(x: float, y: float, width: float, height: float) -> Line:
@@ -61,17 +62,17 @@ HAND: dict[int, list[Line]] = {
 
 @dataclass(frozen=True)
 class Way:
-    """What the corrected drawings are learnt beside."""
+    """What the network trains on besides the corrected drawings."""
 
     name: str
     dataset: str  # empty: nothing
 
 
-WAYS = (Way("alone", ""), Way("beside the bundled digits", "digits"), Way("beside MNIST", "mnist"))
+WAYS = (Way("alone", ""), Way("with the bundled digits", "digits"), Way("with MNIST", "mnist"))
 
 
 def main() -> None:
-    """Teach in every way with every seed and print the table."""
+    """Retrain in every way with every seed, and print the table."""
     options = parse_options()
     test = load_dataset("mnist", split="test", data_dir=options.data_dir)
     rows = []
@@ -92,7 +93,7 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not at hand elsewhere")
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--drawings", type=int, nargs="+", default=[20, 100])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
@@ -100,7 +101,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def teach(way: Way, drawings: int, seed: int, test: Dataset, data_dir: Path | None) -> dict[str, float]:
-    """Draw, correct, train once, and give what was read right before and after, as shares."""
+    """Draw, correct and retrain once; give the accuracies before and after, 0 … 1."""
     shipped = open_model(Path(SHIPPED_MODEL))
     drawn = draw(drawings, seed)
     misread = drawn.subset(np.flatnonzero(~is_right(shipped, drawn)))
@@ -118,7 +119,7 @@ def teach(way: Way, drawings: int, seed: int, test: Dataset, data_dir: Path | No
 
 
 def learn(way: Way, own: Dataset, seed: int, data_dir: Path | None, folder: Path) -> tuple[keras.Model, float]:
-    """Give the taught network, and the seconds that its training took."""
+    """Retrain; give the network and the seconds of its training."""
     settings: dict[str, Any] = {"training.seed": seed}
     if way.dataset:
         keep(own, folder / "mine")
@@ -133,7 +134,7 @@ def learn(way: Way, own: Dataset, seed: int, data_dir: Path | None, folder: Path
 
 
 def draw(count: int, seed: int) -> Dataset:
-    """Give drawings by the hand, each digit in turn, as the server prepares them."""
+    """Draw each digit in turn, and prepare the drawings as the server does."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % 10
     images = np.stack([prepare(draw_one(HAND[int(label)], random)).image for label in labels])
@@ -141,7 +142,7 @@ def draw(count: int, seed: int) -> Dataset:
 
 
 def draw_one(lines: list[Line], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw a digit's lines, unsteadily, with a pen of some width: uint8 [320, 320], dark on white."""
+    """Draw a digit's lines unsteadily, with a random pen width: uint8 [320, 320], dark on white."""
     paper = np.full((_SIDE + 2 * _MARGIN, _SIDE + 2 * _MARGIN), 255, np.uint8)
     slant, width, turn = random.uniform(-0.1, 0.2), random.uniform(0.75, 1.15), random.uniform(-0.1, 0.1)
     pen = int(random.integers(8, 17))
@@ -156,7 +157,7 @@ def draw_one(lines: list[Line], random: np.random.Generator) -> NDArray[np.uint8
 
 
 def keep(dataset: Dataset, folder: Path) -> None:
-    """Leave images as `mnist-cnn serve --collect` does: one folder per class that occurs."""
+    """Save images as `mnist-cnn serve --collect` does: one folder per class."""
     for index, (image, label) in enumerate(zip(dataset.images, dataset.labels, strict=True)):
         file = folder / dataset.class_names[label] / f"{index}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -164,13 +165,13 @@ def keep(dataset: Dataset, folder: Path) -> None:
 
 
 def is_right(model: keras.Model, dataset: Dataset) -> NDArray[np.bool_]:
-    """Say of each image whether it is read as its label."""
+    """Give for each image whether it is classified correctly."""
     right: NDArray[np.bool_] = predict_images(model, dataset.images).argmax(axis=1) == dataset.labels
     return right
 
 
 def line(row: dict[str, Any]) -> str:
-    """Write one row of the table: means over the seeds, ± their standard deviation after teaching."""
+    """Write one row of the table: means over the seeds, ± the standard deviation after retraining."""
     values = {key: [record[key] for record in row["seeds"]] for key in row["seeds"][0]}
     mean = {key: statistics.mean(each) for key, each in values.items()}
     spread = {key: statistics.stdev(each) if len(each) > 1 else 0.0 for key, each in values.items()}

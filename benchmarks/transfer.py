@@ -1,7 +1,7 @@
-"""Does starting from MNIST's weights pay off on little data? 20 images per class of scikit-learn's digits.
+"""Does starting from MNIST's weights pay off with little data, 20 images per class of scikit-learn's digits?
 
-Compares training from scratch with starting from a trained model, all of it or its classifier alone, on the same
-images, over several seeds; accuracies are those on the bundled digits' own test set.
+Compares training from scratch with fine-tuning all layers, or only the classifier, of a trained model: on the same
+images, over several seeds, with accuracies on the test set of the bundled digits.
 
     python benchmarks/transfer.py --source RUN [--per-class 20] [--seeds 5] [--json]
 """
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def accuracy(settings: dict[str, Any], per_class: int, seed: int) -> float:
-    """Train on a few bundled digits, give the accuracy on their test set."""
+    """Train on a few bundled digits; give the accuracy on their test set."""
     few = {"data.dataset": "digits", "data.per_class": per_class, "data.validation": 0.0}
     few |= {"training.seed": seed, "data.split_seed": seed}
     config = override(load_recipe("small"), {**few, **settings})

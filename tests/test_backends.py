@@ -1,4 +1,4 @@
-"""The same recipe trains on Keras' other backends, each in a process of its own, since a process has one backend."""
+"""The same recipe trains on Keras' other backends, each in its own process, since a process has one backend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from mnist_cnn.config import save_config
 from mnist_cnn.runs import RunFolder
-from training.tiny import tiny_config
+from training.tiny import digits, tiny_config
 
 TESTS = Path(__file__).parent
 SETTINGS = {
@@ -30,8 +30,9 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_training_and_prediction_work(tmp_path: Path, backend: str) -> None:
+def test_training_works_and_the_model_opens_under_this_backend(tmp_path: Path, backend: str) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"BACKEND {backend.upper()} NOT TESTED: pip install '.[{backend}]'")
     save_config(tmp_path / "config.toml", tiny_config(SETTINGS))
@@ -43,20 +44,13 @@ def test_training_and_prediction_work(tmp_path: Path, backend: str) -> None:
     assert done.returncode == 0, done.stderr
     assert run.finished
     assert run.read_json(run.environment)["backend"] == backend
-    rows = run.read_json(run.history_json)
-    assert [row["epoch"] for row in rows] == [1, 2, 3]
-    assert rows[-1]["loss"] < rows[0]["loss"]
-    probabilities = np.array(json.loads(done.stdout)["probabilities"])
-    assert probabilities.shape == (8, 10)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    assert {path.name for path in run.root.iterdir()} >= {"model.keras", "best.keras", "model.weights.h5"}
-    assert_opens_here(run, probabilities)
+    losses = [row["loss"] for row in run.read_json(run.history_json)]
+    assert len(losses) == 3
+    assert losses[-1] < losses[0]
 
-
-def assert_opens_here(run: RunFolder, probabilities: np.ndarray) -> None:
-    """A model saved under one backend opens and says the same under this process's own."""
     from mnist_cnn.evaluation.predictions import predict_images
     from mnist_cnn.models.persistence import open_model
-    from training.tiny import digits
 
-    np.testing.assert_allclose(predict_images(open_model(run.model), digits(8).images), probabilities, atol=1e-4)
+    theirs = np.array(json.loads(done.stdout)["probabilities"])
+    np.testing.assert_allclose(theirs.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(predict_images(open_model(run.model), digits(8).images), theirs, atol=1e-4)

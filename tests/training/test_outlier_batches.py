@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,15 +10,15 @@ from mnist_cnn.augmentation.outliers import draw_outliers
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.errors import InputError
 from mnist_cnn.runs import create_run
-from mnist_cnn.training.batches import Batches
-from mnist_cnn.training.loss import build_metrics, encode_labels
-from mnist_cnn.training.trainer import train
+from training.late import Late
 from training.tiny import digits, tiny_config
 
+stream, loss, trainer = (Late(f"mnist_cnn.training.{name}") for name in ("batches", "loss", "trainer"))
 
-def batches(outliers: float) -> Batches:
-    targets = encode_labels(digits().labels, 10, "one-hot")
-    return Batches(digits().images, targets, 300, AugmentationConfig(), 0, outliers)
+
+def batches(outliers: float) -> Any:
+    targets = loss.encode_labels(digits().labels, 10, "one-hot")
+    return stream.Batches(digits().images, targets, 300, AugmentationConfig(), 0, outliers)
 
 
 def test_outliers_replace_their_share_and_belong_to_every_class_alike() -> None:
@@ -31,11 +32,11 @@ def test_outliers_replace_their_share_and_belong_to_every_class_alike() -> None:
 
 
 def test_outliers_leave_the_data_set_as_it_was() -> None:
-    images, stream = digits().images.copy(), batches(0.5)
-    targets = stream.targets.copy()
-    next(stream.epoch(0))
+    images, half = digits().images.copy(), batches(0.5)
+    targets = half.targets.copy()
+    next(half.epoch(0))
     np.testing.assert_array_equal(images, digits().images)
-    np.testing.assert_array_equal(targets, stream.targets)
+    np.testing.assert_array_equal(targets, half.targets)
 
 
 def test_without_outliers_an_epoch_is_what_it_was() -> None:
@@ -50,18 +51,19 @@ def test_a_single_label_cannot_belong_to_every_class() -> None:
 
 
 def test_outliers_do_not_count_as_misread_digits() -> None:
-    (metric,) = build_metrics(tiny_config({"training.loss": "one-hot", "training.outliers": 0.1}))
+    (metric,) = loss.build_metrics(tiny_config({"training.loss": "one-hot", "training.outliers": 0.1}))
     targets = np.array([[1, 0], [0, 1], [0.5, 0.5], [0.5, 0.5]], np.float32)
     metric.update_state(targets, np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]], np.float32))
     assert float(metric.result()) == 0.5
-    assert build_metrics(tiny_config()) == ["accuracy"]
+    assert loss.build_metrics(tiny_config()) == ["accuracy"]
 
 
+@pytest.mark.slow
 def test_a_network_that_met_outliers_is_less_sure_of_others(tmp_path: Path) -> None:
     others = draw_outliers(200, digits().images, np.random.default_rng(99))[..., np.newaxis]
     confidence = {}
     for share in (0.0, 0.3):
         settings = {"training.loss": "one-hot", "training.outliers": share, "training.epochs": 6}
-        result = train(tiny_config(settings), digits(), create_run(tmp_path, "run"))
+        result = trainer.train(tiny_config(settings), digits(), create_run(tmp_path, "run"))
         confidence[share] = result.model.predict(others.astype(np.float32), verbose=0).max(axis=1).mean()
     assert confidence[0.3] < confidence[0.0] - 0.1

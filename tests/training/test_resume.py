@@ -1,4 +1,4 @@
-"""Runs that are killed, as by a power cut, and go on: no finished epoch is lost, repeated or different."""
+"""Runs that are killed, as by a power cut, and resume: no finished epoch is lost, repeated or different."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mnist_cnn.config import save_config
 from mnist_cnn.runs import RunFolder
 from training.tiny import tiny_config
 
+pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parents[1]
 
 # Everything that could make a resumed run differ is switched on, and each callback's patience runs out along the way.
@@ -65,7 +66,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Run
     return run
 
 
-def test_a_run_killed_again_and_again_equals_the_uninterrupted_one(
+def test_a_run_killed_repeatedly_equals_the_uninterrupted_one(
     tmp_path: Path, config: Path, uninterrupted: RunFolder
 ) -> None:
     expected = history(uninterrupted)
@@ -75,7 +76,7 @@ def test_a_run_killed_again_and_again_equals_the_uninterrupted_one(
     run, last = RunFolder(tmp_path / "killed"), len(expected)
     assert train_in_a_process(run, config, "in-epoch", "1") == -signal.SIGKILL
     assert not run.history_json.exists()
-    # In the last epoch, one bad epoch lies behind: patience must remember it, or training goes on for longer.
+    # Before the last epoch there was a bad one: patience must remember it, or training continues for longer.
     assert train_in_a_process(run, config, "in-epoch", str(last)) == -signal.SIGKILL
     assert history(run) == expected[:-1]
     assert train_in_a_process(run, config, "after-state", str(last)) == -signal.SIGKILL

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mnist_cnn.config import Config, override, parse_config
 from mnist_cnn.datasets import Dataset, load_dataset
+from mnist_cnn.runs import RunFolder, create_run
 from mnist_cnn.training.listener import Listener
+from training.late import Late
 
 if TYPE_CHECKING:
     from mnist_cnn.runs import Row
+    from mnist_cnn.training.trainer import TrainingResult
 
 TINY = parse_config(
     {
@@ -38,7 +42,7 @@ def digits(count: int = 300) -> Dataset:
 
 
 class Recorder(Listener):
-    """Remembers all it was told."""
+    """Remembers everything it was told."""
 
     def __init__(self) -> None:
         self.starts: list[tuple[int, int, int]] = []
@@ -61,3 +65,25 @@ class Recorder(Listener):
     def on_epoch(self, row: Row, is_best: bool) -> None:
         self.rows.append(dict(row))
         self.best.append(is_best)
+
+
+class Trained(NamedTuple):
+    """A tiny training: what went in, and what came out."""
+
+    config: Config
+    run: RunFolder
+    result: TrainingResult
+    heard: Recorder
+
+    def column(self, key: str) -> list[float]:
+        """Give one column of the history."""
+        return [row[key] for row in self.run.read_json(self.run.history_json)]
+
+
+def train_tiny(
+    folder: Path, settings: dict[str, Any] | None = None, data: Dataset | None = None, **extras: Any
+) -> Trained:
+    """Train the tiny network in a new run folder."""
+    config, run, heard = tiny_config(settings), create_run(folder, "tiny"), Recorder()
+    train = Late("mnist_cnn.training.trainer").train
+    return Trained(config, run, train(config, data or digits(), run, listener=heard, **extras), heard)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the tests, of its own, that is gone when they are."""
+"""A real PostgreSQL server for the tests alone, which is removed after them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-PASSWORD = "s3cret-Kö/nig@"  # with what an address has to quote
+PASSWORD = "s3cret-Kö/nig@"  # with characters that an address has to quote
 _QUOTED = "s3cret-K%C3%B6%2Fnig%40"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that listens on this machine alone."""
+    """A server that listens on this machine only."""
 
     programs: Path
     root: Path

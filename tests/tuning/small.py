@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import re
+import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.tuning.declaration import parse_space
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.search_folder import TuningFolder
-from mnist_cnn.tuning.study import create_study
+from training.late import Late
 from training.tiny import tiny_config
+
+if TYPE_CHECKING:
+    from mnist_cnn.tuning.results import TrialResult
 
 SPACE = {
     "settings": {
@@ -36,14 +46,43 @@ def small_plan(settings: dict[str, Any] | None = None, space: dict[str, Any] | N
     )
 
 
+@functools.cache
+def _empty_database() -> bytes:
+    """Give a database with Optuna's tables, which take longer to create than to copy."""
+    with tempfile.TemporaryDirectory() as root:
+        folder = TuningFolder(Path(root))
+        Late("mnist_cnn.tuning.storage").open_storage(folder, "", 1)
+        return folder.database.read_bytes()
+
+
 def small_search(root: Path, plan: Plan | None = None) -> TuningFolder:
-    """Begin a search in `root`, without running it."""
+    """Create a search in `root`, without running it."""
     folder = TuningFolder(root)
     root.mkdir(parents=True, exist_ok=True)
-    create_study(plan or small_plan(), folder, local={"dataset": "digits", "data_dir": None})
+    folder.database.write_bytes(_empty_database())
+    create = Late("mnist_cnn.tuning.study").create_study
+    create(plan or small_plan(), folder, local={"dataset": "digits", "data_dir": None})
     return folder
 
 
-def worker_command(folder: TuningFolder) -> list[str]:
-    """Give the command that starts a worker."""
-    return [sys.executable, "-m", "mnist_cnn.tuning.worker", str(folder.root)]
+def start_worker(folder: TuningFolder, bounds: Any, url: str = "") -> subprocess.Popen[bytes]:
+    """Start a worker process, which logs to the folder."""
+    told = Late("mnist_cnn.tuning.bounds").write_environment(bounds, url)
+    with folder.worker_log(0).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "mnist_cnn.tuning.worker", str(folder.root)],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **told}, stdout=log, stderr=log,
+        )  # fmt: skip
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
+    """Wait for something that other processes do."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+def beginnings(trial: TrialResult) -> int:
+    """Count how often a trial's training started from the beginning."""
+    return len(re.findall(" began ", (trial.run / "log.txt").read_text()))

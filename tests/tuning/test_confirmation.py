@@ -1,36 +1,30 @@
-"""The best trial put to the test: on all training images, with other seeds, beside the recipe, and only once."""
+"""Confirmation of the best trial: on all training images, with other seeds, next to the recipe, and only once."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cli.commands import call
 from mnist_cnn.config import load_recipe, override
 from mnist_cnn.datasets import Dataset, ResolvedDataset
 from mnist_cnn.errors import InputError
-from mnist_cnn.evaluation.predictions import read_predictions
-from mnist_cnn.runs import RunFolder
-from mnist_cnn.tuning.confirmation import (
-    check_confirmable,
-    confirmed_before,
-    found_epochs,
-    read_confirmation,
-    retrainings,
-)
-from mnist_cnn.tuning.plan import Plan
-from mnist_cnn.tuning.results import read_results
-from mnist_cnn.tuning.retraining import confirm
 from mnist_cnn.tuning.search_folder import TuningFolder
-from mnist_cnn.tuning.search_report import write_report
 from mnist_cnn.tuning.space import suggest_settings
-from mnist_cnn.tuning.study import open_plan, open_study
+from training.late import Late
 from training.tiny import Recorder, digits, tiny_config
 from tuning.small import small_plan, small_search
+
+predictions, confirmation, retraining, report = (
+    Late("mnist_cnn.evaluation.predictions"),
+    *(Late(f"mnist_cnn.tuning.{name}") for name in ("confirmation", "retraining", "search_report")),
+)
+results, studies = Late("mnist_cnn.tuning.results"), Late("mnist_cnn.tuning.study")
 
 
 class Data(ResolvedDataset):
@@ -59,7 +53,7 @@ class Interrupting(Recorder):
 
 
 def add_trial(folder: TuningFolder, accuracies: list[float]) -> None:
-    study, plan = open_study(folder), open_plan(folder)
+    study, plan = studies.open_study(folder), studies.open_plan(folder)
     trial = study.ask()
     trial.set_user_attr("settings", suggest_settings(plan.space, trial))
     trial.set_user_attr("accuracies", accuracies)
@@ -67,28 +61,43 @@ def add_trial(folder: TuningFolder, accuracies: list[float]) -> None:
     study.tell(trial, max(accuracies))
 
 
+def searched(root: Path) -> TuningFolder:
+    """Give a search with one trial."""
+    plan = small_plan({"training.epochs": 2, "training.early_stopping": 1}, data_checksum=digits().checksum())
+    folder = small_search(root, plan)
+    add_trial(folder, [0.6, 0.5])
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> TuningFolder:
-    plan = small_plan({"training.epochs": 2, "training.early_stopping": 1}, data_checksum=digits().checksum())
-    searched = small_search(tmp_path, plan)
-    add_trial(searched, [0.6, 0.5])
-    return searched
+    return searched(tmp_path)
 
 
-def plan_of(folder: TuningFolder) -> Plan:
-    return open_plan(folder)
-
-
-def test_best_and_recipe_are_compared_once_per_seed(folder: TuningFolder) -> None:
-    results, data, begun = read_results(folder), few_digits(), []
-    confirmed = confirm(folder, results, data, 2, on_begin=lambda run: begun.append(run.name))
+@pytest.fixture(scope="module")
+def two_seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[TuningFolder, Any, Data]:
+    """A search confirmed with two seeds; tests that change it copy its folder."""
+    folder, data = searched(tmp_path_factory.mktemp("confirmed")), few_digits()
+    begun: list[str] = []
+    found = retraining.confirm(
+        folder, results.read_results(folder), data, 2, on_begin=lambda run: begun.append(run.name)
+    )
     assert begun == ["recipe-seed-1", "trial-0000-seed-1", "recipe-seed-2", "trial-0000-seed-2"]
-    assert confirmed is not None
+    return folder, found, data
+
+
+def copied(folder: TuningFolder, root: Path) -> TuningFolder:
+    return TuningFolder(shutil.copytree(folder.root, root / "copy"))
+
+
+@pytest.mark.slow
+def test_best_and_recipe_are_compared_once_per_seed(two_seeds: tuple[TuningFolder, Any, Data]) -> None:
+    folder, confirmed, data = two_seeds
     assert [pair.seed for pair in confirmed.pairs] == [1, 2], "not 0, with which the settings were chosen"
     assert confirmed.epochs == (2, 1), "the recipe's, and those after which the trial was best"
     assert confirmed.images == 100
     for pair in confirmed.pairs:
-        _, probabilities = read_predictions(folder.confirmation(f"trial-0000-seed-{pair.seed}").predictions)
+        _, probabilities = predictions.read_predictions(folder.confirmation(f"trial-0000-seed-{pair.seed}").predictions)
         assert pair.found == float((probabilities.argmax(axis=1) == digits().labels[:100]).mean())
         assert pair.gain == pytest.approx(pair.test.difference.value)
     assert confirmed.difference.mean == pytest.approx(confirmed.found.mean - confirmed.recipe.mean)
@@ -96,62 +105,67 @@ def test_best_and_recipe_are_compared_once_per_seed(folder: TuningFolder) -> Non
     assert (config.data.validation, config.training.early_stopping, config.training.keep) == (0, 0, "last")
     rows = folder.confirmation("recipe-seed-1").read_json(folder.confirmation("recipe-seed-1").history_json)
     assert "val_loss" not in rows[0]
-
-    assert confirm(folder, results, data, 2, on_begin=lambda run: begun.append(run.name)) == confirmed
-    assert len(begun) == 4, "nothing is repeated"
+    again = retraining.confirm(
+        folder, results.read_results(folder), data, 2, on_begin=lambda run: pytest.fail(run.name)
+    )
+    assert again == confirmed, "nothing is repeated"
     assert data.asked == ["train", "test"], "not even the data are read again"
-    page = write_report(folder).read_text()
+    page = report.write_report(folder).read_text()
     assert 'id="confirmation"' in page
     assert "100 test images" in page
 
 
-def test_an_interrupted_confirmation_goes_on_where_it_was(folder: TuningFolder) -> None:
-    results = read_results(folder)
+@pytest.mark.slow
+def test_a_new_best_trial_is_confirmed_and_the_report_says_so(
+    tmp_path: Path, two_seeds: tuple[TuningFolder, Any, Data]
+) -> None:
+    folder = copied(two_seeds[0], tmp_path)
+    add_trial(folder, [0.7, 0.9])
+    found, begun = results.read_results(folder), []
+    assert confirmation.read_confirmation(folder, studies.open_plan(folder), found) is None
+    assert confirmation.confirmed_before(folder, found) == ["trial-0000"]
+    assert "also used for trial-0000" in report.write_report(folder).read_text()
+    retraining.confirm(folder, found, few_digits(), 1, on_begin=lambda run: begun.append(run.name))
+    assert begun == ["trial-0001-seed-1"], "the recipe's network is there"
+
+
+@pytest.mark.slow
+def test_runs_on_other_test_images_are_not_compared(tmp_path: Path, two_seeds: tuple[TuningFolder, Any, Data]) -> None:
+    folder = copied(two_seeds[0], tmp_path)
+    run = folder.confirmation("recipe-seed-1")
+    run.metrics.write_text(run.metrics.read_text().replace('"sha256": "', '"sha256": "0'))
+    with pytest.raises(InputError, match=r"same images.*Remove"):
+        confirmation.read_confirmation(folder, studies.open_plan(folder), results.read_results(folder))
+
+
+@pytest.mark.slow
+def test_an_interrupted_confirmation_resumes(folder: TuningFolder) -> None:
+    found = results.read_results(folder)
     with pytest.raises(KeyboardInterrupt):
-        confirm(folder, results, few_digits(), 1, listener=Interrupting())
+        retraining.confirm(folder, found, few_digits(), 1, listener=Interrupting())
     run = folder.confirmation("recipe-seed-1")
     assert not run.metrics.exists(), "an unfinished network must not see the test set"
-    assert read_confirmation(folder, plan_of(folder), results) is None
+    assert confirmation.read_confirmation(folder, studies.open_plan(folder), found) is None
     recorder = Recorder()
-    assert confirm(folder, results, few_digits(), 1, listener=recorder) is not None
+    assert retraining.confirm(folder, found, few_digits(), 1, listener=recorder) is not None
     assert recorder.starts[0][0] == 1
     assert "resumed" in run.log.read_text()
 
 
-def test_another_best_trial_is_confirmed_anew_and_that_is_said(folder: TuningFolder) -> None:
-    confirm(folder, read_results(folder), few_digits(), 1)
-    add_trial(folder, [0.7, 0.9])
-    results, begun = read_results(folder), []
-    assert read_confirmation(folder, plan_of(folder), results) is None
-    assert confirmed_before(folder, results) == ["trial-0000"]
-    assert "also read for trial-0000" in write_report(folder).read_text()
-    confirm(folder, results, few_digits(), 1, on_begin=lambda run: begun.append(run.name))
-    assert begun == ["trial-0001-seed-1"], "the recipe's network is there"
-
-
 def test_other_training_data_are_refused(folder: TuningFolder) -> None:
-    plan = dataclasses.replace(plan_of(folder), data_checksum="0" * 64)
+    plan = dataclasses.replace(studies.open_plan(folder), data_checksum="0" * 64)
     with pytest.raises(InputError, match="other training data"):
         plan.check_data(digits())
     with pytest.raises(InputError, match="other training data"):
-        confirm(folder, read_results(folder), ResolvedDataset("digits"), 1)
+        retraining.confirm(folder, results.read_results(folder), ResolvedDataset("digits"), 1)
     assert not (folder.root / "confirmation").exists()
-
-
-def test_runs_on_other_test_images_are_not_compared(folder: TuningFolder) -> None:
-    results = read_results(folder)
-    confirm(folder, results, few_digits(), 1)
-    run = folder.confirmation("recipe-seed-1")
-    run.metrics.write_text(run.metrics.read_text().replace('"sha256": "', '"sha256": "0'))
-    with pytest.raises(InputError, match=r"same images.*Remove"):
-        read_confirmation(folder, plan_of(folder), results)
 
 
 def test_nothing_is_confirmed_before_a_trial_has_ended(tmp_path: Path) -> None:
     folder = small_search(tmp_path)
     with pytest.raises(InputError, match="no trial"):
-        confirm(folder, read_results(folder), few_digits(), 1)
-    assert read_confirmation(folder, plan_of(folder), read_results(folder)) is None
+        retraining.confirm(folder, results.read_results(folder), few_digits(), 1)
+    assert confirmation.read_confirmation(folder, studies.open_plan(folder), results.read_results(folder)) is None
 
 
 @pytest.mark.parametrize(
@@ -165,43 +179,45 @@ def test_nothing_is_confirmed_before_a_trial_has_ended(tmp_path: Path) -> None:
 )
 def test_epochs_as_found(settings: dict[str, object], epochs: int, folder: TuningFolder) -> None:
     add_trial(folder, [0.7, 0.9, 0.8])  # ended early, of eight
-    trial = read_results(folder).trials[-1]
-    assert found_epochs(tiny_config({"training.epochs": 8, **settings}), trial) == epochs
+    trial = results.read_results(folder).trials[-1]
+    assert confirmation.found_epochs(tiny_config({"training.epochs": 8, **settings}), trial) == epochs
 
 
-def test_epochs_are_those_that_the_trial_kept_and_not_guessed_from_its_accuracies(folder: TuningFolder) -> None:
-    trial, config = read_results(folder).trials[0], tiny_config({"training.epochs": 8})
-    assert found_epochs(config, dataclasses.replace(trial, accuracies=(0.6, 0.6), kept_epoch=2)) == 2, "lowest loss"
-    assert found_epochs(config, dataclasses.replace(trial, accuracies=(), kept_epoch=2)) == 2, "its worker died"
-    with pytest.raises(InputError, match="Begin a new search"):
-        found_epochs(config, dataclasses.replace(trial, kept_epoch=None))
+def test_epochs_are_those_that_the_trial_kept(folder: TuningFolder) -> None:
+    trial, config = results.read_results(folder).trials[0], tiny_config({"training.epochs": 8})
+    for accuracies in ((0.6, 0.6), ()):  # kept for its lowest loss; its worker died
+        changed = dataclasses.replace(trial, accuracies=accuracies, kept_epoch=2)
+        assert confirmation.found_epochs(config, changed) == 2
+    with pytest.raises(InputError, match="Start a new search"):
+        confirmation.found_epochs(config, dataclasses.replace(trial, kept_epoch=None))
 
 
-def test_a_rate_that_follows_held_out_images_is_not_confirmed(
+def test_a_rate_that_depends_on_held_out_images_is_not_confirmed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = small_plan({"training.reduce_on_plateau": 2}, data_checksum=digits().checksum())
     folder, data = small_search(tmp_path, plan), few_digits()
     add_trial(folder, [0.6])
     with pytest.raises(InputError, match=r"--set training\.reduce_on_plateau=0"):
-        confirm(folder, read_results(folder), data, 1)
+        retraining.confirm(folder, results.read_results(folder), data, 1)
     assert data.asked == []
-    check_confirmable(override(plan.base, {"training.reduce_on_plateau": 0}))
+    confirmation.check_confirmable(override(plan.base, {"training.reduce_on_plateau": 0}))
+    call = Late("cli.test_cli").call
     code, _, error = call(capsys, "tune", "--resume", str(folder.root), "--trials", "2", "--confirm", "1")
     assert (code, "reduce_on_plateau" in error) == (2, True)
-    assert len(read_results(folder).trials) == 1, "refused before the search, not after it"
+    assert len(results.read_results(folder).trials) == 1, "refused before the search, not after it"
 
 
 def test_promises_and_seeds_of_what_is_trained(folder: TuningFolder) -> None:
-    plan = plan_of(folder)
+    plan = studies.open_plan(folder)
     plan = dataclasses.replace(plan, base=override(plan.base, {"expected_accuracy": "99 %", "training.seed": 5}))
-    recipe, found = retrainings(folder, plan, read_results(folder), 2)
+    recipe, found = confirmation.retrainings(folder, plan, results.read_results(folder), 2)
     assert recipe.config.training.seed == found.config.training.seed == 7
     assert recipe.config.expected_accuracy == found.config.expected_accuracy == ""
-    assert isinstance(recipe.run, RunFolder)
     assert recipe.run.name == "recipe-seed-7"
 
 
+@pytest.mark.slow
 def test_a_finished_search_is_confirmed_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,11 +225,12 @@ def test_a_finished_search_is_confirmed_from_the_command_line(
     folder = small_search(tmp_path, plan)
     add_trial(folder, [0.6])
     words = ["tune", "--resume", str(folder.root), "--trials", "1", "--confirm", "1", "--json"]
+    call = Late("cli.test_cli").call
     code, out, error = call(capsys, *words)
     assert code == 0, error
     record = json.loads(out)
     assert record["report"] == str(folder.report)
     assert record["confirmation"]["images"] == 359
     assert record["confirmation"]["difference"]["deviation"] is None
-    assert "One seed cannot tell" in error
+    assert "One seed cannot show" in error
     assert "On the test set" in folder.report.read_text()

@@ -1,8 +1,7 @@
-"""The best trial put to the test, as seen on the terminal."""
+"""The confirmation of the best trial on the test set, on the terminal."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_cnn.cli.data import resolve
@@ -16,12 +15,13 @@ if TYPE_CHECKING:
 
 
 def confirm_best(folder: TuningFolder, results: StudyResults, seeds: int, terminal: Terminal) -> Confirmation | None:
-    """Train the best trial's settings and the recipe's anew, and show how they compare on the test set."""
-    local = folder.read_plan()
-    data = resolve(local["dataset"], Path(local["data_dir"]) if local["data_dir"] else None, terminal)
-    terminal.say(f"Confirming the best trial: it and the recipe are trained anew, with {seeds} seeds each.")
+    """Retrain the best trial's settings and the recipe, and show how they compare on the test set."""
+    found = folder.find_data()
+    data = resolve(found.name, found.data_dir, terminal)
+    terminal.say(f"Confirming the best trial: training its settings and the recipe with {seeds} seeds each.")
     start_keras()
     from mnist_cnn.cli.progress import TerminalListener
+    from mnist_cnn.tuning.conclusions import confirmation_verdict
     from mnist_cnn.tuning.retraining import confirm
 
     with TerminalListener(terminal) as listener:
@@ -34,18 +34,11 @@ def confirm_best(folder: TuningFolder, results: StudyResults, seeds: int, termin
             on_begin=lambda run: terminal.say(f"Training {run.root} on all training images"),
         )
     if confirmed:
-        show_confirmation(confirmed, terminal)
+        rows = [
+            (pair.seed, f"{pair.recipe:.2%}", f"{pair.found:.2%}", f"{100 * pair.gain:+.2f}", pair.test.p_value)
+            for pair in confirmed.pairs
+        ]
+        columns = ["seed", "recipe", f"trial {confirmed.trial}", "points", "McNemar p"]
+        terminal.table(columns, rows, title=f"Accuracy on the {confirmed.images:,} test images")
+        terminal.say(confirmation_verdict(confirmed))
     return confirmed
-
-
-def show_confirmation(confirmed: Confirmation, terminal: Terminal) -> None:
-    """Show the pairs and what they come to."""
-    from mnist_cnn.tuning.conclusions import confirmation_verdict
-
-    rows = [
-        (pair.seed, f"{pair.recipe:.2%}", f"{pair.found:.2%}", f"{100 * pair.gain:+.2f}", pair.test.p_value)
-        for pair in confirmed.pairs
-    ]
-    columns = ["seed", "recipe", f"trial {confirmed.trial}", "points", "McNemar p"]
-    terminal.table(columns, rows, title=f"Accuracy on the {confirmed.images:,} test images")
-    terminal.say(confirmation_verdict(confirmed))

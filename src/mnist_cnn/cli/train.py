@@ -32,90 +32,80 @@ from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_ru
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_HARMLESS = {"training.seed", "training.deterministic"}  # settings under which a recipe keeps its promises
+_HARMLESS = {"training.seed", "training.deterministic"}  # settings that void none of a recipe's promises
+_SETTINGS = {  # option → the setting it stands for
+    "dataset": "data.dataset",
+    "add": "data.add",
+    "validation": "data.validation",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "seed": "training.seed",
+    "deterministic": "training.deterministic",
+    "learning_rate": "optimizer.learning_rate",
+    "init_from": "model.init_from",
+    "scale": "model.init_scale",
+    "freeze": "model.freeze",
+}
 
 
 @click.command()
-@click.option("--recipe", help=f"A named recipe or a TOML file (default: {DEFAULT_RECIPE}).")
-@click.option("--dataset", help="A known data set or a path (default: auto).")
+@click.option("--recipe", help=f"Recipe: a name or a TOML file. Default: {DEFAULT_RECIPE}.")
+@click.option("--dataset", help="Known data set or path. Default: auto.")
 @data_dir_option
 @click.option(
     "--add",
     type=click.Path(exists=True, path_type=Path),
-    help="Learn these images too: a folder with one sub-folder per class.",
+    help="Also train on these images: a folder with one subfolder per class.",
 )
 @click.option("--epochs", type=int, help="Passes through the training images.")
 @click.option("--batch-size", type=int, help="Images per step.")
-@click.option("--learning-rate", type=float, help="The highest one.")
-@click.option("--validation", type=float, help="Share of the training images held out; 0 for none.")
-@click.option("--seed", type=int, help="Fixes everything that can be fixed.")
-@click.option("--deterministic", is_flag=True, help="Repeat bit for bit, slower.")
-@set_option("Any other setting, such as optimizer.ema=0.")
-@click.option("--init-from", help="Start from the weights of this run or .keras file; digits: of those that ship.")
+@click.option("--learning-rate", type=float, help="Peak learning rate.")
+@click.option("--validation", type=float, help="Share of the training images to hold out; 0 for none.")
+@click.option("--seed", type=int, help="Seed of weights, batches and distortions.")
+@click.option("--deterministic", is_flag=True, default=None, help="Make the run repeatable bit for bit; slower.")
+@set_option("Set any other setting, such as optimizer.ema=0.")
+@click.option(
+    "--init-from", help="Start from the weights of a run or a .keras file; digits: the weights of this package."
+)
 @scale_option
-@click.option("--freeze", type=click.Choice(["nothing", "features"]), help="What --init-from leaves as it is.")
-@click.option("--name", help="The run's name (default: the recipe's).")
-@click.option("--runs-dir", type=PATH, default=Path("runs"), help="Where runs are kept.")
-@click.option("--resume", type=PATH, metavar="RUN", help="Go on with an unfinished run.")
-@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's files.")
-@click.option("--legacy-h5", is_flag=True, help="Also leave a model.h5.")
+@click.option(
+    "--freeze", type=click.Choice(["nothing", "features"]), help="Layers of --init-from that training leaves unchanged."
+)
+@click.option("--name", help="Name of the run. Default: the recipe's name.")
+@click.option("--runs-dir", type=PATH, default=Path("runs"), help="Parent folder of runs.")
+@click.option("--resume", type=PATH, metavar="RUN", help="Continue an unfinished run.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files.")
+@click.option("--legacy-h5", is_flag=True, help="Also write model.h5.")
 @json_option
 def train(
     recipe: str | None,
-    dataset: str | None,
     data_dir: Path | None,
-    add: Path | None,
-    epochs: int | None,
-    batch_size: int | None,
-    learning_rate: float | None,
-    validation: float | None,
-    seed: int | None,
-    deterministic: bool,
     settings: tuple[str, ...],
-    init_from: str | None,
-    scale: float | None,
-    freeze: str | None,
     name: str | None,
     runs_dir: Path,
     resume: Path | None,
     tensorboard: bool,
     legacy_h5: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Train a network, evaluate it once on the test set, and write a report."""
     terminal = Terminal(as_json)
-    flags: dict[str, Any] = {
-        "data.dataset": dataset,
-        "data.add": str(add.resolve()) if add else None,
-        "data.validation": validation,
-        "training.epochs": epochs,
-        "training.batch_size": batch_size,
-        "training.seed": seed,
-        "training.deterministic": deterministic or None,
-        "optimizer.learning_rate": learning_rate,
-        "model.init_from": _absolute(init_from) if init_from else None,
-        "model.init_scale": scale,
-        "model.freeze": freeze,
-    }
-    changes = {key: value for key, value in flags.items() if value is not None}
-    changes |= dict(parse_setting(text) for text in settings)
-    if init_from and (ignored := [key for key in changes if key.startswith(("model.arch", "model.arg"))]):
-        raise SettingError(f"--init-from brings its own network, so {ignored[0]} cannot be set. Leave one of them out.")
+    changes = _read_changes(options, settings)
     if resume:
-        given = [*(word for word, value in (("--recipe", recipe), ("--name", name)) if value), *changes]
-        _refuse_changes(given)
+        _refuse_changes([*(word for word, value in (("--recipe", recipe), ("--name", name)) if value), *changes])
         run = open_run(resume)
         config = load_recipe(str(run.config))
         data = resolve_for_run(run, data_dir, terminal)
         if run.finished and run.report.exists():
-            terminal.say(f"{run.root} is finished already: see {run.report}")
+            terminal.say(f"{run.root} is already finished: see {run.report}")
             terminal.finish({"run": str(run.root), "report": str(run.report), **run.read_json(run.metrics)})
             return
     else:
-        _refuse_without_model({"--scale": scale, "--freeze": freeze}, recipe, changes)
+        _refuse_without_model({"--scale": options["scale"], "--freeze": options["freeze"]}, recipe, changes)
         data = resolve(_wanted_dataset(recipe, changes), data_dir, terminal)
         recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
-        config = _without_stale_words(override(load_recipe(recipe), {**changes, "data.dataset": data.name}), changes)
+        config = _without_promises(override(load_recipe(recipe), {**changes, "data.dataset": data.name}), changes)
         run = create_run(runs_dir, name or _default_name(recipe, data))
     try:
         with lock_run(run):
@@ -123,8 +113,22 @@ def train(
     except BaseException as error:
         discard_run(run)
         if isinstance(error, KeyboardInterrupt) and run.config.exists():
-            terminal.warn(f"Interrupted; {run.root} is safe. Go on with: mnist-cnn train --resume {run.root}")
+            terminal.warn(f"Interrupted; {run.root} is safe. Continue with: mnist-cnn train --resume {run.root}")
         raise
+
+
+def _read_changes(options: dict[str, Any], settings: tuple[str, ...]) -> dict[str, Any]:
+    """Give the settings that the options change, by their dotted names; paths become absolute."""
+    if options["add"]:
+        options["add"] = str(options["add"].resolve())
+    if options["init_from"] and options["init_from"] != SHIPPED_MODEL:
+        options["init_from"] = str(Path(options["init_from"]).resolve())
+    changes = {_SETTINGS[option]: value for option, value in options.items() if value is not None}
+    changes |= dict(parse_setting(text) for text in settings)
+    ignored = [key for key in changes if key.startswith(("model.arch", "model.arg"))]
+    if options["init_from"] and ignored:
+        raise SettingError(f"--init-from brings its own network, so {ignored[0]} has no effect. Leave one of them out.")
+    return changes
 
 
 def _train_and_report(
@@ -134,7 +138,7 @@ def _train_and_report(
     digits = data.load("train")
     added = None if run.finished else _check_inputs(config, digits, terminal)
     terminal.say(f"Training {run.root}: {config.title or config.model.architecture}, on {data.name}")
-    start_keras()  # takes seconds; what can fail before has failed
+    start_keras()  # takes seconds, so errors are found before
     from mnist_cnn.evaluation.exploration import write_exploration
     from mnist_cnn.evaluation.predictions import predict
     from mnist_cnn.training.trainer import train as train_network
@@ -144,7 +148,7 @@ def _train_and_report(
     if result.interrupted:
         _say_interrupted(result.epochs, run, terminal)
         raise SystemExit(INTERRUPTED)
-    terminal.say("Training is over; reading the test set, once.")
+    terminal.say("Training is finished. Evaluating once on the test set.")
     test = data.load("test")
     predictions = predict(result.model, test)
     write_exploration(run.exploration, digits, test)
@@ -159,11 +163,7 @@ def _train_and_report(
 
 
 def _check_inputs(config: Config, digits: Dataset, terminal: Terminal) -> Dataset | None:
-    """Find what training would find wrong with the files beside the data set, before it is said to begin.
-
-    Returns:
-        The images to learn beside the data set; None where none are to be.
-    """
+    """Check the files that training needs besides the data set; give the images of `data.add`, None without any."""
     from mnist_cnn.models.persistence import model_file
 
     if config.model.init_from:
@@ -176,44 +176,37 @@ def _check_inputs(config: Config, digits: Dataset, terminal: Terminal) -> Datase
     return added
 
 
-def _absolute(model: str) -> str:
-    """Give what is to be started from as the configuration keeps it, so that it is found from another folder."""
-    return model if model == SHIPPED_MODEL else str(Path(model).resolve())
-
-
 def _say_interrupted(epochs: int, run: RunFolder, terminal: Terminal) -> None:
-    terminal.warn(f"Interrupted after {epochs} finished epochs; what was reached is saved in {run.root}.")
+    terminal.warn(f"Interrupted after {epochs} finished epochs. The progress is saved in {run.root}.")
     terminal.say(f"  evaluate it:  mnist-cnn evaluate {run.root}")
-    terminal.say(f"  go on:        mnist-cnn train --resume {run.root}")
+    terminal.say(f"  continue:     mnist-cnn train --resume {run.root}")
     terminal.finish({"run": str(run.root), "interrupted": True, "epochs": epochs})
 
 
 def _refuse_changes(given: list[str]) -> None:
     if given:
         raise SettingError(
-            f"--resume goes on with the run's own settings, so {given[0]} cannot be changed. "
-            "Leave it out, or train a new run."
+            f"--resume uses the settings of the run, so {given[0]} cannot be changed. Leave it out, or train a new run."
         )
 
 
 def _refuse_without_model(given: Mapping[str, object], recipe: str | None, changes: Mapping[str, Any]) -> None:
-    """Refuse options that are about a trained model to start from, where there is none."""
+    """Refuse options that apply to --init-from if there is no model to start from."""
     named = [f"{option} {value}" for option, value in given.items() if value not in (None, "nothing")]
     if named and not changes.get("model.init_from", load_recipe(recipe or DEFAULT_RECIPE).model.init_from):
         option = named[0].split()[0]
         raise SettingError(
-            f"{named[0]} is about a trained model to start from, and none is named. Name it with --init-from, or "
-            f"leave {option} out."
+            f"{named[0]} needs a trained model to start from. Give one with --init-from, or leave out {option}."
         )
 
 
 def _wanted_dataset(recipe: str | None, changes: dict[str, Any]) -> str:
-    # Also finds a wrong setting before a download begins.
+    # Finds invalid settings before a download.
     return override(load_recipe(recipe or DEFAULT_RECIPE), changes).data.dataset
 
 
-def _without_stale_words(config: Config, changes: dict[str, Any]) -> Config:
-    """Drop what the recipe promises where its settings were changed."""
+def _without_promises(config: Config, changes: dict[str, Any]) -> Config:
+    """Drop the recipe's expected results if its settings were changed."""
     if all(key.startswith("data.dataset") or key in _HARMLESS for key in changes):
         return config
     return override(config, {"expected_accuracy": "", "expected_time": "", "parameters": 0})
@@ -222,6 +215,6 @@ def _without_stale_words(config: Config, changes: dict[str, Any]) -> Config:
 def _default_name(recipe: str, data: ResolvedDataset) -> str:
     path = Path(recipe)
     stem = path.stem if path.suffix == ".toml" else recipe
-    if path.name == CONFIG_NAME:  # a run's own
+    if path.name == CONFIG_NAME:  # of a run
         return path.resolve().parent.name.rpartition("-")[0] or stem
     return stem if data.name == "mnist" else f"{stem}-{Path(data.name).stem}"

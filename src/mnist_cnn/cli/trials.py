@@ -1,4 +1,4 @@
-"""A search as seen on the terminal: a live table where there is one, a line per finished trial where there is none."""
+"""A search on the terminal: a live table, or one line per finished trial if the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from mnist_cnn.tuning.bounds import Limits
     from mnist_cnn.tuning.results import StudyResults, TrialResult
 
-_ROWS = 15  # of the trials that are over, the latest
+_ROWS = 15  # latest finished trials in the live table
 _STYLES = {"running": "bold cyan", "complete": "green", "pruned": "dim", "failed": "red", "waiting": "yellow"}
 _OVER = ("complete", "pruned", "failed")
 
 
 class TrialsView:
-    """Shows how a study stands whenever it is told."""
+    """Shows the state of a study whenever it is told."""
 
     def __init__(self, terminal: Terminal, limits: Limits) -> None:
-        """Prepare the view; `limits` says what is left for this session."""
+        """Prepare the view; `limits` is what is left for this session."""
         self._terminal = terminal
         self._limits = limits
         self._began = time.monotonic()
-        self._told: set[int] | None = None  # trials that have their line; None: not looked yet
+        self._told: set[int] | None = None  # trials that have their line; None before the first look
         self._live = Live(console=terminal.console, auto_refresh=False, transient=False)
 
     def __enter__(self) -> TrialsView:
@@ -43,7 +43,7 @@ class TrialsView:
         self._live.stop()
 
     def show(self, results: StudyResults) -> None:
-        """Draw the table again, or write the lines of the trials that have ended."""
+        """Redraw the table, or print the lines of the trials that have ended."""
         if self._live.is_started:
             self._live.update(self._picture(results), refresh=True)
             return
@@ -63,29 +63,31 @@ class TrialsView:
         table.add_column("choices", no_wrap=True, overflow="ellipsis", ratio=1)
         for trial in [*over[-_ROWS:], *others]:
             best = results.best is not None and trial.number == results.best.number
-            cells = map(Text, _cells(trial, results))  # plain: a reason may hold what Rich takes for markup
+            cells = map(Text, _cells(trial, results))  # plain, since a reason may look like Rich's markup
             table.add_row(*cells, style="bold green" if best else _STYLES[trial.state])
         return Group(table, Text(self._summary(results)))
 
     def _summary(self, results: StudyResults) -> str:
         trials = f" of {self._limits.trials:.0f}" if self._limits.trials < math.inf else ""
-        best = (
-            f"best {results.best.values[0]:.2%} (trial {results.best.number})" if results.best else "none complete yet"
-        )
         until = f" of {_clock(self._limits.seconds)}" if self._limits.seconds < math.inf else ""
-        return f"{_clock(time.monotonic() - self._began)}{until}  {results.ended}{trials} trials  {best}"
+        best = _best(results) or "  none complete yet"
+        return f"{_clock(time.monotonic() - self._began)}{until}  {results.ended}{trials} trials{best}"
 
 
 def describe_trial(trial: TrialResult, results: StudyResults) -> str:
-    """Say in a line what became of a trial."""
+    """Describe a finished trial in a line."""
     accuracy = "no epoch" if trial.accuracy is None else f"{trial.accuracy:.2%} after {len(trial.accuracies)} epochs"
     seconds = "" if trial.seconds is None else f", {trial.seconds:.0f} s"
     reason = f"  {trial.reason}" if trial.reason else ""
-    best = f"  best {results.best.values[0]:.2%} (trial {results.best.number})" if results.best else ""
-    return f"trial {trial.number:>3}  {trial.state:<8}  {accuracy}{seconds}{reason}{best}"
+    return f"trial {trial.number:>3}  {trial.state:<8}  {accuracy}{seconds}{reason}{_best(results)}"
+
+
+def _best(results: StudyResults) -> str:
+    return f"  best {results.best.values[0]:.2%} (trial {results.best.number})" if results.best else ""
 
 
 def _cells(trial: TrialResult, results: StudyResults) -> list[str]:
+    costs = [place for place, name in enumerate(results.objectives) if place and name != "parameters"]
     return [
         str(trial.number),
         trial.state,
@@ -93,13 +95,9 @@ def _cells(trial: TrialResult, results: StudyResults) -> list[str]:
         f"{len(trial.accuracies)}/{results.epochs}",
         "–" if trial.parameters is None else f"{trial.parameters:,}",
         "–" if trial.seconds_per_epoch is None else f"{trial.seconds_per_epoch:.1f}",
-        *(_cost(trial, place) for place, name in enumerate(results.objectives) if place and name != "parameters"),
+        *(f"{trial.values[place]:.4g}" if trial.values else "–" for place in costs),
         trial.reason or ", ".join(_short(value) for value in trial.choices.values()),
     ]
-
-
-def _cost(trial: TrialResult, place: int) -> str:
-    return f"{trial.values[place]:.4g}" if trial.values else "–"
 
 
 def _short(value: object) -> str:

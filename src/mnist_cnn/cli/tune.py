@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 import shutil
+from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,13 +18,15 @@ from mnist_cnn.cli.options import PATH, data_dir_option, json_option, set_option
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
 from mnist_cnn.datasets.catalog import DIGITS
-from mnist_cnn.errors import MnistCnnError, SettingError
+from mnist_cnn.errors import MissingExtraError, MnistCnnError, SettingError, suggest
 from mnist_cnn.runs import create_run
 from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, corner_configs, load_space
-from mnist_cnn.tuning.plan import Plan, Pruner, parse_objectives, parse_plan
+from mnist_cnn.tuning.plan import OBJECTIVES, Plan, parse_objectives, parse_plan
 from mnist_cnn.tuning.search_folder import TuningFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mnist_cnn.datasets import ResolvedDataset
     from mnist_cnn.tuning.bounds import Limits
     from mnist_cnn.tuning.confirmation import Confirmation
@@ -31,111 +35,80 @@ if TYPE_CHECKING:
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
 _UNITS = {"h": 3600, "m": 60, "s": 1}
-_DEFAULT_TIME = 1800.0  # seconds, where no limit is given
-_RUNS = Path("runs")
-_PRUNER: Pruner = "median"
+_DEFAULT_TIME = 1800.0  # seconds, if no limit is given
+_ON_EACH_MACHINE = ("dataset", "data_dir", "runs_dir")  # options that --join takes as well
+
+_AT_LEAST_1 = click.IntRange(min=1)
 
 
 @click.command()
-@click.option("--recipe", help=f"The recipe to vary, by name or file (default: {DEFAULT_RECIPE}).")
-@click.option("--space", help=f"What to vary, by name or TOML file (default: {DEFAULT_SPACE}).")
-@click.option("--dataset", help="A known data set or a path (default: auto).")
+@click.option("--recipe", help=f"Recipe to vary: a name or a TOML file. Default: {DEFAULT_RECIPE}.")
+@click.option("--space", help=f"Search space: a name or a TOML file. Default: {DEFAULT_SPACE}.")
+@click.option("--dataset", help="Known data set or path. Default: auto.")
 @data_dir_option
-@click.option("--epochs", type=int, help="Of a trial that is not pruned.")
-@set_option("Any setting of the recipe, for all trials.")
-@click.option("--objective", help="accuracy (default), or with parameters, multiply_adds or latency: a Pareto front.")
-@click.option(
-    "--pruner",
-    type=click.Choice(get_args(Pruner)),
-    help=f"What ends hopeless trials early (default: {_PRUNER}).",
-)
-@click.option("--time", metavar="1h30m", help="Search for so long (default: 30m); with --resume, so much longer.")
-@click.option("--trials", type=click.IntRange(min=1), help="Search until so many trials.")
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    help="Processes on this machine; they share its cores (default: 1).",
-)
-@click.option("--seed", type=click.IntRange(min=0), help="Fixes what is proposed (default: 0).")
-@click.option("--name", help="The search's name (default: tuning).")
-@click.option("--runs-dir", type=PATH, help=f"Where searches are kept (default: {_RUNS}).")
-@click.option("--resume", type=PATH, metavar="FOLDER", help="Go on with a search.")
+@click.option("--epochs", type=int, help="Maximum number of epochs per trial.")
+@set_option("Set any setting of the recipe, in all trials.")
+@click.option("--objective", help=f"One or several of {','.join(OBJECTIVES)} (a Pareto front). Default: accuracy.")
+@click.option("--sampler", help="What proposes settings: tpe (default) or random.")
+@click.option("--pruner", help="What stops unpromising trials: median (default), hyperband or none.")
+@click.option("--time", metavar="1h30m", help="Stop after this time; with --resume, after this additional time.")
+@click.option("--trials", type=_AT_LEAST_1, help="Stop after this many trials.")
+@click.option("--workers", type=_AT_LEAST_1, help="Processes on this machine, which share its cores. Default: 1.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the proposals. Default: 0.")
+@click.option("--name", help="Name of the search. Default: tuning.")
+@click.option("--runs-dir", type=PATH, help="Parent folder of searches. Default: runs.")
+@click.option("--resume", type=PATH, metavar="FOLDER", help="Continue a search.")
 @click.option(
     "--storage",
     metavar="URL",
     envvar="MNIST_CNN_STORAGE",
     show_envvar=True,
-    help="A database that machines share: postgresql://…; its password is safer in ~/.pgpass.",
+    help="Database shared by several machines: postgresql://… Keep its password in ~/.pgpass.",
 )
-@click.option("--join", metavar="NAME", help="Take part in a search in --storage.")
+@click.option("--join", metavar="NAME", help="Join a search in --storage.")
 @click.option(
     "--confirm",
     type=click.IntRange(1, 100),
     metavar="SEEDS",
-    help="At the end, train the best and the recipe on all training images with so many seeds, "
-    "and compare them on the test set.",
+    help="Finally, train the best settings and the recipe on all training images with this many seeds, and compare "
+    "them on the test set.",
 )
 @json_option
 def tune(
-    recipe: str | None,
-    space: str | None,
-    dataset: str | None,
-    data_dir: Path | None,
-    epochs: int | None,
-    settings: tuple[str, ...],
-    objective: str | None,
-    pruner: Pruner | None,
+    resume: Path | None,
+    join: str | None,
+    storage: str | None,
     time: str | None,
     trials: int | None,
     workers: int | None,
-    seed: int | None,
-    name: str | None,
-    runs_dir: Path | None,
-    resume: Path | None,
-    storage: str | None,
-    join: str | None,
     confirm: int | None,
     as_json: bool,
+    settings: tuple[str, ...],
+    epochs: int | None,
+    **given: Any,
 ) -> None:
-    """Search for better settings, on validation data; resume, share the work, and keep the best as a recipe."""
+    """Search for better settings on validation data, and save the best as a recipe. Without limits: 30 minutes."""
     _require_optuna()
     terminal = Terminal(as_json)
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
     changes |= {} if epochs is None else {"training.epochs": epochs}
     seconds = parse_duration(time) if time else math.inf
-    settled = {"--recipe": recipe, "--space": space, "--objective": objective, "--pruner": pruner, "--seed": seed}
-    settled |= {"--name": name, **changes}
     if resume:
-        here = {"--join": join, "--dataset": dataset, "--data-dir": data_dir, "--runs-dir": runs_dir}
-        _refuse_changes("--resume", {**settled, **here})
-        folder = _open(resume, storage)
-        if confirm:
-            known = parse_plan(folder.read_plan(), str(folder.plan))
-            _check_confirmable(known.space, known.base)
+        _refuse_changes("--resume", {**given, "join": join}, changes)
+        folder = _open(resume, storage, confirm)
     elif join:
-        _refuse_changes("--join", settled)
-        folder = _join(join, storage, dataset, data_dir, runs_dir or _RUNS, terminal)
+        _refuse_changes("--join", {name: given[name] for name in given if name not in _ON_EACH_MACHINE}, changes)
+        folder = _join(join, storage, given, terminal)
     else:
-        # Mistakes are found before a download.
-        _check_address(storage)
-        declared, objectives = load_space(space or DEFAULT_SPACE), parse_objectives(objective or "accuracy")
-        pruner = _choose_pruner(pruner, objectives)
-        base, data = _base(recipe, dataset, data_dir, changes, terminal)
-        check_space(declared, base)
-        if confirm:
-            _check_confirmable(declared, base)
-        checksum = data.load("train").checksum()
-        plan = Plan(name or "tuning", base, declared, checksum, objectives, pruner, seed or 0)
-        folder = _create(plan, data, runs_dir or _RUNS, storage or "")
-    limits = settle_limits(folder, trials, seconds, workers)
-    _search(folder, limits, storage or "", confirm or 0, terminal)
+        folder = _start(given, changes, storage, confirm, terminal)
+    _search(folder, settle_limits(folder, trials, seconds, workers), storage or "", confirm or 0, terminal)
 
 
 def parse_duration(text: str) -> float:
     """Read `1h30m`, `45m` or `90s` as seconds.
 
     Raises:
-        InputError: It is not a duration above 0.
+        SettingError: It is not a duration above 0.
     """
     match = _DURATION.fullmatch(text.strip())
     seconds = sum(float(value) * _UNITS[unit] for unit, value in match.groupdict().items() if value) if match else 0
@@ -144,99 +117,8 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def _require_optuna() -> None:
-    try:
-        import optuna  # noqa: F401
-    except ModuleNotFoundError as error:
-        from mnist_cnn.errors import MissingExtraError
-
-        raise MissingExtraError(str(error.name), "tune") from error
-
-
-def _check_address(storage: str | None) -> None:
-    from mnist_cnn.tuning.storage import without_password
-
-    if storage:
-        without_password(storage)
-
-
-def _base(
-    recipe: str | None, dataset: str | None, data_dir: Path | None, changes: dict[str, Any], terminal: Terminal
-) -> tuple[Config, ResolvedDataset]:
-    changes |= {"data.dataset": dataset} if dataset else {}
-    wanted = override(load_recipe(recipe or DEFAULT_RECIPE), changes).data.dataset
-    data = resolve(wanted, data_dir, terminal)
-    recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
-    base = override(load_recipe(recipe), {**changes, "data.dataset": data.name})
-    if not base.data.validation:
-        raise SettingError("data.validation = 0 leaves nothing to choose by: the test set is not for that. Use 0.2.")
-    return base, data
-
-
-def _choose_pruner(given: Pruner | None, objectives: tuple[str, ...]) -> Pruner:
-    if len(objectives) == 1:
-        return given or _PRUNER
-    if given not in (None, "none"):
-        raise SettingError(
-            f"--pruner {given} judges trials by one objective, and there are {len(objectives)}. Leave it out, or "
-            "search with --objective accuracy."
-        )
-    return "none"
-
-
-def _check_confirmable(space: Space, base: Config) -> None:
-    from mnist_cnn.tuning.confirmation import check_confirmable
-
-    for config in (base, *corner_configs(space, base)):  # found before the search, not after it
-        check_confirmable(config)
-
-
-def _open(root: Path, storage: str | None) -> TuningFolder:
-    folder = TuningFolder(root)
-    if storage and not folder.storage:
-        raise SettingError(
-            f"the search in {root} is not on a server: its study is {folder.database}. Leave --storage out, and unset "
-            "MNIST_CNN_STORAGE."
-        )
-    return folder
-
-
-def _create(plan: Plan, data: ResolvedDataset, runs_dir: Path, storage: str) -> TuningFolder:
-    from mnist_cnn.tuning.study import create_study
-
-    folder = TuningFolder(create_run(runs_dir, plan.name).root)
-    try:
-        create_study(plan, folder, storage, _local(data))
-    except BaseException:
-        shutil.rmtree(folder.root, ignore_errors=True)  # made a moment ago, and nothing came of it
-        raise
-    return folder
-
-
-def _join(
-    name: str, storage: str | None, dataset: str | None, data_dir: Path | None, runs_dir: Path, terminal: Terminal
-) -> TuningFolder:
-    from mnist_cnn.tuning.study import find_plan, join_study
-
-    if not storage:
-        raise SettingError("--join needs the database that the machines share. Name it with --storage postgresql://…")
-    folder = TuningFolder(create_run(runs_dir, name).root)
-    try:
-        known = find_plan(name, folder, storage)
-        data = resolve(dataset or known.base.data.dataset, data_dir, terminal)
-        join_study(known, folder, storage, _local(data))
-    except BaseException:
-        shutil.rmtree(folder.root, ignore_errors=True)  # made a moment ago, and nothing came of it
-        raise
-    return folder
-
-
-def _local(data: ResolvedDataset) -> dict[str, Any]:
-    return {"dataset": data.name, "data_dir": str(data.data_dir.resolve()) if data.data_dir else None}
-
-
 def settle_limits(folder: TuningFolder, trials: int | None, seconds: float, workers: int | None) -> Limits:
-    """Take the limits that are given, else those of the session before, else half an hour."""
+    """Give the limits of this session: those given, else those of the last session, else half an hour."""
     from mnist_cnn.tuning.bounds import Limits, read_limits
 
     limits = read_limits(folder) or Limits(seconds=_DEFAULT_TIME)
@@ -245,12 +127,118 @@ def settle_limits(folder: TuningFolder, trials: int | None, seconds: float, work
     return replace(limits, workers=workers or limits.workers)
 
 
-def _refuse_changes(option: str, given: dict[str, Any]) -> None:
-    for name, value in given.items():
-        if value is not None:
-            raise SettingError(
-                f"{option} goes on with the search's own settings, so {name} cannot be changed. Leave it out."
-            )
+def more_options(limits: Limits, ended: int) -> str:
+    """Give the options that continue the search: a higher limit of the kind that was given."""
+    if limits.trials == math.inf:
+        return "--time 30m"
+    trials = f"--trials {max(limits.trials, 2 * ended):.0f}"
+    return trials if limits.seconds == math.inf else f"{trials} --time 30m"
+
+
+def _require_optuna() -> None:
+    try:
+        import optuna  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "tune") from error
+
+
+def _refuse_changes(option: str, given: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    words = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    if named := [*words, *changes]:
+        raise SettingError(f"{option} uses the settings of the search, so {named[0]} cannot be changed. Leave it out.")
+
+
+def _start(
+    given: dict[str, Any], changes: dict[str, Any], storage: str | None, confirm: int | None, terminal: Terminal
+) -> TuningFolder:
+    """Create a search; mistakes are found before a download."""
+    from mnist_cnn.tuning.storage import without_password
+    from mnist_cnn.tuning.strategies import PRUNERS, SAMPLERS
+    from mnist_cnn.tuning.study import create_study
+
+    if storage:
+        without_password(storage)
+    space, objectives = load_space(given["space"] or DEFAULT_SPACE), parse_objectives(given["objective"] or "accuracy")
+    sampler = _choose("sampler", given["sampler"] or Plan.sampler, SAMPLERS)
+    pruner = _choose("pruner", given["pruner"] or ("none" if len(objectives) > 1 else Plan.pruner), PRUNERS)
+    if len(objectives) > 1 and pruner != "none":
+        raise SettingError(
+            f"--pruner {pruner} works with one objective, not with {len(objectives)}. Leave it out, or use "
+            "--objective accuracy."
+        )
+    base, data = _base(given, changes, terminal)
+    check_space(space, base)
+    if confirm:
+        _check_confirmable(space, base)
+    checksum, seed = data.load("train").checksum(), given["seed"] or 0
+    plan = Plan(given["name"] or "tuning", base, space, checksum, objectives, pruner, seed, sampler=sampler)
+    with _new_folder(given["runs_dir"], plan.name) as folder:
+        create_study(plan, folder, storage or "", _local(data))
+    return folder
+
+
+def _choose(option: str, name: str, known: Mapping[str, object]) -> str:
+    if name not in known:
+        raise SettingError(f"--{option} {name!r} is not known. {suggest(name, known)}")
+    return name
+
+
+def _base(given: Mapping[str, Any], changes: dict[str, Any], terminal: Terminal) -> tuple[Config, ResolvedDataset]:
+    changes |= {"data.dataset": given["dataset"]} if given["dataset"] else {}
+    wanted = override(load_recipe(given["recipe"] or DEFAULT_RECIPE), changes).data.dataset
+    data = resolve(wanted, given["data_dir"], terminal)
+    recipe = given["recipe"] or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
+    base = override(load_recipe(recipe), {**changes, "data.dataset": data.name})
+    if not base.data.validation:
+        raise SettingError("data.validation = 0 leaves no images to choose by. Use 0.2; the test set is not for that.")
+    return base, data
+
+
+def _check_confirmable(space: Space, base: Config) -> None:
+    from mnist_cnn.tuning.confirmation import check_confirmable
+
+    for config in (base, *corner_configs(space, base)):
+        check_confirmable(config)
+
+
+def _open(root: Path, storage: str | None, confirm: int | None) -> TuningFolder:
+    folder = TuningFolder(root)
+    if storage and not folder.storage:
+        raise SettingError(
+            f"the search in {root} is not on a server; its study is {folder.database}. Leave out --storage, and unset "
+            "MNIST_CNN_STORAGE."
+        )
+    if confirm:
+        plan = parse_plan(folder.read_plan(), str(folder.plan))
+        _check_confirmable(plan.space, plan.base)
+    return folder
+
+
+def _join(name: str, storage: str | None, given: Mapping[str, Any], terminal: Terminal) -> TuningFolder:
+    from mnist_cnn.tuning.study import find_plan, join_study
+
+    if not storage:
+        raise SettingError("--join needs the shared database. Give it with --storage postgresql://…")
+    with _new_folder(given["runs_dir"], name) as folder:
+        known = find_plan(name, folder, storage)
+        data = resolve(given["dataset"] or known.base.data.dataset, given["data_dir"], terminal)
+        join_study(known, folder, storage, _local(data))
+    return folder
+
+
+@contextmanager
+def _new_folder(runs_dir: Path | None, name: str) -> Iterator[TuningFolder]:
+    """Create a search folder; remove it if the block fails."""
+    folder = TuningFolder(create_run(runs_dir or Path("runs"), name).root)
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder.root, ignore_errors=True)
+        raise
+
+
+def _local(data: ResolvedDataset) -> dict[str, Any]:
+    return {"dataset": data.name, "data_dir": str(data.data_dir.resolve()) if data.data_dir else None}
 
 
 def _search(folder: TuningFolder, limits: Limits, storage: str, seeds: int, terminal: Terminal) -> None:
@@ -292,64 +280,51 @@ def _search(folder: TuningFolder, limits: Limits, storage: str, seeds: int, term
 def _confirm(
     folder: TuningFolder, results: StudyResults, seeds: int, terminal: Terminal
 ) -> tuple[Confirmation | None, int]:
-    """Give what came out, and the exit code: what the search came to is told even where its confirmation fails."""
+    """Give the confirmation and the exit code: the results of the search are shown even if it fails."""
     from mnist_cnn.cli.best_trial import confirm_best
 
     try:
         return confirm_best(folder, results, seeds, terminal), 0
     except KeyboardInterrupt:
-        terminal.say(f"  go on:        {folder.resume_command} --confirm {seeds}")
+        terminal.say(f"  continue:     {folder.resume_command} --confirm {seeds}")
         return None, INTERRUPTED
     except MnistCnnError as error:
-        terminal.warn(f"The best trial is not confirmed: {error}")
+        terminal.warn(f"The best trial could not be confirmed: {error}")
         return None, error.exit_code
 
 
 def _show(folder: TuningFolder, results: StudyResults, limits: Limits, interrupted: bool, terminal: Terminal) -> None:
     if interrupted:
-        terminal.warn("Interrupted; all that was reached is kept.")
-    best = results.best
-    if best:
-        terminal.say(f"Best: trial {best.number}, {best.values[0]:.2%} of the validation images.")
+        terminal.warn("Interrupted; all results so far are kept.")
+    if best := results.best:
+        terminal.say(f"Best: trial {best.number}, {best.values[0]:.2%} of the validation images correct.")
         terminal.table(["setting", "value"], best.settings.items())
         if len(results.objectives) > 1:
-            _show_front(folder, results, terminal)
+            rows = [(trial.number, *trial.values, str(folder.front(trial.number))) for trial in results.front]
+            title = "Pareto front: no other trial is better in one objective and as good in all"
+            terminal.table(["trial", *results.objectives, "recipe"], sorted(rows, key=lambda row: -row[1]), title=title)
         terminal.say(f"  train it:     mnist-cnn train --recipe {folder.best}")
     else:
-        terminal.warn("No trial has come to its end yet.")
-    terminal.say(f"  go on:        {folder.resume_command} {more_options(limits, results.ended)}")
+        terminal.warn("No trial is complete yet.")
+    terminal.say(f"  continue:     {folder.resume_command} {more_options(limits, results.ended)}")
     if folder.storage:
-        terminal.say("  its password: from ~/.pgpass, or in the address in MNIST_CNN_STORAGE")
+        terminal.say("  its password: in ~/.pgpass, or in the address in MNIST_CNN_STORAGE")
     if folder.database.exists():
-        terminal.say(f"  look at it:   {folder.dashboard_command}")
+        terminal.say(f"  explore it:   {folder.dashboard_command}")
     terminal.say(f"Report: {folder.report}")
-
-
-def _show_front(folder: TuningFolder, results: StudyResults, terminal: Terminal) -> None:
-    rows = [(trial.number, *trial.values, str(folder.front(trial.number))) for trial in results.front]
-    title = "Pareto front: no other trial is better in one of these and as good in all"
-    terminal.table(["trial", *results.objectives, "recipe"], sorted(rows, key=lambda row: -row[1]), title=title)
-
-
-def more_options(limits: Limits, ended: int) -> str:
-    """Give the options by which the search goes on: of the kind that bounded it, and more than there is."""
-    if limits.trials == math.inf:
-        return "--time 30m"
-    trials = f"--trials {max(limits.trials, 2 * ended):.0f}"
-    return trials if limits.seconds == math.inf else f"{trials} --time 30m"
 
 
 def _describe(folder: TuningFolder, left: Limits, ended: int) -> str:
     if left.trials <= ended:
-        return f"The search in {folder.root} has {_trials(ended)} already; ask for more with --trials {2 * ended}."
+        return f"The search in {folder.root} already has {_trials(ended)}. Raise the limit with --trials {2 * ended}."
     if left.seconds <= 0:
-        return f"The time of the search in {folder.root} is up; give it more with --time 30m."
+        return f"The search in {folder.root} has used up its time. Give it more with --time 30m."
     bounds = [
         *([f"{left.seconds / 60:.3g} minutes"] if left.seconds < math.inf else []),
         *([_trials(left.trials)] if left.trials < math.inf else []),
     ]
     shared = f", {left.workers} workers" if left.workers > 1 else ""
-    return f"Searching in {folder.root}, for at most {' or '.join(bounds)}{shared}; Ctrl-C keeps what is done."
+    return f"Searching in {folder.root} for at most {' or '.join(bounds)}{shared}. Ctrl-C keeps the results."
 
 
 def _trials(count: float) -> str:

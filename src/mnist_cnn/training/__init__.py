@@ -1,4 +1,4 @@
-"""Training: configuration and data in, run folder out. Begin at `train.py`.
+"""Training: configuration and data in, run folder out. Start reading at `trainer.py`.
 
-Nothing is imported here, so that `listener` can be had without Keras.
+Nothing is imported here, so that `listener` does not need Keras.
 """

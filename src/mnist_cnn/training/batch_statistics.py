@@ -1,10 +1,9 @@
-"""The statistics of batch normalisation, measured for the very weights that are judged and kept.
+"""Batch normalisation's statistics, measured for the weights that are validated and kept.
 
-Keras keeps moving averages of each batch's mean and variance. They begin at 0 and 1 and take hundreds of steps to
-arrive, they belong to distorted images, and with averaged weights they belong to other weights than those that are
-kept. So they are measured anew before each look at the validation set (Wu & Johnson 2021, "Rethinking 'Batch' in
-BatchNorm", section 3), on training images as they are: on MNIST, validation accuracy and loss were then better
-after every epoch than with statistics of distorted ones.
+Keras keeps moving averages of each batch's mean and variance. They start at 0 and 1 and need hundreds of steps to
+converge, they describe distorted images, and with averaged weights they belong to other weights. So they are measured
+before each validation (Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm", section 3), on undistorted training
+images: on MNIST, validation accuracy and loss were better after every epoch than with statistics of distorted images.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ _SAMPLE = 1024  # images: 512, 2,048 and 8,192 gave the same validation accuracy
 
 
 class BatchStatistics(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
-    """Measures them at the end of each epoch, before anyone looks at the network.
+    """Measures them at the end of each epoch, before validation.
 
-    It stands behind Keras' averaging of weights, which puts the averaged ones in place first.
+    It comes after Keras' weight averaging, which puts the averaged weights in place.
 
     Attributes:
-        images: uint8 [n, 28, 28, 1], those that they are measured on.
+        images: uint8 [n, 28, 28, 1], on which they are measured.
     """
 
     def __init__(self, images: NDArray[np.uint8], seed: int, has_validation: bool) -> None:
         """Choose the images.
 
         Args:
-            images: uint8 [n, 28, 28], what the network is trained on.
-            seed: Chooses which of them.
-            has_validation: Whether each epoch ends with a look at a validation set.
+            images: uint8 [n, 28, 28], the training images.
+            seed: Chooses a sample of them.
+            has_validation: Whether each epoch ends with validation.
         """
         super().__init__()
         chosen = np.random.default_rng(seed).permutation(len(images))[:_SAMPLE]
@@ -48,13 +47,13 @@ class BatchStatistics(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         measure_statistics(self.model, self.images)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Measure where there is no validation."""
+        """Measure if there is no validation."""
         if not self._has_validation:
             measure_statistics(self.model, self.images)
 
 
 def measure_statistics(model: keras.Model, images: NDArray[np.uint8]) -> None:
-    """Set the moving mean and variance of every batch normalisation that is being trained to those of `images`.
+    """Set the moving mean and variance of every trainable batch normalisation to those of `images`.
 
     Args:
         model: Any network; without such layers nothing happens.

@@ -1,4 +1,4 @@
-"""The endless stream of shuffled, distorted batches that training is fed from memory."""
+"""The endless stream of shuffled, distorted training batches, from memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mnist_cnn.augmentation.outliers import draw_outliers
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.models.backend import keras
 
-_AHEAD = 4096  # images distorted in one go, while earlier batches train
+_AHEAD = 4096  # images distorted at once, while earlier batches train
 _PREFETCH = 8  # batches kept ready
 
 Batch = tuple[NDArray[np.uint8], NDArray[Any]]
@@ -22,10 +22,10 @@ Batch = tuple[NDArray[np.uint8], NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Training images in the order and the shape in which they are learnt.
+    """Training images in the order and form in which the network sees them.
 
-    Order and distortions of an epoch depend on the seed and the epoch's number alone: an interrupted run that goes
-    on with epoch 7 sees what it would have seen.
+    The order and the distortions of an epoch depend only on the seed and the epoch's number, so a run that resumes with
+    epoch 7 sees the same images as an uninterrupted run.
     """
 
     images: NDArray[np.uint8]  # [n, 28, 28]
@@ -70,14 +70,14 @@ class Batches:
         return images
 
     def stream(self, first_epoch: int) -> Iterator[Batch]:
-        """Give one epoch after the other, without end."""
+        """Give one epoch after another, endlessly."""
         number = first_epoch
         while True:
             yield from self.epoch(number)
             number += 1
 
     def feed(self, first_epoch: int) -> Any:
-        """Give what `Model.fit` takes on this backend: a prefetching `tf.data.Dataset`, or a plain generator."""
+        """Give the input of `Model.fit` on this backend: a prefetching `tf.data.Dataset`, or a plain generator."""
         if keras.backend.backend() != "tensorflow":
             return self.stream(first_epoch)
         import tensorflow as tf

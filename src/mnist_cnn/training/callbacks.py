@@ -1,8 +1,9 @@
 """Callbacks around `Model.fit`: record, keep the best, save the state, stop on NaN or Ctrl-C.
 
-Early stopping, the plateau rule, averaged weights and TensorBoard are Keras' own. They stand in one list, in this
-order: averaged weights are swapped in and batch normalisation's statistics measured for them before anyone looks at
-the epoch's end, and the state is saved last.
+Early stopping, the plateau rule, averaged weights and TensorBoard are Keras' own. The order in the list matters: the
+averaged weights are swapped in first, then batch normalisation's statistics are measured for them, and the state is
+saved last. Keras' own `BackupAndRestore` and `TerminateOnNaN` restore neither the counters nor the best weights, and
+check no weights.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from mnist_cnn.training.checkpoint import TrainingState, Weights, capture_variab
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.optimizers import current_rate
 
-_COUNTERS = ("wait", "best", "best_epoch", "cooldown_counter")  # what Keras' patience callbacks remember
+_COUNTERS = ("wait", "best", "best_epoch", "cooldown_counter")  # attributes of Keras' patience callbacks
 _INTERRUPTED = threading.Event()
 
 
 class InterruptedTraining(Exception):  # noqa: N818 - an event on the way out of `fit`, not an error
-    """Ctrl-C was pressed; raised between two batches, where the model is whole."""
+    """Ctrl-C was pressed; raised between two batches, when the model is consistent."""
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
-    """Tells the listener of every step, and leaves `fit` on Ctrl-C or a loss that is no number."""
+    """Reports every step to the listener, and leaves `fit` on Ctrl-C or if the loss is NaN or infinite."""
 
     def __init__(self, listener: Listener) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Check what the batch left."""
+        """Check the loss so far."""
         loss, accuracy = (float((logs or {})[key]) for key in ("loss", "accuracy"))
         if not math.isfinite(loss):
             raise DivergedError(f"the loss became {loss} in epoch {self._epoch + 1}")
@@ -57,32 +58,59 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
             raise InterruptedTraining
 
 
-class History(keras.callbacks.Callback):  # type: ignore[misc]
-    """Adds one row per finished epoch to the state, and notes whether it is the best so far."""
+class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
+    """Records each finished epoch and saves the state; on resuming, restores the patience callbacks' counters."""
 
-    def __init__(self, state: TrainingState, monitor: str) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        state: TrainingState,
+        monitor: str,
+        patient: list[keras.callbacks.Callback],
+        averaging: keras.callbacks.SwapEMAWeights | None,
+        on_saved: Callable[[TrainingState], None],
+    ) -> None:
         super().__init__()
+        self._run = run
         self._state = state
         self._monitor = monitor
+        self._patient = patient
+        self._averaging = averaging
+        self._on_saved = on_saved
         self._rate = math.nan
         self._began = 0.0
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Restore the counters; this runs after Keras' callbacks have reset theirs."""
+        for callback in self._patient:
+            for name, value in self._state.patience.get(type(callback).__name__, {}).items():
+                setattr(callback, name, value)
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Start the clock and note the rate that the epoch begins with."""
+        """Start the clock and note the epoch's first learning rate."""
         self._began = time.perf_counter()
         self._rate = current_rate(self.model.optimizer)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Append the row; a better monitored value makes this epoch's weights the best.
+        """Record the epoch; if it is the best so far, keep its weights; save everything.
 
         Raises:
-            DivergedError: The validation result or a weight is infinite or no number.
+            DivergedError: The validation result or a weight is NaN or infinite.
         """
-        values = logs or {}
+        self._record(epoch, logs or {})
+        if self._averaging:
+            self._averaging.on_epoch_begin(epoch)  # training continues from the weights that are not averaged
+        self._state.is_complete = self.model.stop_training or epoch + 1 == self.params["epochs"]
+        self._state.variables = capture_variables(self.model)
+        self._state.patience = {type(callback).__name__: _counters(callback) for callback in self._patient}
+        self._state.save(self._run.state)
+        self._on_saved(self._state)
+        if _INTERRUPTED.is_set():  # during validation or saving
+            raise InterruptedTraining
+
+    def _record(self, epoch: int, values: dict[str, Any]) -> None:
         row: Row = {"epoch": epoch + 1}
-        for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
-            if key in values:
-                row[key] = float(values[key])
+        row |= {key: float(values[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy") if key in values}
         row |= {"learning_rate": self._rate, "seconds": time.perf_counter() - self._began}
         weights: Weights = self.model.get_weights()
         _check_finite(row, weights)
@@ -94,49 +122,8 @@ class History(keras.callbacks.Callback):  # type: ignore[misc]
             state.best_weights = weights
 
 
-class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Saves the state after each epoch and hands saved counters back to the callbacks when training goes on."""
-
-    def __init__(
-        self,
-        run: RunFolder,
-        state: TrainingState,
-        patient: list[keras.callbacks.Callback],
-        averaging: keras.callbacks.SwapEMAWeights | None,
-        on_saved: Callable[[TrainingState], None],
-    ) -> None:
-        super().__init__()
-        self._run = run
-        self._state = state
-        self._patient = patient
-        self._averaging = averaging
-        self._on_saved = on_saved
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Give counters back; this runs after Keras' callbacks have reset theirs."""
-        for callback in self._patient:
-            for name, value in self._state.patience.get(type(callback).__name__, {}).items():
-                setattr(callback, name, value)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Save everything."""
-        if self._averaging:
-            # The averaged weights have been looked at; what training goes on from is the raw ones.
-            self._averaging.on_epoch_begin(epoch)
-        self._state.is_complete = self.model.stop_training or epoch + 1 == self.params["epochs"]
-        self._state.variables = capture_variables(self.model)
-        self._state.patience = {type(callback).__name__: _counters(callback) for callback in self._patient}
-        self._state.save(self._run.state)
-        self._on_saved(self._state)
-        if _INTERRUPTED.is_set():  # while the epoch was validated or saved
-            raise InterruptedTraining
-
-
 def patience_callbacks(config: Config, has_validation: bool) -> list[keras.callbacks.Callback]:
-    """Give Keras' early stopping and plateau rule, where the configuration asks for them.
-
-    Without validation they watch the training result: there is nothing else.
-    """
+    """Build Keras' early stopping and plateau rule if configured; without validation they watch the training result."""
     training = config.training
     monitor = ("val_" if has_validation else "") + training.monitor
     mode = "max" if monitor.endswith("accuracy") else "min"
@@ -153,7 +140,7 @@ def patience_callbacks(config: Config, has_validation: bool) -> list[keras.callb
 
 
 def tensorboard_callback(folder: Path) -> keras.callbacks.Callback:
-    """Give Keras' TensorBoard callback.
+    """Build Keras' TensorBoard callback.
 
     Raises:
         MissingExtraError: TensorBoard is not installed.
@@ -165,7 +152,7 @@ def tensorboard_callback(folder: Path) -> keras.callbacks.Callback:
 
 @contextlib.contextmanager
 def catch_interrupts() -> Iterator[None]:
-    """Let the first Ctrl-C end training between two batches, and a second one end the process at once.
+    """Let the first Ctrl-C stop training between two batches, and a second one stop the process at once.
 
     Outside the main thread, where Python delivers no signals, nothing changes.
     """
@@ -184,16 +171,16 @@ def catch_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-        _INTERRUPTED.clear()  # or it would end the next training in another thread
+        _INTERRUPTED.clear()  # or it would stop the next training in another thread
 
 
 def _check_finite(row: Row, weights: Weights) -> None:
-    # A step's loss is measured before it changes the weights, so an epoch's last step can ruin them unnoticed.
+    # A step's loss is computed before its update, so the last update of an epoch can ruin the weights unnoticed.
     for key, value in row.items():
         if not math.isfinite(value):
             raise DivergedError(f"{key} became {value} in epoch {row['epoch']}")
     if not all(np.isfinite(values).all() for values in weights):
-        raise DivergedError(f"weights became infinite or no number in epoch {row['epoch']}")
+        raise DivergedError(f"weights became NaN or infinite in epoch {row['epoch']}")
 
 
 def _counters(callback: keras.callbacks.Callback) -> dict[str, float]:

@@ -1,6 +1,6 @@
-"""What resuming needs: everything that training changes, after each finished epoch, in one file.
+"""Everything that training changes, saved after each finished epoch in one file, from which a run resumes.
 
-One file, renamed into place, is either the state after epoch n or that after epoch n + 1, whenever the process dies.
+The file is renamed into place: whenever the process dies, it holds the state after epoch n or after epoch n + 1.
 """
 
 from __future__ import annotations
@@ -25,29 +25,24 @@ Weights = list[NDArray[Any]]
 
 @dataclass
 class TrainingState:
-    """Where training stands after its last finished epoch."""
+    """The state of training after its last finished epoch."""
 
     history: list[Row] = field(default_factory=list)  # one row per finished epoch
     best_epoch: int = 0  # 1-based; 0 before the first
     best_weights: Weights = field(default_factory=list)  # as `Model.get_weights` gives them
-    last_weights: Weights = field(default_factory=list)  # the last epoch's, averaged where averaging is on
-    variables: Weights = field(default_factory=list)  # the model's, dropout's generators included, then the optimizer's
-    is_complete: bool = False  # the last epoch, or early stopping, has been reached
+    last_weights: Weights = field(default_factory=list)  # the last epoch's, averaged if averaging is on
+    variables: Weights = field(default_factory=list)  # of the model, with dropout's generators, and optimizer
+    is_complete: bool = False  # training reached its last epoch or stopped early
     patience: dict[str, dict[str, float]] = field(default_factory=dict)  # counters of the Keras callbacks
 
     @property
     def epochs_done(self) -> int:
-        """Finished epochs, hence the 0-based number of the next one."""
+        """Number of finished epochs, and 0-based number of the next one."""
         return len(self.history)
 
     def save(self, path: Path) -> None:
         """Write the state whole or not at all."""
-        words: dict[str, Any] = {
-            "history": self.history,
-            "best_epoch": self.best_epoch,
-            "is_complete": self.is_complete,
-        }
-        words["patience"] = self.patience
+        words = {name: getattr(self, name) for name in ("history", "best_epoch", "is_complete", "patience")}
         arrays: dict[str, Any] = {f"variable_{i}": value for i, value in enumerate(self.variables)}
         arrays |= {f"best_{i}": value for i, value in enumerate(self.best_weights)}
         arrays |= {f"last_{i}": value for i, value in enumerate(self.last_weights)}
@@ -56,10 +51,10 @@ class TrainingState:
 
     @classmethod
     def load(cls, path: Path) -> TrainingState:
-        """Read the state back; no file is the state before the first epoch.
+        """Read the state; without a file it is the state before the first epoch.
 
         Raises:
-            InputError: The file is damaged.
+            RunFolderError: The file is damaged.
         """
         if not path.exists():
             return cls()
@@ -73,7 +68,7 @@ class TrainingState:
                     **words,
                 )
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise RunFolderError(f"{path} is damaged ({error}); the run cannot be resumed. Train a new one.") from error
+            raise RunFolderError(f"{path} is damaged ({error}); the run cannot be resumed. Train a new run.") from error
 
 
 def capture_variables(model: keras.Model) -> Weights:
@@ -85,12 +80,12 @@ def restore_variables(model: keras.Model, values: Sequence[NDArray[Any]]) -> Non
     """Put captured values back.
 
     Raises:
-        InputError: They belong to another network.
+        RunFolderError: They belong to another network.
     """
     variables = _variables(model)
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise RunFolderError(
-            "the saved state belongs to another network or optimizer; the run cannot be resumed with it."
+            "the saved state belongs to another network or optimizer; the run cannot be resumed. Train a new run."
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

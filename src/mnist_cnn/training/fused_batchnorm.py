@@ -1,9 +1,8 @@
-"""Batch normalisation in one fused operation, in place of Keras' chain of element-wise ones (TensorFlow only).
+"""Batch normalisation as one fused operation instead of Keras' chain of element-wise operations (TensorFlow only).
 
-Keras 3 normalises with separate subtract, multiply and add operations, and in float32 whatever the precision. On a
-CPU each of them is a walk through memory (`benchmarks/epoch_time.py` compares whole epochs). TensorFlow's fused
-kernel computes the same function. Only how the layer runs changes: the model stays a plain Keras model, and so does
-its file.
+Keras 3 subtracts, multiplies and adds separately, in float32 whatever the precision. On a CPU, each of these reads and
+writes the whole tensor (`benchmarks/epoch_time.py` compares whole epochs). TensorFlow's fused kernel computes the same
+function. Only the execution changes: the model and its file remain plain Keras.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from mnist_cnn.models.backend import keras
 
 
 def fuse_batchnorm(model: keras.Model) -> None:
-    """Let every plain `BatchNormalization` layer of `model` run as one fused operation, where that is possible."""
+    """Let every plain `BatchNormalization` layer of `model` run as one fused operation, on TensorFlow."""
     if keras.backend.backend() != "tensorflow":
         return
     for layer in model.layers:
@@ -36,10 +35,10 @@ def _fused_call(
     training: bool | None = None,
     mask: Any = None,
 ) -> Any:
-    """Do what `BatchNormalization.call` does, for images without a mask."""
+    """Compute `BatchNormalization.call` for images, which have no mask."""
     import tensorflow as tf
 
-    del mask  # images have none
+    del mask
     normalise = functools.partial(
         tf.raw_ops.FusedBatchNormV3,
         x=inputs,

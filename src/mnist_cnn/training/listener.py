@@ -1,4 +1,4 @@
-"""What training tells whoever watches; the command line draws it, tests and notebooks may ignore it."""
+"""The events that training reports."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from mnist_cnn.runs import Row
 
 
 class Listener:
-    """Hears how training goes; every method does nothing here."""
+    """Is told how training progresses; here every method does nothing."""
 
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
-        """Training begins with `first_epoch` (0-based) of `epochs`, each of `steps` batches."""
+        """Training starts with `first_epoch` (0-based) of `epochs`, each with `steps` batches."""
 
     def on_notice(self, text: str) -> None:
-        """Something was decided that people should know of."""
+        """Training made a decision that users should know about."""
 
     def on_step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
-        """`step` batches of `epoch` (0-based) are done, with their mean loss and accuracy so far."""
+        """`step` batches of `epoch` (0-based) are finished, with this mean loss and accuracy so far."""
 
     def on_epoch(self, row: Row, is_best: bool) -> None:
-        """An epoch is finished; `row` is its line of the history."""
+        """An epoch is finished; `row` is its row of the history."""

@@ -1,4 +1,4 @@
-"""The loss and the form of the labels it takes: integers or one-hot rows, the same cross-entropy on both."""
+"""The cross-entropy on integer or one-hot labels, and the accuracy reported during training."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def encode_labels(labels: NDArray[np.int64], classes: int, form: Literal["sparse
 
 
 def build_loss(config: Config) -> keras.losses.Loss:
-    """Give the cross-entropy (natural logarithm) that fits the form of the labels."""
+    """Build the cross-entropy (natural logarithm) for the configured form of the labels."""
     if config.training.loss == "sparse":
         return keras.losses.SparseCategoricalCrossentropy()
     return keras.losses.CategoricalCrossentropy(label_smoothing=config.training.label_smoothing)
 
 
 def build_metrics(config: Config) -> list[Any]:
-    """Give what is measured of every batch: the share that is read rightly, of the digits among the images."""
+    """Build the accuracy of a batch: the share of its digits, without outliers, classified correctly."""
     return [_AccuracyOnDigits(name="accuracy")] if config.training.outliers else ["accuracy"]
 
 
 class _AccuracyOnDigits(keras.metrics.CategoricalAccuracy):  # type: ignore[misc]  # Keras ships no type information
-    """Leaves out what belongs to every class alike, which no answer gets right."""
+    """Ignores outliers, which belong to every class equally."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         is_digit = keras.ops.cast(keras.ops.max(y_true, axis=-1) > 0.5, self.dtype)

@@ -1,4 +1,4 @@
-"""From the optimizer's settings to a Keras optimizer: epochs and shares become steps here, once."""
+"""Build the Keras optimizer; shares of the training become steps here."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from mnist_cnn.config import OptimizerConfig
 from mnist_cnn.models.backend import keras, ops
 
-_ONE_CYCLE_START = 1 / 25  # of the highest rate, as in fastai and PyTorch
+_ONE_CYCLE_START = 1 / 25  # of the peak learning rate, as in fastai and PyTorch
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras is untyped
-    """Straight up to the highest rate, then straight down (Smith & Topin 2018, "super-convergence")."""
+    """Linear rise to the peak, then linear fall (Smith & Topin 2018, "super-convergence")."""
 
     def __init__(self, highest: float, final: float, warmup_steps: int, steps: int) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         self.steps = steps
 
     def __call__(self, step: Any) -> Any:
-        """Give the rate at `step`, a scalar tensor."""
+        """Give the learning rate at `step`, a scalar tensor."""
         step = ops.cast(step, "float32")
         start = self.highest * _ONE_CYCLE_START
         rising = start + (self.highest - start) * step / max(1, self.warmup_steps)
@@ -31,26 +31,21 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
-        return {
-            "highest": self.highest,
-            "final": self.final,
-            "warmup_steps": self.warmup_steps,
-            "steps": self.steps,
-        }
+        return dict(vars(self))
 
 
 class _GrowingAverage:
-    """Lets an optimizer average its weights over a share of the steps so far, and over its full time only later.
+    """Lets an optimizer average its weights over a share of the steps so far, until that is the full averaging time.
 
-    Otherwise the average remembers for a whole averaging time the random weights that training began with, and looks
-    like a bad network. The ramp is TensorFlow's (`tf.train.ExponentialMovingAverage`, `num_updates`).
+    Otherwise the average contains the random initial weights for a long time. The ramp is TensorFlow's
+    (`tf.train.ExponentialMovingAverage`, `num_updates`).
     """
 
     iterations: Any
 
     @property
     def ema_momentum(self) -> Any:
-        """Give the weight of the average so far at the present step."""
+        """Give the weight of the previous average at the current step."""
         steps = ops.cast(self.iterations, "float32")
         return ops.minimum(self._final_momentum, (1 + steps) / (10 + steps))
 
@@ -60,10 +55,10 @@ class _GrowingAverage:
 
 
 def build_optimizer(config: OptimizerConfig, steps: int) -> keras.optimizers.Optimizer:
-    """Build the optimizer for a training of `steps` steps in all."""
+    """Build the optimizer for a training of `steps` steps in total."""
     arguments: dict[str, Any] = {"learning_rate": build_schedule(config, steps)}
     if config.name == "adamw" or config.weight_decay:
-        arguments["weight_decay"] = config.weight_decay  # also 0, since Keras' AdamW would otherwise take 0.004
+        arguments["weight_decay"] = config.weight_decay  # even 0: the default of Keras' AdamW is 0.004
     if config.ema:
         arguments |= {"use_ema": True, "ema_momentum": 1 - 1 / max(2.0, config.ema * steps)}
     if config.name == "sgd":
@@ -82,7 +77,7 @@ def build_optimizer(config: OptimizerConfig, steps: int) -> keras.optimizers.Opt
 
 
 def build_schedule(config: OptimizerConfig, steps: int) -> Any:
-    """Give the learning rate as a number, or as a schedule over `steps` steps."""
+    """Build the learning rate: a number, or a schedule over `steps` steps."""
     warmup_steps = round(config.warmup * steps)
     if config.schedule == "constant":
         return config.learning_rate

@@ -1,4 +1,4 @@
-"""Which numbers to train with, and on what."""
+"""The precision of training, and its devices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mnist_cnn.models.backend import keras
 
 
 def training_precision(config: Config) -> str:
-    """Give the dtype policy to train with; `auto` is bfloat16 where the hardware multiplies it."""
+    """Give the dtype policy to train with; `auto` is bfloat16 if the hardware multiplies it."""
     if config.training.precision != "auto":
         return config.training.precision
     on_accelerator = any(not device.lower().startswith("cpu") for device in devices())
@@ -16,8 +16,8 @@ def training_precision(config: Config) -> str:
 
 
 def devices() -> list[str]:
-    """Give the names of what the backend computes on, such as `CPU` or `GPU:0`."""
-    # `keras.distribution.list_devices` fails on torch, and on jax where there is no GPU.
+    """Give the names of the backend's devices, such as `CPU` or `GPU:0`."""
+    # `keras.distribution.list_devices` fails on torch, and on jax without a GPU.
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf

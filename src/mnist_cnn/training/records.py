@@ -1,4 +1,4 @@
-"""What training writes into the run folder besides the model: configuration, environment, history, log."""
+"""What training writes to the run folder besides the model: configuration, environment, history, log."""
 
 from __future__ import annotations
 
@@ -24,20 +24,13 @@ from mnist_cnn.training.precision import devices
 
 
 def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: RunFolder, precision: str) -> None:
-    """Write configuration and environment; where the run is resumed, check that the data are the same.
-
-    A report of what the run had come to before is removed, so that nobody takes it for the result.
+    """Write configuration and environment. For a resumed run, check the data, and remove its outdated report.
 
     Raises:
-        InputError: The run was begun with other data.
+        RunFolderError: The run was started with other data.
     """
-    session = {
-        "began": _now(),
-        "precision": precision,
-        **describe_environment(),
-        "onednn": onednn_state(),
-        "devices": devices(),
-    }
+    session = {"began": _now(), "precision": precision, **describe_environment()}
+    session |= {"onednn": onednn_state(), "devices": devices()}
     data = {"data": _describe_data(dataset), **({"added": _describe_data(added)} if added else {})}
     if run.environment.exists():
         known = run.read_json(run.environment)
@@ -59,12 +52,12 @@ def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: R
         append_log(run, dataset.notice)
 
 
-def epoch_writer(run: RunFolder, twin: keras.Model, listener: Listener) -> Callable[[TrainingState], None]:
-    """Give what is called after each saved epoch: it writes the history and, after a better one, the checkpoint.
+def epoch_writer(run: RunFolder, float32_model: keras.Model, listener: Listener) -> Callable[[TrainingState], None]:
+    """Give a function to call after each saved epoch: it writes the history and, if it is the best, the checkpoint.
 
     Args:
         run: Where to write.
-        twin: The network in float32 and not compiled, into which weights are put to be saved.
+        float32_model: The network in float32 and not compiled, for saving weights.
         listener: Told of the epoch.
     """
 
@@ -73,27 +66,27 @@ def epoch_writer(run: RunFolder, twin: keras.Model, listener: Listener) -> Calla
         is_best = state.best_epoch == state.epochs_done
         write_history(run, state.history)
         if is_best:
-            save_best(run, twin, state)
+            save_best(run, float32_model, state)
         append_log(run, ", ".join(f"{key} {value:.6g}" for key, value in row.items()) + (", best" if is_best else ""))
         listener.on_epoch(row, is_best)
 
     return write
 
 
-def save_best(run: RunFolder, twin: keras.Model, state: TrainingState) -> None:
+def save_best(run: RunFolder, float32_model: keras.Model, state: TrainingState) -> None:
     """Write the checkpoint of the best epoch so far."""
-    twin.set_weights(state.best_weights)
-    save_model(twin, run.best_checkpoint)
+    float32_model.set_weights(state.best_weights)
+    save_model(float32_model, run.best_checkpoint)
 
 
-def catch_up(run: RunFolder, twin: keras.Model, state: TrainingState) -> None:
-    """Write again what a process that died right after it saved the state could not write."""
+def catch_up(run: RunFolder, float32_model: keras.Model, state: TrainingState) -> None:
+    """Write what a process that died right after it saved the state could not write."""
     write_history(run, state.history)
-    save_best(run, twin, state)
+    save_best(run, float32_model, state)
 
 
 def record_end(run: RunFolder, state: TrainingState, interrupted: bool) -> None:
-    """Write down how training ended; a run that came to its end needs no state any more."""
+    """Record how training ended; a finished run no longer needs its state."""
     write_history(run, state.history)
     append_log(run, "interrupted" if interrupted else f"finished after {state.epochs_done} epochs")
     if not interrupted:
@@ -113,7 +106,7 @@ def write_history(run: RunFolder, history: list[Row]) -> None:
 
 
 def append_log(run: RunFolder, text: str) -> None:
-    """Add a line with the time (UTC) to the run's log.
+    """Add a line to the run's log, with the time (UTC).
 
     Raises:
         WriteError: The log cannot be written.
@@ -145,7 +138,7 @@ def _describe_data(dataset: Dataset) -> dict[str, Any]:
 def _check_same(run: RunFolder, known: dict[str, Any], given: dict[str, Any]) -> None:
     if known["sha256"] != given["sha256"]:
         raise RunFolderError(
-            f"{run.root} was begun with other training data (SHA-256 {known['sha256'][:12]}…, now "
+            f"{run.root} was started with other training data (SHA-256 {known['sha256'][:12]}…, now "
             f"{given['sha256'][:12]}…). Restore the data at {known['source']}, or train a new run."
         )
 
@@ -162,4 +155,4 @@ def _not_fixed(config: Config) -> list[str]:
     hardware = "results differ between processors, package versions and numbers of cores"
     if config.training.deterministic:
         return [hardware]
-    return ["the order in which threads add up numbers (use --deterministic)", hardware]
+    return ["the order in which threads add numbers (use --deterministic)", hardware]

@@ -20,11 +20,10 @@ from mnist_cnn.errors import DivergedError
 from mnist_cnn.models.architectures import build_model
 from mnist_cnn.models.backend import keras
 from mnist_cnn.models.persistence import open_model, save_legacy_h5, save_model, save_weights
-from mnist_cnn.runs import RunFolder, best_epoch
+from mnist_cnn.runs import Row, RunFolder, best_epoch
 from mnist_cnn.training.batch_statistics import BatchStatistics, measure_statistics
 from mnist_cnn.training.batches import Batches
 from mnist_cnn.training.callbacks import (
-    History,
     InterruptedTraining,
     Keeper,
     Watch,
@@ -48,12 +47,12 @@ _VALIDATION_BATCH = 1000
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What came out; the model itself lies in the run folder."""
+    """The outcome; the model is also in the run folder."""
 
     model: keras.Model  # float32, not compiled
     epochs: int  # finished
-    best_epoch: int  # 1-based; whose weights `model` has, unless the configuration keeps the last
-    seconds: float  # in training and validation, over all sessions of the run
+    best_epoch: int  # 1-based; `model` has its weights, unless the configuration keeps the last
+    seconds: float  # of training and validation, over all sessions of the run
     interrupted: bool  # by Ctrl-C; the run can be resumed
     peak_memory_gib: float  # of this process
 
@@ -68,23 +67,22 @@ def train(
     tensorboard: bool = False,
     legacy_h5: bool = False,
 ) -> TrainingResult:
-    """Train one network and leave it in `run`.
+    """Train one network and save it in `run`.
 
-    Where `run` holds a state, training goes on from its last finished epoch; where `run` is finished, its result is
-    given as it is.
+    If `run` holds a state, training resumes after its last finished epoch. A finished run returns its result.
 
     Args:
-        config: Everything that decides the result.
-        dataset: The training split; validation is held out of it here.
-        run: An empty run folder, or an unfinished one of the same configuration and data.
-        added: The images at `config.data.add`, where the caller has loaded them already.
-        listener: Hears of every step and epoch.
-        tensorboard: Write event files into the run folder.
-        legacy_h5: Also leave the model in Keras' old HDF5 format.
+        config: All settings.
+        dataset: The training split, of which a part is held out for validation.
+        run: An empty run folder, or an unfinished one with the same configuration and data.
+        added: The images of `config.data.add`, if they are loaded already.
+        listener: Told of every step and epoch.
+        tensorboard: Write event files to the run folder.
+        legacy_h5: Also save the model in Keras' old HDF5 format.
 
     Raises:
-        InputError: The configuration and the data do not fit, or the run was made with other data.
-        DivergedError: The loss became no number; the model of the best epoch before that is saved.
+        InputError: The configuration does not fit the data, or the run was started with other data.
+        DivergedError: The loss became NaN or infinite; the model of the best epoch so far is saved.
         WriteError: The run folder cannot be written.
     """
     listener = listener or Listener()
@@ -98,16 +96,16 @@ def train(
     batches, held_out = prepare_data(config, dataset, added)
     precision = training_precision(config)
     model = new_model(config, dataset, precision, listener.on_notice)
-    twin = float32_twin(model, config, dataset)  # what is saved: neither bfloat16 nor compiled
+    float32_model = in_float32(model, config, dataset)  # what is saved: neither bfloat16 nor compiled
     compile_model(model, config, batches.steps)
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
-    # Only now, when what was asked for is known to be possible, is anything written.
+    # Everything that can be refused has been checked; now files are written.
     record_start(config, dataset, added, run, precision)
     state = TrainingState.load(run.state)
     if state.epochs_done:
         restore_variables(model, state.variables)
-        catch_up(run, twin, state)
+        catch_up(run, float32_model, state)
 
     averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if config.optimizer.ema else None
     statistics = BatchStatistics(batches.images, config.training.seed, has_validation=held_out is not None)
@@ -116,10 +114,9 @@ def train(
         *([averaging] if averaging else []),
         statistics,
         Watch(listener),
-        History(state, config.training.monitor),
         *events,
         *patient,
-        Keeper(run, state, patient, averaging, epoch_writer(run, twin, listener)),
+        Keeper(run, state, config.training.monitor, patient, averaging, epoch_writer(run, float32_model, listener)),
     ]
     listener.on_start(state.epochs_done, config.training.epochs, batches.steps)
     epochs = range(state.epochs_done, state.epochs_done if state.is_complete else config.training.epochs)
@@ -128,41 +125,34 @@ def train(
         raise explain_divergence(ending, state, run)
 
     if ending:
-        state.save(run.state)  # before the model is: a model without a state is a finished run
-    twin.set_weights(final_weights(config, state, model, statistics.images))
-    save_model(twin, run.model)
+        state.save(run.state)  # before the model: a model without a state means that the run is finished
+    float32_model.set_weights(final_weights(config, state, model, statistics.images))
+    save_model(float32_model, run.model)
     save_weights(run.model, run.weights)
     if legacy_h5:
-        save_legacy_h5(twin, run.legacy_h5)
+        save_legacy_h5(float32_model, run.legacy_h5)
     record_end(run, state, interrupted=ending is not None)
-    return TrainingResult(
-        model=twin,
-        epochs=state.epochs_done,
-        best_epoch=state.best_epoch,
-        seconds=sum(row["seconds"] for row in state.history),
-        interrupted=ending is not None,
-        peak_memory_gib=peak_memory_gib(),
-    )
+    return _result(float32_model, state.history, state.best_epoch, interrupted=ending is not None)
 
 
 def find_addition(config: Config, dataset: Dataset) -> Dataset | None:
-    """Load what is to be learnt beside the data set; None where nothing is."""
+    """Load the images of `data.add`; None without any."""
     return load_addition(Path(config.data.add), dataset.class_names) if config.data.add else None
 
 
 def prepare_data(config: Config, dataset: Dataset, added: Dataset | None) -> tuple[Batches, Any]:
-    """Give what is trained on, and what training is judged by.
+    """Divide the data into training batches and validation images.
 
     Args:
-        config: Which part is held out, in what form the labels are learnt, how images are distorted.
+        config: Which part to hold out, the form of the labels, and the distortions.
         dataset: The training split.
-        added: Images to learn beside it, of which none is held out; None for no such.
+        added: Additional training images, none of them held out; or None.
 
     Returns:
-        The training batches, and the validation images uint8 [n, 28, 28, 1] with their targets; None without any.
+        The training batches; the validation images uint8 [n, 28, 28, 1] with their targets, or None.
 
     Raises:
-        InputError: The configuration and the data do not fit.
+        InputError: The configuration does not fit the data.
     """
     data = config.data
     training, validation = divide(dataset, per_class=data.per_class, validation=data.validation, seed=data.split_seed)
@@ -181,7 +171,7 @@ def prepare_data(config: Config, dataset: Dataset, added: Dataset | None) -> tup
 
 
 def compile_model(model: keras.Model, config: Config, steps: int) -> None:
-    """Make a network ready to be trained, with an optimizer whose schedule spans `steps` batches times all epochs."""
+    """Compile a network for training with `steps` batches per epoch, over which the optimizer's schedule extends."""
     model.compile(
         optimizer=build_optimizer(config.optimizer, steps * config.training.epochs),
         loss=build_loss(config),
@@ -200,7 +190,7 @@ def run_epochs(
     epochs: range,
     callbacks: list[keras.callbacks.Callback],
 ) -> InterruptedTraining | DivergedError | None:
-    """Train through `epochs` (0-based), and give what ended training before its time."""
+    """Train for `epochs` (0-based); give what stopped training early, or None."""
     try:
         with catch_interrupts():
             model.fit(
@@ -210,7 +200,7 @@ def run_epochs(
                 steps_per_epoch=batches.steps,
                 validation_data=validation_data,
                 validation_batch_size=_VALIDATION_BATCH,
-                shuffle=False,  # the stream is shuffled already
+                shuffle=False,  # the stream is already shuffled
                 callbacks=callbacks,
                 verbose=0,
             )
@@ -220,14 +210,18 @@ def run_epochs(
 
 
 def read_result(config: Config, run: RunFolder) -> TrainingResult:
-    """Give again what a finished run came to, for a process that died between training and report."""
+    """Give the result of a finished run, for a process that died between training and report."""
     history = run.read_json(run.history_json)
+    return _result(open_model(run.model), history, best_epoch(history, config.training.monitor), interrupted=False)
+
+
+def _result(model: keras.Model, history: list[Row], best: int, interrupted: bool) -> TrainingResult:
     return TrainingResult(
-        model=open_model(run.model),
+        model=model,
         epochs=len(history),
-        best_epoch=best_epoch(history, config.training.monitor),
+        best_epoch=best,
         seconds=sum(row["seconds"] for row in history),
-        interrupted=False,
+        interrupted=interrupted,
         peak_memory_gib=peak_memory_gib(),
     )
 
@@ -235,13 +229,13 @@ def read_result(config: Config, run: RunFolder) -> TrainingResult:
 def new_model(
     config: Config, dataset: Dataset, precision: str, note: Callable[[str], None] = lambda _: None
 ) -> keras.Model:
-    """Build the configured network for a training split, or adapt the trained one that it starts from.
+    """Build the configured network, or adapt the trained one that it starts from.
 
-    `note` is told what had to be decided about another project's network.
+    `note` is told how another project's network was adapted.
     """
     classes = len(dataset.class_names)
     if config.model.init_from:
-        keras.utils.set_random_seed(config.training.seed)  # also for the dropout layers that are about to be read
+        keras.utils.set_random_seed(config.training.seed)  # also for dropout layers in the file
         source = open_start(config.model, dataset, note)
         return adapt_model(source, classes, config.model, config.training.seed)
     return build_model(
@@ -253,13 +247,13 @@ def new_model(
     )
 
 
-def float32_twin(model: keras.Model, config: Config, dataset: Dataset) -> keras.Model:
-    """Give the same network in float32, with weights of its own."""
+def in_float32(model: keras.Model, config: Config, dataset: Dataset) -> keras.Model:
+    """Give the same network in float32, with its own weights."""
     if not config.model.init_from:
         return new_model(config, dataset, precision="float32")
-    twin = keras.models.clone_model(model)  # float32 as it is: so are all model files
-    twin.set_weights(model.get_weights())
-    return twin
+    float32_model = keras.models.clone_model(model)  # float32, like all model files
+    float32_model.set_weights(model.get_weights())
+    return float32_model
 
 
 def final_weights(
@@ -268,10 +262,7 @@ def final_weights(
     model: keras.Model,
     sample: NDArray[np.uint8],  # [n, 28, 28, 1]
 ) -> Weights:
-    """Give the weights that become the model: the best epoch's or the last one's.
-
-    Where no epoch was finished they are what training had reached.
-    """
+    """Give the weights of the final model: those of the best or the last epoch, or the current ones before that."""
     if not state.epochs_done:
         measure_statistics(model, sample)
         weights: Weights = model.get_weights()
@@ -280,7 +271,7 @@ def final_weights(
 
 
 def fix_operation_order() -> None:
-    """Make operations bit-equal from run to run on the same machine (TensorFlow; the other backends are on CPUs)."""
+    """Make operations repeatable bit for bit on the same machine (TensorFlow; other backends are, on CPUs)."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -288,15 +279,15 @@ def fix_operation_order() -> None:
 
 
 def steps_per_execution(steps: int) -> int:
-    """Give how many batches the backend runs in one go: a divisor of an epoch's, so that none crosses its end."""
+    """Give how many batches the backend runs at once: a divisor of `steps`, so that none crosses the epoch's end."""
     if keras.backend.backend() == "torch":
-        return 1  # all that Keras allows there
+        return 1  # Keras allows no more on torch
     return next(size for size in range(min(steps, _STEPS_PER_EXECUTION), 0, -1) if steps % size == 0)
 
 
 def explain_divergence(error: DivergedError, state: TrainingState, run: RunFolder) -> DivergedError:
-    """Say what is left of a training that ended in a loss that is no number."""
-    kept = f"the best finished epoch ({state.best_epoch}) is kept in {run.best_checkpoint}"
+    """Say what is left of a training that diverged."""
+    kept = f"the best finished epoch ({state.best_epoch}) is saved in {run.best_checkpoint}"
     return DivergedError(
         f"{error}; {kept if state.epochs_done else 'no epoch was finished'}. "
         "Lower the learning rate (--learning-rate), or train in float32 (--set training.precision=float32)."

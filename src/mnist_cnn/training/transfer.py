@@ -17,16 +17,17 @@ _FLATTENING = (layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPo
 
 
 def open_start(config: ModelConfig, dataset: Dataset, note: Callable[[str], None]) -> keras.Model:
-    """Open the trained network that a run starts from, in a form that takes grey levels [n, 28, 28, 1].
+    """Open the trained network that a run starts from, adapted to grey levels [n, 28, 28, 1].
 
     Args:
         config: Names it.
-        dataset: The training split; where its classes are the digits, it shows what range a stranger's network wants.
-        note: Told what had to be decided.
+        dataset: The training split; if its classes are the digits, it shows what input range another project's network
+            expects.
+        note: Told how the network was adapted.
 
     Raises:
-        ModelFileError: There is no such model, or none that can be used.
-        SettingError: A scale is given for a network that says itself what it wants.
+        ModelFileError: There is no such model, or it cannot be used.
+        SettingError: A scale is given for a network that declares its own.
     """
     opened = read_model(Path(config.init_from), scale=config.init_scale or None, known=partial(_known_digits, dataset))
     for remark in opened.adoption.remarks:
@@ -40,18 +41,18 @@ def _known_digits(dataset: Dataset, classes: int) -> KnownDigits:
 
 
 def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: int) -> keras.Model:
-    """Make a trained network ready for another data set.
+    """Adapt a trained network to another data set.
 
-    The output layer is kept where the number of classes is the same, and drawn anew where it is not.
+    The output layer is kept if the number of classes is the same, and replaced otherwise.
 
     Args:
         source: A model of this package; it shares its layers with the result.
-        classes: Number of outputs wanted.
-        config: `freeze = "features"` leaves every layer before the flattening as it is.
-        seed: Fixes a new output layer's weights.
+        classes: Number of outputs.
+        config: `freeze = "features"` freezes every layer before the flattening.
+        seed: Of the weights of a new output layer.
 
     Raises:
-        InputError: There is nothing to freeze.
+        ModelFileError: There is nothing to freeze.
     """
     keras.utils.set_random_seed(seed)
     model = source
@@ -60,7 +61,7 @@ def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: in
         model = keras.Model(source.input, head(source.layers[-1].input), name=source.name)
     frozen = _features(model) if config.freeze == "features" else []
     for layer in model.layers:
-        layer.trainable = layer not in frozen  # a source that was itself trained with frozen layers says so in its file
+        layer.trainable = layer not in frozen  # the source may have been trained with frozen layers
     return model
 
 
@@ -69,6 +70,6 @@ def _features(model: keras.Model) -> list[keras.layers.Layer]:
         if isinstance(layer, _FLATTENING):
             return list(model.layers[:index])
     raise ModelFileError(
-        f"{model.name} has no flattening or global pooling layer, so its features cannot be told from its "
+        f"{model.name} has no flattening or global pooling layer that separates its features from its "
         "classifier. Use freeze = 'nothing'."
     )

@@ -1,4 +1,4 @@
-"""What the weights that a run starts from have never seen, which alone an honest run may hold out."""
+"""A run may hold out only images that the weights it starts from have never seen."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from mnist_cnn.runs import RunFolder
 
 
 def check_held_out(config: Config, dataset: Dataset) -> None:
-    """See that a run holds out nothing that the weights it starts from have learnt.
+    """Check that a run holds out no images on which the weights it starts from were trained.
 
-    Otherwise validation, and the temperature and the threshold that are fitted on it, would take what is remembered
-    for what is recognised.
+    Otherwise validation, and the temperature and threshold fitted on it, would measure memory instead of recognition.
 
     Args:
-        config: Of the run that is about to begin.
+        config: Of the run that is about to start.
         dataset: The training split.
 
     Raises:
@@ -31,22 +30,22 @@ def check_held_out(config: Config, dataset: Dataset) -> None:
     start = f"the weights of {config.model.init_from!r} were trained on"
     if not known.validation:
         raise SettingError(
-            f"{start} all training images of {dataset.name}, so none of them can be held out to judge this run. "
+            f"{start} all training images of {dataset.name}, so none can be held out to validate this run. "
             "Use --validation 0."
         )
     options = [f"--validation {known.validation:g}"]
     options += [f"--set data.{key}={getattr(known, key)}" for key in ("split_seed", "per_class") if getattr(known, key)]
     raise SettingError(
-        f"{start} the training images of {dataset.name} except for a share of {known.validation:g}; only those unseen "
-        f"images can be held out to judge this run. Use {' '.join(options)}, or --validation 0."
+        f"{start} the training images of {dataset.name} except for a share of {known.validation:g}. Only these unseen "
+        f"images can be held out to validate this run. Use {' '.join(options)}, or --validation 0."
     )
 
 
 def _earlier_split(start: str, dataset: Dataset) -> DataConfig | None:
-    """Give how a start's training divided this very data set, or that of the weights that it started from itself.
+    """Give how the weights' own training, or that of the weights before them, divided this data set.
 
     Returns:
-        None where they had other data, and where nobody knows.
+        None if they were trained on other data, or if it is not known.
     """
     checksum = dataset.checksum()
     while start:
@@ -63,7 +62,7 @@ def _earlier_split(start: str, dataset: Dataset) -> DataConfig | None:
 
 
 def _run_of(start: Path) -> RunFolder:
-    """Give the run that a start names, by its folder or by a model file in it."""
+    """Give the run named by its folder, or by a model file in it."""
     return RunFolder(start.parent if start.suffix in MODEL_SUFFIXES else start)
 
 

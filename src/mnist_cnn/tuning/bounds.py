@@ -1,12 +1,13 @@
-"""When a search has done enough: what its leader is told, and what it tells its workers."""
+"""When a search has done enough: what its leader is told, and what the leader tells its workers."""
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -16,16 +17,14 @@ from mnist_cnn.files import write_json
 from mnist_cnn.tuning.handover import REASON, is_too_large, superseded
 from mnist_cnn.tuning.search_folder import TuningFolder
 
-_STORAGE, _DEADLINE, _TRIALS, _LEADER = (
-    f"MNIST_CNN_TUNE_{name}" for name in ("STORAGE", "DEADLINE", "TRIALS", "LEADER")
-)
-_HOPELESS = 5  # trials that all failed: something is wrong with all of them
-_BARREN = 50  # networks over the limits in a row: the sampler finds none within them
+_VARIABLE = "MNIST_CNN_TUNE"
+_HOPELESS = 5  # so many trials, all failed: something is wrong with all of them
+_BARREN = 50  # so many networks in a row over the limits: the sampler finds none within them
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a search goes on, counted over all its sessions."""
+    """How long a search runs, counted over all its sessions."""
 
     trials: float = math.inf
     seconds: float = math.inf
@@ -36,43 +35,38 @@ class Limits:
 class Bounds:
     """When a worker has done enough."""
 
-    trials: float = math.inf  # in all, of all workers and sessions; failed and pruned ones count, if they were trained
+    trials: float = math.inf  # over all workers and sessions; failed and pruned trials count if they were trained
     deadline: float = math.inf  # seconds since 1970
-    leader: int | None = None  # the process without which there is nobody to work for
+    leader: int | None = None  # the process that started this worker; the worker stops when it is gone
 
     def in_time(self) -> bool:
-        """Say whether training may go on."""
+        """Whether training may continue."""
         orphaned = self.leader is not None and os.getppid() != self.leader  # the system gives orphans another parent
         return time.time() < self.deadline and not orphaned
 
     def want_another(self, study: Study) -> bool:
-        """Say whether another trial may begin.
+        """Whether another trial may start.
 
         Raises:
-            MnistCnnError: All so far failed, or no network is within the space's limits.
+            MnistCnnError: All trials so far failed, or no network is within the space's limits.
         """
         trials = study.get_trials(deepcopy=False)
         gone = superseded(trials)
         begun = [trial for trial in trials if trial.number not in gone and trial.state != TrialState.WAITING]
         trained = [trial for trial in begun if not is_too_large(trial)]
         if len(trained) >= _HOPELESS and all(trial.state == TrialState.FAIL for trial in trained):
-            raise MnistCnnError(f"the first {len(trained)} trials all failed, the last one so: {_reason(trained[-1])}")
+            raise MnistCnnError(f"the first {len(trained)} trials all failed. The last one: {_reason(trained[-1])}")
         if len(begun) >= _BARREN and all(is_too_large(trial) for trial in begun[-_BARREN:]):
             raise MnistCnnError(
-                f"the last {_BARREN} networks are all over the space's limits, the last one so: {_reason(begun[-1])}. "
-                "Raise [limits] or narrow the ranges, and begin a new search."
+                f"the last {_BARREN} networks were all over the limits of the space. The last one: "
+                f"{_reason(begun[-1])}. Raise [limits] or narrow the ranges, and start a new search."
             )
         return len(trained) < self.trials and self.in_time()
 
 
-def _reason(trial: FrozenTrial) -> str:
-    return str(trial.user_attrs.get(REASON, "no reason known"))
-
-
 def save_limits(folder: TuningFolder, limits: Limits) -> None:
-    """Remember the limits, for a session that is not told any."""
-    bounds = {"trials": limits.trials, "seconds": limits.seconds, "workers": limits.workers}
-    finite = {name: value for name, value in bounds.items() if value < math.inf}
+    """Remember the limits for a session that is given none."""
+    finite = {name: value for name, value in asdict(limits).items() if value < math.inf}
     write_json(folder.plan, {**folder.read_plan(), "limits": finite})
 
 
@@ -83,20 +77,19 @@ def read_limits(folder: TuningFolder) -> Limits | None:
 
 
 def write_environment(bounds: Bounds, url: str) -> dict[str, str]:
-    """Give the variables that tell a worker what is not in the folder.
+    """Give the environment variable that tells a worker what is not in the folder.
 
-    They are no arguments: a command line, which all users of a machine can read, is no place for a password.
+    Not arguments: all users of a machine can read a command line, and the URL may hold a password.
     """
-    told = {_DEADLINE: str(bounds.deadline), _TRIALS: str(bounds.trials), _STORAGE: url}
-    return told | ({} if bounds.leader is None else {_LEADER: str(bounds.leader)})
+    return {_VARIABLE: json.dumps({**asdict(bounds), "url": url})}
 
 
 def read_environment(environment: Mapping[str, str]) -> tuple[Bounds, str]:
-    """Give back what `write_environment` was told."""
-    leader = environment.get(_LEADER)
-    bounds = Bounds(
-        trials=float(environment.get(_TRIALS, "inf")),
-        deadline=float(environment.get(_DEADLINE, "inf")),
-        leader=int(leader) if leader else None,
-    )
-    return bounds, environment.get(_STORAGE, "")
+    """Give back what `write_environment` was given."""
+    told = json.loads(environment.get(_VARIABLE, "{}"))
+    url = told.pop("url", "")
+    return Bounds(**told), url
+
+
+def _reason(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get(REASON, "unknown reason"))

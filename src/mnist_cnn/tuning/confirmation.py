@@ -1,7 +1,7 @@
-"""What the best trial's settings are worth on images that chose nothing: beside the recipe's, over several seeds.
+"""The best trial's settings compared with the recipe's, over several seeds, on images that chose nothing.
 
-Both are trained on all training images, validation included, and read the test set once per run. The training is
-`retraining`'s; here is what is trained, and what came of it.
+Both are trained on all training images, validation included, and evaluated once per run on the test set. `retraining`
+trains them; this module says what is trained, and reads the results.
 """
 
 from __future__ import annotations
@@ -24,39 +24,37 @@ from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.results import StudyResults, TrialResult, best_config
 from mnist_cnn.tuning.search_folder import TuningFolder
 
-_RECIPE = "recipe"  # how the runs of the search's recipe are called
-
 
 @dataclass(frozen=True)
 class Spread:
-    """Numbers of several seeds."""
+    """Numbers from several seeds."""
 
     mean: float
-    deviation: float | None  # standard deviation; None of a single one
+    deviation: float | None  # standard deviation; None for a single seed
 
 
 @dataclass(frozen=True)
 class Pair:
     """The two networks of one seed on the test set."""
 
-    seed: int  # none of the trials', since that one helped to choose the settings
+    seed: int  # not the trials' seed, which helped to choose the settings
     recipe: float  # accuracy, 0 … 1
     found: float
     test: PairedTest  # the recipe's network first
 
     @property
     def gain(self) -> float:
-        """What the settings that were found gain."""
+        """The accuracy gained by the settings found."""
         return self.found - self.recipe
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The best trial's settings beside the recipe's."""
+    """The best trial's settings compared with the recipe's."""
 
-    trial: int  # whose settings
+    trial: int  # whose settings were compared
     images: int  # in the test set
-    epochs: tuple[int, int]  # of the recipe's runs and of the others
+    epochs: tuple[int, int]  # of the recipe's runs, and of the other runs
     pairs: tuple[Pair, ...]  # one per seed, at least one
 
     @property
@@ -66,19 +64,19 @@ class Confirmation:
 
     @property
     def found(self) -> Spread:
-        """The accuracy of the networks with the settings that were found."""
+        """The accuracy of the networks with the settings found."""
         return _spread([pair.found for pair in self.pairs])
 
     @property
     def difference(self) -> Spread:
-        """What the settings that were found gain, per seed."""
+        """The accuracy gained by the settings found, per seed."""
         return _spread([pair.gain for pair in self.pairs])
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Where the mean difference lies over all seeds with 95 % confidence; None of a single one.
+        """95 % confidence interval of the mean difference; None for a single seed.
 
-        Student's t over the differences per seed: it holds the luck of training, not that of the test images.
+        Student's t over the differences per seed covers variation in training, not that of the test images.
         """
         count, difference = len(self.pairs), self.difference
         if difference.deviation is None:
@@ -101,35 +99,35 @@ class Retraining:
 
 
 def check_confirmable(config: Config) -> None:
-    """See that these settings mean the same where no images are held out.
+    """Check that these settings work without held-out images.
 
     Raises:
-        InputError: They follow the held-out images.
+        SettingError: They depend on held-out images.
     """
     if config.training.reduce_on_plateau:
         raise SettingError(
-            "--confirm holds no images out, and reduce_on_plateau lowers the learning rate by held-out images. "
+            "--confirm holds out no images, but reduce_on_plateau lowers the learning rate by held-out images. "
             "Search with --set training.reduce_on_plateau=0, or with a recipe that has a schedule."
         )
 
 
 def retrainings(folder: TuningFolder, plan: Plan, results: StudyResults, step: int) -> tuple[Retraining, Retraining]:
-    """Give what is to be trained with a seed: the search's recipe, and the best trial's settings.
+    """Give what to train with one seed: the search's recipe, and the best trial's settings.
 
     Args:
         folder: Of the search.
         plan: Of the search.
         results: Of the search.
-        step: From 1: how far the seed is from the one that all trials share.
+        step: From 1: the distance of the seed from the trials' seed.
 
     Raises:
-        InputError: No trial has come to its end.
+        RunFolderError: No trial is complete.
     """
     best = results.best
     config = best_config(results, plan)
     assert best is not None  # noqa: S101 - best_config has seen to it
     seed = plan.base.training.seed + step
-    recipe, found = (folder.confirmation(f"{name}-seed-{seed}") for name in (_RECIPE, f"trial-{best.number:04d}"))
+    recipe, found = (folder.confirmation(f"{name}-seed-{seed}") for name in ("recipe", f"trial-{best.number:04d}"))
     return (
         _retraining(recipe, plan.base, plan.base.training.epochs, seed),
         _retraining(found, config, found_epochs(config, best), seed),
@@ -137,25 +135,25 @@ def retrainings(folder: TuningFolder, plan: Plan, results: StudyResults, step: i
 
 
 def found_epochs(config: Config, trial: TrialResult) -> int:
-    """Give how long to train where nothing is held out that could say when to stop.
+    """Give how many epochs to train without held-out images.
 
-    A schedule is gone through to its end. With a constant rate training ends with the epoch whose weights were kept.
+    A schedule runs to its end. With a constant rate, training ends with the epoch whose weights were kept.
 
     Raises:
-        InputError: The trial does not say which that was.
+        RunFolderError: The trial does not record that epoch.
     """
     if config.optimizer.schedule != "constant":
         return config.training.epochs
     if trial.kept_epoch is None:
-        raise RunFolderError(f"trial {trial.number} does not say which epoch's weights it kept. Begin a new search.")
+        raise RunFolderError(f"trial {trial.number} does not record which epoch it kept. Start a new search.")
     return trial.kept_epoch
 
 
 def read_confirmation(folder: TuningFolder, plan: Plan, results: StudyResults) -> Confirmation | None:
-    """Read what has been confirmed of the best trial so far; None if no seed is done.
+    """Read what is confirmed of the best trial so far; None if no seed is finished.
 
     Raises:
-        InputError: A file of a run is damaged.
+        RunFolderError: A file of a run is damaged.
     """
     if results.best is None:
         return None
@@ -170,12 +168,12 @@ def read_confirmation(folder: TuningFolder, plan: Plan, results: StudyResults) -
 
 
 def is_measured(run: RunFolder) -> bool:
-    """Say whether the run is trained and has read the test set."""
+    """Whether the run is trained and evaluated on the test set."""
     return run.finished and run.metrics.exists()
 
 
 def confirmed_before(folder: TuningFolder, results: StudyResults) -> list[str]:
-    """Give the names of the trials that were confirmed when they were the best, and are it no more."""
+    """Give the names of the trials that were confirmed as the best, and no longer are."""
     best = f"trial-{results.best.number:04d}" if results.best else ""
     runs = folder.confirmation("").root.glob("trial-*")
     return sorted({run.name.rpartition("-seed-")[0] for run in runs if is_measured(RunFolder(run))} - {best})
@@ -203,7 +201,7 @@ def _compare(recipe: Retraining, found: Retraining) -> Pair:
     comparison = compare((recipe.run, found.run))
     outcome = comparison.tests[0]
     if outcome.test is None:
-        raise RunFolderError(f"{outcome.summary} Remove {found.run.root.parent}, and confirm again.")
+        raise RunFolderError(f"{outcome.summary} Remove {found.run.root.parent}, then confirm again.")
     before, after = comparison.metrics["accuracy"]
     return Pair(recipe.config.training.seed, before, after, outcome.test)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping
-from typing import Any
+import timeit
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -22,7 +21,7 @@ def count_costs(model: keras.Model) -> dict[str, int]:
 
 
 def describe_excess(costs: Mapping[str, int], limits: Mapping[str, int]) -> str:
-    """Say over which limit a network is; an empty text where it is over none."""
+    """Say which limits a network exceeds; an empty text if none."""
     return "; ".join(
         f"{costs[name]:,} {name.replace('_', '-')} are over the limit {limit:,}"
         for name, limit in limits.items()
@@ -31,9 +30,9 @@ def describe_excess(costs: Mapping[str, int], limits: Mapping[str, int]) -> str:
 
 
 def count_multiply_adds(model: keras.Model) -> int:
-    """Count the multiply-adds for one image in convolutions and dense layers, next to which all others are little.
+    """Count the multiply-adds per image in convolutions and dense layers; those of other layers are negligible.
 
-    A kernel is applied once at each place of its layer's output.
+    A kernel is applied once at each position of its layer's output.
     """
     return sum(
         math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
@@ -43,19 +42,14 @@ def count_multiply_adds(model: keras.Model) -> int:
 
 
 def measure_latency(model: keras.Model) -> float:
-    """Give the milliseconds that ONNX Runtime takes for one image, on one thread of this machine.
-
-    The fastest of several rounds: what else the machine does can only make a round slower.
-    """
+    """Give the milliseconds per image of ONNX Runtime on one thread: the fastest of several rounds."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(to_onnx(model), options, providers=["CPUExecutionProvider"])
     feed = {session.get_inputs()[0].name: np.zeros((1, *model.input_shape[1:]), np.float32)}
-    return min(_round(session, feed) for _ in range(_ROUNDS)) * 1000 / _CALLS
+    rounds = timeit.repeat(lambda: session.run(None, feed), number=_CALLS, repeat=_ROUNDS)
+    return min(rounds) * 1000 / _CALLS
 
 
-def _round(session: Any, feed: dict[str, Any]) -> float:
-    began = time.perf_counter()
-    for _ in range(_CALLS):
-        session.run(None, feed)
-    return time.perf_counter() - began
+# Objectives that are measured after training; accuracy and `count_costs` are known anyway.
+MEASURES: dict[str, Callable[[keras.Model], float]] = {"latency": measure_latency}

@@ -1,9 +1,9 @@
-"""Spaces in files: a small TOML declaration becomes a `Space`, or a message that says what is wrong with it.
+"""Spaces in files: a small TOML declaration becomes a `Space`, or an error that says what is wrong with it.
 
-    [limits]                                   # a larger network is turned down before it is trained
+    [limits]                                   # larger networks are rejected before training
     parameters = 459_210
 
-    [settings]                                 # by their dotted names, as for `train --set`
+    [settings]                                 # by dotted name, as in `train --set`
     "training.loss" = "one-hot"                                            # the same in every trial
     "optimizer.learning_rate" = { low = 1e-3, high = 2e-2, log = true }    # a number from a range
     "training.batch_size" = { choices = [64, 128, 256] }                   # one of several values
@@ -13,7 +13,7 @@
     when = { "optimizer.schedule" = ["cosine", "one-cycle"] }
     "optimizer.warmup" = { low = 0.0, high = 0.4 }
 
-Spaces that ship lie in `spaces/`.
+The package's own spaces are in `spaces/`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ DEFAULT_SPACE = "default"
 
 _LIMITS = {"parameters", "multiply_adds"}
 _RANGE_KEYS = {"low", "high", "step", "log"}
-_JUDGING = {"training.seed", "training.epochs"}  # and all of `data`: trials that differ in these do not compare
+_JUDGING = {"training.seed", "training.epochs"}  # and all of `data`: trials that differ in these are not comparable
 _ARGUMENTS = "model.arguments."
 
 
 def space_names() -> list[str]:
-    """Give the names of the spaces that ship with the package."""
+    """Give the names of the package's own spaces."""
     folder = resources.files("mnist_cnn.tuning") / "spaces"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
@@ -47,13 +47,13 @@ def load_space(name: str) -> Space:
     """Read a space by its name, or by the path of a TOML file.
 
     Raises:
-        SettingError: There is no such space, or the file declares none.
+        SettingError: There is no such space, or the file is not valid.
     """
     if name in space_names():
         return _parse_toml((resources.files("mnist_cnn.tuning") / "spaces" / f"{name}.toml").read_text("utf-8"), name)
     path = Path(name)
     if path.suffix != ".toml":
-        raise SettingError(f"there is no space {name!r}. {suggest(name, space_names())} Or name a TOML file.")
+        raise SettingError(f"there is no space {name!r}. {suggest(name, space_names())} Or give a TOML file.")
     try:
         return _parse_toml(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -68,8 +68,8 @@ def parse_space(values: Mapping[str, Any], origin: str) -> Space:
         origin: What to call it in an error message, such as the file's path.
 
     Raises:
-        SettingError: An unknown key or setting, something that is neither range, choice nor value, a condition that
-            never holds, or a setting that trials are judged by.
+        SettingError: A key or setting is unknown, a range or choice is not valid, a condition never holds, or a
+            setting decides how trials are judged.
     """
     _check_keys(values, {"title", "limits", "settings", "conditional"}, origin)
     limits, settings, conditional = (
@@ -77,7 +77,7 @@ def parse_space(values: Mapping[str, Any], origin: str) -> Space:
     )
     _check_limits(limits, origin)
     if not isinstance(conditional, list):
-        raise SettingError(f"{origin}: conditional is no list. Write [[conditional]], in double brackets, above each.")
+        raise SettingError(f"{origin}: conditional is not a list. Write [[conditional]] above each block.")
     for table in (settings, *conditional):
         _check_keys(table, None, origin)
     blocks = [{"when": {}, **settings}, *conditional]
@@ -88,24 +88,24 @@ def parse_space(values: Mapping[str, Any], origin: str) -> Space:
         _check_condition(part, parts, origin)
         parts.append(part)
     if not any(True for part in parts for setting in part.settings for _ in setting.domains()):
-        raise SettingError(f"{origin}: nothing may vary. Give a setting a range: {{ low = 0.0, high = 0.5 }}.")
+        raise SettingError(f"{origin}: no setting varies. Give one a range: {{ low = 0.0, high = 0.5 }}.")
     return Space(str(values.get("title", "")), dict(limits), tuple(parts), dict(values))
 
 
 def check_space(space: Space, base: Config) -> None:
-    """See that every value that the space can give makes a valid configuration of `base`.
+    """Check that every value of the space gives a valid configuration of `base`.
 
     Raises:
-        SettingError: One does not; the message names the setting and the value.
+        SettingError: One does not; the error names the setting and the value.
     """
     corner_configs(space, base)
 
 
 def corner_configs(space: Space, base: Config) -> list[Config]:
-    """Give the configurations in which one setting has an extreme value, and every other its first one.
+    """Give the configurations in which one setting has an extreme value, and every other setting its first value.
 
     Raises:
-        SettingError: One is not valid; the message names the setting and the value.
+        SettingError: One is not valid; the error names the setting and the value.
     """
     return [
         configure(base, suggest_settings(space, _Fixed({**_ways(part, space.parts[:index])[0], name: value})))
@@ -117,7 +117,7 @@ def corner_configs(space: Space, base: Config) -> list[Config]:
 
 
 class _Fixed:
-    """Chooses given values, and otherwise the first one."""
+    """Chooses the given values, and otherwise the first."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
@@ -135,12 +135,7 @@ class _Fixed:
 
 
 def _ways(part: Part, earlier: Sequence[Part]) -> list[dict[str, Any]]:
-    """Give every set of choices under which `part` applies, as choosers name them.
-
-    Args:
-        part: Its condition may rest on settings that have conditions themselves.
-        earlier: The parts declared before it.
-    """
+    """Give every set of choices under which `part` applies; its condition may depend on conditional settings."""
     ways: list[dict[str, Any]] = [{}]
     for name, options in part.when.items():
         ways = [{**way, **more} for way in ways for more in _ways_to(name, options, earlier) if _agree(way, more)]
@@ -170,7 +165,7 @@ def _parse_toml(text: str, origin: str) -> Space:
 def _parse_part(block: Mapping[str, Any], repeated: Counter[str], origin: str) -> Part:
     if not isinstance(block.get("when"), Mapping):
         raise SettingError(
-            f'{origin}: a [[conditional]] has no table `when`. Write: when = {{ "model.architecture" = "vgg" }}.'
+            f'{origin}: a [[conditional]] lacks the table `when`. Write: when = {{ "model.architecture" = "vgg" }}.'
         )
     when = {name: tuple(value) if isinstance(value, list) else (value,) for name, value in block["when"].items()}
     for name in block:
@@ -189,7 +184,7 @@ def _check_limits(limits: Any, origin: str) -> None:
     _check_keys(limits, _LIMITS, f"{origin}: limits")
     for name, limit in limits.items():
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-            raise SettingError(f"{origin}: limits: {name} = {limit!r} is no whole number above 0, such as 459_210.")
+            raise SettingError(f"{origin}: limits: {name} = {limit!r} is not a positive integer such as 459_210.")
 
 
 def _check_condition(part: Part, earlier: Sequence[Part], origin: str) -> None:
@@ -199,25 +194,25 @@ def _check_condition(part: Part, earlier: Sequence[Part], origin: str) -> None:
         if not named:
             hint = suggest(name, {setting.name for setting in drawn}) if drawn else ""
             raise SettingError(
-                f"{origin}: when: {name!r} is not drawn before. Declare it in [settings]. {hint}".rstrip()
+                f"{origin}: when: {name!r} is not declared above. Declare it in [settings]. {hint}".rstrip()
             )
         for option in options:
             if not any(setting.can_be(option) for setting in named):
                 raise SettingError(f"{origin}: when: {name} is never {option!r}. {_suggest_value(option, named)}")
     if not _ways(part, earlier):
-        raise SettingError(f"{origin}: when = {dict(part.when)} never holds: no trial has all of that. Split it.")
+        raise SettingError(f"{origin}: when = {dict(part.when)} never holds: no trial has all these values. Split it.")
 
 
 def _suggest_value(value: Any, settings: Sequence[Setting]) -> str:
     domains = [domain for setting in settings for _, domain, _ in setting.domains()]
     labels = [str(label) for domain in domains if isinstance(domain, Choice) for label in domain.labels]
-    return suggest(str(value), labels) if labels else "Name a value that it may have."
+    return suggest(str(value), labels) if labels else "Use one of its possible values."
 
 
 def _check_name(name: str, origin: str) -> None:
     if name.startswith("data.") or name in _JUDGING:
         raise SettingError(
-            f"{origin}: {name} decides how trials are judged, so no space may set it. Use --set {name}=… instead."
+            f"{origin}: {name} decides how trials are judged, so a space cannot vary it. Use --set {name}=… instead."
         )
     if not name.startswith(_ARGUMENTS) and name not in setting_names():
         raise SettingError(f"{origin}: there is no setting {name!r}. {suggest(name, setting_names())}")
@@ -231,7 +226,7 @@ def _parse_content(name: str, value: Any, origin: str) -> Any:
     if "choices" in value:
         _check_keys(value, {"choices"}, f"{origin}: {name}")
         if not isinstance(value["choices"], list) or not value["choices"]:
-            raise SettingError(f"{origin}: {name}: choices = {value['choices']!r} is no list of values.")
+            raise SettingError(f"{origin}: {name}: choices = {value['choices']!r} is not a list of values.")
         return Choice(tuple(value["choices"]))
     return _parse_range(name, value, origin)
 
@@ -242,7 +237,7 @@ def _parse_range(name: str, value: Mapping[str, Any], origin: str) -> Range:
     numbers = {key: value.get(key) for key in ("low", "high", "step")}
     for key, number in numbers.items():
         if not _is_number(number) and not (key == "step" and number is None):
-            raise SettingError(f"{where}: {key} = {number!r} is no number. Write: {{ low = 0.0, high = 0.5 }}.")
+            raise SettingError(f"{where}: {key} = {number!r} is not a number. Write: {{ low = 0.0, high = 0.5 }}.")
     low, high, step, log = value["low"], value["high"], value.get("step"), value.get("log", False)
     if not isinstance(log, bool):
         raise SettingError(f"{where}: log = {log!r} is neither true nor false.")
@@ -259,7 +254,7 @@ def _parse_range(name: str, value: Mapping[str, Any], origin: str) -> Range:
 
 def _check_keys(values: Any, valid: set[str] | None, where: str) -> None:
     if not isinstance(values, Mapping):
-        raise SettingError(f"{where}: {values!r} is no table of settings.")
+        raise SettingError(f"{where}: {values!r} is not a table of settings.")
     for key in values:
         if valid is not None and key not in valid:
             raise SettingError(f"{where}: there is no key {key!r}. {suggest(key, valid)}")

@@ -1,123 +1,112 @@
-"""How a search went: its course, which settings mattered, what was tried, what accuracy costs."""
+"""Pictures of a search, drawn by Optuna in this package's style.
+
+Optuna draws a copy of the study (`copy_study`) with accuracies in percent and short names. Pruned trials count as
+infeasible there, so Optuna draws them pale. The importance picture is ours: Optuna cannot show what chance explains.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+import textwrap
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+import optuna
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.visualization import matplotlib as drawing
 
-from mnist_cnn.evaluation.figures.learning import ACCURACY_TICKS, SMALLEST_ERROR, error_steps, steps_to_accuracy
-from mnist_cnn.evaluation.figures.style import MUTED, PAPER, RIGHT, RULE, TEXT, WRONG, shorten, styled
+from mnist_cnn.evaluation.figures.style import MUTED, RIGHT, RULE, TEXT, WRONG, shorten, styled
+from mnist_cnn.tuning.results import StudyResults, TrialResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WORST_SHOWN = 6  # times the errors of the best trial: what is worse is drawn at the edge
-BARS = 12
-SLICES, SLICE_COLUMNS = 16, 4
-COORDINATES = 9
+WORST_SHOWN = 4  # times the error of the best trial: lower accuracies are drawn at the edge
+BARS, SLICES, SLICE_COLUMNS, COORDINATES = 12, 12, 4, 7
 
-_FINE_TICKS = (98.5, 99.2, 99.4, 99.6, 99.7, 99.3, 99.1)  # percent, where the usual ones are too few
-_TICK_DISTANCE = 0.13  # of the axis
-_LEGEND = ("complete", "Pareto", "another", "pruned", "failed", "worse", "best so far", "best")  # the order of entries
-_MISSING = -0.14  # height of the rail for settings that a trial does not have
-_GOOD = LinearSegmentedColormap.from_list("good", ["#DCE6EE", "#7FB6D6", RIGHT])
+_ACCURACY = "validation accuracy, %"
+_PALE = "#cccccc"  # as Optuna has it
+_LOOKS = {  # Optuna's label → ours, and its colour
+    _ACCURACY: ("complete", RIGHT),
+    "Infeasible Trial": ("pruned", _PALE),
+    "Best Trial": ("Pareto front", RIGHT),
+    "Trial": ("another trial is cheaper and as good", _PALE),
+}
 _SECTION = re.compile(r"^(?:[a-z_]+\.)+")
 _CONDITIONAL = re.compile(r"(?P<name>[^ ]+)(?P<condition> \(.*\))(?P<place>(\[\d+\])?)")
 
 
-class Trial(Protocol):
-    """What the pictures need to know of a trial."""
-
-    @property
-    def number(self) -> int:
-        """From 0, in the order in which trials began."""
-
-    @property
-    def state(self) -> str:
-        """Such as "complete", "pruned" or "failed"."""
-
-    @property
-    def accuracy(self) -> float | None:
-        """On the validation images: what it came to, or what it had reached when it ended."""
-
-    @property
-    def accuracies(self) -> Sequence[float]:
-        """The same after each epoch."""
-
-    @property
-    def choices(self) -> Mapping[str, Any]:
-        """Setting → number, string or truth value."""
-
-
-@styled
-def search_history(trials: Sequence[Trial], best: int) -> Figure:
-    """Draw what each trial came to, in their order, and the best so far.
+def copy_study(study: Study, results: StudyResults) -> Study:
+    """Copy what the pictures show: complete and pruned trials, under their own numbers.
 
     Args:
-        trials: By their number; at least one is complete.
-        best: The number of the best one.
+        study: Of the search.
+        results: The same trials; at least one is complete.
     """
-    figure = Figure(figsize=(9, 3.4))
-    axes = figure.subplots()
-    floor = _scale_accuracy(axes, trials)
-    _draw_dots(axes, [(trial.number, trial) for trial in trials], floor, best)
-    complete = _of_state(trials, "complete")
-    record = np.maximum.accumulate([max(_percent(trial), floor) for trial in complete])
-    last = max(trial.number for trial in trials if trial.state in ("complete", "pruned", "failed"))
-    steps = [*(trial.number for trial in complete), last]
-    axes.step(steps, [*record, record[-1]], where="post", color=TEXT, linewidth=1.2, zorder=1.5, label="best so far")
-    if failed := [trial.number for trial in trials if trial.state == "failed"]:
-        axes.plot(failed, [0.02] * len(failed), "x", color=WRONG, markersize=6, mew=1.6, label="failed",
-                  transform=axes.get_xaxis_transform(), clip_on=False)  # fmt: skip
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
-    axes.set_xlim(-0.7, last + 0.7)
-    axes.set_xlabel("trial")
-    axes.grid(axis="y")
-    _legend_above(axes)
-    return figure
+    shown = {trial.number: trial for trial in results.trials if trial.state in ("complete", "pruned")}
+    copy = optuna.create_study(direction="maximize")
+    for trial in study.get_trials(deepcopy=False):
+        known = shown.get(trial.number)
+        if known and known.accuracy is not None:
+            copy.add_trial(_copy_trial(trial, known, _floor(results)))
+        else:
+            copy.add_trial(create_trial(state=TrialState.FAIL))  # keeps the numbers of the trials after it
+    return copy
 
 
 @styled
-def trial_curves(trials: Sequence[Trial], best: int) -> Figure:
-    """Draw the validation accuracy of every trial after each epoch; arguments as for `search_history`."""
-    figure = Figure(figsize=(9, 3.4))
-    axes = figure.subplots()
-    _scale_accuracy(axes, trials, curves=True)
-    for trial in sorted(trials, key=lambda trial: (trial.number == best, trial.state == "complete")):
-        _draw_curve(axes, trial, best)
-    axes.legend(*_all_handles([axes]), loc="lower right")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_xlabel("epoch")
-    axes.grid(axis="y")
-    return figure
+def search_history(shown: Study) -> Figure:
+    """Draw the accuracy of each trial in order, and the best so far."""
+    with _as_styled():
+        axes = drawing.plot_optimization_history(shown, target_name=_ACCURACY)
+    axes.collections[-1].set_label("Infeasible Trial")
+    axes.lines[0].set(color=TEXT, label="best so far", drawstyle="steps-post", zorder=0.5)
+    _ring(axes, shown.best_trial.number, shown.best_trial)
+    return _finish(axes, (9, 3.4), x="trial")
+
+
+@styled
+def trial_curves(shown: Study) -> Figure:
+    """Draw the validation accuracy of every trial after each epoch."""
+    with _as_styled():
+        axes = drawing.plot_intermediate_values(shown)
+    best = shown.best_trial.number
+    for line in axes.lines:
+        trial = shown.trials[int(str(line.get_label()).removeprefix("Trial"))]
+        label, colour = ("pruned", MUTED) if trial.constraints else ("complete", RIGHT)
+        line.set(color=colour, label=label, linewidth=1, alpha=0.5, markersize=4)
+        if trial.number == best:
+            line.set(color=WRONG, label=f"best, trial {best}", linewidth=2.2, alpha=1, zorder=3)
+    reached = [value for trial in shown.trials for value in trial.intermediate_values.values()]
+    _limit(axes, max(min(reached), _lowest(shown.best_value, 2 * WORST_SHOWN)), max(reached))
+    return _finish(axes, (9, 3.4), x="epoch")
 
 
 @styled
 def setting_importance(shares: Mapping[str, float], chance: Mapping[str, float]) -> Figure:
-    """Draw the share of the differences between trials that each setting explains, the largest first.
+    """Draw how much of the differences between trials each setting explains, the largest share first.
 
     Args:
         shares: Setting → 0 … 1.
-        chance: Setting → the share up to which there may be nothing to explain.
+        chance: Setting → the largest share that was found where there is nothing to explain.
     """
-    rows = sorted(shares, key=lambda name: -shares[name])[:BARS]
-    figure = Figure(figsize=(6.4, 0.8 + 0.27 * len(rows)))
+    names = sorted(shares, key=lambda name: -shares[name])[:BARS]
+    figure = Figure(figsize=(6.4, 0.8 + 0.27 * len(names)))
     axes = figure.subplots()
-    places, widths, bands = range(len(rows)), [shares[name] for name in rows], [chance[name] for name in rows]
-    axes.barh(places, bands, height=0.7, color=RULE, label="as far as chance goes")
+    widths, bands = [shares[name] for name in names], [chance[name] for name in names]
+    axes.barh(range(len(names)), bands, height=0.7, color=RULE, label="explained by chance")
     colours = [RIGHT if width > band else MUTED for width, band in zip(widths, bands, strict=True)]
-    axes.barh(places, widths, height=0.34, color=colours)
-    for place, width in zip(places, widths, strict=True):
-        axes.annotate(f"{100 * width:.0f} %", (width, place), (4, 0), textcoords="offset points", va="center",
-                      fontsize=8.5, color=TEXT)  # fmt: skip
-    axes.set_yticks(places, [name_setting(name, 32) for name in rows])
+    bars = axes.barh(range(len(names)), widths, height=0.34, color=colours)
+    axes.bar_label(bars, [f"{100 * width:.0f} %" for width in widths], padding=4, fontsize=8.5)
+    axes.set_yticks(range(len(names)), [name_setting(name, 32) for name in names])
     axes.invert_yaxis()
     axes.set_xlim(0, max(1.12 * max(*widths, *bands), 1e-6))
     axes.set_xticks([])
@@ -127,80 +116,75 @@ def setting_importance(shares: Mapping[str, float], chance: Mapping[str, float])
 
 
 @styled
-def setting_slices(trials: Sequence[Trial], names: Sequence[str], logarithmic: Collection[str], best: int) -> Figure:
+def setting_slices(shown: Study, names: Sequence[str]) -> Figure:
     """Draw accuracy against each setting in turn.
 
     Args:
-        trials: By their number; at least one is complete.
-        names: Of the settings, the most interesting first; at most `SLICES` are shown.
-        logarithmic: Names of the settings that were drawn evenly by order of magnitude.
-        best: The number of the best trial.
+        shown: From `copy_study`.
+        names: Of settings, the most interesting first; at most `SLICES` are drawn.
     """
-    names = names[:SLICES]
-    columns = min(SLICE_COLUMNS, len(names))
-    rows = -(-len(names) // columns)
-    figure = Figure(figsize=(max(2.25 * columns, 4), 0.35 + 1.8 * rows))
-    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
-    for axes, name in zip(panels, names, strict=False):
-        floor = _scale_accuracy(axes, trials)
-        given = [trial for trial in trials if name in trial.choices]
-        places = _place(axes, [trial.choices[name] for trial in given], name in logarithmic)
-        _draw_dots(axes, list(zip(places, given, strict=True)), floor, best, size=4.5, label_best=False)
-        axes.set_title(name_setting(name, 26), fontsize=9)
-        axes.grid(axis="y")
-    for unused in panels[len(names) :]:
-        unused.set_axis_off()
-    figure.legend(*_all_handles(figure.axes), loc="outside upper left", ncols=4)
-    return figure
+    names = [name_setting(name) for name in names[:SLICES]]
+    with _as_styled():
+        panels: Any = drawing.plot_slice(shown, names)
+        drawn = {axes.get_xlabel(): axes for axes in np.atleast_1d(panels)}
+    figure = _figure(drawn[names[0]])
+    figure.axes[-1].remove()  # the scale of trial numbers
+    figure.suptitle("")
+    rows = -(-len(names) // SLICE_COLUMNS)
+    grid = figure.add_gridspec(rows, SLICE_COLUMNS)
+    for place, name in enumerate(names):
+        drawn[name].set_subplotspec(grid[divmod(place, SLICE_COLUMNS)])
+        _restyle_slice(drawn[name], name, shown.best_trial, is_first=place % SLICE_COLUMNS == 0)
+    return _finish(drawn[names[0]], (9, 0.3 + 1.8 * rows), title=name_setting(names[0], 26), y="")
 
 
 @styled
-def parallel_coordinates(
-    trials: Sequence[Trial], names: Sequence[str], logarithmic: Collection[str], best: int
-) -> Figure:
-    """Draw each complete trial as a line through its settings to its accuracy; arguments as for `setting_slices`."""
-    names = names[:COORDINATES]
-    complete = sorted(_of_state(trials, "complete"), key=_percent)
-    figure = Figure(figsize=(9, 4.3))
-    axes = figure.subplots()
-    heights = [_spread(axes, place, name, complete, name in logarithmic) for place, name in enumerate(names)]
-    accuracies = _draw_result_axis(axes, len(names), complete)
-    lines = np.array([*heights, accuracies]).T  # [trials, settings + 1]
-    for trial, line, shade in zip(complete, lines, accuracies, strict=True):
-        chosen = trial.number == best
-        style: dict[str, Any] = {"color": WRONG, "linewidth": 2.2} if chosen else {"color": _GOOD(shade)}
-        axes.plot(line, **{"linewidth": 1.1, "alpha": 0.95, **style}, zorder=3 if chosen else 2)
-    axes.set_xticks(range(len(names) + 1), [*(_fold(name_setting(name, 24)) for name in names), "validation\naccuracy"])
-    axes.tick_params(axis="x", length=0, pad=4)
-    axes.xaxis.tick_top()
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    axes.set_xlim(-0.35, len(names) + 0.45)
-    return figure
+def parallel_coordinates(shown: Study, names: Sequence[str]) -> Figure:
+    """Draw each complete trial as a line from its accuracy through its settings; arguments as for `setting_slices`."""
+    complete = optuna.create_study(direction="maximize")
+    complete.add_trials([trial for trial in shown.trials if not trial.constraints])
+    known = {name for trial in complete.trials for name in trial.params}
+    with _as_styled():
+        axes = drawing.plot_parallel_coordinate(
+            complete, [short for short in map(name_setting, names[:COORDINATES]) if short in known]
+        )
+    lines: Any = axes.collections[0]
+    lines.set_linewidth(1.2)
+    best = max(lines.get_segments(), key=lambda points: points[0, 1])
+    axes.plot(*best.T, color=WRONG, linewidth=2.2, zorder=3)
+    folded = [textwrap.fill(label, 11, break_long_words=False) for label in _labels(axes)[1:]]
+    axes.set_xticks(range(len(best)), ["accuracy, %", *folded], rotation=0)
+    axes.figure.axes[1].remove()  # the colour bar repeats the first axis
+    for other in axes.figure.axes:
+        if other.get_yscale() == "log":
+            other.set_yticks(other.get_ylim())
+            other.yaxis.set_major_formatter("{x:.2g}")
+            other.yaxis.set_minor_locator(NullLocator())
+    return _finish(axes, (9, 4.3), y="")
 
 
 @styled
-def accuracy_against_cost(trials: Sequence[Trial], costs: Mapping[str, Mapping[int, float]], best: int) -> Figure:
-    """Draw accuracy against each cost, with the trials than which none is both cheaper and better.
+def accuracy_against_cost(results: StudyResults, title: str, costs: Mapping[int, float]) -> Figure:
+    """Draw accuracy against a cost, with the trials that no other trial beats in both.
 
     Args:
-        trials: By their number; complete ones are shown.
-        costs: Title → trial's number → cost above 0.
-        best: The number of the best trial.
+        results: Of the search.
+        title: Of the cost.
+        costs: Trial number → cost; at least one complete trial has one.
     """
-    figure = Figure(figsize=(max(4.5 * len(costs), 6.2), 3.4))
-    for axes, (title, known) in zip(
-        figure.subplots(1, len(costs), sharey=True, squeeze=False)[0], costs.items(), strict=True
-    ):
-        shown = [trial for trial in _of_state(trials, "complete") if trial.number in known]
-        floor = _scale_accuracy(axes, shown)
-        points = [(known[trial.number], _percent(trial), trial.number) for trial in shown]
-        _draw_front(axes, points, floor, best)
-        _scale_cost(axes, [cost for cost, _, _ in points])
-        axes.set_xlabel(title)
-        axes.grid(axis="y")
-    figure.legend(*_all_handles(figure.axes), loc="outside upper left", ncols=2 * len(costs))
-    return figure
+    copy = optuna.create_study(directions=["minimize", "maximize"])
+    for trial in results.complete:
+        if trial.number in costs:
+            values = [costs[trial.number], 100 * trial.values[0]]
+            copy.add_trial(create_trial(values=values, user_attrs={"number": trial.number}))
+    with _as_styled():
+        axes = drawing.plot_pareto_front(copy, target_names=[title, _ACCURACY])
+    accuracies = [trial.values[1] for trial in copy.trials]
+    _limit(axes, max(min(accuracies), _floor(results)), max(accuracies))
+    for best in copy.best_trials:
+        axes.annotate(str(best.user_attrs["number"]), best.values, (-4, 4), textcoords="offset points", ha="right")
+    axes.xaxis.set_major_formatter(lambda cost, _: f"{cost:,.0f}" if cost > 100 else f"{cost:g}")
+    return _finish(axes, (6.2, 3.4), x=title)
 
 
 def name_setting(name: str, length: int = 40) -> str:
@@ -211,221 +195,94 @@ def name_setting(name: str, length: int = 40) -> str:
     return shorten(text.replace("_", " "), length)
 
 
-def pareto_front(points: Sequence[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
-    """Give the points (cost, accuracy, number) than which none is as cheap and more accurate, by rising cost."""
-    front: list[tuple[float, float, int]] = []
-    for point in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not front or point[1] > front[-1][1]:
-            front.append(point)
-    return front
+@contextlib.contextmanager
+def _as_styled() -> Iterator[None]:
+    """Let Optuna draw in the style in force: it asks Matplotlib for "ggplot", which changes nothing meanwhile."""
+    known = mpl.style.library["ggplot"]
+    mpl.style.library["ggplot"] = mpl.RcParams()
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of features called experimental, and of axes with one value
+            yield
+    finally:
+        mpl.style.library["ggplot"] = known
 
 
-def _percent(trial: Trial) -> float:
-    return 100 * (trial.accuracy or 0.0)
+def _floor(results: StudyResults) -> float:
+    """Give the lowest accuracy shown, in percent: a trial that learnt nothing would squeeze the others together."""
+    return _lowest(100 * max(trial.values[0] for trial in results.complete), WORST_SHOWN)
 
 
-def _of_state(trials: Sequence[Trial], state: str) -> list[Trial]:
-    return [trial for trial in trials if trial.state == state and trial.accuracy is not None]
+def _lowest(best: float, times: float) -> float:
+    """Give the accuracy with so many times the errors of the best, in percent."""
+    return max(0.0, 100 - times * max(100 - best, 0.02))
 
 
-def _scale_accuracy(axes: Axes, trials: Sequence[Trial], *, curves: bool = False) -> float:
-    """Scale the y axis by the error's logarithm, and give the lowest accuracy in percent that it shows.
-
-    A trial that learnt nothing would squeeze the others into a corner.
-    """
-    results = [_percent(trial) for trial in _of_state(trials, "complete")]
-    error = max(100 - max(results), SMALLEST_ERROR)
-    if curves:  # begin far below where they end, and may have been higher in between
-        highest = max([*results, *(100 * value for trial in trials for value in trial.accuracies)])
-        floor = max(100 - 3 * WORST_SHOWN * error, 0.0)
-    else:
-        highest = max(results)
-        lowest = min(_percent(trial) for trial in trials if trial.accuracy is not None)
-        floor = max(100 - WORST_SHOWN * error, lowest)
-    bottom, top = 100 - 1.12 * max(100 - floor, error), 100 - 0.86 * max(100 - highest, SMALLEST_ERROR)
-    axes.set_yscale("function", functions=(error_steps, steps_to_accuracy))
-    axes.set_ylim(bottom, top)
-    axes.yaxis.set_major_locator(FixedLocator(_choose_ticks(bottom, top)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g} %"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    return floor
-
-
-def _choose_ticks(bottom: float, top: float) -> list[float]:
-    """Give round accuracies in percent, the roundest first, as far as they stand apart on the scale."""
-    low, high = error_steps(np.array([bottom, top]))
-    chosen: dict[float, float] = {}  # tick → its place, 0 … 1
-    round_enough = (*ACCURACY_TICKS, *_FINE_TICKS)
-    for tick in (*round_enough, *MaxNLocator(5).tick_values(bottom, top)):
-        if len(chosen) > 2 and tick not in round_enough:
-            break
-        place = float((error_steps(np.array(tick)) - low) / (high - low))
-        if 0 <= place <= 1 and all(abs(place - other) > _TICK_DISTANCE for other in chosen.values()):
-            chosen[float(tick)] = place
-    return sorted(chosen)
-
-
-def _draw_dots(
-    axes: Axes, dots: Sequence[tuple[float, Trial]], floor: float, best: int, size: float = 5.5, label_best: bool = True
-) -> None:
-    looks: dict[str, dict[str, Any]] = {
-        "pruned": {"color": MUTED, "fillstyle": "none", "markersize": size - 1.2, "mew": 0.9, "alpha": 0.8},
-        "complete": {"color": RIGHT, "markersize": size, "mec": PAPER, "mew": 0.5},
-    }
-    for state, look in looks.items():
-        known = [(x, _percent(trial)) for x, trial in dots if trial.state == state and trial.accuracy is not None]
-        inside = [point for point in known if point[1] >= floor]
-        outside = [x for x, accuracy in known if accuracy < floor]
-        axes.plot(*np.array(inside).reshape(-1, 2).T, "o", label=state, **look)
-        axes.plot(outside, [floor] * len(outside), "v", label="worse than shown", **look)
-    chosen = [(x, trial) for x, trial in dots if trial.number == best]
-    for x, trial in chosen:
-        label = f"best, trial {best}{f': {_percent(trial):.2f} %' if label_best else ''}"
-        _draw_ring(axes, x, _percent(trial), label, size)
-
-
-def _draw_ring(axes: Axes, x: float, y: float, label: str, size: float = 6.5) -> None:
-    axes.plot([x], [y], "o", fillstyle="none", color=WRONG, markersize=size + 4, mew=1.6, zorder=4, label=label)
-
-
-def _all_handles(panels: Sequence[Axes]) -> tuple[list[Any], list[str]]:
-    known: dict[str, Any] = {}
-    for axes in panels:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            if isinstance(handle, Line2D) and len(np.asarray(handle.get_xdata())):
-                known.setdefault(label, handle)
-    ordered = sorted(known, key=lambda label: [label.startswith(word) for word in _LEGEND].index(True))
-    return [known[label] for label in ordered], ordered
-
-
-def _legend_above(axes: Axes) -> None:
-    handles, labels = _all_handles([axes])
-    axes.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=6, borderaxespad=0, columnspacing=1.4
+def _copy_trial(trial: FrozenTrial, known: TrialResult, floor: float) -> FrozenTrial:
+    short = {name: name_setting(name) for name in trial.params}
+    return create_trial(
+        value=max(100 * (known.accuracy or 0.0), floor),
+        params={short[name]: value for name, value in trial.params.items()},
+        distributions={short[name]: distribution for name, distribution in trial.distributions.items()},
+        intermediate_values={epoch: 100 * value for epoch, value in enumerate(known.accuracies, start=1)},
+        constraints={"pruned": 1.0} if known.state == "pruned" else None,
     )
 
 
-def _draw_curve(axes: Axes, trial: Trial, best: int) -> None:
-    if not trial.accuracies or trial.state not in ("complete", "pruned"):
-        return
-    look: dict[str, Any] = {"color": RIGHT, "linewidth": 1, "alpha": 0.55, "label": "complete"}
-    if trial.state == "pruned":
-        look = {"color": MUTED, "linewidth": 0.8, "alpha": 0.5, "label": "pruned", "markevery": [-1], "marker": "o",
-                "markersize": 3}  # fmt: skip
-    if trial.number == best:
-        look = {"color": WRONG, "linewidth": 2.2, "label": f"best, trial {best}"}
-    if len(trial.accuracies) == 1:
-        look |= {"marker": "o", "markersize": 3}
-    axes.plot(range(1, len(trial.accuracies) + 1), [100 * value for value in trial.accuracies], **look)
-
-
-def _place(axes: Axes, values: Sequence[Any], logarithmic: bool) -> list[float]:
-    """Give each value's place on the x axis, and label that."""
-    options = _options(values)
-    if options is None:
-        if logarithmic:
-            _scale_log(axes, values)
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        else:
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-        return [float(value) for value in values]
-    labels = [shorten(_write(option), 12) for option in options]
-    axes.set_xticks(range(len(options)), labels, fontsize=7.5 if sum(map(len, labels)) > 20 else None)
-    axes.set_xlim(-0.5, len(options) - 0.5)
-    # Trials of one option stand beside each other; the golden ratio spreads any number of them evenly.
-    return [options.index(value) + 0.5 * ((place * 0.618034) % 1 - 0.5) for place, value in enumerate(values)]
-
-
-def _options(values: Sequence[Any]) -> list[Any] | None:
-    """Give the values to choose from; None where there are many numbers."""
-    different = list(dict.fromkeys(values))
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in different)
-    if numbers and (len(different) > 4 or any(isinstance(value, float) for value in different)):
-        return None
-    return sorted(different, key=None if numbers else str)
-
-
-def _spread(axes: Axes, place: int, name: str, trials: Sequence[Trial], logarithmic: bool) -> list[float]:
-    """Draw the axis of a setting, and give each trial's height on it, 0 … 1; below where it has no such setting."""
-    given = [trial.choices[name] for trial in trials if name in trial.choices]
-    options = _options(given)
-    axes.plot([place, place], [0, 1], color=RULE, linewidth=1.2, zorder=1)
-    if options is None:
-        scale = np.log if logarithmic else np.asarray
-        low, high = min(given), max(given)
-        width = float(scale(high) - scale(low)) or 1.0
-        heights = {value: float(scale(value) - scale(low)) / width for value in given}
-        labels = {heights[low]: _write(low), heights[high]: _write(high)}
+def _restyle_slice(axes: Axes, name: str, best: FrozenTrial, is_first: bool) -> None:
+    axes.set_title(name_setting(name, 26), fontsize=9)
+    axes.set(xlabel="", ylabel="")
+    axes.tick_params(labelbottom=True, labelleft=is_first)
+    axes.grid(axis="y")
+    for dots in axes.collections:
+        dots.set(sizes=[18], linewidths=0.5)
+    value = best.params.get(name)
+    if any(text.startswith("'") for text in _labels(axes)):  # options, which Optuna writes as Python does
+        axes.set_xticks(axes.get_xticks(), [text.strip("'") for text in _labels(axes)], fontsize=8)
+        value = value and repr(value)
+    elif axes.get_xscale() == "log":
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        heights = {value: (index + 0.5) / len(options) for index, value in enumerate(options)}
-        labels = {height: _write(value) for value, height in heights.items()}
-    if len(given) < len(trials):
-        labels[_MISSING] = "none"
-    for height, label in labels.items():
-        _write_beside(axes, place, height, shorten(label, 12))
-    return [heights[trial.choices[name]] if name in trial.choices else _MISSING for trial in trials]
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    if value is not None:
+        _ring(axes, value, best)
 
 
-def _draw_result_axis(axes: Axes, place: int, trials: Sequence[Trial]) -> list[float]:
-    error = max(100 - _percent(trials[-1]), SMALLEST_ERROR)
-    shown = [max(_percent(trial), 100 - WORST_SHOWN * error) for trial in trials]
-    steps = error_steps(np.array(shown))
-    axes.plot([place, place], [0, 1], color=MUTED, linewidth=1.2, zorder=1)
-    _write_beside(axes, place, 1.0, f"{_percent(trials[-1]):.2f} %")
-    _write_beside(axes, place, 0.0, f"{'≤ ' if _percent(trials[0]) < shown[0] else ''}{shown[0]:.2f} %")
-    return [float(step) for step in (steps - steps[0]) / (steps[-1] - steps[0] or 1)]
+def _ring(axes: Axes, x: Any, best: FrozenTrial) -> None:
+    label = f"best, trial {best.number}: {best.values[0]:.2f} %"
+    axes.plot([x], [best.values[0]], "o", fillstyle="none", color=WRONG, markersize=9, mew=1.6, zorder=4, label=label)
 
 
-def _write_beside(axes: Axes, x: float, y: float, text: str) -> None:
-    axes.text(x + 0.05, y, text, fontsize=8, va="center", color=TEXT, zorder=5,
-              bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8, "alpha": 0.8})  # fmt: skip
+def _limit(axes: Axes, low: float, high: float) -> None:
+    margin = 0.05 * (high - low) + 0.01
+    axes.set_ylim(low - margin, high + margin)
 
 
-def _draw_front(axes: Axes, points: Sequence[tuple[float, float, int]], floor: float, best: int) -> None:
-    front = pareto_front(points)
-    others = [point for point in points if point not in front]
-    look: dict[str, Any] = {"color": MUTED, "fillstyle": "none", "markersize": 4.5, "mew": 0.9}
-    for marker, label, outside in (("o", "another is cheaper and as good", False), ("v", "worse than shown", True)):
-        places = [(cost, max(accuracy, floor)) for cost, accuracy, _ in others if (accuracy < floor) is outside]
-        axes.plot(*np.array(places).reshape(-1, 2).T, marker, label=label, **look)
-    costs, accuracies = [cost for cost, _, _ in front], [max(accuracy, floor) for _, accuracy, _ in front]
-    axes.step(costs, accuracies, where="post", color=RIGHT, linewidth=1.2)
-    axes.plot(costs, accuracies, "o", color=RIGHT, markersize=6.5, mec=PAPER, mew=0.5, label="Pareto front")
-    for cost, accuracy, (_, _, number) in zip(costs, accuracies, front, strict=True):
-        axes.annotate(str(number), (cost, accuracy), (-4, 4), textcoords="offset points", fontsize=8, ha="right")
-    for cost, accuracy, number in points:
-        if number == best:
-            _draw_ring(axes, cost, accuracy, f"best, trial {best}")
+def _labels(axes: Axes) -> list[str]:
+    return [label.get_text() for label in axes.get_xticklabels()]
 
 
-def _scale_cost(axes: Axes, costs: Sequence[float]) -> None:
-    if max(costs) > 5 * min(costs):
-        _scale_log(axes, costs)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _round(value)))
+def _figure(axes: Axes) -> Figure:
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # noqa: S101 - Optuna has just made it
+    return figure
 
 
-def _scale_log(axes: Axes, values: Sequence[float]) -> None:
-    decades = np.log10(max(values) / min(values))
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.5 else (1,), numticks=8))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(which="minor", length=0)
-
-
-def _round(value: float) -> str:
-    for size, unit in ((1e6, " M"), (1e3, " k")):
-        if value >= size:
-            return f"{value / size:.4g}{unit}"
-    return f"{value:.3g}"
-
-
-def _write(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _fold(text: str, width: int = 11) -> str:
-    """Break a title into lines at its spaces."""
-    lines = [""]
-    for word in re.split(r"\s+", text):
-        lines = [*lines[:-1], f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < width else [*lines, word]
-    return "\n".join(line for line in lines if line)
+def _finish(axes: Axes, size: tuple[float, float], *, title: str = "", x: str = "", y: str = _ACCURACY) -> Figure:
+    """Give Optuna's figure the size, the words and the one legend of this package's pictures."""
+    figure = _figure(axes)
+    plt.close(figure)  # Optuna makes its figures with pyplot, which keeps them
+    figure.set_layout_engine("constrained")
+    figure.set_size_inches(size)
+    if axes.get_legend():
+        axes.legend().remove()
+    for dots in axes.collections:
+        if str(dots.get_label()) in _LOOKS:
+            label, colour = _LOOKS[str(dots.get_label())]
+            dots.set(label=label if np.size(dots.get_offsets()) else "", color=colour)
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=6)
+    axes.set(xlabel=x, ylabel=y)
+    axes.set_title(title, fontsize=9)
+    return figure

@@ -1,4 +1,8 @@
-"""What a trial keeps for whoever takes it up again, and how it comes to them when its worker is gone."""
+"""How another worker takes over a trial whose worker paused or died: it resumes from the last finished epoch.
+
+Optuna retries only trials whose heartbeat stopped. Here pauses, workers that died before their first heartbeat, and
+workers on this machine (whose locks show at once that they are dead) are covered too.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +16,24 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_cnn.tuning.search_folder import TuningFolder, is_at_work
 from mnist_cnn.tuning.storage import without_warnings
 
-RETRIES = 3  # a trial that takes its workers down with it is given up
+RETRIES = 3  # a trial that has killed more workers than this is given up
 
-# Attributes of a trial: where its run folder is, why it ended, how many workers died over it, how its epochs went.
+# Attributes of a trial: where its run folder is, why it ended, how many workers died training it, its accuracy curve.
 PLACE, FOLDER, REASON, DEATHS, ACCURACIES = "place", "folder", "reason", "deaths", "accuracies"
-BEGUN, PAUSED = "begun", "paused"  # of one try alone: a trial that is queued again loses them
+BEGUN, PAUSED = "begun", "paused"  # of one attempt only: a trial that is queued again loses them
 
 
 def hand_back_abandoned(study: Study, folder: TuningFolder) -> None:
-    """Queue again every trial that nobody works at any more; who takes it up goes on from its last finished epoch.
+    """Queue every trial again that nobody works on any more.
 
-    Which worker is dead is known at once of those here, later of those elsewhere. In the study the trial becomes a new
-    one that remembers the number of the old one, which counts as failed. Whoever calls this must hold the claim; if it
-    dies here, the next one does the rest.
+    The study gets a new trial that refers to the old one, which counts as failed. The caller must hold the claim. If
+    the caller dies here, the next caller completes the work.
     """
     with without_warnings():
-        optuna.storages.fail_stale_trials(study)  # whose workers on other machines have given no sign of life
+        optuna.storages.fail_stale_trials(study)  # of workers on other machines, which sent no heartbeat
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_dead(folder, trial):
-            with contextlib.suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):  # it ended just now
+            with contextlib.suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):  # it has just ended
                 study.tell(trial.number, state=TrialState.FAIL)
     trials = study.get_trials()
     gone = superseded(trials)
@@ -40,30 +43,30 @@ def hand_back_abandoned(study: Study, folder: TuningFolder) -> None:
 
 
 def is_unfinished(trial: FrozenTrial) -> bool:
-    """Say whether a trial only failed because its worker paused, or died and may be replaced by another one."""
+    """Whether a trial failed only because its worker paused or died, and may be resumed."""
     return trial.state == TrialState.FAIL and REASON not in trial.user_attrs and _count_deaths(trial) <= RETRIES
 
 
 def is_too_large(trial: FrozenTrial) -> bool:
-    """Say whether a trial's network was over the space's limits, and so was not trained."""
+    """Whether a trial's network was over the limits of the space, so that it was not trained."""
     return trial.state == TrialState.PRUNED and not trial.user_attrs.get(ACCURACIES)
 
 
 def folder_name(trial: FrozenTrial | optuna.Trial) -> str:
-    """Give the name of a trial's run folder: its number's, or that of the trial which it takes up again."""
+    """Give the name of a trial's run folder: its own number, or that of the trial it resumes."""
     return str(trial.user_attrs.get(FOLDER, f"{trial.number:04d}"))
 
 
 def superseded(trials: list[FrozenTrial]) -> set[int]:
-    """Give the numbers of the trials that others have taken up again."""
+    """Give the numbers of the trials that other trials have resumed."""
     with without_warnings():
         return {number for trial in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(trial)}
 
 
 def _is_dead(folder: TuningFolder, trial: FrozenTrial) -> bool:
-    """Say whether a running trial's worker is known to be dead, by one who holds the claim."""
+    """Whether a running trial's worker is known to be dead; the caller holds the claim."""
     if BEGUN not in trial.user_attrs:
-        return True  # it died while it held the claim itself
+        return True  # it died while it held the claim
     is_ours = folder.database.exists() or trial.user_attrs[PLACE] == folder.place
     return is_ours and not is_at_work(folder.trial(folder_name(trial)))
 
@@ -76,5 +79,5 @@ def _queue_again(study: Study, trial: FrozenTrial) -> None:
 
 
 def _count_deaths(trial: FrozenTrial) -> int:
-    """Count the workers that died over a failed trial, its last one included."""
+    """Count the workers that died training a failed trial, including the last one."""
     return int(trial.user_attrs.get(DEATHS, 0)) + (PAUSED not in trial.user_attrs)

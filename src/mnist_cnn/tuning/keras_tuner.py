@@ -1,4 +1,4 @@
-"""The same spaces for those who search with Keras Tuner.
+"""The same spaces for Keras Tuner.
 
     from pathlib import Path
 
@@ -22,8 +22,8 @@
     tuner.search()
     save_config(Path("best.toml"), networks.configuration(tuner.get_best_hyperparameters()[0]))
 
-`mnist-cnn train --recipe best.toml` then trains the best network, and saves it as this package does. Keras Tuner
-knows nothing of workers that die or of several objectives: that is what `mnist-cnn tune` is for.
+`mnist-cnn train --recipe best.toml` then trains and saves the best network. Use `mnist-cnn tune` for several
+objectives, and for workers that may be killed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError(str(error.name), "keras-tuner") from error
 
-Conditions = dict[str, tuple[str, list[Any]]]  # a setting's label → what it depends on, and the values that allow it
+Conditions = dict[str, tuple[str, list[Any]]]  # a setting's label → the setting it depends on, and the allowed values
 
 
 class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tuner is untyped
@@ -70,15 +70,15 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
 
         Args:
             space: What may vary.
-            base: What does not, and how long a schedule is: epochs that Hyperband adds go on where it stood.
-            dataset: The training split; validation is held out of it, for every trial the same.
+            base: What does not vary. Its epochs are the length of the schedule: rounds of Hyperband continue it.
+            dataset: The training split; every trial holds out the same validation images.
 
         Raises:
-            SettingError: The configuration holds nothing out, or does not fit the data.
+            SettingError: The configuration holds out no images, or does not fit the data.
         """
         super().__init__()
         if not base.data.validation:
-            raise SettingError("data.validation = 0 leaves nothing to choose by. Set data.validation = 0.2.")
+            raise SettingError("data.validation = 0 leaves no images to choose by. Set data.validation = 0.2.")
         check_held_out(base, dataset)
         self._space = space
         self._base = base
@@ -88,7 +88,7 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         self._conditions = _read_conditions(space)
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
-        """Tell a tuner, before its first trial, of everything that may vary, and when."""
+        """Declare to a tuner, before its first trial, everything that may vary, and when."""
         chooser = _Chooser(hp, self._conditions)
         for part in self._space.parts:
             for name, domain in _domains(part):
@@ -103,9 +103,8 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         config = self.configuration(hp)
         if config.training.deterministic:
             fix_operation_order()
-        steps = math.ceil(self._images / config.training.batch_size)
         model = new_model(config, self._dataset, training_precision(config))
-        compile_model(model, config, steps)
+        compile_model(model, config, math.ceil(self._images / config.training.batch_size))
         return model
 
     def fit(
@@ -118,21 +117,21 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: Any = 0,
     ) -> keras.callbacks.History:
-        """Train the network of one trial on the project's own batches.
+        """Train the network of one trial on this package's own batches.
 
         Args:
             hp: The trial's values.
-            model: What `build` made of them, with the weights of an earlier round of Hyperband in it.
-            epochs: Where to stop; the configuration's by default.
-            initial_epoch: Where to begin, 0-based.
-            callbacks: The tuner's, which keep the best epoch's weights.
-            verbose: Whether the tuner, which passes it on, says what it does; training itself is silent.
+            model: What `build` made of them, with the weights of an earlier Hyperband round.
+            epochs: Where to stop; by default where the configuration does.
+            initial_epoch: Where to start, 0-based.
+            callbacks: The tuner's, which keep the weights of the best epoch.
+            verbose: Ignored: training is silent.
 
         Returns:
             Keras' history with `accuracy`, `val_accuracy`, `loss` and `val_loss` of each epoch.
 
         Raises:
-            FailedTrialError: The network is over the space's limits, or its loss became no number.
+            FailedTrialError: The network is over the space's limits, or its loss became NaN or infinite.
             KeyboardInterrupt: Ctrl-C.
         """
         del verbose
@@ -140,10 +139,10 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
             raise keras_tuner.errors.FailedTrialError(excess)
         config = self.configuration(hp)
         batches, held_out = prepare_data(config, self._dataset, self._added)
-        span = range(initial_epoch, _last_epoch(config, epochs))
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.optimizer.ema else []
         statistics = BatchStatistics(batches.images, config.training.seed, has_validation=True)
         ours = [*averaging, statistics, Watch(Listener()), *patience_callbacks(config, has_validation=True)]
+        span = range(initial_epoch, _last_epoch(config, epochs))
         ending = run_epochs(model, batches, held_out, span, [*ours, *callbacks])
         if isinstance(ending, DivergedError):
             raise keras_tuner.errors.FailedTrialError(str(ending))
@@ -153,38 +152,35 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
 
 
 class _Chooser:
-    """Lets Keras Tuner choose, for everyone who draws from a space."""
+    """Lets Keras Tuner draw from a space."""
 
     def __init__(self, hp: keras_tuner.HyperParameters, conditions: Conditions) -> None:
         self._hp = hp
         self._conditions = conditions
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
-        with self._scope(name):
-            return _active(self._hp.Float(name, low, high, step, sampling="log" if log else "linear"), low)
+        return self._draw("Float", name, low, low, high, step, sampling="log" if log else "linear")
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
-        with self._scope(name):
-            # A logarithmic range's step is a factor to Keras Tuner.
-            value = self._hp.Int(name, low, high, None if log else step, sampling="log" if log else "linear")
-            return _active(value, low)
+        # For Keras Tuner, the step of a logarithmic range is a factor.
+        return self._draw("Int", name, low, low, high, None if log else step, sampling="log" if log else "linear")
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         labels = _labels(choices)
-        with self._scope(name):
-            return choices[labels.index(_active(self._hp.Choice(name, labels), labels[0]))]
+        return choices[labels.index(self._draw("Choice", name, labels[0], labels))]
 
-    def _scope(self, name: str) -> contextlib.AbstractContextManager[None]:
-        if name not in self._conditions:
-            return contextlib.nullcontext()
-        scope: contextlib.AbstractContextManager[None] = self._hp.conditional_scope(*self._conditions[name])
-        return scope
+    def _draw(self, kind: str, name: str, default: Any, *arguments: Any, **options: Any) -> Any:
+        """Draw a value; where its condition does not hold there is none, and the default only declares it."""
+        scope = self._hp.conditional_scope(*self._conditions[name]) if name in self._conditions else None
+        with scope or contextlib.nullcontext():
+            value = getattr(self._hp, kind)(name, *arguments, **options)
+        return default if value is None else value
 
 
 def _read_conditions(space: Space) -> Conditions:
-    """Find what Keras Tuner can be told of the conditions: those on one choice that every trial makes.
+    """Give the conditions that Keras Tuner can express: those on one choice that every trial makes.
 
-    What stands under any other condition is drawn in every trial, and left out of account where it does not hold.
+    Settings under any other condition are drawn in every trial, and ignored where it does not hold.
     """
     made = {setting.name: setting.content for part in space.parts if not part.when for setting in part.settings}
     conditions: Conditions = {}
@@ -203,20 +199,15 @@ def _domains(part: Part) -> list[tuple[str, Domain]]:
 
 
 def _labels(choices: Sequence[Any]) -> list[Any]:
-    """Name choices so that all names are of one type, as Keras Tuner wants it."""
+    """Name choices by labels of one type, as Keras Tuner requires."""
     return list(choices) if len({type(choice) for choice in choices}) == 1 else [json.dumps(each) for each in choices]
-
-
-def _active(value: Any, default: Any) -> Any:
-    # Where its condition does not hold, a setting has no value, and nobody asks for one but who declares it.
-    return default if value is None else value
 
 
 def _last_epoch(config: Config, wanted: int | None) -> int:
     planned = config.training.epochs
     if wanted is not None and wanted > planned:
         raise keras_tuner.errors.FatalValueError(
-            f"the tuner asks for {wanted} epochs, and the configuration's schedule ends after {planned}. "
-            f"Give Hyperband max_epochs = {planned}, or set training.epochs to the most it may ask for."
+            f"the tuner asks for {wanted} epochs, but the configuration's schedule ends after {planned}. "
+            f"Give Hyperband max_epochs = {planned}, or raise training.epochs to its maximum."
         )
     return planned if wanted is None else wanted

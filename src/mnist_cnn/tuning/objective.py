@@ -1,4 +1,4 @@
-"""One trial: settings drawn from the space, a network trained with them, what it came to."""
+"""One trial: draw settings from the space, train a network with them, report its values."""
 
 from __future__ import annotations
 
@@ -16,24 +16,20 @@ from mnist_cnn.models.architectures import build_model
 from mnist_cnn.runs import Row, RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.trainer import train
-from mnist_cnn.tuning.cost import count_costs, describe_excess, measure_latency
+from mnist_cnn.tuning.cost import MEASURES, count_costs, describe_excess
 from mnist_cnn.tuning.handover import ACCURACIES, BEGUN, FOLDER, PAUSED, PLACE, REASON, folder_name
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.search_folder import TuningFolder, is_at_work
 from mnist_cnn.tuning.space import configure, suggest_settings
 from mnist_cnn.tuning.storage import database_error
 
-# What a trial leaves in the study besides its values.
-SETTINGS, KEPT_EPOCH = "settings", "kept_epoch"
-SECONDS_PER_EPOCH, CPU_SECONDS = "seconds_per_epoch", "cpu_seconds"
-
 
 class StopSearchError(KeyboardInterrupt):
-    """The search has to end now: its time is up, its leader is gone, or Ctrl-C. Optuna lets it through like Ctrl-C."""
+    """The search has to stop: time is up, its leader is gone, or Ctrl-C. Optuna lets it through like Ctrl-C."""
 
 
 class Objective:
-    """Trains the network of a trial in a run folder of its own, on the training images alone."""
+    """Trains the network of a trial in its own run folder, on the training images alone."""
 
     def __init__(
         self,
@@ -47,11 +43,11 @@ class Objective:
         """Prepare for trials.
 
         Args:
-            plan: What is searched.
-            dataset: The training split; validation is held out of it, for every trial the same.
+            plan: Of the search.
+            dataset: The training split; every trial holds out the same validation images.
             folder: Holds the trials' run folders.
             begun: Called when a trial's settings are drawn, its folder is locked and the study knows both.
-            may_go_on: Asked after every step; where it says no, training ends and the trial can be taken up again.
+            may_go_on: Asked after every step; when it says no, training stops and the trial can be resumed.
         """
         self._plan = plan
         self._dataset = dataset
@@ -59,23 +55,23 @@ class Objective:
         self._begun = begun
         self._may_go_on = may_go_on
         self._held = contextlib.ExitStack()  # the lock of the trial's folder
-        self.stopped = False  # training was told to end, and no other trial may begin
+        self.stopped = False  # training was told to stop, and no other trial may start
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Train, and give the value of each objective.
 
-        The trial's folder stays locked until `let_go`, so that nobody takes the trial for abandoned before its end is
-        in the study.
+        The trial's folder stays locked until `let_go`, so that no other worker takes the trial for abandoned before
+        the study knows its end.
 
         Raises:
-            TrialPruned: Others do better after as many epochs, or the network is over the space's limits.
-            StopSearchError: Training was told to end.
-            MnistCnnError: Training failed; the trial remembers why.
+            TrialPruned: Others do better after as many epochs, or the network is over the limits of the space.
+            StopSearchError: Training was told to stop.
+            MnistCnnError: Training failed; the trial records the reason.
         """
         run: RunFolder | None = None
         try:
             settings = suggest_settings(self._plan.space, trial)
-            trial.set_user_attr(SETTINGS, settings)
+            trial.set_user_attr("settings", settings)
             run = self._begin(trial)
             return self._train(trial, configure(self._plan.base, settings), run)
         except KeyboardInterrupt:
@@ -83,7 +79,7 @@ class Objective:
             raise
         except Exception as error:
             if database_error(error):
-                trial.set_user_attr(PAUSED, True)  # if it is back already
+                trial.set_user_attr(PAUSED, True)  # in case the database is back already
                 raise
             trial.set_user_attr(REASON, _explain(error))
             if run:
@@ -104,7 +100,7 @@ class Objective:
         return run
 
     def _choose_folder(self, trial: optuna.Trial) -> RunFolder:
-        """Give the folder of the trial that this one takes up again, if it is here and free, else a new one."""
+        """Give the folder of the trial that this one resumes if it is here and free, otherwise a new one."""
         run = self._folder.trial(folder_name(trial))
         if FOLDER in trial.user_attrs and (trial.user_attrs.get(PLACE) != self._folder.place or is_at_work(run)):
             run = self._folder.trial(f"{trial.number:04d}")
@@ -119,24 +115,22 @@ class Objective:
             if result.interrupted:
                 raise StopSearchError
         except KeyboardInterrupt:
-            self.stopped = True  # noted before the study is told: it may have given the trial to another worker
+            self.stopped = True  # set before the study is told, which may have given the trial to another worker
             raise
         finally:
-            spent = trial.user_attrs.get(CPU_SECONDS, 0.0) + time.process_time() - began
-            trial.set_user_attr(CPU_SECONDS, spent)
-        accuracies = _accuracies(run.read_json(run.history_json))  # again: the last worker may have died before it did
+            spent = trial.user_attrs.get("cpu_seconds", 0.0) + time.process_time() - began
+            trial.set_user_attr("cpu_seconds", spent)
+        accuracies = _accuracies(run.read_json(run.history_json))  # again: an earlier worker may have died before it
         kept_epoch = result.best_epoch if config.training.keep == "best" else len(accuracies)
         trial.set_user_attr(ACCURACIES, accuracies)
-        trial.set_user_attr(KEPT_EPOCH, kept_epoch)
+        trial.set_user_attr("kept_epoch", kept_epoch)
         values = {**trial.user_attrs, "accuracy": accuracies[kept_epoch - 1]}
-        if "latency" in self._plan.objectives:
-            values["latency"] = measure_latency(result.model)
+        values |= {name: measure(result.model) for name, measure in MEASURES.items() if name in self._plan.objectives}
         return tuple(float(values[name]) for name in self._plan.objectives)
 
     def _check_limits(self, trial: optuna.Trial, config: Config) -> None:
         classes = len(self._dataset.class_names)
-        model = build_model(config.model.architecture, config.model.arguments, classes)
-        costs = count_costs(model)
+        costs = count_costs(build_model(config.model.architecture, config.model.arguments, classes))
         for name, count in costs.items():
             trial.set_user_attr(name, count)
         if excess := describe_excess(costs, self._plan.space.limits):
@@ -144,7 +138,7 @@ class Objective:
 
 
 class _TrialListener(Listener):
-    """Reports each epoch to the study, and ends a training that is not worth going on with."""
+    """Reports each epoch to the study, and stops a training that is not worth continuing."""
 
     def __init__(self, trial: optuna.Trial, config: Config, run: RunFolder, may_go_on: Callable[[], bool]) -> None:
         self._trial = trial
@@ -154,23 +148,23 @@ class _TrialListener(Listener):
         self._can_prune = len(trial.study.directions) == 1  # Optuna prunes by one objective only
 
     def on_step(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
-        """Look whether there is still time."""
+        """Check whether there is time left."""
         if not self._may_go_on():
             raise StopSearchError
 
     def on_epoch(self, row: Row, is_best: bool) -> None:
         """Report the validation accuracy, and ask whether the trial is worth another epoch."""
-        # From the history, since a worker may die after it has saved an epoch and before it reports it.
+        # From the history, since an earlier worker may have died after it saved an epoch and before it reported it.
         history = self._run.read_json(self._run.history_json)
         accuracies = _accuracies(history)
         self._trial.set_user_attr(ACCURACIES, accuracies)
-        self._trial.set_user_attr(SECONDS_PER_EPOCH, statistics.median(row["seconds"] for row in history))
+        self._trial.set_user_attr("seconds_per_epoch", statistics.median(row["seconds"] for row in history))
         if not self._can_prune:
             return
         epoch, accuracy = len(accuracies), accuracies[-1]
-        self._trial.report(accuracy, epoch)  # counted from 1: Hyperband takes it for what the trial has cost
+        self._trial.report(accuracy, epoch)  # from 1: Hyperband takes it as what the trial has cost
         if epoch < self._epochs and self._trial.should_prune():
-            raise optuna.TrialPruned(f"{accuracy:.2%} after epoch {epoch}: others did better by then")
+            raise optuna.TrialPruned(f"{accuracy:.2%} after epoch {epoch}: other trials did better by then")
 
 
 def _accuracies(history: list[Row]) -> list[float]:
@@ -179,12 +173,12 @@ def _accuracies(history: list[Row]) -> list[float]:
 
 def _explain(error: Exception) -> str:
     if isinstance(error, DivergedError):
-        return str(error).partition(";")[0]  # the rest says which weights are kept: of a trial none
+        return str(error).partition(";")[0]  # the rest says which weights are kept; a failed trial keeps none
     known = isinstance(error, MnistCnnError | optuna.TrialPruned)
     return str(error) if known else f"{type(error).__name__}: {first_line(error)}"
 
 
 def _drop_weights(run: RunFolder) -> None:
-    """Remove what takes space of a training that nobody goes on with; its settings, history and log stay."""
+    """Remove the large files of a training that nobody continues; its settings, history and log stay."""
     for path in (run.state, run.best_checkpoint, run.model, run.weights):
         path.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
-"""What a search is told: one frozen dataclass, kept in `study.json` and, for other machines, in the study itself."""
+"""What a search is asked to do: one frozen dataclass, kept in `study.json` and, for other machines, in the study."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,55 +13,56 @@ from mnist_cnn.errors import RunFolderError, SettingError, suggest
 from mnist_cnn.tuning.declaration import parse_space
 from mnist_cnn.tuning.space import Space
 
-Pruner = Literal["median", "hyperband", "none"]
 Direction = Literal["maximize", "minimize"]
 
-# What a trial may be judged by: validation accuracy is the higher the better, the rest the lower.
-OBJECTIVES: dict[str, Direction] = {
-    "accuracy": "maximize",  # on the validation images, of the weights that training keeps; share, 0 … 1
-    "parameters": "minimize",  # of the network
-    "multiply_adds": "minimize",  # an image
-    "latency": "minimize",  # ms an image, ONNX Runtime on one thread
+
+@dataclass(frozen=True)
+class Goal:
+    """Something that trials can be judged by; `cost` says how it is measured."""
+
+    title: str  # with its unit
+    direction: Direction = "minimize"
+
+
+OBJECTIVES = {
+    # Share of the validation images, 0 … 1, with the weights that training keeps.
+    "accuracy": Goal("validation accuracy", "maximize"),
+    "parameters": Goal("parameters"),
+    "multiply_adds": Goal("multiply-adds per image"),
+    "latency": Goal("latency (ms per image)"),  # ONNX Runtime on one thread
 }
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One search, whole."""
+    """One search, complete."""
 
     name: str  # of the study
-    base: Config  # the recipe whose settings are varied; its data set and seed are those of every trial
+    base: Config  # the recipe whose settings vary; its data set and seed are those of every trial
     space: Space
     data_checksum: str  # SHA-256 of the training data
     objectives: tuple[str, ...] = ("accuracy",)  # several give a Pareto front
-    pruner: Pruner = "median"
+    pruner: str = "median"  # a name in `strategies.PRUNERS`
     seed: int = 0  # of the proposals
-    heartbeat: int = 15  # seconds between two signs of life of a worker, where the study is on a server
+    heartbeat: int = 15  # seconds between two heartbeats of a worker, if the study is on a server
+    sampler: str = "tpe"  # a name in `strategies.SAMPLERS`
 
     def to_dict(self) -> dict[str, Any]:
         """Give nested plain dictionaries, ready for JSON."""
-        return {
-            "name": self.name,
-            "objectives": list(self.objectives),
-            "pruner": self.pruner,
-            "seed": self.seed,
-            "heartbeat": self.heartbeat,
-            "data_checksum": self.data_checksum,
-            "space": dict(self.space.declaration),
-            "base": self.base.to_dict(),
-        }
+        plain = {"objectives": list(self.objectives), "space": dict(self.space.declaration)}
+        return {**vars(self), **plain, "base": self.base.to_dict()}
 
     def check_data(self, dataset: Dataset) -> None:
-        """See that these are the training data that the search was begun with.
+        """Check that these are the training data of the search.
 
         Raises:
-            InputError: They are not.
+            RunFolderError: They are not.
         """
         found = dataset.checksum()
         if found != self.data_checksum:
             raise RunFolderError(
-                f"the search was begun with other training data (SHA-256 {self.data_checksum[:12]}…, here "
-                f"{found[:12]}…). Restore the data, or begin a new search."
+                f"the search was started with other training data (SHA-256 {self.data_checksum[:12]}…, now "
+                f"{found[:12]}…). Restore the data, or start a new search."
             )
 
 
@@ -68,28 +70,22 @@ def parse_plan(values: Mapping[str, Any], origin: str) -> Plan:
     """Build a plan from what `Plan.to_dict` gave.
 
     Raises:
-        InputError: Something is missing or not valid.
+        InputError: A field is missing or not valid.
     """
-    try:
-        return Plan(
-            name=values["name"],
-            base=parse_config(values["base"], f"{origin}: base"),
-            space=parse_space(values["space"], f"{origin}: space"),
-            data_checksum=values["data_checksum"],
-            objectives=parse_objectives(",".join(values["objectives"])),
-            pruner=values["pruner"],
-            seed=values["seed"],
-            heartbeat=values["heartbeat"],
-        )
-    except KeyError as error:
-        raise RunFolderError(f"{origin} lacks {error}. Restore it, or begin a new search.") from None
+    fields = {field.name: values.get(field.name, field.default) for field in dataclasses.fields(Plan)}
+    if missing := [name for name in fields if name not in values and name != "sampler"]:
+        raise RunFolderError(f"{origin} lacks {missing[0]!r}. Restore it, or start a new search.")
+    fields["base"] = parse_config(values["base"], f"{origin}: base")
+    fields["space"] = parse_space(values["space"], f"{origin}: space")
+    fields["objectives"] = parse_objectives(",".join(values["objectives"]))
+    return Plan(**fields)
 
 
 def parse_objectives(text: str) -> tuple[str, ...]:
     """Read objectives as the command line takes them, such as `accuracy,parameters`.
 
     Raises:
-        InputError: An unknown one, one twice, or accuracy is not the first.
+        SettingError: One is unknown or repeated, or accuracy is not the first.
     """
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
@@ -97,11 +93,12 @@ def parse_objectives(text: str) -> tuple[str, ...]:
             raise SettingError(f"there is no objective {name!r}. {suggest(name, OBJECTIVES)}")
     if names[0] != "accuracy" or len(set(names)) < len(names):
         raise SettingError(
-            f"objectives {text!r}: name accuracy first, and each other one once, as in accuracy,latency."
+            f"objectives {text!r} are not valid: put accuracy first, and name each other objective once, as in "
+            "accuracy,latency."
         )
     return names
 
 
 def directions(objectives: Sequence[str]) -> list[Direction]:
-    """Give the direction of each objective in which it becomes better."""
-    return [OBJECTIVES[name] for name in objectives]
+    """Give the direction in which each objective improves."""
+    return [OBJECTIVES[name].direction for name in objectives]

@@ -1,4 +1,4 @@
-"""The networks of a confirmation: trained on all training images, and shown the test set once."""
+"""Train the networks of a confirmation on all training images, and evaluate each once on the test set."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def confirm(
 ) -> Confirmation | None:
     """Train the best trial's settings and the recipe's with several seeds, and compare them on the test set.
 
-    What is done is not repeated, and what was interrupted goes on from its last finished epoch.
+    Finished runs are not repeated; an interrupted run resumes from its last finished epoch.
 
     Args:
         folder: Of the search.
-        results: Of the search, as it stands.
-        data: What the search was begun with.
+        results: Of the search so far.
+        data: Of the search.
         seeds: How many.
-        listener: Hears of every step and epoch.
+        listener: Told of every step and epoch.
         on_begin: Told of each run before it is trained.
 
     Returns:
-        The comparison; None after Ctrl-C before the first pair was done.
+        The comparison.
 
     Raises:
-        InputError: No trial has come to its end, these are other training data, or settings follow held-out images.
-        DivergedError: A loss became no number.
-        KeyboardInterrupt: Ctrl-C; what is done is kept.
+        InputError: No trial is complete, these are other training data, or settings depend on held-out images.
+        DivergedError: A loss became NaN or infinite.
+        KeyboardInterrupt: Ctrl-C; finished epochs are kept.
     """
     plan = open_plan(folder)
     wanted = [each for step in range(1, seeds + 1) for each in retrainings(folder, plan, results, step)]
@@ -82,4 +82,4 @@ def _measure(run: RunFolder, result: TrainingResult, test: Dataset) -> None:
     predictions = predict(result.model, test)
     findings = gather(run, result.model, predictions, {"seconds": result.seconds}, command="")
     write_predictions(run.predictions, predictions)
-    write_json(run.metrics, metrics_record(findings))  # last: where it is, the run has read the test set
+    write_json(run.metrics, metrics_record(findings))  # last: this file says that the run is evaluated

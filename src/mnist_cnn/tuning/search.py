@@ -1,4 +1,4 @@
-"""The leader of a search: starts workers, watches the study, writes down the best recipe, ends in time."""
+"""The leader of a search: starts workers, watches the study, writes the best recipe, stops in time."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from mnist_cnn.tuning.storage import explain_loss
 from mnist_cnn.tuning.study import open_plan, open_study
 
 _LOOK = 1.0  # seconds between two looks at the study
-_SAVE = 10.0  # seconds between two notes of the time that has gone
-_LAST_WORDS = 120.0  # seconds in which a worker may end its step and save
-_REPLACEMENTS = 10  # workers that die are replaced so many times
-_BEGINS = "worker begins"  # how its part of the log does: earlier sessions wrote there, too
+_LAST_WORDS = 120.0  # seconds that a worker gets to finish its step and save
+_REPLACEMENTS = 10  # how many dead workers are replaced
+_BEGINS = "worker begins"  # the end of the line that separates sessions in a worker's log
 
 
 @dataclass
@@ -38,7 +37,7 @@ class _Crew:
     replaced: int = 0
 
     def start(self, index: int) -> None:
-        """Start a worker in a session of its own, so that Ctrl-C reaches it through its leader only."""
+        """Start a worker in its own session, so that Ctrl-C reaches it through its leader only."""
         with self.folder.worker_log(index).open("ab") as log:
             log.write(f"{dt.datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {_BEGINS}\n".encode())
             log.flush()
@@ -52,10 +51,10 @@ class _Crew:
             )
 
     def is_busy(self) -> bool:
-        """Look after the workers, and say whether any is left.
+        """Replace workers that were killed, and say whether any worker is left.
 
         Raises:
-            MnistCnnError: One gave up, or they die again and again.
+            MnistCnnError: A worker gave up, or too many were killed.
         """
         for index, process in list(self.processes.items()):
             code = process.poll()
@@ -69,7 +68,7 @@ class _Crew:
         return bool(self.processes)
 
     def end(self) -> None:
-        """Let every worker save what it has and go; whoever does not within its time is killed."""
+        """Let every worker save its work and exit; kill those that take too long."""
         for process in self.processes.values():
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGINT)
@@ -86,8 +85,8 @@ class _Crew:
         self.replaced += 1
         if self.replaced > _REPLACEMENTS:
             raise MnistCnnError(
-                f"workers die again and again, the last one of signal {number}; is there enough memory? "
-                f"See {self.folder.worker_log(index)}."
+                f"{self.replaced} workers were killed, the last one by signal {number}. Check that there is enough "
+                f"memory, and see {self.folder.worker_log(index)}."
             )
         self.start(index)
 
@@ -98,18 +97,18 @@ def search(
     """Search until the limits are reached.
 
     Args:
-        folder: Of a study that was created or joined; one that was searched before is gone on with.
-        limits: How long, over all sessions; remembered for the next one.
-        url: Of the database server; empty for what the search remembers.
+        folder: Of a study that was created or joined; an earlier search continues.
+        limits: How long, over all sessions; remembered for the next session.
+        url: Of the database server; empty for the one that the search remembers.
         on_look: Told once a second how the study stands.
 
     Returns:
-        The study at the end; the best recipe lies in `folder.best`.
+        The final state of the study; the best recipe is in `folder.best`.
 
     Raises:
-        InputError: The folder holds no search, or another process searches in it.
-        MnistCnnError: No trial succeeds, workers die again and again, or the database is lost.
-        KeyboardInterrupt: Ctrl-C; all that was reached is kept.
+        RunFolderError: The folder is not a search folder, or another process searches in it.
+        MnistCnnError: No trial succeeds, workers are killed again and again, or the database is lost.
+        KeyboardInterrupt: Ctrl-C; all results so far are kept.
     """
     plan, study = open_plan(folder), open_study(folder, url)
     noted = -1
@@ -125,44 +124,25 @@ def search(
 
     with lead(folder), explain_loss(folder, url):
         save_limits(folder, limits)
-        clock = _Clock(folder)
-        seconds = limits.seconds - clock.seconds()
+        began = time.monotonic() - folder.seconds_used()
+        seconds = limits.seconds - folder.seconds_used()
         crew = _Crew(folder, _environment(limits, seconds, url))
         try:
             for index in range(limits.workers if seconds > 0 else 0):
                 crew.start(index)
             while crew.is_busy():
                 look()
-                clock.save()
+                folder.save_seconds(time.monotonic() - began)
                 time.sleep(_LOOK)
         finally:
             crew.end()
-            clock.save(now=True)
+            folder.save_seconds(time.monotonic() - began)
             results = look()
     return results
 
 
-class _Clock:
-    """Counts the seconds that the search has been running, over all sessions."""
-
-    def __init__(self, folder: TuningFolder) -> None:
-        self._folder = folder
-        self._before = folder.seconds_used()
-        self._began = self._saved = time.monotonic()
-
-    def seconds(self) -> float:
-        """Give them."""
-        return self._before + time.monotonic() - self._began
-
-    def save(self, now: bool = False) -> None:
-        """Write them down, at once or if the last time is a while ago."""
-        if now or time.monotonic() > self._saved + _SAVE:
-            self._folder.save_seconds(self.seconds())
-            self._saved = time.monotonic()
-
-
 def _environment(limits: Limits, seconds: float, url: str) -> dict[str, str]:
-    """Say to the workers what they need to know; each has its share of the cores."""
+    """Give the environment of the workers; each has its share of the cores."""
     threads = str(max(1, usable_cores() // limits.workers))
     shares = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads)
     bounds = Bounds(trials=limits.trials, deadline=time.time() + seconds, leader=os.getpid())
@@ -172,4 +152,4 @@ def _environment(limits: Limits, seconds: float, url: str) -> dict[str, str]:
 
 def _last_line(folder: TuningFolder, index: int) -> str:
     last = folder.worker_log(index).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1]
-    return "it said nothing" if last.endswith(_BEGINS) else last
+    return "it printed nothing" if last.endswith(_BEGINS) else last

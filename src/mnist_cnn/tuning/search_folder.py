@@ -1,4 +1,4 @@
-"""The folder of a search: what it was told, the study's file, run folders, the best recipe, the report.
+"""The folder of a search: its plan, the study's file, run folders, the best recipe, the report.
 
 The layout of `runs/tuning-001/` is written down here and nowhere else.
 """
@@ -9,81 +9,49 @@ import contextlib
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.errors import RunFolderError
 from mnist_cnn.files import write_json
 from mnist_cnn.runs import RunFolder
 
 
-@dataclass(frozen=True)
 class TuningFolder:
     """Paths inside the folder of one search."""
 
-    root: Path
-
-    @property
-    def plan(self) -> Path:
-        """What is searched, how, and for how long: everything that resuming needs besides the study."""
-        return self.root / "study.json"
-
-    @property
-    def database(self) -> Path:
-        """The study in Optuna's SQLite form, where it is not kept on a server; optuna-dashboard opens it."""
-        return self.root / "study.db"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.plan = root / "study.json"  # plan and limits: everything besides the study that resuming needs
+        self.database = root / "study.db"  # the study in Optuna's SQLite form, unless it is on a server
+        self.clock = root / "clock.json"  # how long the search has run on this machine, over all sessions
+        self.best = root / "best.toml"  # the best configuration so far, as a recipe
+        self.report = root / "report.html"
+        self.figures = root / "figures"  # the report's pictures
+        self.claim = root / ".claim.lock"  # held by the worker that is starting a trial
+        self.lock = root / ".lock"  # held by the process that leads the search
 
     @property
     def dashboard_command(self) -> str:
-        """What shows the study in a browser; of a database file, optuna-dashboard wants the address."""
+        """The command that shows the study in a browser."""
         return f"optuna-dashboard sqlite:///{self.database}"
 
     @property
-    def clock(self) -> Path:
-        """How long the search has been running on this machine, over all sessions."""
-        return self.root / "clock.json"
-
-    @property
-    def best(self) -> Path:
-        """The best configuration so far, as a recipe."""
-        return self.root / "best.toml"
-
-    @property
-    def report(self) -> Path:
-        """The self-contained page."""
-        return self.root / "report.html"
-
-    @property
-    def figures(self) -> Path:
-        """Folder of the page's pictures."""
-        return self.root / "figures"
-
-    @property
-    def claim(self) -> Path:
-        """Locked by the worker that is beginning a trial, so that no other does at the same moment."""
-        return self.root / ".claim.lock"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the process that leads the search."""
-        return self.root / ".lock"
-
-    @property
     def place(self) -> str:
-        """Name this folder among those of all machines that share a study, wherever it is moved to."""
+        """A name for this folder that is unique among all machines, wherever the folder is moved."""
         return str(self.read_plan()["place"])
 
     @property
     def storage(self) -> str:
-        """Address of the server that has the study, without a password; empty where the study is in this folder."""
+        """Address of the server that has the study, without a password; empty if the study is in this folder."""
         return str(self.read_plan()["storage"])
 
     @property
     def resume_command(self) -> str:
-        """What to type to go on with the search."""
+        """The command that continues the search."""
         storage = ["--storage", self.storage] if self.storage else []
         return shlex.join(["mnist-cnn", "tune", "--resume", str(self.root), *storage])
 
@@ -103,31 +71,36 @@ class TuningFolder:
         """What worker `index` printed."""
         return self.root / f"worker-{index + 1}.log"
 
+    def find_data(self) -> ResolvedDataset:
+        """Give the data set as this machine found it."""
+        local = self.read_plan()
+        return ResolvedDataset(local["dataset"], Path(local["data_dir"]) if local["data_dir"] else None)
+
     def seconds_used(self) -> float:
-        """Give how long the search has been running, over all sessions."""
+        """Give how long the search has run, over all sessions."""
         try:
             return float(json.loads(self.clock.read_text(encoding="utf-8"))["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
-            return 0.0  # nothing depends on it but how long the search goes on
+            return 0.0  # only the remaining time depends on it
 
     def save_seconds(self, seconds: float) -> None:
-        """Remember how long the search has been running."""
+        """Remember how long the search has run."""
         write_json(self.clock, {"seconds": seconds})
 
     def read_plan(self) -> dict[str, Any]:
-        """Read back what `study.json` says.
+        """Read `study.json`.
 
         Raises:
             RunFolderError: It is missing or damaged.
         """
         if not self.plan.exists():
             raise RunFolderError(
-                f"{self.root} is no search: it holds no {self.plan.name}. Give the folder that `tune` named."
+                f"{self.root} is not a search folder ({self.plan.name} is missing). Give the folder that `tune` named."
             )
         try:
             plan: dict[str, Any] = json.loads(self.plan.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunFolderError(f"{self.plan} cannot be read ({error}). Restore it, or begin a new search.") from error
+            raise RunFolderError(f"{self.plan} cannot be read ({error}). Restore it, or start a new search.") from error
         return plan
 
 
@@ -136,19 +109,19 @@ def lead(folder: TuningFolder) -> Iterator[None]:
     """Keep other processes from leading the same search.
 
     Raises:
-        RunFolderError: Another process is at it.
+        RunFolderError: Another process leads it.
     """
     try:
         with FileLock(folder.lock, timeout=0):
             yield
     except Timeout:
         raise RunFolderError(
-            f"another process is searching in {folder.root}. Wait for it, or begin a new search."
+            f"another process is searching in {folder.root}. Wait until it ends, or start a new search."
         ) from None
 
 
 def is_at_work(run: RunFolder) -> bool:
-    """Say whether a living process on this machine trains this run: the system frees the locks of dead ones."""
+    """Whether a living process on this machine trains this run; the system releases the locks of dead ones."""
     if not run.root.exists():
         return False
     try:

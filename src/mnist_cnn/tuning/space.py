@@ -1,6 +1,6 @@
-"""Spaces: which settings may vary, and from what each trial draws its own.
+"""Spaces: which settings vary, and the values each trial draws from.
 
-Who draws is left open: anything with the three methods of `Chooser`. Spaces are declared in files, by `declaration`.
+Anything with the three methods of `Chooser` can draw. `declaration` reads spaces from files.
 """
 
 from __future__ import annotations
@@ -12,19 +12,23 @@ from typing import Any, Protocol
 
 from mnist_cnn.config import Config, flatten, override
 
-_PROMISES = {"expected_accuracy": "", "expected_time": "", "parameters": 0}  # of a recipe, void where it is changed
+_PROMISES = {
+    "expected_accuracy": "",
+    "expected_time": "",
+    "parameters": 0,
+}  # void once settings change
 
 Settings = dict[str, Any]  # dotted name → value, as `config.override` takes them
 
 
 class Chooser(Protocol):
-    """Who draws a trial's values; Optuna's `Trial` is one."""
+    """Draws a trial's values, as Optuna's `Trial` does."""
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
         """Give a number from `low` to `high`, both included."""
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
-        """Give a whole number from `low` to `high`, both included."""
+        """Give an integer from `low` to `high`, both included."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """Give one of `choices`, which are numbers, strings or truth values."""
@@ -36,18 +40,18 @@ class Range:
 
     low: float
     high: float
-    step: float | None  # distance of neighbours; None: any number
-    log: bool  # drawn evenly by order of magnitude
-    whole: bool  # whole numbers only
+    step: float | None  # distance between neighbours; None: any number
+    log: bool  # drawn uniformly on a logarithmic scale
+    whole: bool  # integers only
 
     def draw(self, name: str, chooser: Chooser) -> float:
-        """Let `chooser` give a number."""
+        """Let `chooser` draw a number."""
         if self.whole:
             return int(chooser.suggest_int(name, int(self.low), int(self.high), step=int(self.step or 1), log=self.log))
         return float(chooser.suggest_float(name, self.low, self.high, step=self.step, log=self.log))
 
     def find(self, value: Any) -> float | None:
-        """Give `value` as a chooser would name it; None if it is not in the range."""
+        """Give `value` as a chooser names it; None if it is not in the range."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
             return None
         step = self.step or (1 if self.whole else None)
@@ -56,7 +60,7 @@ class Range:
         return int(value) if self.whole else float(value)
 
     def extremes(self) -> tuple[Any, ...]:
-        """Give values between which all others lie."""
+        """Give the smallest and the largest value."""
         return (int(self.low), int(self.high)) if self.whole else (float(self.low), float(self.high))
 
 
@@ -68,23 +72,23 @@ class Choice:
 
     @property
     def labels(self) -> tuple[Any, ...]:
-        """The options as numbers, strings and truth values: what else there is, a list of filters say, as JSON."""
+        """The options as numbers, strings and truth values; other types, such as lists, as JSON."""
         if all(isinstance(option, str | int | float) for option in self.options):
             return self.options
         return tuple(json.dumps(option) for option in self.options)
 
     def draw(self, name: str, chooser: Chooser) -> Any:
-        """Let `chooser` give an option."""
+        """Let `chooser` draw an option."""
         return self.options[self.labels.index(chooser.suggest_categorical(name, self.labels))]
 
     def find(self, value: Any) -> Any:
-        """Give `value` as a chooser would name it; None if it is no option."""
+        """Give `value` as a chooser names it; None if it is not an option."""
         return next(
             (label for label, option in zip(self.labels, self.options, strict=True) if _same(option, value)), None
         )
 
     def extremes(self) -> tuple[Any, ...]:
-        """Give every option, as a chooser would name it."""
+        """Give every option, as a chooser names it."""
         return self.labels
 
 
@@ -93,10 +97,10 @@ Domain = Range | Choice
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: a domain to draw from, a list that holds domains, or a value that stays."""
+    """One setting: a domain to draw from, a list with domains in it, or a fixed value."""
 
     name: str  # dotted, such as `model.arguments.filters`
-    label: str  # what a chooser knows it by: the name, with its condition where that is needed to tell two apart
+    label: str  # the name for choosers: with the condition if another part sets the same setting
     content: Any  # a Domain, a tuple with Domains in it, or a plain value
 
     def draw(self, chooser: Chooser) -> Any:
@@ -106,7 +110,7 @@ class Setting:
         return _draw(self.content, self.label, chooser)
 
     def domains(self) -> Iterator[tuple[str, Domain, int | None]]:
-        """Give every domain with the name that choosers know it by, and its place if it is in a list."""
+        """Give every domain with its name for choosers, and its index if it is in a list."""
         if isinstance(self.content, tuple):
             for index, part in enumerate(self.content):
                 if isinstance(part, Domain):
@@ -115,14 +119,14 @@ class Setting:
             yield self.label, self.content, None
 
     def can_be(self, value: Any) -> bool:
-        """Say whether a trial may have this value."""
+        """Whether a trial may have this value."""
         if not isinstance(self.content, tuple):
             return _can_be(self.content, value)
         fits = isinstance(value, list) and len(value) == len(self.content)
         return fits and all(map(_can_be, self.content, value))
 
     def find(self, value: Any) -> dict[str, Any]:
-        """Give what a chooser would have had to choose to arrive at `value`, as far as that is possible."""
+        """Give the choices that lead to `value`, as far as the domains allow it."""
         known = {}
         for name, domain, index in self.domains():
             if index is not None and not (isinstance(value, list) and len(value) == len(self.content)):
@@ -135,24 +139,24 @@ class Setting:
 
 @dataclass(frozen=True)
 class Part:
-    """Settings that belong together under one condition."""
+    """Settings under one condition."""
 
-    when: Mapping[str, tuple[Any, ...]]  # setting → values of which it must have one; empty: always
+    when: Mapping[str, tuple[Any, ...]]  # setting → allowed values; empty: always
     settings: tuple[Setting, ...]
 
     def applies(self, values: Mapping[str, Any]) -> bool:
-        """Say whether these values, of a trial or a configuration, fulfil the condition."""
+        """Whether these values of a trial or a configuration fulfil the condition."""
         return all(any(_same(values.get(name), wanted) for wanted in options) for name, options in self.when.items())
 
 
 @dataclass(frozen=True)
 class Space:
-    """What may be searched."""
+    """Everything that may vary in a search."""
 
     title: str
-    limits: Mapping[str, int]  # of a network: at most so many `parameters` and `multiply_adds` an image
+    limits: Mapping[str, int]  # of a network: maximum `parameters` and `multiply_adds` per image
     parts: tuple[Part, ...]  # the unconditional one first
-    declaration: Mapping[str, Any]  # what the file says, from which `declaration.parse_space` makes an equal space
+    declaration: Mapping[str, Any]  # the file's content, which `declaration.parse_space` turns into an equal space
 
 
 def suggest_settings(space: Space, chooser: Chooser) -> Settings:
@@ -167,10 +171,10 @@ def suggest_settings(space: Space, chooser: Chooser) -> Settings:
 def configure(base: Config, settings: Mapping[str, Any]) -> Config:
     """Put a trial's settings into the base configuration.
 
-    Another architecture than the base's does not inherit its arguments, and nobody inherits what the base promises.
+    An architecture other than the base's does not inherit its arguments. The base's promises are dropped.
 
     Raises:
-        InputError: An unknown setting, or settings that do not go together.
+        SettingError: A setting is unknown, or settings conflict.
     """
     architecture = settings.get("model.architecture", base.model.architecture)
     fresh: Settings = {} if architecture == base.model.architecture else {"model.arguments": {}}
@@ -178,9 +182,9 @@ def configure(base: Config, settings: Mapping[str, Any]) -> Config:
 
 
 def starting_point(space: Space, base: Config) -> dict[str, Any]:
-    """Give what a chooser would have had to choose to arrive at `base`, as far as the space knows its values.
+    """Give the choices that lead to `base`, as far as the space allows them.
 
-    A search that begins there need not find again what is known to be good.
+    A search that starts there does not need to rediscover good values.
     """
     values = dict(flatten(base.to_dict()))
     known: dict[str, Any] = {}
@@ -200,5 +204,5 @@ def _can_be(content: Any, value: Any) -> bool:
 
 
 def _same(first: Any, second: Any) -> bool:
-    # 1 == True in Python, and a search over truth values must not take them for numbers.
+    # 1 == True in Python, but truth values are not numbers here.
     return bool(first == second) and isinstance(first, bool) == isinstance(second, bool)

@@ -1,8 +1,8 @@
-"""Where a study is kept, and who may change it.
+"""Where a study is kept, and which worker may change it.
 
-A study in a file is SQLite's: a transaction is whole or not at all, whenever the process dies, and the system frees
-the locks of a dead process. (Optuna's journal file has neither: half a line that a killed process leaves makes it
-unreadable.) On a server it is PostgreSQL's.
+A study in a file is SQLite's: a transaction is complete or absent whenever the process dies, and the system releases
+the locks of a dead process. (Optuna's journal file becomes unreadable if a process is killed in the middle of a line.)
+On a server it is PostgreSQL's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from mnist_cnn.errors import MissingExtraError, MnistCnnError, SettingError, first_line
 from mnist_cnn.tuning.search_folder import TuningFolder
 
-_PATIENCE = 60  # seconds in which other processes may hold SQLite's lock
+_PATIENCE = 60  # seconds to wait for SQLite's lock
 _ANSWER = 10  # seconds in which a server has to answer
 _FROZEN = 60  # seconds after which a server takes the claim from a worker that does nothing with it
 _GRACE = 4  # missed heartbeats after which a worker counts as dead
@@ -31,14 +31,16 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
     """Open the database of a study.
 
     Args:
-        folder: Holds it where `url` is empty.
-        url: Of a PostgreSQL server, as SQLAlchemy takes it.
-        heartbeat: Seconds between two signs of life, on a server.
+        folder: Holds it if `url` is empty.
+        url: Of a PostgreSQL server, in SQLAlchemy's form.
+        heartbeat: Seconds between two heartbeats, on a server.
 
     Raises:
-        SettingError: No such server, or no driver for it.
+        SettingError: The server cannot be reached.
+        MissingExtraError: Its driver is not installed.
+        MnistCnnError: The file cannot be opened.
     """
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # what happens is told by `results`
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     if not url:
         return _open_file(folder)
     address = without_password(url)
@@ -49,31 +51,31 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
             )
     except ImportError as error:
         raise MissingExtraError("a database driver", "postgresql") from error
-    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:  # RuntimeError: the tables are of another Optuna
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:  # RuntimeError: tables of another Optuna version
         raise SettingError(
-            f"the database {address} cannot be opened: {_explain(error)}. See that its server runs, and give its "
+            f"the database {address} cannot be opened: {_explain(error)}. Check that its server runs, and give its "
             "address with --storage postgresql://USER:PASSWORD@HOST/DATABASE or in MNIST_CNN_STORAGE; the password "
-            "may be left to ~/.pgpass."
+            "may be kept in ~/.pgpass."
         ) from error
 
 
 def without_password(url: str) -> str:
-    """Give a server's address as it may be written down.
+    """Give a server's address without its password, fit to be written down.
 
     Raises:
-        SettingError: It is no address of a PostgreSQL server.
+        SettingError: It is not the address of a PostgreSQL server.
     """
     try:
         known = sqlalchemy.make_url(url)
-    except (sqlalchemy.exc.ArgumentError, ValueError):  # ValueError: the port is no number
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # ValueError: the port is not a number
         known = None
-    # After an `@` that is not quoted the rest of the password is read as a part of the host.
+    # After an unquoted `@`, the rest of the password would be read as part of the host.
     if known is None or known.get_backend_name() != "postgresql" or "@" in (known.host or ""):
-        raise SettingError(  # which does not repeat it: there may be a password in it
-            "--storage is no address of a PostgreSQL server. Write it as postgresql://USER:PASSWORD@HOST/DATABASE, in "
-            "PASSWORD %40 for @, %3A for : and %2F for /, or leave the password to ~/.pgpass."
+        raise SettingError(  # does not repeat the value, which may hold a password
+            "--storage is not the address of a PostgreSQL server. Write postgresql://USER:PASSWORD@HOST/DATABASE. In "
+            "PASSWORD, write %40 for @, %3A for : and %2F for /, or keep the password in ~/.pgpass."
         )
-    query = {name: value for name, value in known.query.items() if "password" not in name}  # `sslpassword` neither
+    query = {name: value for name, value in known.query.items() if "password" not in name}  # nor `sslpassword`
     address = sqlalchemy.URL.create(
         known.drivername, known.username, host=known.host, port=known.port, database=known.database, query=query
     )
@@ -82,14 +84,14 @@ def without_password(url: str) -> str:
 
 @contextlib.contextmanager
 def claim_study(folder: TuningFolder, url: str, name: str) -> Iterator[None]:
-    """Let no other worker begin a trial, count the trials or look for dead workers at the same time.
+    """Keep other workers from starting trials, counting them or looking for dead workers at the same time.
 
-    The system frees a file's lock when its process dies. A server's lock lasts as long as the transaction does that
-    took it, and that the server ends as well where a worker is frozen or cut off.
+    The system releases a file's lock when its process dies. A server's lock lasts as long as its transaction, which
+    the server also ends if the worker is frozen or cut off.
 
     Args:
         folder: Of the search.
-        url: Of the database server; empty where the study is in the folder.
+        url: Of the database server; empty if the study is in the folder.
         name: Of the study.
     """
     if not url:
@@ -104,11 +106,7 @@ def claim_study(folder: TuningFolder, url: str, name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def explain_loss(folder: TuningFolder, url: str = "") -> Iterator[None]:
-    """Say what to do when a database that was open can be used no longer.
-
-    Args:
-        folder: Of the search.
-        url: Of the database server; empty for what the search remembers.
+    """Explain what to do if a database that was open can no longer be used.
 
     Raises:
         MnistCnnError: It cannot.
@@ -121,13 +119,14 @@ def explain_loss(folder: TuningFolder, url: str = "") -> Iterator[None]:
             raise
         url = url or folder.storage
         raise MnistCnnError(
-            f"the database {without_password(url) if url else folder.database} cannot be used any more: "
-            f"{_explain(cause)}. What was reached is kept; once it can, go on with: {folder.resume_command}"
+            f"the database {without_password(url) if url else folder.database} can no longer be used: "
+            f"{_explain(cause)}. All results so far are kept. When it works again, continue with: "
+            f"{folder.resume_command}"
         ) from error
 
 
 def database_error(error: BaseException | None) -> sqlalchemy.exc.SQLAlchemyError | None:
-    """Give the database's error that is behind another; Optuna has its own, or meets one while it reports that."""
+    """Give the database's error behind another one; Optuna wraps it, or meets it while it reports another error."""
     while error is not None:
         if isinstance(error, sqlalchemy.exc.SQLAlchemyError):
             return error
@@ -137,24 +136,24 @@ def database_error(error: BaseException | None) -> sqlalchemy.exc.SQLAlchemyErro
 
 @contextlib.contextmanager
 def without_warnings() -> Iterator[None]:
-    """Keep quiet that Optuna calls what it has had for years experimental."""
+    """Silence Optuna's warnings that long-standing features are experimental."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
 
 
 class _ServerStorage(RDBStorage):
-    """Optuna's, whose signs of life survive an outage: there the first that failed would be the last."""
+    """Optuna's storage, but its heartbeat survives an outage instead of stopping at the first failure."""
 
     def record_heartbeat(self, trial_id: int) -> None:
-        """Give a sign of life, if the server can be reached."""
+        """Record a heartbeat if the server can be reached."""
         with contextlib.suppress(optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError):
             super().record_heartbeat(trial_id)
 
 
 def _connecting() -> dict[str, Any]:
-    # No connection outlives its transaction: many workers share what few a server allows. Without a limit an address
-    # at which nobody answers is tried for minutes.
+    # Connections close with their transaction, because many workers share the few that a server allows. Without a
+    # time-out, connecting to an address where nobody answers takes minutes.
     return {"poolclass": sqlalchemy.NullPool, "connect_args": {"connect_timeout": _ANSWER}}
 
 
@@ -170,16 +169,16 @@ def _open_file(folder: TuningFolder) -> BaseStorage:
         )
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError) as error:
         raise MnistCnnError(
-            f"{folder.database} cannot be opened ({first_line(error)}). Restore it, or begin a new search."
+            f"{folder.database} cannot be opened ({first_line(error)}). Restore it, or start a new search."
         ) from error
     _take_turns(storage.engine)
     return storage
 
 
 def _take_turns(engine: Any) -> None:
-    """Let every transaction lock the file from its beginning.
+    """Let every transaction lock the file from its start.
 
-    Python's sqlite3 begins one with the first write only. Two workers could both read that a trial waits, then both
+    Python's sqlite3 starts one with the first write only. Two workers could both read that a trial waits, then both
     mark it as theirs, and both would train it.
     """
 

@@ -1,6 +1,6 @@
-"""A worker: takes trials of a study, one after the other, until there is no more to do.
+"""A worker: takes one trial of a study after another until there is nothing left to do.
 
-Run as a process by `search`: `python -m mnist_cnn.tuning.worker FOLDER`, with the rest in the environment.
+`search` runs it as a process: `python -m mnist_cnn.tuning.worker FOLDER`, with the rest in the environment.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 from optuna.study import Study
 
-from mnist_cnn.datasets import Dataset, ResolvedDataset
+from mnist_cnn.datasets import Dataset
 from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.models.architectures import find_architecture
 from mnist_cnn.tuning.bounds import Bounds, read_environment
@@ -26,17 +26,17 @@ from mnist_cnn.tuning.study import open_plan, open_study
 
 
 def work(folder: TuningFolder, dataset: Dataset, bounds: Bounds, url: str = "") -> None:
-    """Take trials until the bounds are reached; Ctrl-C ends it, and the trial in hand can be taken up again.
+    """Take trials until the bounds are reached. Ctrl-C pauses: the current trial can be resumed.
 
     Args:
         folder: Of the search.
         dataset: The training split.
-        bounds: When it is enough.
-        url: Of the database server; empty for what the search remembers.
+        bounds: When to stop.
+        url: Of the database server; empty for the one that the search remembers.
 
     Raises:
-        InputError: These are not the data that the search was begun with, or the space names an argument that its
-            architecture does not take.
+        InputError: These are not the data of the search, or the space names an argument that its architecture does
+            not take.
         MnistCnnError: All trials fail, or the database is lost.
     """
     plan, study = open_plan(folder), open_study(folder, url)
@@ -48,7 +48,7 @@ def work(folder: TuningFolder, dataset: Dataset, bounds: Bounds, url: str = "") 
     with explain_loss(folder, url), contextlib.suppress(KeyboardInterrupt):
         while not objective.stopped:
             with claim:
-                # Held until the trial has begun: whoever counts or looks for dead workers sees every trial whole.
+                # Held until the trial has started, so that no other worker sees a trial half started.
                 claim.enter_context(claim_study(folder, url or folder.storage, plan.name))
                 hand_back_abandoned(study, folder)
                 if not bounds.want_another(study):
@@ -60,20 +60,18 @@ def _run_trial(study: Study, objective: Objective) -> None:
     try:
         study.optimize(objective, n_trials=1, catch=(Exception,))
     except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
-        # Optuna's own (the objective's are caught): the trial is over. Cut off from the server, this worker seemed
-        # dead, and another one has taken the trial up.
+        # Raised by Optuna, since the objective's own errors are caught: the trial is over. While this worker was cut
+        # off from the server it seemed dead, and another worker resumed its trial.
         pass
     finally:
         objective.let_go()
 
 
 def main(root: str) -> None:
-    """Work as the environment says, and leave the process with the exit code of what went wrong."""
+    """Work as the environment says, and exit with the code of any error."""
     folder, (bounds, url) = TuningFolder(Path(root)), read_environment(os.environ)
     try:
-        local = folder.read_plan()
-        data = ResolvedDataset(local["dataset"], Path(local["data_dir"]) if local["data_dir"] else None)
-        work(folder, data.load("train"), bounds, url)
+        work(folder, folder.find_data().load("train"), bounds, url)
     except MnistCnnError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
