@@ -46,7 +46,7 @@ WITH_ONNX_RUNTIME = [
     "recognizer",
     "recognizer.network",
     "tuning.cost",
-    "export.onnx_file",
+    "export.formats.onnx_file",
     "classifier",
     "server.model",
 ]

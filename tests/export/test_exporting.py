@@ -22,11 +22,11 @@ from export.networks import tiny_network, with_random_weights
 from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import InputError, MissingExtraError, MnistCnnError
-from mnist_cnn.export import MAX_DROP, keras_file, onnx_file, openvino_ir, saved_model
-from mnist_cnn.export.channelwise import normalise_by_convolution
+from mnist_cnn.export import MAX_DROP
+from mnist_cnn.export.formats.channelwise import normalise_by_convolution
 from mnist_cnn.export.check import CheckError, check_batches, check_difference, check_drop
 from mnist_cnn.export.exporting import export
-from mnist_cnn.export.formats import FORMATS, Format, find_formats
+from mnist_cnn.export.formats import FORMATS, Format, find_formats, keras_file, onnx_file, openvino_ir, saved_model
 from mnist_cnn.export.metadata_files import read_metadata
 from mnist_cnn.export.original import Original, open_original
 from mnist_cnn.files import PARTIAL

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mnist_cnn.reading.recognizer.recognizer import Reading, Recognizer, read_model_file
+from mnist_cnn.reading.recognizer.recognition import Reading, Recognizer, read_model_file
 
 __all__ = ["Reading", "Recognizer", "read_model_file"]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mnist_cnn.reading.recognizer.recognizer import Reading
+    from mnist_cnn.reading.recognizer.recognition import Reading
 
 # The colours of `figures.style`, which needs Matplotlib.
 _ACCEPTED, _REJECTED = "#0072B2", "#D55E00"

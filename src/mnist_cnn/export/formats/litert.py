@@ -11,8 +11,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from mnist_cnn.export import INPUT, OUTPUT, saved_model
-from mnist_cnn.export.channelwise import normalise_by_convolution
+from mnist_cnn.export import INPUT, OUTPUT
+from mnist_cnn.export.formats import saved_model
+from mnist_cnn.export.formats.channelwise import normalise_by_convolution
 from mnist_cnn.export.check import Reader, as_input
 from mnist_cnn.export.metadata_files import attach
 from mnist_cnn.export.original import Original

@@ -36,7 +36,7 @@ class Format:
         """
         if missing := self.missing():
             raise missing
-        return importlib.import_module(f"mnist_cnn.export.{self.module}")
+        return importlib.import_module(f"mnist_cnn.export.formats.{self.module}")
 
     def missing(self) -> MissingExtraError | None:
         """Give the error that says what to install, or None where all is there."""
