@@ -98,7 +98,7 @@ def _check_before_work(formats: list[Format], folder: Path, model: Path) -> None
         raise missing[0]
     for format_ in formats:
         if not format_.missing():  # looking into a place takes the format's own packages
-            check_place(folder / format_.file, model)
+            check_place(format_, folder / format_.file, model)
 
 
 def _find_data(model: Path, dataset: str | None, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset | None:

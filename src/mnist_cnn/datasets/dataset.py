@@ -10,13 +10,13 @@ import numpy as np
 
 from mnist_cnn.datasets.class_names import find_class
 from mnist_cnn.errors import DataError, suggest
+from mnist_cnn.reading.conventions import IMAGE_SIZE as IMAGE_SIZE  # also for importers of this module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-IMAGE_SIZE = 28  # pixels: height and width of every image in the package
 DIGIT_NAMES = tuple("0123456789")
 
 

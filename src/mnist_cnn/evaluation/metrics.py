@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mnist_cnn.errors import DataError, ModelFileError
+from mnist_cnn.reading.conventions import SUM_TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ Probabilities = NDArray[np.floating[Any]]
 
 CALIBRATION_BINS = 15  # as in Guo et al. 2017
 SMALLEST_PROBABILITY = 2.0**-23  # float32's resolution; a softmax that underflowed to 0 must not cost infinity
-SUM_TOLERANCE = 0.01  # bfloat16 softmax rows miss 1 by up to 0.4 %; logits miss it by far more
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import sys
 import warnings
 
 from mnist_cnn.environment.machine import processor_features
+from mnist_cnn.errors import SettingError
 
 ONEDNN_VARIABLE = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow reads it when it is imported; worker processes inherit it
 _X86 = ("x86_64", "amd64")  # as Linux and macOS, and as Windows call it; nothing was measured on others
@@ -39,7 +40,7 @@ _switch_on_onednn()
 import keras  # noqa: E402, TID251 - this is the door, and the variable comes first
 from keras import layers, ops  # noqa: E402, TID251
 
-__all__ = ["ONEDNN_VARIABLE", "keras", "layers", "onednn_state", "ops"]
+__all__ = ["ONEDNN_VARIABLE", "keras", "layers", "onednn_state", "ops", "require_tensorflow"]
 
 
 def onednn_state() -> str:
@@ -49,3 +50,19 @@ def onednn_state() -> str:
     automatic = "on" if _AUTOMATIC_WITH & set(processor_features()) else "off"
     value = os.environ.get(ONEDNN_VARIABLE, "").lower()
     return {"1": "on", "true": "on", "0": "off", "false": "off"}.get(value, automatic)
+
+
+def require_tensorflow(purpose: str) -> None:
+    """Check that Keras runs on TensorFlow.
+
+    Args:
+        purpose: What TensorFlow is needed for: "… by TensorFlow" is a sentence.
+
+    Raises:
+        SettingError: Keras runs on another backend.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise SettingError(
+            f"{purpose} by TensorFlow, but Keras runs on {keras.backend.backend()}. Run the command again with "
+            "KERAS_BACKEND=tensorflow: model files are the same on every backend."
+        )

@@ -59,12 +59,12 @@ def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: R
         append_log(run, dataset.notice)
 
 
-def epoch_writer(run: RunFolder, twin: keras.Model, listener: Listener) -> Callable[[TrainingState], None]:
+def epoch_writer(run: RunFolder, float32_model: keras.Model, listener: Listener) -> Callable[[TrainingState], None]:
     """Give what is called after each saved epoch: it writes the history and, after a better one, the checkpoint.
 
     Args:
         run: Where to write.
-        twin: The network in float32 and not compiled, into which weights are put to be saved.
+        float32_model: The network in float32 and not compiled, into which weights are put to be saved.
         listener: Told of the epoch.
     """
 
@@ -73,23 +73,23 @@ def epoch_writer(run: RunFolder, twin: keras.Model, listener: Listener) -> Calla
         is_best = state.best_epoch == state.epochs_done
         write_history(run, state.history)
         if is_best:
-            save_best(run, twin, state)
+            save_best(run, float32_model, state)
         append_log(run, ", ".join(f"{key} {value:.6g}" for key, value in row.items()) + (", best" if is_best else ""))
         listener.on_epoch(row, is_best)
 
     return write
 
 
-def save_best(run: RunFolder, twin: keras.Model, state: TrainingState) -> None:
+def save_best(run: RunFolder, float32_model: keras.Model, state: TrainingState) -> None:
     """Write the checkpoint of the best epoch so far."""
-    twin.set_weights(state.best_weights)
-    save_model(twin, run.best_checkpoint)
+    float32_model.set_weights(state.best_weights)
+    save_model(float32_model, run.best_checkpoint)
 
 
-def catch_up(run: RunFolder, twin: keras.Model, state: TrainingState) -> None:
+def catch_up(run: RunFolder, float32_model: keras.Model, state: TrainingState) -> None:
     """Write again what a process that died right after it saved the state could not write."""
     write_history(run, state.history)
-    save_best(run, twin, state)
+    save_best(run, float32_model, state)
 
 
 def record_end(run: RunFolder, state: TrainingState, interrupted: bool) -> None:

@@ -98,7 +98,7 @@ def train(
     batches, held_out = prepare_data(config, dataset, added)
     precision = training_precision(config)
     model = new_model(config, dataset, precision, listener.on_notice)
-    twin = float32_twin(model, config, dataset)  # what is saved: neither bfloat16 nor compiled
+    float32_model = in_float32(model, config, dataset)  # what is saved: neither bfloat16 nor compiled
     compile_model(model, config, batches.steps)
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
@@ -107,7 +107,7 @@ def train(
     state = TrainingState.load(run.state)
     if state.epochs_done:
         restore_variables(model, state.variables)
-        catch_up(run, twin, state)
+        catch_up(run, float32_model, state)
 
     averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if config.optimizer.ema else None
     statistics = BatchStatistics(batches.images, config.training.seed, has_validation=held_out is not None)
@@ -119,7 +119,7 @@ def train(
         History(state, config.training.monitor),
         *events,
         *patient,
-        Keeper(run, state, patient, averaging, epoch_writer(run, twin, listener)),
+        Keeper(run, state, patient, averaging, epoch_writer(run, float32_model, listener)),
     ]
     listener.on_start(state.epochs_done, config.training.epochs, batches.steps)
     epochs = range(state.epochs_done, state.epochs_done if state.is_complete else config.training.epochs)
@@ -129,14 +129,14 @@ def train(
 
     if ending:
         state.save(run.state)  # before the model is: a model without a state is a finished run
-    twin.set_weights(final_weights(config, state, model, statistics.images))
-    save_model(twin, run.model)
+    float32_model.set_weights(final_weights(config, state, model, statistics.images))
+    save_model(float32_model, run.model)
     save_weights(run.model, run.weights)
     if legacy_h5:
-        save_legacy_h5(twin, run.legacy_h5)
+        save_legacy_h5(float32_model, run.legacy_h5)
     record_end(run, state, interrupted=ending is not None)
     return TrainingResult(
-        model=twin,
+        model=float32_model,
         epochs=state.epochs_done,
         best_epoch=state.best_epoch,
         seconds=sum(row["seconds"] for row in state.history),
@@ -253,13 +253,13 @@ def new_model(
     )
 
 
-def float32_twin(model: keras.Model, config: Config, dataset: Dataset) -> keras.Model:
+def in_float32(model: keras.Model, config: Config, dataset: Dataset) -> keras.Model:
     """Give the same network in float32, with weights of its own."""
     if not config.model.init_from:
         return new_model(config, dataset, precision="float32")
-    twin = keras.models.clone_model(model)  # float32 as it is: so are all model files
-    twin.set_weights(model.get_weights())
-    return twin
+    float32_model = keras.models.clone_model(model)  # float32 as it is: so are all model files
+    float32_model.set_weights(model.get_weights())
+    return float32_model
 
 
 def final_weights(

@@ -1,17 +1,17 @@
-"""Keras' own format, with the metadata as one more member of its archive."""
+"""Keras' own format, with the metadata as an additional member of its zip archive."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn.export.check import Reader
-from mnist_cnn.export.metadata_files import attach
-from mnist_cnn.export.original import Original
-from mnist_cnn.models.persistence import open_model
+from mnist_cnn.export.formats.format import KERAS, Format, Reader
+from mnist_cnn.export.metadata_files import attach, read_attached
 
-stamp = attach
+if TYPE_CHECKING:
+    from mnist_cnn.export.original import Original
 
 
 def write(original: Original, path: Path) -> None:
@@ -21,5 +21,10 @@ def write(original: Original, path: Path) -> None:
 
 def open_reader(path: Path) -> Reader:
     """Open the file in Keras, in safe mode."""
+    from mnist_cnn.models.persistence import open_model
+
     model = open_model(path)
     return lambda images: np.asarray(model.predict_on_batch(images), np.float32)
+
+
+FORMATS = (Format("keras", "model.keras", "Keras", (KERAS,), write, attach, read_attached, open_reader),)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.errors import SettingError
 from mnist_cnn.export import INPUT, OUTPUT
-from mnist_cnn.export.check import Reader
-from mnist_cnn.export.metadata_files import IN_SAVED_MODEL, dump
-from mnist_cnn.export.original import Original
-from mnist_cnn.models.backend import keras
-from mnist_cnn.models.persistence import INPUT_SHAPE
-from mnist_cnn.reading.metadata import ModelMetadata
+from mnist_cnn.export.formats.format import KERAS, TENSORFLOW, Format, Reader
+from mnist_cnn.export.metadata_files import read_json, write_json
+
+if TYPE_CHECKING:
+    from mnist_cnn.export.original import Original
+    from mnist_cnn.models.backend import keras
+    from mnist_cnn.reading.metadata import ModelMetadata
+
+METADATA = Path("assets.extra", "metadata.json")  # TensorFlow reserves this folder for additional files
 
 
 def write(original: Original, folder: Path) -> None:
-    """Write the network as a graph of TensorFlow's, without optimizer or training signatures."""
+    """Write the network as a TensorFlow graph, without optimizer or training signatures."""
     write_model(original.model, folder)
 
 
@@ -26,15 +30,14 @@ def write_model(model: keras.Model, folder: Path) -> None:
     """Write any network; see `write`.
 
     Raises:
-        InputError: Keras computes on another backend, whose networks TensorFlow cannot trace.
+        SettingError: Keras runs on another backend, whose networks TensorFlow cannot trace.
     """
+    from mnist_cnn.models.backend import keras, require_tensorflow
+    from mnist_cnn.models.persistence import INPUT_SHAPE
+
+    require_tensorflow("this format is written")
     import tensorflow as tf
 
-    if keras.backend.backend() != "tensorflow":
-        raise SettingError(
-            f"TensorFlow writes this format, but Keras runs on {keras.backend.backend()}. Run the command again with "
-            "KERAS_BACKEND=tensorflow: the model file is the same on every backend."
-        )
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint(
@@ -46,14 +49,13 @@ def write_model(model: keras.Model, folder: Path) -> None:
 
 
 def stamp(folder: Path, metadata: ModelMetadata) -> None:
-    """Put the metadata into `assets.extra`, which TensorFlow leaves to others."""
-    place = folder / IN_SAVED_MODEL
-    place.parent.mkdir(exist_ok=True)
-    place.write_text(dump(metadata), encoding="utf-8")
+    """Write the metadata into `assets.extra`."""
+    (folder / METADATA).parent.mkdir(exist_ok=True)
+    write_json(folder / METADATA, metadata)
 
 
 def open_reader(folder: Path) -> Reader:
-    """Open a SavedModel that this process has just written: a SavedModel is a program, so open no stranger's."""
+    """Open a SavedModel that this process has just written. Never open others: a SavedModel is a program."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(folder))
@@ -63,3 +65,11 @@ def open_reader(folder: Path) -> Reader:
         return np.asarray(answers[OUTPUT])
 
     return read
+
+
+FORMATS = (
+    Format(
+        "savedmodel", "saved_model", "TensorFlow", (KERAS, TENSORFLOW),
+        write, stamp, partial(read_json, member=METADATA), open_reader, is_folder=True,
+    ),
+)  # fmt: skip

@@ -36,7 +36,7 @@ _EXPLAINED = (
     ),
     (
         r"(?i)external (?:data|initializer)",
-        "its weights lie in a second file. Save them in one: onnx.save_model(onnx.load(PATH), 'one.onnx')",
+        "its weights are in a second file. Save them in one: onnx.save_model(onnx.load(PATH), 'one.onnx')",
     ),
     (
         r"protobuf parsing failed|No graph was found|Missing (?:opset|model IR version)",
