@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     import keras
 
-SLOW = ("savedmodel", "litert", "litert-int8")  # TensorFlow traces and converts them
-EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in FORMATS]
-
 
 def wrong(original: Original) -> Original:
     """Change one weight, as a converter with a mistake would."""
