@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -101,7 +100,7 @@ def _create_beside(path: Path) -> Path:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        name = f"{PARTIAL}{path.stem[:40]}-{secrets.token_hex(4)}{''.join(path.suffixes)}"
+        name = f"{PARTIAL}{path.stem[:40]}-{os.urandom(4).hex()}{''.join(path.suffixes)}"
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path.parent / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return path.parent / name

@@ -20,7 +20,7 @@ from mnist_cnn.cli.app import main
 from mnist_cnn.config import load_recipe, override
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.environment.installation import install_command
-from mnist_cnn.export.metadata_files import read_metadata
+from mnist_cnn.export.formats import FORMATS
 from mnist_cnn.runs import create_run
 from mnist_cnn.training.trainer import train
 
@@ -51,7 +51,7 @@ def test_a_run_leaves_as_onnx(run: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert code == 0
     assert "Compared with the Keras model on 359 images of digits" in out
     assert f"Files: {run / 'exports'}" in out
-    metadata = read_metadata(run / "exports" / "model.onnx")
+    metadata = FORMATS["onnx"].read_metadata(run / "exports" / "model.onnx")
     assert (metadata.architecture, metadata.dataset) == ("conv3", "digits")
     assert metadata.accuracy is not None
     assert metadata.accuracy > 0.3
@@ -155,13 +155,13 @@ def test_a_file_alone_says_what_it_does_not_know(run: Path, tmp_path: Path, caps
     code, out, _ = call(capsys, str(run / "model.keras"), "--output", str(tmp_path))
     assert code == 0
     assert "no data set is given" in out
-    assert read_metadata(tmp_path / "model.onnx").accuracy is None
+    assert FORMATS["onnx"].read_metadata(tmp_path / "model.onnx").accuracy is None
     code, out, _ = call(
         capsys, str(run / "model.keras"), "--dataset", "digits", "--format", "onnx-int8", "--allow-drop", "9",
         "--output", str(tmp_path),
     )  # fmt: skip
     assert code == 0
-    assert read_metadata(tmp_path / "model.int8.onnx").accuracy is not None
+    assert FORMATS["onnx"].read_metadata(tmp_path / "model.int8.onnx").accuracy is not None
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.filterwarnings("ignore:(?s).*tf.lite.Interpreter is deprecated:UserWarning")  # TensorFlow's own use
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in FORMATS]
-)
+@pytest.mark.parametrize("name", FORMATS)
 def test_each_format_is_written_checked_and_described(name: str, original: Original, tmp_path: Path) -> None:
     format_ = FORMATS[name]
     if missing := format_.missing():

@@ -91,5 +91,5 @@ def test_the_range_of_a_model_made_by_others_can_be_given_and_is_said(
     assert answered["confidence"] == pytest.approx(expected.confidence, abs=1e-4)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"scale"' in line]
     assert [(line["origin"], line["remark"]) for line in said] == [
-        ("user", "grey levels are brought to 0 … 255, as the scale 1 says.")
+        ("user", "grey levels are scaled to 0 … 255, because the scale is 1.")
     ]

@@ -212,6 +212,6 @@ def test_a_start_of_another_project_is_fed_what_it_was_trained_on_and_that_is_sa
     frozen = {**settings, "optimizer.name": "sgd", "optimizer.learning_rate": 1e-12}
     result = train(tiny_config(frozen), digits(), create_run(tmp_path, "adapted"), listener=heard)
     np.testing.assert_allclose(predict_images(result.model, digits().images), expected, atol=1e-4)
-    assert "brought to 0 … 1" in heard.notices[0]
+    assert "scaled to 0 … 1" in heard.notices[0]
     wrong = train(tiny_config({**frozen, "model.init_scale": 1.0}), digits(), create_run(tmp_path, "as-told"))
     assert np.abs(predict_images(wrong.model, digits().images) - expected).max() > 0.01

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import sys
@@ -103,6 +102,8 @@ def _confinement() -> str:
 
 
 def _version(package: str) -> str:
+    import importlib.metadata  # costs 14 ms, and reading a digit does not need it
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Reason = Literal["blank", "several", "uncertain"]
+from mnist_cnn.reading.recognizer import Reason
 
 
 class Prediction(BaseModel):

@@ -272,7 +272,7 @@ def test_the_stages_name_what_was_looked_into() -> None:
     ring = ringed(drawn("2", 200, 18), (190, 190), 8)
     desk = on_desk(drawn("2", 180, 16), 50, DESK)
     crop = cv2.ellipse(np.zeros((40, 30), np.uint8), (15, 20), (11, 16), 0, 0, 360, 255, 8).astype(np.uint8)
-    for name, picture in (("inside the ring", ring), ("sheet", desk), ("paper laid around", crop)):
+    for name, picture in (("inside the ring", ring), ("sheet", desk), ("paper added around", crop)):
         steps = stages(picture)
         assert steps[1][0] == name
         assert len(steps) == len(dict(steps))

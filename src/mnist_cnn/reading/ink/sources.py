@@ -60,8 +60,8 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
 
     Colour becomes luminance (ITU-R 601); false colours become the distance from the most frequent colour. Transparent
     images are put on contrasting paper. Arrays may be [h, w] or [h, w, 1] grey, [h, w, 2] grey and alpha, [h, w, 3] RGB
-    or [h, w, 4] RGBA, and contain: bool; integers 0 to 1, 0 to 255, or grey up to 2³², which are shifted down to 8 bits;
-    floats 0 to 1, or 0 to 255 if one exceeds 2 (interpolation may overshoot 1 a little).
+    or [h, w, 4] RGBA. They may contain bool; integers 0 to 1, 0 to 255, or grey up to 2³², which are shifted down to 8
+    bits; floats 0 to 1, or 0 to 255 if one exceeds 2 (interpolation may overshoot 1 a little).
 
     Args:
         source: An array, a file's path, a file's bytes, a file opened in binary mode (read from its start if it can be

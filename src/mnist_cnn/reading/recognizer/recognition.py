@@ -1,4 +1,4 @@
-"""The recogniser: a model file that reads digits."""
+"""The recogniser: a loaded model that reads digits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from mnist_cnn.reading.ink import PREPROCESSING
 from mnist_cnn.reading.metadata import ModelMetadata
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 from mnist_cnn.reading.recognizer.arrangement import Images, arrange, arrange_one, check_stream
-from mnist_cnn.reading.recognizer.external_weights import join_weights
+from mnist_cnn.reading.recognizer.model_file import read_model_file, read_second_files
 from mnist_cnn.reading.recognizer.network import Network, adopt_network, find_network
 from mnist_cnn.reading.recognizer.session import metadata_of, start_session
+from mnist_cnn.reading.recognizer.verdict import Reading
 from mnist_cnn.reading.scaling import GREY_LEVELS, ScalingChoice, declared
 
 if TYPE_CHECKING:
@@ -30,53 +31,25 @@ if TYPE_CHECKING:
 
 Source = TypeVar("Source", bound="ImageSource")
 
-_SHIPPED = Path(__file__).parents[1] / "weights" / "digits.onnx"  # importlib.resources would cost 8 ms at start
-_EXPORTED = "model.onnx"  # as `mnist-cnn export` calls it
-_IN_RUN = Path("exports", _EXPORTED)  # where it leaves it in a run folder
-_OF_RUN = ("config.toml", "model.keras")  # a run folder holds one of them, as `mnist_cnn.runs` writes down
-_LARGEST_FILE = 512 * 2**20  # bytes; networks for digits have a thousandth of it
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """One image, read."""
-
-    digit: int  # index of the most probable class; the digit itself where the classes are the ten digits
-    label: str  # that class's name
-    confidence: float  # its calibrated probability, 0 … 1
-    accepted: bool  # whether there is ink, of one digit, and the confidence reaches the threshold
-    probabilities: NDArray[np.float32]  # [k], calibrated, sum 1
-    has_ink: bool  # False: the image is blank, and the digit means nothing
-    is_single: bool = True  # False: beside what was read there is other ink, as large as a digit
-
-    @property
-    def reason(self) -> str:
-        """Why it is not accepted: "blank", "several" or "uncertain"; empty where it is."""
-        if self.accepted:
-            return ""
-        if not self.has_ink:
-            return "blank"
-        return "uncertain" if self.is_single else "several"
-
 
 @dataclass(frozen=True, eq=False)
 class Recognizer:
-    """Reads digits with one network. Nothing changes after `load`: use it from as many threads as you like.
+    """Reads digits with one network. It is immutable, so any number of threads may share it.
 
-    `mnist_cnn.reading.recognizer.arrangement` decides what is one image and what is many: an array [h, w] or [h, w, c],
-    a path, bytes, an open file or a Pillow image is one; an array [n, h, w] or [n, h, w, c], or a list or tuple of
-    single images, is many; all else is refused.
+    `mnist_cnn.reading.recognizer.arrangement` defines what is one image and what is many: an array [h, w] or
+    [h, w, c], a path, bytes, an open file or a Pillow image is one; an array [n, h, w] or [n, h, w, c], or a list or
+    tuple of single images, is many. Anything else is refused.
 
-    An image that is uint8 [28, 28] or [28, 28, 1] and looks like MNIST's, its ink light on black, as large and where
-    MNIST's is, goes to the network as it is. `mnist_cnn.reading.ink` makes that form of everything else: photos, dark
-    ink on light paper, floats, digits too small, too large or in a corner.
+    A uint8 image [28, 28] or [28, 28, 1] that looks like MNIST's (light ink on black, with MNIST's size and place)
+    goes to the network unchanged. `mnist_cnn.reading.ink` converts everything else to that form: photos, dark ink on
+    light paper, floats, digits too small, too large or off-centre.
 
     Attributes:
         network: The loaded network.
-        metadata: What the file says of itself.
-        threshold: A digit is accepted where its confidence is at least this, 0 … 1.
-        threads: That share the work of one call.
-        choice: The range in which the network gets grey levels, and how that is known.
+        metadata: What the file says about itself.
+        threshold: A digit is accepted if its confidence is at least this, 0 to 1.
+        threads: Number of threads that share the work of one call.
+        choice: The range in which the network gets grey levels, and how it was determined.
     """
 
     network: Network
@@ -94,52 +67,42 @@ class Recognizer:
         threshold: float | None = None,
         scale: float | None = None,
     ) -> Recognizer:
-        """Load a model file. It is read as data, and can run no code.
+        """Load a model file. It is read as data and cannot run code.
 
         Args:
-            path: An ONNX file, or a run folder that was exported. None for the weights that come with this package.
-            threads: That share the work of one call; None for one per core that this process may use. 1 is the
-                frugal choice where many threads of the caller's read at once: nothing spins, nothing waits.
-            threshold: Confidence, 0 … 1, from which a digit is accepted; None for the file's own.
-            scale: What the network wants grey levels 0 … 255 multiplied by; None for what the file says, or else for
-                what reads known digits best, as `mnist_cnn.reading.scaling` describes.
+            path: An ONNX file, or a run folder that was exported. None for the weights that ship with this package.
+            threads: Number of threads that share the work of one call; None for one per available core. Use 1 if many
+                threads of your own read at the same time: then no thread spins or waits.
+            threshold: Minimum confidence, 0 to 1, of an accepted digit; None for the file's own.
+            scale: Factor by which grey levels 0 to 255 are multiplied for this network; None for what the file says,
+                or else for what works best on known digits, see `mnist_cnn.reading.scaling`.
 
         Raises:
-            InputError: There is no such file, it is none that can be read here, or an argument is out of range.
-            ModelFileError: Its metadata are damaged.
+            InputError: There is no such file, it is unsupported or damaged, or an argument is out of range.
 
         Warns:
-            UserWarning: Its threshold was chosen with another version of `ink`, or nothing shows in what range it
-                wants grey levels.
+            UserWarning: Its threshold was chosen with another version of `ink`, or the range of grey levels that it
+                needs is unknown.
         """
         _check_range("threads", threads, 1, 1024)
         _check_range("threshold", threshold, 0.0, 1.0)
         _check_range("scale", scale, 1e-9, 1e9)
         threads = threads or usable_cores()
         data, origin = read_model_file(None if path is None else Path(path))
-        session = start_session(data, origin)
+        second_files = read_second_files(data, Path(origin)) if path is not None else {}
+        session = start_session(data, origin, second_files=second_files)
         metadata = ModelMetadata.from_strings(metadata_of(session, origin), origin)
         if metadata and scale:
-            raise SettingError(f"{origin} says itself how it wants its images. Leave out the scale ({scale:g}).")
-        network = find_network(session, origin)
-        network, choice = (
-            (replace(network, scaling=GREY_LEVELS), declared()) if metadata else adopt_network(network, scale)
-        )
-        if choice.origin == "assumed":
-            warnings.warn(f"{origin}: {choice.remark}", stacklevel=2)
-        metadata = metadata or ModelMetadata(tuple(str(index) for index in range(network.classes)))
-        if len(metadata.class_names) != network.classes:
-            raise ModelFileError(
-                f"{origin} names {len(metadata.class_names)} classes and scores {network.classes}. Export it again."
-            )
-        if metadata.preprocessing not in ("", PREPROCESSING):
-            warnings.warn(
-                f"{origin} chose its rejection threshold with preprocessing {metadata.preprocessing!r}, this version "
-                f"prepares images by {PREPROCESSING!r}. Export the model again.",
-                stacklevel=2,
-            )
+            raise SettingError(f"{origin} says itself which range it needs. Leave out the scale ({scale:g}).")
+        network, choice = find_network(session, origin), declared()
+        if metadata:
+            network = replace(network, scaling=GREY_LEVELS)
+        else:
+            network, choice = adopt_network(network, scale)
+            metadata = ModelMetadata(tuple(str(index) for index in range(network.classes)))
+        _check_metadata(metadata, choice, network.classes, origin)
         if threads > 1:
-            network = replace(network, wide=start_session(data, origin, threads))
+            network = replace(network, wide=start_session(data, origin, threads, second_files))
         threshold = metadata.rejection_threshold if threshold is None else threshold
         return cls(network, metadata, threshold, threads, choice)
 
@@ -149,13 +112,13 @@ class Recognizer:
         return self.metadata.class_names
 
     def predict(self, images: Images) -> NDArray[np.int64]:
-        """Give the most probable class of each image.
+        """Return the most probable class of each image.
 
         Args:
-            images: One image or many, of any number; see the class.
+            images: One image or many; see the class.
 
         Returns:
-            int64 [n], indices of `class_names`; one image gives n = 1.
+            int64 [n], indices of `class_names`; n = 1 for one image.
 
         Raises:
             DataError: An image cannot be read.
@@ -164,13 +127,13 @@ class Recognizer:
         return best
 
     def predict_proba(self, images: Images) -> NDArray[np.float32]:
-        """Give the calibrated probability of every class for each image.
+        """Return the calibrated probability of every class for each image.
 
         Args:
-            images: One image or many, of any number; see the class.
+            images: One image or many; see the class.
 
         Returns:
-            float32 [n, k], rows of sum 1; one image gives n = 1.
+            float32 [n, k], rows of sum 1; n = 1 for one image.
 
         Raises:
             DataError: An image cannot be read.
@@ -186,44 +149,42 @@ class Recognizer:
         return self.read_prepared([arrange_one(image)])[0]
 
     def read_prepared(self, prepared: Sequence[Prepared]) -> list[Reading]:
-        """Read pictures that `ink` has prepared, any number of them, in the caller's thread alone."""
+        """Read any number of images that `ink` has prepared, in the calling thread only."""
         if not prepared:
             return []
         images = np.array([each.image for each in prepared])  # uint8 [n, 28, 28]
         probabilities = self._calibrated(self.network.scores(images, threads=1))  # [n, k]
         return [self._reading(*pair) for pair in zip(prepared, probabilities, strict=True)]
 
-    def _reading(self, prepared: Prepared, probabilities: NDArray[np.float32]) -> Reading:
-        digit = int(probabilities.argmax())
-        confidence = float(probabilities[digit])
-        accepted = prepared.has_ink and prepared.is_single and confidence >= self.threshold
-        return Reading(
-            digit=digit,
-            label=self.class_names[digit],
-            confidence=confidence,
-            accepted=accepted,
-            probabilities=probabilities,
-            has_ink=prepared.has_ink,
-            is_single=prepared.is_single,
-        )
-
     def read_many(self, images: Iterable[Source]) -> Iterator[tuple[Source, Reading | DataError]]:
-        """Read images as they come, a few at a time, in order; memory does not grow with their number.
+        """Read images one by one, in order. Memory does not grow with their number.
 
         Args:
-            images: A list, tuple, array or iterator of single images, taken one by one.
+            images: A list, tuple, array or iterator of single images.
 
         Yields:
             Each image with its reading, or with the error that says why it cannot be read.
 
         Raises:
-            InputError: It is a single image.
-            DataError: It is neither a list, a tuple, an array of many images nor an iterator.
+            DataError: It is a single image, or neither a list, a tuple, an array of many images nor an iterator.
         """
         check_stream(images)
-        return map_ahead(self._read_or_say_why, images, self.threads)
+        return map_ahead(self._read_or_error, images, self.threads)
 
-    def _read_or_say_why(self, image: Source) -> tuple[Source, Reading | DataError]:
+    def _reading(self, prepared: Prepared, probabilities: NDArray[np.float32]) -> Reading:
+        digit = int(probabilities.argmax())
+        confidence = float(probabilities[digit])
+        return Reading(
+            digit=digit,
+            label=self.class_names[digit],
+            confidence=confidence,
+            accepted=prepared.has_ink and prepared.is_single and confidence >= self.threshold,
+            probabilities=probabilities,
+            has_ink=prepared.has_ink,
+            is_single=prepared.is_single,
+        )
+
+    def _read_or_error(self, image: Source) -> tuple[Source, Reading | DataError]:
         try:
             return image, self.read(image)
         except DataError as error:
@@ -239,45 +200,17 @@ def _check_range(name: str, value: float | None, low: float, high: float) -> Non
         raise SettingError(f"{name} = {value!r} is not valid. Valid: {low:g} to {high:g}.")
 
 
-def read_model_file(path: Path | None) -> tuple[bytes, str]:
-    """Read a model file whole, and say what to call it.
-
-    Args:
-        path: An ONNX file, or a run folder that was exported. None for the weights that come with this package.
-
-    Returns:
-        The file's content, with the weights inside that it keeps in a second file beside it; and its name.
-
-    Raises:
-        ModelFileError: There is none, it is of another kind, or its weights cannot be found.
-    """
-    if path is None:
-        return _SHIPPED.read_bytes(), "the model that ships"
-    if path.suffix in (".tflite", ".xml"):
-        raise ModelFileError(f"{path} is for another runtime. Give the ONNX file: mnist-cnn export RUN --format onnx")
-    if path.suffix in (".keras", ".h5"):
-        raise ModelFileError(f"{path} is a Keras model, for training. Export it: mnist-cnn export {path}")
-    file = path
-    if path.is_dir():
-        file = path / _EXPORTED if (path / _EXPORTED).exists() else path / _IN_RUN
-    try:
-        if file.stat().st_size > _LARGEST_FILE:
-            raise ModelFileError(
-                f"{file} has more than {_LARGEST_FILE >> 20} MB, so it is not a network for digits. Give an ONNX file."
-            )
-        return join_weights(file.read_bytes(), file), str(file)
-    except FileNotFoundError:
-        raise ModelFileError(_about_missing_model(path, file)) from None
-    except OSError as error:
-        raise ModelFileError(f"{file} cannot be read: {error.strerror}. Give an ONNX file.") from None
-
-
-def _about_missing_model(path: Path, file: Path) -> str:
-    if not path.is_dir():
-        return f"there is no model {file}. Give an ONNX file or an exported run."
-    if any((path / name).exists() for name in _OF_RUN):
-        return f"there is no model {file}. Make it with: mnist-cnn export {path}"
-    return (
-        f"{path} is not a run folder: it holds no {', '.join(_OF_RUN)} or {_EXPORTED}. Give an ONNX file, or the "
-        "folder that `mnist-cnn train` or `mnist-cnn export` printed."
-    )
+def _check_metadata(metadata: ModelMetadata, choice: ScalingChoice, classes: int, origin: str) -> None:
+    """Refuse metadata that do not fit the network; warn about what may make readings worse."""
+    if len(metadata.class_names) != classes:
+        raise ModelFileError(
+            f"{origin} names {len(metadata.class_names)} classes, but its network has {classes}. Export it again."
+        )
+    if choice.origin == "assumed":
+        warnings.warn(f"{origin}: {choice.remark}", stacklevel=3)
+    if metadata.preprocessing not in ("", PREPROCESSING):
+        warnings.warn(
+            f"the rejection threshold of {origin} was chosen with preprocessing {metadata.preprocessing!r}, but this "
+            f"version prepares images with {PREPROCESSING!r}. Export the model again.",
+            stacklevel=3,
+        )
