@@ -43,10 +43,10 @@ def test_reading_needs_nothing_of_the_training_side() -> None:
 
 # Every module that imports ONNX Runtime, also by way of others.
 WITH_ONNX_RUNTIME = [
-    "recognizer",
-    "recognizer.network",
+    "reading.recognizer",
+    "reading.recognizer.network",
     "tuning.cost",
-    "export.formats.onnx_file",
+    "export.quantisation",
     "classifier",
     "server.model",
 ]

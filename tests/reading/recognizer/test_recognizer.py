@@ -69,8 +69,9 @@ def test_all_kinds_of_one_picture_agree(recognizer: Recognizer, digits: NDArray[
     picture = drawing(digits[7])
     path = tmp_path / "seven.png"
     path.write_bytes(png(picture))
+    content = path.read_bytes()
     kinds: list[Any] = [picture, picture[:, :, None], np.stack([picture] * 3, axis=-1), picture / 255, path, str(path),
-                        path.read_bytes(), bytearray(path.read_bytes()), memoryview(path.read_bytes()), Image.fromarray(picture)]  # fmt: skip
+                        content, bytearray(content), memoryview(content), Image.fromarray(picture)]  # fmt: skip
     expected = recognizer.network.scores(prepare(picture).image[None], threads=1)
     for kind in kinds:
         assert recognizer.predict(kind).tolist() == [expected.argmax()]
