@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnist_cnn.errors import MnistCnnError
-from mnist_cnn.export.formats.format import Reader
+from mnist_cnn.export.formats.format import Reader, as_input
 from mnist_cnn.reading.conventions import SUM_TOLERANCE
 
 if TYPE_CHECKING:
@@ -100,8 +99,3 @@ def check_batches(reader: Reader, original: Original, name: str, *, exact: bool)
             raise CheckError(f"{name}: at batch size {size}, the probabilities of a digit do not add up to 1.")
         if exact:
             check_difference(float(np.abs(answers - expected).max()), f"{name} at batch size {size}")
-
-
-def as_input(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Convert images, uint8 [n, 28, 28], to the input of an exported model: float32 [n, 28, 28, 1], 0 to 255."""
-    return images[..., np.newaxis].astype(np.float32)

@@ -15,7 +15,7 @@ import mnist_cnn.reading.onnx_runtime  # noqa: F401  # before any part of ONNX R
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static  # noqa: TID251
 
 from mnist_cnn.export import INPUT
-from mnist_cnn.export.check import as_input
+from mnist_cnn.export.formats.format import as_input
 
 _CALIBRATION_BATCH = 100
 # Tells the quantiser that shapes are inferred and nodes are fused already.

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 # An exported model in its runtime: float32 [n, 28, 28, 1], grey levels 0 to 255 → probabilities, float32 [n, k].
 Reader = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
+
+def as_input(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Convert images, uint8 [n, 28, 28], to the input of an exported model: float32 [n, 28, 28, 1], 0 to 255."""
+    return images[..., np.newaxis].astype(np.float32)
+
+
 # Python modules and the extras that install them.
 KERAS, TENSORFLOW = ("keras", "train"), ("tensorflow", "train")
 ONNX, OPENVINO, LITERT = ("onnx", "export"), ("openvino", "export"), ("ai_edge_litert", "export")

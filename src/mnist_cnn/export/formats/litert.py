@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.export import INPUT, OUTPUT
-from mnist_cnn.export.check import as_input
 from mnist_cnn.export.formats import saved_model
-from mnist_cnn.export.formats.format import KERAS, LITERT, TENSORFLOW, Format, Reader
+from mnist_cnn.export.formats.format import KERAS, LITERT, TENSORFLOW, Format, Reader, as_input
 from mnist_cnn.export.metadata_files import attach, read_attached
 
 if TYPE_CHECKING:
