@@ -168,6 +168,7 @@ def test_pipelines_searches_and_cross_validation() -> None:
     assert search.score(images, labels) > 0.9
 
 
+@pytest.mark.slow
 def test_the_same_random_state_gives_the_same_network() -> None:
     images, labels = DIGITS[:60], LABELS[:60]
     one = {seed: tiny(random_state=seed).fit(images, labels).model_ for seed in (0, 1)}

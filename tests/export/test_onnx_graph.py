@@ -125,6 +125,7 @@ def test_other_networks_are_written_by_the_exporter_of_keras(make: Callable[[], 
     assert [each.name for each in (*written.graph.input, *written.graph.output)] == ["image", "probabilities"]
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(st.data())
 def test_random_stacks_of_our_layers(data: st.DataObject) -> None:

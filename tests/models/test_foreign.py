@@ -113,7 +113,10 @@ def call(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 Foreign = tuple[Path, scaling.Scaling, Any]
 
 
-@pytest.fixture(scope="module", params=list(RANGES))
+@pytest.fixture(
+    scope="module",
+    params=["grey", "signed", *(pytest.param(name, marks=pytest.mark.slow) for name in ("unit", "standard"))],
+)
 def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, train_digits: Dataset) -> Foreign:
     wanted = RANGES[request.param]
     model = teach(dense(), train_digits, wanted)
@@ -173,7 +176,12 @@ def test_the_commands_say_what_they_chose_and_take_a_scale(
 
 
 @pytest.mark.parametrize(
-    ("shape", "suffix"), [((28, 28, 1), ".h5"), ((28, 28), ".keras"), ((784,), ".keras"), ((1, 28, 28), ".h5")], ids=str
+    ("shape", "suffix"),
+    [
+        ((784,), ".h5"),
+        *(pytest.param(shape, ".keras", marks=pytest.mark.slow) for shape in ((28, 28, 1), (28, 28), (1, 28, 28))),
+    ],
+    ids=str,
 )
 def test_every_usual_shape_is_read_and_exported(
     shape: tuple[int, ...], suffix: str, train_digits: Dataset, test_digits: Dataset, tmp_path: Path
@@ -188,7 +196,7 @@ def test_every_usual_shape_is_read_and_exported(
     exported(path, tmp_path)
 
 
-@pytest.mark.parametrize("activation", ["linear", "sigmoid"])
+@pytest.mark.parametrize("activation", [pytest.param("linear", marks=pytest.mark.slow), "sigmoid"])
 def test_other_outputs_become_probabilities(
     activation: str, train_digits: Dataset, test_digits: Dataset, tmp_path: Path
 ) -> None:
@@ -348,7 +356,7 @@ def nested(*, scales: bool = False) -> keras.Model:
     return keras.Sequential([keras.Input((28, 28, 1)), *first, distorted, cnn])
 
 
-@pytest.mark.parametrize("scales", [False, True])
+@pytest.mark.parametrize("scales", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_nested_models_are_unpacked(scales: bool, train_digits: Dataset, test_digits: Dataset, tmp_path: Path) -> None:
     import keras
 
