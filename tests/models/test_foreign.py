@@ -113,10 +113,10 @@ def call(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 Foreign = tuple[Path, scaling.Scaling, Any]
 
 
-@pytest.fixture(
-    scope="module",
-    params=["grey", "signed", *(pytest.param(name, marks=pytest.mark.slow) for name in ("unit", "standard"))],
-)
+RARER = [pytest.param(name, marks=pytest.mark.slow) for name in ("unit", "standard")]
+
+
+@pytest.fixture(scope="module", params=["grey", "signed", *RARER])
 def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, train_digits: Dataset) -> Foreign:
     wanted = RANGES[request.param]
     model = teach(dense(), train_digits, wanted)
