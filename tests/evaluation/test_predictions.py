@@ -106,7 +106,7 @@ def test_weights_alone_are_refused_and_the_way_to_save_a_whole_model_is_named(
     tmp_path: Path, network: keras.Model
 ) -> None:
     network.save_weights(tmp_path / "mine.weights.h5")
-    refused(tmp_path / "mine.weights.h5", r"it holds weights alone\. Save the whole model with model\.save\.$")
+    refused(tmp_path / "mine.weights.h5", r"it contains only weights\. Save the whole model with model\.save\.$")
 
 
 def test_a_torn_model_file_is_refused(tmp_path: Path, network: keras.Model) -> None:

@@ -216,7 +216,7 @@ def test_formats_that_tensorflow_writes_need_its_backend(
 def test_formats_are_found_by_name() -> None:
     assert [each.name for each in find_formats(["keras,onnx", "onnx"])] == ["onnx", "keras"]
     assert [each.name for each in find_formats(["all"])] == list(FORMATS)
-    with pytest.raises(InputError, match=r"unknown format 'onxx'. Did you mean 'onnx'"):
+    with pytest.raises(InputError, match=r"there is no format 'onxx'. Did you mean 'onnx'"):
         find_formats(["onxx"])
     with pytest.raises(InputError, match="no format was given"):
         find_formats([","])

@@ -114,7 +114,7 @@ def _without_data(path: Path, model: keras.Model) -> Original:
         representative=digits.images[:0],
         has_labels=False,
         remarks=(
-            "no data set was given, so temperature and rejection threshold keep their defaults, and no accuracy is "
+            "no data set is given, so temperature and rejection threshold keep their defaults, and no accuracy is "
             "measured; the bundled digits serve for the comparison. Name the training data with --dataset.",
         ),
     )

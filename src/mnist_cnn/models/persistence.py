@@ -44,7 +44,7 @@ _TRIED = 2000  # training images on which the usual ranges are tried
 # Words in Keras' errors that tell why it refuses a file.
 _SIGNS_OF_CODE = ("`Lambda`", "safe_mode", "unsafe", "Could not locate", "Unknown layer", "custom_objects")
 _SIGN_OF_WEIGHTS = "No model config found"
-_VALID = "Give a run folder, or a complete model saved by Keras (model.save)."
+_VALID = "Give a run folder, or a whole model saved by Keras (model.save)."
 _SHIPPED = Path(__file__).parents[1] / "reading" / "weights" / f"{SHIPPED_MODEL}.keras"
 
 
@@ -182,10 +182,10 @@ def _why_not_opened(file: Path, error: Exception) -> str:
     if not is_sound:
         return f"it is damaged or of another kind. {_VALID}"
     if _SIGN_OF_WEIGHTS in str(error):
-        return "it contains only weights. Save the complete model with model.save."
+        return "it contains only weights. Save the whole model with model.save."
     if any(sign in str(error) for sign in _SIGNS_OF_CODE):
         return (
-            "it has Lambda layers or other code of its own, and code in a file is never run. Give a model of "
+            "it has Lambda layers or other code of its own, and code in a file is not run. Give a model of "
             "Keras' own layers."
         )
     return f"{first_line(error)}. {_VALID}"

@@ -25,7 +25,7 @@ def find_formats(names: list[str]) -> list[Format]:
     """
     wanted = {name.strip() for each in names for name in each.split(",") if name.strip()}
     for name in sorted(wanted - {ALL, *FORMATS}):
-        raise SettingError(f"unknown format {name!r}. {suggest(name, [ALL, *FORMATS])}")
+        raise SettingError(f"there is no format {name!r}. {suggest(name, [ALL, *FORMATS])}")
     if not wanted:
         raise SettingError(f"no format was given. Valid: {', '.join([ALL, *FORMATS])}.")
     return [each for each in FORMATS.values() if each.name in wanted or ALL in wanted]
