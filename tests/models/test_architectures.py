@@ -38,6 +38,12 @@ def trainable(model: keras.Model) -> int:
     return sum(int(np.prod(weights.shape)) for weights in model.trainable_weights)
 
 
+def test_no_architecture_is_missing_here() -> None:
+    from mnist_cnn.models.architectures import ARCHITECTURES
+
+    assert TINY.keys() == ARCHITECTURES.keys()
+
+
 def test_the_batchnorm_network_has_the_notebooks_parameters() -> None:
     model = build_model("batchnorm", {}, 10)
     assert (model.count_params(), trainable(model)) == (459_210, 458_890)
