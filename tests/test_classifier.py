@@ -65,7 +65,7 @@ def split() -> list[NDArray[Any]]:
 @pytest.fixture(scope="module")
 def fitted(split: list[NDArray[Any]]) -> DigitClassifier:
     training, _, labels, _ = split
-    return DigitClassifier("small", epochs=4).fit(training, labels)
+    return tiny().fit(training, labels)
 
 
 @pytest.fixture
@@ -90,12 +90,18 @@ def test_it_passes_the_checks_of_scikit_learn() -> None:
 
 def test_it_classifies_unseen_digits(fitted: DigitClassifier, split: list[NDArray[Any]]) -> None:
     _, unseen, _, labels = split
-    assert fitted.score(unseen, labels) >= 0.95
+    assert fitted.score(unseen, labels) >= 0.85
     probabilities = fitted.predict_proba(unseen)
     assert probabilities.shape == (450, 10)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert [row["epoch"] for row in fitted.history_] == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_a_real_recipe_classifies_unseen_digits_well(split: list[NDArray[Any]]) -> None:
+    training, unseen, labels, expected = split
+    assert DigitClassifier("small", epochs=4).fit(training, labels).score(unseen, expected) >= 0.95
 
 
 def test_flat_rows_and_pictures_are_the_same(fitted: DigitClassifier) -> None:

@@ -62,7 +62,7 @@ def convolutional() -> keras.Model:
     return keras.Model(image, layers.Dense(10, activation="softmax")(layers.Dropout(0.2)(layers.Flatten()(x))))
 
 
-def teach(model: keras.Model, digits: Dataset, wanted: scaling.Scaling, epochs: int = 8) -> keras.Model:
+def teach(model: keras.Model, digits: Dataset, wanted: scaling.Scaling, epochs: int = 4) -> keras.Model:
     """Train a model on digits in a certain range."""
     import keras
 
@@ -113,10 +113,10 @@ def call(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 Foreign = tuple[Path, scaling.Scaling, Any]
 
 
-RARER = [pytest.param(name, marks=pytest.mark.slow) for name in ("unit", "standard")]
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("unit", "grey", "standard")]
 
 
-@pytest.fixture(scope="module", params=["grey", "signed", *RARER])
+@pytest.fixture(scope="module", params=["signed", *OTHERS])
 def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, train_digits: Dataset) -> Foreign:
     wanted = RANGES[request.param]
     model = teach(dense(), train_digits, wanted)
@@ -175,18 +175,14 @@ def test_the_commands_say_what_they_chose_and_take_a_scale(
         assert any(f"scaled to {wanted}" in remark for remark in record["remarks"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("shape", "suffix"),
-    [
-        ((784,), ".h5"),
-        *(pytest.param(shape, ".keras", marks=pytest.mark.slow) for shape in ((28, 28, 1), (28, 28), (1, 28, 28))),
-    ],
-    ids=str,
+    ("shape", "suffix"), [((784,), ".h5"), ((28, 28, 1), ".keras"), ((28, 28), ".keras"), ((1, 28, 28), ".h5")], ids=str
 )
 def test_every_usual_shape_is_read_and_exported(
     shape: tuple[int, ...], suffix: str, train_digits: Dataset, test_digits: Dataset, tmp_path: Path
 ) -> None:
-    model = teach(dense(shape=shape), train_digits, scaling.UNIT, epochs=3)
+    model = teach(dense(shape=shape), train_digits, scaling.UNIT)
     path = tmp_path / f"model{suffix}"
     model.save(path)
     _, expected = accuracy_and_outputs(model, test_digits, scaling.UNIT)
