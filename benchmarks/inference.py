@@ -1,13 +1,13 @@
-"""How fast a digit is read: this package's recogniser against other ways to run the same network, on the same cores.
+"""How fast a digit is read: this package's recogniser and other ways to run the same network, on the same cores.
 
-All engines run in one process and take turns, with a pause after each so that its threads come to rest; every figure
-is over all rounds. Each gets its images in the form that it likes best: the recogniser uint8, the others float32 made
-beforehand. Throughput is that of the best batch size. A second network, `--reference RUN`, goes through Keras'
-`model.predict` only: the goals compare with it.
+All engines run in one process and take turns, with a pause after each so that its threads stop spinning; every figure
+is over all rounds. Each engine gets images in its preferred form: the recogniser uint8, the others float32 prepared in
+advance. Throughput is for the best batch size. A second network, `--reference RUN`, is measured with Keras'
+`model.predict` only, for the goals that compare with it.
 
     python benchmarks/inference.py --run RUN [--reference RUN] [--model FILE] [--litert FILE] [--rounds 5] [--json]
 
-RUN is what the model file was exported from. Engines that are not installed are named and left out.
+RUN is the run that the model file was exported from. Engines that are not installed are reported and skipped.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from numpy.typing import NDArray
 from mnist_cnn.environment.machine import processor_name, usable_cores
 from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.reading.ink import looks_like_mnist
-from mnist_cnn.reading.recognizer import Recognizer
+from mnist_cnn.reading.recognizer import Recognizer, read_model_file
 
 BATCHES = (1, 16, 64, 256, 1024, 4096)
-CALLS = 300  # of one image and round, unless they take longer than SECONDS
+CALLS = 300  # with one image, per round, unless they take longer than SECONDS
 SECONDS = 0.5  # for each measurement in each round
-PAUSE = 1.0  # seconds after each engine; threads of TensorFlow and OpenVINO spin on for a while
-TOLERANCE = 1e-3  # by which probabilities of the engines may differ, or they do not run the same network
+PAUSE = 1.0  # seconds after each engine; threads of TensorFlow and OpenVINO spin for a while
+TOLERANCE = 1e-3  # between the probabilities of engines that run the same network
 MATRIX = 2048  # rows and columns, for the ceiling
 
 RECOGNIZER, CALIBRATED, RAW, PREDICT, COMPILED, OPENVINO, LITERT, REFERENCE = (
@@ -56,21 +56,21 @@ Run = Callable[[Images], NDArray[Any]]  # probabilities, or the digits themselve
 
 @dataclass
 class Engine:
-    """One way to run the network, with what was measured of it."""
+    """One way to run the network, with its measurements."""
 
     name: str
     version: str
     run: Run
     takes_bytes: bool = False
     latencies: list[float] = field(default_factory=list)  # seconds, of one image
-    throughputs: dict[int, list[float]] = field(default_factory=dict)  # images a second, by batch size
+    throughputs: dict[int, list[float]] = field(default_factory=dict)  # images per second, by batch size
 
     def images(self, digits: NDArray[np.uint8]) -> Images:
-        """Give digits as this engine likes them best."""
+        """Convert digits to this engine's preferred form."""
         return digits if self.takes_bytes else digits[..., None].astype(np.float32)
 
     def summary(self) -> dict[str, Any]:
-        """Give medians, and the batch size of the highest."""
+        """Return the medians, and the batch size with the highest throughput."""
         rates = {batch: statistics.median(values) for batch, values in self.throughputs.items()}
         best = max(rates, key=rates.__getitem__)
         return {
@@ -93,7 +93,7 @@ def main() -> None:
     ceilings = []
     for turn in range(options.rounds):
         ceilings.append(ceiling())
-        for engine in engines[turn % len(engines) :] + engines[: turn % len(engines)]:  # so that each follows another
+        for engine in engines[turn % len(engines) :] + engines[: turn % len(engines)]:  # so that the order changes
             print(f"round {turn + 1}/{options.rounds}: {engine.name}", file=sys.stderr)
             measure(engine, digits)
             time.sleep(PAUSE)
@@ -110,8 +110,8 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="the Keras model that the model file was exported from")
-    parser.add_argument("--reference", type=Path, help="another run, for `model.predict` alone")
+    parser.add_argument("--run", type=Path, help="the run that the model file was exported from")
+    parser.add_argument("--reference", type=Path, help="another run, only for `model.predict`")
     parser.add_argument("--model", type=Path, help="an ONNX file (default: the weights that ship)")
     parser.add_argument("--litert", type=Path, help="the same network for LiteRT (default: RUN/exports/model.tflite)")
     parser.add_argument("--rounds", type=int, default=5)
@@ -120,7 +120,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def make_digits(count: int) -> NDArray[np.uint8]:
-    """Give scikit-learn's bundled digits that are in MNIST's form, repeated to `count`."""
+    """Return scikit-learn's bundled digits that are in MNIST's form, repeated to `count`."""
     from mnist_cnn.datasets import load_dataset
 
     images = load_dataset("digits", split="all").images
@@ -130,14 +130,11 @@ def make_digits(count: int) -> NDArray[np.uint8]:
 
 def load_model(path: Path | None) -> tuple[Recognizer, bytes]:
     """Open the model file for the recogniser, and read it for the other engines."""
-    import mnist_cnn
-
-    recognizer = Recognizer.load(path)
-    return recognizer, (path or Path(mnist_cnn.__file__).parent / "weights" / "digits.onnx").read_bytes()
+    return Recognizer.load(path), read_model_file(path)[0]
 
 
 def open_engines(options: argparse.Namespace, recognizer: Recognizer, model: bytes) -> Iterator[Engine]:
-    """Open every engine that is installed and has a file; say which are not."""
+    """Open every engine that is installed and has a file; report the others."""
     openers: dict[str, Callable[[], Engine]] = {
         RECOGNIZER: lambda: open_recognizer(RECOGNIZER, recognizer.predict),
         CALIBRATED: lambda: open_recognizer(CALIBRATED, recognizer.predict_proba),
@@ -153,11 +150,11 @@ def open_engines(options: argparse.Namespace, recognizer: Recognizer, model: byt
         try:
             yield opener()
         except (ImportError, OSError, MnistCnnError) as error:
-            print(f"left out: {name} ({error})", file=sys.stderr)
+            print(f"skipped: {name} ({error})", file=sys.stderr)
 
 
 def open_recognizer(name: str, method: Run) -> Engine:
-    """What this benchmark is about. For one image, as for many, through its public methods."""
+    """The recogniser, through its public methods, for one image and for many."""
     return Engine(name, importlib.metadata.version("mnist-cnn"), method, takes_bytes=True)
 
 
@@ -170,7 +167,7 @@ def open_onnx_runtime(model: bytes) -> Engine:
 
 
 def open_openvino(model: bytes) -> Engine:
-    """The same file, in float32 also where the processor has bfloat16."""
+    """The same file, in float32 even if the processor has bfloat16."""
     import openvino
 
     network = openvino.Core().read_model(model)
@@ -201,7 +198,7 @@ def open_litert(path: Path) -> Engine:
 
 
 def open_predict(run: Path, name: str) -> Engine:
-    """Keras as most notebooks call it."""
+    """Keras, as most notebooks use it."""
     keras, network = open_keras(run)
     return Engine(name, keras.__version__, lambda images: network.predict(images, batch_size=len(images), verbose=0))
 
@@ -217,7 +214,7 @@ def open_compiled(run: Path) -> Engine:
 
 
 def open_keras(run: Path) -> tuple[Any, Any]:
-    """Give Keras and a run's network."""
+    """Return Keras and a run's network."""
     from mnist_cnn.cli.quiet import start_keras
 
     start_keras()
@@ -229,9 +226,9 @@ def open_keras(run: Path) -> tuple[Any, Any]:
 
 
 def check_agreement(engines: list[Engine], digits: NDArray[np.uint8]) -> None:
-    """Stop where two engines do not run the same network.
+    """Stop if two engines do not run the same network.
 
-    The recogniser calibrates its probabilities, which changes them but not their order.
+    The recogniser calibrates its probabilities, which does not change their order.
     """
     answers = {engine.name: engine.run(engine.images(digits)) for engine in engines if engine.name != REFERENCE}
     expected = answers[RAW]
@@ -254,7 +251,7 @@ def measure(engine: Engine, digits: NDArray[np.uint8]) -> None:
 
 
 def timed(run: Run, images: Images, calls: int) -> list[float]:
-    """Give the seconds of each call, after one that is not counted; at least three calls."""
+    """Return the seconds of each call after a warm-up call; at least three calls."""
     run(images)
     seconds: list[float] = []
     while len(seconds) < calls and (len(seconds) < 3 or sum(seconds) < SECONDS):
@@ -277,7 +274,7 @@ def ceiling() -> float:
 
 
 def best_rate(multiply: Callable[[], Any]) -> float:
-    """Give the highest of a few rates, GFLOP/s."""
+    """Return the highest of ten rates, GFLOP/s."""
     multiply()
     seconds = []
     for _ in range(10):
@@ -290,7 +287,7 @@ def best_rate(multiply: Callable[[], Any]) -> float:
 def operations(model: bytes) -> int:
     """Count the floating-point operations for one image, two per multiply-add, of convolutions and matrix products.
 
-    0 where `onnx`, which reads the graph, is not installed.
+    0 if `onnx`, which reads the graph, is not installed.
     """
     try:
         import onnx
@@ -311,7 +308,7 @@ def operations(model: bytes) -> int:
 
 
 def goals(record: dict[str, Any]) -> dict[str, float]:
-    """Give the ratios that the goals name, of those whose engines were measured."""
+    """Return the ratios for the goals whose engines were measured."""
     by_name = {each["engine"]: each for each in record["engines"]}
     own = by_name[RECOGNIZER]
     found = {"one image, × ONNX Runtime's own time (at most 1.2)": own["latency_us"] / by_name[RAW]["latency_us"]}
@@ -323,15 +320,15 @@ def goals(record: dict[str, Any]) -> dict[str, float]:
         found["throughput, × model.predict's on the reference network (at least 5)"] = (
             own["images_per_second"] / by_name[REFERENCE]["images_per_second"]
         )
-    found["throughput, images a second (100,000, or near the ceiling)"] = own["images_per_second"]
+    found["throughput, images per second (100,000, or near the ceiling)"] = own["images_per_second"]
     found["share of the ceiling"] = own["images_per_second"] * record["operations"] / record["ceiling_gflops"] / 1e9
     return found
 
 
 def markdown(record: dict[str, Any]) -> str:
-    """Write the table for the documentation, and what follows from it."""
+    """Return the table for the documentation, with a summary."""
     lines = [
-        "| engine | version | one image, median | p99 | images a second | at batch |",
+        "| engine | version | one image, median | p99 | images per second | at batch |",
         "|---|---|---:|---:|---:|---:|",
     ]
     lines += [
@@ -344,19 +341,19 @@ def markdown(record: dict[str, Any]) -> str:
         lines += [
             f"One image takes {record['operations'] / 1e6:.2f} million floating-point operations. These cores multiply "
             f"matrices at {record['ceiling_gflops']:.0f} GFLOP/s, which would be "
-            f"{record['ceiling_gflops'] * 1e9 / record['operations']:,.0f} images a second."
+            f"{record['ceiling_gflops'] * 1e9 / record['operations']:,.0f} images per second."
         ]
     lines += ["", *(f"- {name}: {number(value)}" for name, value in record["goals"].items())]
     return "\n".join(lines)
 
 
 def number(value: float) -> str:
-    """Show three digits, or a whole number."""
+    """Format with three digits, or as a whole number."""
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def microseconds(value: float) -> str:
-    """Show a time at a readable scale."""
+    """Format a time in microseconds or milliseconds."""
     return f"{value:.1f} µs" if value < 1000 else f"{value / 1000:.1f} ms"
 
 

@@ -1,7 +1,7 @@
-"""How well people's own digits are read: accuracy per kind of picture, and what each became at 28×28.
+"""How well people's own digits are read: accuracy per kind of image, and each image at 28×28.
 
-The folder holds `labels.csv` with the columns `file`, `label` and `kind`, and the pictures beside it. The sheet shows
-each original beside what `mnist_cnn.reading.ink` made of it; failures come first, their titles in red.
+The folder contains the images and `labels.csv` with the columns `file`, `label` and `kind`. The sheet shows each image
+beside its prepared form; errors come first, with red titles.
 
     python benchmarks/ink.py --data DIR [--model MODEL.onnx] [--sheet sheet.png] [--at-least 0.96]
 """
@@ -32,7 +32,7 @@ PAIRS = 8  # in a row
 
 @dataclass(frozen=True)
 class Reading:
-    """One picture and what was read in it."""
+    """One image and its reading."""
 
     path: Path
     kind: str
@@ -47,7 +47,7 @@ class Reading:
 
 
 def main() -> None:
-    """Read every picture and print the shares read rightly."""
+    """Read every image and print the accuracies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with labels.csv")
     parser.add_argument("--model", type=Path, help="an ONNX file or an exported run; default: the weights that ship")
@@ -61,34 +61,34 @@ def main() -> None:
     if options.sheet:
         draw(sorted(readings, key=lambda reading: reading.is_right)).save(options.sheet)
     if sum(reading.is_right for reading in readings) < options.at_least * len(readings):
-        sys.exit(f"fewer than {options.at_least:.1%} were read rightly.")
+        sys.exit(f"fewer than {options.at_least:.1%} were classified correctly.")
 
 
 def read_all(folder: Path, model: Path | None) -> list[Reading]:
-    """Prepare and classify every picture that labels.csv names."""
+    """Prepare and classify every image in labels.csv."""
     with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     recognizer = Recognizer.load(model)
     start = time.process_time()
     readings = [read_one(recognizer, folder, row) for row in rows]
-    print(f"{(time.process_time() - start) / len(rows) * 1000:.1f} ms of processor for each picture")
+    print(f"{(time.process_time() - start) / len(rows) * 1000:.1f} ms of processor time per image")
     return readings
 
 
 def read_one(recognizer: Recognizer, folder: Path, row: dict[str, str]) -> Reading:
-    """Read a picture as its user would."""
+    """Read an image as a user would."""
     path = folder / row["file"]
     found = recognizer.read(path)
     return Reading(path, row["kind"], int(row["label"]), found.digit, found.accepted)
 
 
 def print_share(kind: str, readings: list[Reading]) -> None:
-    """Print one line: how many of a kind were read rightly, how many accepted, and how many of those rightly."""
+    """Print one line: images of a kind that are correct, accepted, and correct among the accepted."""
     right, accepted = sum(each.is_right for each in readings), [each for each in readings if each.accepted]
     print(
-        f"{kind:10}  {right:4} of {len(readings):4} right  {right / len(readings):6.1%}   "
+        f"{kind:10}  {right:4} of {len(readings):4} correct  {right / len(readings):6.1%}   "
         f"{len(accepted):4} accepted  {len(accepted) / len(readings):6.1%}   "
-        f"{sum(each.is_right for each in accepted):4} of these right"
+        f"{sum(each.is_right for each in accepted):4} of these correct"
     )
 
 
@@ -107,7 +107,7 @@ def draw(readings: list[Reading]) -> Image.Image:
 
 
 def tile(image: NDArray[np.uint8]) -> Image.Image:
-    """Scale a picture to fit a tile."""
+    """Scale an image to fit a tile."""
     scale = (TILE - 4) / max(image.shape)
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     return Image.fromarray(image).resize(size, Image.Resampling.BOX)

@@ -1,10 +1,9 @@
-"""Measure what the recogniser accepts: digits, and things that are no digits.
+"""Measure what the recogniser accepts: digits, and images that are not digits.
 
     python benchmarks/rejection.py --data-dir DIR [--images FILE.idx3-ubyte.gz …] [--model FILE.onnx] [--json]
 
-Digits are MNIST's test set. What is no digit: blank and noisy pictures, outliers drawn as for training but from
-another seed, and every IDX file of images that is named, such as Fashion-MNIST's test set. All go through `ink`, as a
-picture file would.
+Digits are MNIST's test set. Not digits are: blank and noisy images, outliers drawn as for training but from another
+seed, and the given IDX files of images, such as Fashion-MNIST's test set. All are prepared by `ink`, like image files.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from mnist_cnn.datasets.idx import read_idx
 from mnist_cnn.reading.ink import prepare
 from mnist_cnn.reading.recognizer import Recognizer
 
-SEED = 2**31  # of the drawn pictures; no training uses it
+SEED = 2**31  # of the drawn images; no training uses it
 DRAWN = 5000
 
 
@@ -36,8 +35,8 @@ def main() -> None:
     if options.json:
         print(json.dumps({"threshold": recognizer.threshold, "sets": rows}))
         return
-    print(f"Accepted where there is ink and the confidence is at least {recognizer.threshold:.3f}.\n")
-    print("| images | number | accepted, % | right among them, % |")
+    print(f"Accepted if there is ink and the confidence is at least {recognizer.threshold:.3f}.\n")
+    print("| images | number | accepted, % | correct among them, % |")
     print("|---|---|---|---|")
     for row in rows:
         right = "–" if row["right"] is None else f"{100 * row['right']:.2f}"
@@ -47,15 +46,15 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not at hand elsewhere")
-    parser.add_argument("--images", type=Path, nargs="*", default=[], help="IDX files of images that are no digits")
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not found otherwise")
+    parser.add_argument("--images", type=Path, nargs="*", default=[], help="IDX files of images that are not digits")
     parser.add_argument("--model", type=Path, help="an ONNX file or an exported run; default: the weights that ship")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
 def sets(options: argparse.Namespace) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.int64] | None]]:
-    """Give every set: name, images uint8 [n, 28, 28], labels where they are digits."""
+    """Yield every set: name, images uint8 [n, 28, 28], labels if they are digits."""
     random = np.random.default_rng(SEED)
     digits = load_dataset("mnist", split="test", data_dir=options.data_dir)
     yield "MNIST, test", digits.images, digits.labels
@@ -70,7 +69,7 @@ def sets(options: argparse.Namespace) -> Iterator[tuple[str, NDArray[np.uint8], 
 def measure(
     recognizer: Recognizer, name: str, images: NDArray[np.uint8], labels: NDArray[np.int64] | None
 ) -> dict[str, Any]:
-    """Read one set, image by image, each prepared by `ink` although some could do without."""
+    """Read one set, image by image, each prepared by `ink` even if it is in MNIST's form already."""
     readings = [recognizer.read(prepare(image).image) for image in images]
     accepted = np.array([reading.accepted for reading in readings])
     right = None

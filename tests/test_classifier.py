@@ -1,4 +1,4 @@
-"""The scikit-learn estimator: scikit-learn's own checks, and what its users do with it."""
+"""The scikit-learn estimator: scikit-learn's own checks, and typical uses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mnist_cnn import classifier as classifier_module
 from mnist_cnn.classifier import DigitClassifier
@@ -31,15 +30,13 @@ from mnist_cnn.datasets import load_dataset
 from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import InputError, MissingExtraError
 from mnist_cnn.reading.metadata import ModelMetadata
-from mnist_cnn.training import trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-# A network of a few hundred weights and no distortions: a fit takes a second, most of it TensorFlow's tracing.
+# A network of a few hundred weights without distortions: a fit takes a second, mostly for TensorFlow's tracing.
 TINY = {
     "model.architecture": "conv3",
     "model.arguments": {"filters": [4], "dense": 16, "dropout": 0.0},
@@ -60,7 +57,7 @@ def tiny(**parameters: Any) -> DigitClassifier:
 
 @pytest.fixture(scope="module")
 def split() -> list[NDArray[Any]]:
-    """Give images and labels to train on and to test on, as `train_test_split` orders them."""
+    """Training images, test images, training labels, test labels."""
     parts: list[NDArray[Any]] = train_test_split(DIGITS, LABELS, test_size=0.25, stratify=LABELS, random_state=0)
     return parts
 
@@ -68,35 +65,43 @@ def split() -> list[NDArray[Any]]:
 @pytest.fixture(scope="module")
 def fitted(split: list[NDArray[Any]]) -> DigitClassifier:
     training, _, labels, _ = split
-    return DigitClassifier("small", epochs=4).fit(training, labels)
+    return tiny().fit(training, labels)
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Give what training is called with; it fails at once."""
+    """The arguments of training, which fails at once."""
     heard: dict[str, Any] = {}
 
     def train(config: Any, dataset: Any, run: Any) -> Any:
         heard.update(config=config, dataset=dataset, folder=run.root)
         raise RuntimeError("no training")
 
-    monkeypatch.setattr(trainer, "train", train)
+    monkeypatch.setattr("mnist_cnn.training.trainer.train", train)
     return heard
 
 
-@parametrize_with_checks([tiny()])  # type: ignore[untyped-decorator]  # scikit-learn is untyped
-def test_it_passes_the_checks_of_scikit_learn(estimator: DigitClassifier, check: Callable[..., None]) -> None:
-    check(estimator)
+@pytest.mark.slow
+def test_it_passes_the_checks_of_scikit_learn() -> None:
+    from sklearn.utils.estimator_checks import check_estimator
+
+    check_estimator(tiny())
 
 
-def test_it_reads_digits_it_has_not_seen(fitted: DigitClassifier, split: list[NDArray[Any]]) -> None:
+def test_it_classifies_unseen_digits(fitted: DigitClassifier, split: list[NDArray[Any]]) -> None:
     _, unseen, _, labels = split
-    assert fitted.score(unseen, labels) >= 0.95
+    assert fitted.score(unseen, labels) >= 0.85
     probabilities = fitted.predict_proba(unseen)
     assert probabilities.shape == (450, 10)
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert [row["epoch"] for row in fitted.history_] == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_a_real_recipe_classifies_unseen_digits_well(split: list[NDArray[Any]]) -> None:
+    training, unseen, labels, expected = split
+    assert DigitClassifier("small", epochs=4).fit(training, labels).score(unseen, expected) >= 0.95
 
 
 def test_flat_rows_and_pictures_are_the_same(fitted: DigitClassifier) -> None:
@@ -159,27 +164,28 @@ def test_labels_may_be_words() -> None:
     assert "val_loss" in fitted.history_[0]
 
 
+@pytest.mark.slow
 def test_pipelines_searches_and_cross_validation() -> None:
     images, labels = DIGITS[:200], LABELS[:200]
     pipeline = make_pipeline(MinMaxScaler(clip=True), tiny())
-    scores = cross_val_score(pipeline, images, labels, cv=2)
-    assert scores.min() > 0.6
+    assert cross_val_score(pipeline, images, labels, cv=2).min() > 0.6
     search = GridSearchCV(pipeline, {"digitclassifier__epochs": np.array([1, 6])}, cv=2).fit(images, labels)
     assert search.best_params_ == {"digitclassifier__epochs": 6}
     assert search.score(images, labels) > 0.9
 
 
+@pytest.mark.slow
 def test_the_same_random_state_gives_the_same_network() -> None:
     images, labels = DIGITS[:60], LABELS[:60]
     one = {seed: tiny(random_state=seed).fit(images, labels).model_ for seed in (0, 1)}
     assert one[0] != one[1]
-    with ThreadPoolExecutor() as pool:  # Keras' seed belongs to the process, and these two need their own
+    with ThreadPoolExecutor() as pool:  # Keras' seed is global, and these two differ
         again = list(pool.map(lambda seed: tiny(random_state=seed).fit(images, labels).model_, [0, 1]))
     assert again == [one[0], one[1]]
 
 
 def test_fitting_leaves_the_global_generators_alone() -> None:
-    np.random.seed(5)  # noqa: NPY002 - this one is the matter
+    np.random.seed(5)  # noqa: NPY002 - the global generator is under test
     random.seed(5)
     expected = np.random.random(), random.random()  # noqa: NPY002, S311
     np.random.seed(5)  # noqa: NPY002
@@ -236,7 +242,7 @@ def test_a_fit_that_fails_changes_nothing(fitted: DigitClassifier, monkeypatch: 
     def interrupted(*arguments: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "train", interrupted)
+    monkeypatch.setattr("mnist_cnn.training.trainer.train", interrupted)
     for estimator in (once, never):
         with pytest.raises(KeyboardInterrupt):
             estimator.fit(DIGITS[:20, :9], LABELS[:20])
@@ -252,7 +258,7 @@ def test_ctrl_c_ends_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return Result
 
-    monkeypatch.setattr(trainer, "train", train)
+    monkeypatch.setattr("mnist_cnn.training.trainer.train", train)
     with pytest.raises(KeyboardInterrupt):
         tiny().fit(DIGITS[:20], LABELS[:20])
 
@@ -268,23 +274,23 @@ def test_ctrl_c_ends_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"validation": 0.01}, r"each part needs at least 10, one per class"),
     ],
 )
-def test_parameters_that_are_none(parameters: dict[str, Any], message: str) -> None:
+def test_invalid_parameters_are_named(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         DigitClassifier(**parameters).fit(DIGITS[:100], LABELS[:100])
 
 
-def test_images_that_do_not_fit(fitted: DigitClassifier) -> None:
-    with pytest.raises(ValueError, match=r"y holds 1 class, \[7\]; a classifier needs at least 2"):
+def test_images_of_another_shape_are_refused(fitted: DigitClassifier) -> None:
+    with pytest.raises(ValueError, match=r"y has 1 class, \[7\]; a classifier needs at least 2"):
         tiny().fit(DIGITS[:5], [7] * 5)
     with pytest.raises(ValueError, match="X has 49 features, but DigitClassifier is expecting 64"):
         fitted.predict(DIGITS[:5, :49])
-    with pytest.raises(ValueError, match="the pictures are 4×16, but fit was given 8×8"):
+    with pytest.raises(ValueError, match="the images are 4×16, but fit was given 8×8"):
         fitted.predict(DIGITS[:5].reshape(5, 4, 16))
     with pytest.raises(ValueError, match="dim 4"):
         fitted.predict(np.zeros((5, 8, 8, 3)))
 
 
-def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.base", None)
     monkeypatch.delitem(sys.modules, classifier_module.__name__)
     with pytest.raises(MissingExtraError, match=re.escape(str(install_command(["train"])))):

@@ -9,14 +9,9 @@ from PIL import Image
 
 from mnist_cnn import InputError, Recognizer
 from mnist_cnn.reading.ink import prepare
+from mnist_cnn.reading.recognizer import Reason
 
-SAYS = {
-    "": "A digit.",
-    "blank": "No ink.",
-    "several": "More than one digit.",
-    "uncertain": "Probably not a digit.",
-}
-PAPER = Image.new("RGB", (400, 400), "white")  # on an empty canvas, Gradio requires choosing a pen first
+PAPER = Image.new("RGB", (400, 400), "white")  # on an empty canvas, Gradio waits for its pen to be chosen first
 recognizer = Recognizer.load(threads=1)
 
 
@@ -31,7 +26,7 @@ def read(given: Image.Image | dict[str, Any] | None) -> tuple[dict[str, float], 
     """
     image = given["composite"] if isinstance(given, dict) else given
     if image is None:
-        return {}, SAYS["blank"], None
+        return {}, Reason.BLANK.text, None
     try:
         prepared = prepare(image)
     except InputError as error:
@@ -39,7 +34,8 @@ def read(given: Image.Image | dict[str, Any] | None) -> tuple[dict[str, float], 
     (reading,) = recognizer.read_prepared([prepared])
     seen = Image.fromarray(prepared.image).resize((280, 280), Image.Resampling.NEAREST)
     probabilities = dict(zip(recognizer.class_names, map(float, reading.probabilities), strict=True))
-    return probabilities if reading.has_ink else {}, SAYS[reading.reason], seen
+    says = Reason(reading.reason).text if reading.reason else "A digit."
+    return probabilities if reading.has_ink else {}, says, seen
 
 
 with gr.Blocks(title="Handwritten digits", analytics_enabled=False) as demo:

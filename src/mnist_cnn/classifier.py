@@ -1,7 +1,7 @@
 """This project's training as a scikit-learn classifier, for pipelines, cross-validation and parameter searches.
 
-A fitted one holds its network as the bytes of an ONNX file: it pickles and copies like any estimator, and predicts
-without Keras.
+A fitted classifier stores its network as the bytes of an ONNX file: it can be pickled and copied like any estimator,
+and predicts without Keras.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import MissingExtraError
-from mnist_cnn.reading import IMAGE_SIZE
+from mnist_cnn.reading.conventions import IMAGE_SIZE
 from mnist_cnn.reading.metadata import ModelMetadata
 from mnist_cnn.reading.recognizer.session import start_session
 from mnist_cnn.runs import Row, create_run
@@ -41,42 +41,42 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 AUTO = "auto"
-_FEW = 10_000  # images; with fewer, the default recipe's epochs are too few steps
-_BOX = 20  # pixels: MNIST fits its digits into 20×20, which leaves distortions room to move them
+_FEW = 10_000  # images; with fewer, the epochs of the default recipe have too few steps
+_BOX = 20  # pixels: MNIST fits digits into 20×20, which leaves a margin for distortions
 _FULL_INK = 255
-_PORTION = 1000  # images prepared and predicted in one go
-_KERAS = threading.Lock()  # Keras' seed and dtype policy belong to the process: one training at a time
+_PORTION = 1000  # images prepared and predicted together
+_KERAS = threading.Lock()  # Keras' seed and dtype policy are global: one training at a time
 
 
 class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """A convolutional network, trained by one of this project's recipes.
+    """A convolutional network, trained with one of this project's recipes.
 
-    Images are flat rows [n, h·w] or pictures [n, h, w] or [n, h, w, 1], in any range of values: the smallest value
-    that `fit` sees becomes the background, 0, and the largest full ink, 255, so ink must be what is large. Flat rows
-    are taken for squares; where their length is no square number, background fills up the next one, so that any table
-    of numbers can be learnt, if not well. Pictures that are not 28×28 are scaled whole, their aspect kept: larger
-    ones to 28×28, smaller ones into the 20×20 in which MNIST has its digits.
+    Images are flat rows [n, h·w] or arrays [n, h, w] or [n, h, w, 1], in any range of values: the smallest value in
+    `fit` becomes the background, 0, and the largest becomes full ink, 255, so ink must have the larger values. Flat
+    rows are interpreted as squares, padded with background to the next square number, so that any table of numbers can
+    be learnt. Images that are not 28×28 are scaled with their aspect ratio: larger ones to 28×28, smaller ones to the
+    20×20 of MNIST's digits.
 
     Args:
         recipe: A recipe's name or the path of its TOML file; `auto` is `quick`, or `small` below 10,000 images.
         epochs: Passes over the images; None for the recipe's own number.
-        validation: Share of the images, 0 to below 1, held out to choose the best epoch by, where the recipe does so.
-            With 0, the network learns from all of them.
-        settings: Any setting of the recipe by its dotted name, such as `{"training.batch_size": 64}`. They win over
-            the other parameters.
-        random_state: An integer fixes initial weights, the order of images and their distortions: the same fit gives
-            the same network, bit for bit on the same machine (for which TensorFlow's operations become deterministic
-            in the whole process, at some cost in speed). None draws new ones for each fit, at full speed.
+        validation: Share of the images, 0 to below 1, that is held out to choose the best epoch, if the recipe does so.
+            With 0, the network learns from all images.
+        settings: Any settings of the recipe by their dotted names, such as `{"training.batch_size": 64}`. They take
+            precedence over the other parameters.
+        random_state: An integer fixes initial weights, order of images and distortions: the same fit gives the same
+            network, bit for bit on the same machine (TensorFlow's operations become deterministic in the whole process,
+            at some cost in speed). None draws new ones for each fit, at full speed.
 
     Attributes:
-        classes_: The labels, sorted; of any kind that scikit-learn takes.
-        model_: The network as the bytes of an ONNX file: float32 `image` [n, 28, 28, 1], grey levels 0 … 255 →
-            float32 `probabilities` [n, k]. Written to a file, `Recognizer.load` reads it; as that brings every image
-            into MNIST's form, it reads best where `fit` was given images in this form.
+        classes_: The sorted labels, of any kind that scikit-learn accepts.
+        model_: The network as the bytes of an ONNX file: float32 `image` [n, 28, 28, 1], grey levels 0 to 255 →
+            float32 `probabilities` [n, k]. `Recognizer.load` reads it from a file; because that converts every image
+            to MNIST's form, it works best if `fit` was given such images.
         history_: One row per finished epoch: loss, accuracy, learning rate, seconds.
-        value_range_: The smallest and the largest value that `fit` saw.
-        image_shape_: Height and width of the pictures that `fit` was given.
-        n_features_in_: How many pixels they have, or how long the flat rows are.
+        value_range_: The smallest and the largest value in `fit`.
+        image_shape_: Height and width of the images in `fit`.
+        n_features_in_: The number of pixels, or the length of the flat rows.
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> DigitClassifier:  # noqa: N803 - scikit-learn's name
-        """Train on images `X` with labels `y` [n]; a fit that fails or is interrupted leaves the estimator as it was.
+        """Train on images `X` with labels `y` [n]. A fit that fails or is interrupted does not change the estimator.
 
         Raises:
-            ValueError: Images and labels do not fit together, are no numbers, or belong to fewer than 2 classes.
+            ValueError: Images and labels do not match, are not numbers, or there are fewer than 2 classes.
             InputError: A parameter is unknown or out of range.
-            DivergedError: The loss became no number.
+            DivergedError: The loss became NaN or infinite.
             KeyboardInterrupt: Ctrl-C was pressed.
         """
         before = vars(self).copy()
@@ -112,25 +112,25 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803
-        """Give the probability of each class, float32 [n, k], in the order of `classes_`.
+        """Return the probability of each class, float32 [n, k], in the order of `classes_`.
 
         Raises:
-            NotFittedError: `fit` comes first.
-            ValueError: The images have another size than those that `fit` was given, or are no numbers.
+            NotFittedError: `fit` was not called.
+            ValueError: The images have another size than those in `fit`, or are not numbers.
         """
         check_is_fitted(self)
         self._check_shape(X)
         rows = validate_data(self, _flat(X), reset=False)
-        # Opened anew each time: it takes milliseconds, and sessions can be neither pickled nor carried into a fork.
+        # Opened for each call: it takes milliseconds, and sessions can be neither pickled nor used after a fork.
         session = start_session(self.model_, "model_")
         return np.concatenate([_run(session, self._to_images(portion)) for portion in _portions(rows)])
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
-        """Give the most probable label of each image, [n].
+        """Return the most probable label of each image, [n].
 
         Raises:
-            NotFittedError: `fit` comes first.
-            ValueError: The images have another size than those that `fit` was given, or are no numbers.
+            NotFittedError: `fit` was not called.
+            ValueError: The images have another size than those in `fit`, or are not numbers.
         """
         probabilities = self.predict_proba(X)
         labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
@@ -146,7 +146,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         check_classification_targets(labels)
         self.classes_, numbered = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds 1 class, {self.classes_.tolist()}; a classifier needs at least 2 to tell apart.")
+            raise ValueError(f"y has 1 class, {self.classes_.tolist()}; a classifier needs at least 2.")
         self.image_shape_ = _picture_shape(X) or _smallest_square(rows.shape[1])
         self.value_range_ = float(rows.min()), float(rows.max())
         dataset = Dataset(
@@ -160,7 +160,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.model_, self.history_ = _train(self._config(len(rows)), dataset)
 
     def _config(self, count: int) -> Config:
-        """Give the recipe for `count` images, with this estimator's parameters in it."""
+        """Return the recipe for `count` images with this estimator's parameters."""
         fitting = DEFAULT_SMALL_RECIPE if count < _FEW else DEFAULT_RECIPE
         changes: dict[str, Any] = {
             "data.validation": self.validation,
@@ -174,16 +174,16 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return override(recipe, {name: _plain(value) for name, value in changes.items()})
 
     def _check_shape(self, X: ArrayLike) -> None:  # noqa: N803
-        """Refuse pictures that have as many pixels as those of `fit`, but another shape."""
+        """Refuse images with as many pixels as those in `fit`, but another shape."""
         shape = _picture_shape(X)
         if shape and shape != self.image_shape_:
             height, width = self.image_shape_
             raise ValueError(
-                f"the pictures are {shape[0]}×{shape[1]}, but fit was given {height}×{width}. Scale them to that."
+                f"the images are {shape[0]}×{shape[1]}, but fit was given {height}×{width}. Scale them to that size."
             )
 
     def _to_images(self, rows: NDArray[Any]) -> NDArray[np.uint8]:
-        """Bring flat rows [n, f] of any numbers into MNIST's form: uint8 [n, 28, 28]."""
+        """Convert flat rows [n, f] of any numbers to MNIST's form: uint8 [n, 28, 28]."""
         low, high = self.value_range_
         gain = _FULL_INK / (high - low) if high > low else 0.0
         grey = np.clip((rows - low) * gain, 0, _FULL_INK).astype(np.float32)
@@ -196,8 +196,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
 
 def _train(config: Config, dataset: Dataset) -> tuple[bytes, list[Row]]:
-    """Train in a folder that is gone afterwards, and give the network as ONNX and its history."""
-    # Keras costs seconds to import, and whoever only predicts needs none of it.
+    """Train in a temporary folder, and return the network as ONNX and its history."""
+    # Importing Keras takes seconds, and prediction does not need it.
     from mnist_cnn.export.onnx_graph import to_onnx
     from mnist_cnn.training.trainer import train
 
@@ -220,8 +220,8 @@ def _describe(config: Config, dataset: Dataset) -> ModelMetadata:
 
 @contextlib.contextmanager
 def _global_generators_kept() -> Iterator[None]:
-    """Put Python's and NumPy's global generators back: Keras seeds them, and they are the caller's."""
-    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the old one is what is kept
+    """Restore Python's and NumPy's global generators, which Keras seeds: they belong to the caller."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator
     try:
         yield
     finally:
@@ -230,7 +230,7 @@ def _global_generators_kept() -> Iterator[None]:
 
 
 def _run(session: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Give the probabilities [n, k] of images [n, 28, 28]."""
+    """Return the probabilities [n, k] of images [n, 28, 28]."""
     probabilities: NDArray[np.float32] = session.run(None, {"image": images[..., np.newaxis].astype(np.float32)})[0]
     return probabilities
 
@@ -240,13 +240,13 @@ def _portions(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def _flat(X: ArrayLike) -> Any:  # noqa: N803
-    """Give pictures as flat rows; anything else goes to scikit-learn's checks as it is."""
+    """Flatten images; anything else goes to scikit-learn's checks unchanged."""
     shape = _picture_shape(X)
     return np.asarray(X).reshape(-1, math.prod(shape)) if shape else X
 
 
 def _picture_shape(X: ArrayLike) -> tuple[int, int] | None:  # noqa: N803
-    """Give the height and width of pictures [n, h, w] or [n, h, w, 1]; None for anything else."""
+    """Return the height and width of images [n, h, w] or [n, h, w, 1]; None for anything else."""
     shape = X.shape if hasattr(X, "shape") else np.shape(np.asarray(X))
     if len(shape) not in (3, 4):
         return None
@@ -260,7 +260,7 @@ def _smallest_square(pixels: int) -> tuple[int, int]:
 
 
 def scale_picture(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Fit a whole picture [h, w], 0 … 255, into the middle of 28×28."""
+    """Scale an image [h, w], 0 to 255, into the middle of 28×28."""
     longer = max(picture.shape)
     box = IMAGE_SIZE if longer > IMAGE_SIZE else _BOX
     height, width = (max(1, round(side * box / longer)) for side in picture.shape)
@@ -268,7 +268,7 @@ def scale_picture(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     canvas = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.float32)
     top, left = (IMAGE_SIZE - height) // 2, (IMAGE_SIZE - width) // 2
     scaled = cv2.resize(picture, (width, height), interpolation=interpolation)
-    canvas[top : top + height, left : left + width] = np.clip(scaled, 0, _FULL_INK)  # cubic curves overshoot
+    canvas[top : top + height, left : left + width] = np.clip(scaled, 0, _FULL_INK)  # cubic interpolation overshoots
     return canvas
 
 
@@ -279,5 +279,5 @@ def _seed(random_state: int | np.random.RandomState | None) -> int:
 
 
 def _plain(value: Any) -> Any:
-    """Give NumPy's numbers, of which parameter grids are often made, as Python's."""
+    """Convert NumPy's numbers, common in parameter grids, to Python's."""
     return value.item() if isinstance(value, np.generic) else value

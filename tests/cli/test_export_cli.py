@@ -15,7 +15,7 @@ pytest.importorskip("onnx", reason="EXPORTS NOT TESTED: pip install '.[export]'"
 
 from cli import commands
 from mnist_cnn.environment.installation import install_command
-from mnist_cnn.export.metadata_files import read_metadata
+from mnist_cnn.export.formats import FORMATS
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -34,8 +34,8 @@ def test_a_run_becomes_an_onnx_file(run: Path, tmp_path: Path, capsys: pytest.Ca
     code, out, _ = call(capsys, run, "--output", tmp_path)
     assert code == 0
     assert "Compared with the Keras model on 359 images of digits" in out
-    assert f"Files: {tmp_path}" in out
-    metadata = read_metadata(tmp_path / "model.onnx")
+    assert f"Files: {run / 'exports'}" in out
+    metadata = FORMATS["onnx"].read_metadata(run / "exports" / "model.onnx")
     assert (metadata.architecture, metadata.dataset) == ("conv3", "digits")
     assert metadata.accuracy is not None
     assert metadata.accuracy > 0.3
@@ -114,7 +114,13 @@ def test_a_file_without_a_data_set_says_so(run: Path, tmp_path: Path, capsys: py
     code, out, _ = call(capsys, run / "model.keras", "--output", tmp_path)
     assert code == 0
     assert "no data set is given" in out
-    assert read_metadata(tmp_path / "model.onnx").accuracy is None
+    assert FORMATS["onnx"].read_metadata(tmp_path / "model.onnx").accuracy is None
+    code, out, _ = call(
+        capsys, str(run / "model.keras"), "--dataset", "digits", "--format", "onnx-int8", "--allow-drop", "9",
+        "--output", str(tmp_path),
+    )  # fmt: skip
+    assert code == 0
+    assert FORMATS["onnx"].read_metadata(tmp_path / "model.int8.onnx").accuracy is not None
 
 
 @pytest.mark.parametrize(

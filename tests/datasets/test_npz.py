@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.datasets.arrays import as_images
 from mnist_cnn.errors import DataError
-from mnist_cnn.reading import LAYOUTS
+from mnist_cnn.reading.conventions import IMAGE_SHAPES
 
 IMAGES = np.arange(20 * 784, dtype=np.uint32).reshape(20, 28, 28).astype(np.uint8)
 LABELS = np.arange(20) % 10
@@ -121,6 +121,6 @@ def test_arrays_that_are_not_images_are_refused(array: np.ndarray, message: str)
         as_images(array, "here")
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", IMAGE_SHAPES)
 def test_every_layout_is_accepted(layout: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(as_images(IMAGES.reshape(20, *layout).astype(float), "here"), IMAGES)

@@ -1,22 +1,27 @@
-"""One small network, trained for a second on the bundled digits, as what is exported in all tests here."""
+"""A small network, trained for a second on the bundled digits, that all tests here export."""
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("onnx", reason="EXPORTS NOT TESTED: pip install '.[export]'")
+if importlib.util.find_spec("onnx") is None:
+    pytest.skip("EXPORTS NOT TESTED: pip install '.[export]'", allow_module_level=True)
 
-from export.networks import tiny_network
-from mnist_cnn.datasets import ResolvedDataset, load_dataset
-from mnist_cnn.export.original import Original, open_original
-from mnist_cnn.models.persistence import save_model
+if TYPE_CHECKING:
+    from mnist_cnn.export.original import Original
 
 
 @pytest.fixture(scope="session")
 def keras_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small network as a `.keras` file."""
+    from export.networks import tiny_network
+    from mnist_cnn.datasets import load_dataset
+    from mnist_cnn.models.persistence import save_model
+
     model = tiny_network()
     digits = load_dataset("digits", split="train")
     model.compile("adam", "sparse_categorical_crossentropy")
@@ -29,5 +34,8 @@ def keras_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def original(keras_file: Path) -> Original:
-    """The small network with all that is known of it."""
+    """The small network with its metadata."""
+    from mnist_cnn.datasets import ResolvedDataset
+    from mnist_cnn.export.original import open_original
+
     return open_original(keras_file, ResolvedDataset("digits"))

@@ -1,15 +1,18 @@
-"""Networks to export: trained for a moment, or with weights drawn at random, normalisation statistics included."""
+"""Networks to export: trained briefly, or with random weights, including the statistics of normalisations."""
 
 from __future__ import annotations
 
-import keras
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from keras import layers
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
 
 
 def with_random_weights(model: keras.Model, seed: int = 0) -> keras.Model:
-    """Draw every weight, so that none is as it begins: no bias 0, no moving mean 0, no variance 1."""
+    """Draw all weights, so that none has its initial value: no bias 0, no moving mean 0, no variance 1."""
     generator = np.random.default_rng(seed)
     for variable in model.variables:
         shape = tuple(variable.shape)
@@ -22,8 +25,22 @@ def with_random_weights(model: keras.Model, seed: int = 0) -> keras.Model:
     return model
 
 
+def network(*stack: Any, classes: int = 5) -> keras.Model:
+    """Stack layers on the image and add an output layer; all weights are random."""
+    import keras
+
+    image = x = keras.Input((28, 28, 1))
+    for layer in stack:
+        x = layer(x)
+    x = keras.layers.Flatten()(x) if len(x.shape) > 2 else x
+    return with_random_weights(keras.Model(image, keras.layers.Dense(classes, activation="softmax")(x)))
+
+
 def tiny_network(classes: int = 10) -> keras.Model:
-    """Build a network with both kinds of normalisation: melted into a convolution, and after an activation."""
+    """Build a network with both kinds of normalisation: after a convolution, and after an activation."""
+    import keras
+    from keras import layers
+
     keras.utils.set_random_seed(3)
     image = keras.Input((28, 28, 1), name="image")
     x = layers.Rescaling(1 / 255)(image)
@@ -36,5 +53,7 @@ def tiny_network(classes: int = 10) -> keras.Model:
 
 
 def keras_answers(model: keras.Model, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Ask the Keras model, float32 [n, 28, 28, 1]."""
+    """Return the Keras model's outputs for float32 [n, 28, 28, 1]."""
+    import keras
+
     return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import pytest
 
 from mnist_cnn.config import load_recipe, recipe_names
 from mnist_cnn.errors import InputError
-from mnist_cnn.models.architectures import ARCHITECTURES, build_model
+
+if TYPE_CHECKING:
+    import keras
 
 TINY: dict[str, dict[str, Any]] = {
     "conv3": {"filters": [4, 8], "dense": 16},
@@ -17,6 +18,12 @@ TINY: dict[str, dict[str, Any]] = {
     "resnet": {"stem": 4, "filters": [4, 8], "blocks": 1},
     "light": {"filters": [4, 8, 8]},
 }
+
+
+def build_model(architecture: str, arguments: dict[str, Any], classes: int, **more: Any) -> keras.Model:
+    from mnist_cnn.models import architectures
+
+    return architectures.build_model(architecture, arguments, classes, **more)
 
 
 def images(count: int = 5) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -29,6 +36,12 @@ def names(model: keras.Model) -> list[str]:
 
 def trainable(model: keras.Model) -> int:
     return sum(int(np.prod(weights.shape)) for weights in model.trainable_weights)
+
+
+def test_no_architecture_is_missing_here() -> None:
+    from mnist_cnn.models.architectures import ARCHITECTURES
+
+    assert TINY.keys() == ARCHITECTURES.keys()
 
 
 def test_the_batchnorm_network_has_the_notebooks_parameters() -> None:
@@ -67,8 +80,10 @@ def test_layers_are_called_as_in_a_fresh_keras_however_many_models_came_before()
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_grey_levels_become_float32_probabilities_in_every_precision(architecture: str, precision: str) -> None:
+@pytest.mark.parametrize("architecture", TINY)
+def test_grey_levels_become_float32_probabilities_in_any_precision(architecture: str, precision: str) -> None:
+    import keras
+
     before = keras.config.dtype_policy().name
     model = build_model(architecture, TINY[architecture], 7, precision=precision)
     probabilities = np.asarray(model(images()))
@@ -82,6 +97,8 @@ def test_grey_levels_become_float32_probabilities_in_every_precision(architectur
 
 
 def test_scaling_is_part_of_the_model() -> None:
+    import keras
+
     model = build_model("conv3", TINY["conv3"], 10)
     scaled = keras.Model(model.inputs, model.layers[1].output)
     np.testing.assert_allclose(scaled(images()), images() / 255, atol=1e-6)
@@ -109,20 +126,17 @@ def test_precision_does_not_change_the_initial_weights() -> None:
         ("conv3", {"filter": [4]}, r"'conv3' takes no argument 'filter'\. Did you mean 'filters'\?"),
         ("conv3", {"classes": 3}, "takes no argument 'classes'"),
         ("conv3", {"filters": [4] * 6}, r"cannot be built with .*output size would be zero or negative"),
-        ("batchnorm", {"filters": [4] * 8}, r"cannot be built with .*output size would be zero or negative"),
         ("conv3", {"filters": 4}, "not iterable"),
         ("conv3", {"filters": [0]}, "strictly positive"),
-        ("conv3", {"filters": [4.5]}, "cannot be built"),
-        ("conv3", {"filters": "abc"}, "cannot be built"),
         ("conv3", {"kernel": 0}, "kernel_size"),
         ("conv3", {"dropout": 2}, "between 0 and 1"),
         ("conv3", {"dense": "many"}, "units"),
         ("vgg", {"depth": 1.5}, "integer"),
     ],
 )
-def test_what_makes_no_network_is_refused_in_one_line(
-    architecture: str, arguments: dict[str, Any], message: str
-) -> None:
+def test_invalid_arguments_are_refused_in_one_line(architecture: str, arguments: dict[str, Any], message: str) -> None:
+    import keras
+
     before = keras.config.dtype_policy().name
     with pytest.raises(InputError, match=message) as caught:
         build_model(architecture, arguments, 10, precision="mixed_bfloat16")
@@ -138,8 +152,10 @@ def test_fewer_than_two_classes_are_refused(classes: int) -> None:
         build_model("conv3", TINY["conv3"], classes)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", TINY)
 def test_a_saved_model_loads_in_plain_keras_in_safe_mode(tmp_path: Any, architecture: str) -> None:
+    import keras
+
     model = build_model(architecture, TINY[architecture], 10)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)

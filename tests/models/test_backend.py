@@ -1,4 +1,4 @@
-"""What Keras' backend is told before it starts, each in a fresh process."""
+"""The environment variables that Keras' backend reads at start, each in a new process."""
 
 from __future__ import annotations
 
@@ -14,37 +14,42 @@ pytestmark = pytest.mark.skipif(
 )
 
 PREDICT = """
+import subprocess, sys
 import numpy as np
 from mnist_cnn import build_model
 build_model("vgg", {"filters": [4]}, 10).predict(np.zeros((1, 28, 28, 1)), verbose=0)
 from mnist_cnn.models.backend import onednn_state
 print("state:", onednn_state())
+subprocess.run([sys.executable, "-c", "import os; print('inherited', os.environ['TF_ENABLE_ONEDNN_OPTS'])"], check=True)
 """
 
 
-def run_python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_python(code: str, **variables: str) -> str:
     kept = {name: value for name, value in os.environ.items() if name not in ("TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND")}
     environment = {**kept, "ONEDNN_VERBOSE": "1", **variables}
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    words = [sys.executable, "-c", code]
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_convolutions_are_computed_by_onednn_on_every_x86_processor() -> None:
-    done = run_python(PREDICT)
-    assert "exec,cpu,convolution" in done.stdout, "oneDNN itself reports every operation that it computes"
-    assert "state: on" in done.stdout
+def test_onednn_computes_convolutions_on_every_x86_processor() -> None:
+    said = run_python(PREDICT)
+    assert "exec,cpu,convolution" in said, "oneDNN itself reports every operation"
+    assert "state: on" in said
+    assert "inherited 1" in said, "worker processes have the setting too"
 
 
+@pytest.mark.slow
 def test_the_users_own_setting_wins() -> None:
-    done = run_python(PREDICT, TF_ENABLE_ONEDNN_OPTS="0")
-    assert "exec,cpu,convolution" not in done.stdout
-    assert "state: off" in done.stdout
+    said = run_python(PREDICT, TF_ENABLE_ONEDNN_OPTS="0")
+    assert "exec,cpu,convolution" not in said
+    assert "state: off" in said
 
 
 @pytest.mark.parametrize(("features", "warned"), [(["avx", "avx2"], True), (["avx2", "avx512_vnni"], False)])
-def test_tensorflow_imported_too_early_is_said_where_it_matters(features: list[str], warned: bool) -> None:
+def test_a_too_early_import_of_tensorflow_is_reported_if_it_matters(features: list[str], warned: bool) -> None:
     code = f"""
 import sys, types, warnings
-sys.modules["tensorflow"] = None  # stands for one that was imported before
+sys.modules["tensorflow"] = None  # as if it had been imported before
 from mnist_cnn.environment import machine as environment
 environment.processor_features = lambda: {features}
 warnings.simplefilter("error", RuntimeWarning)
@@ -55,14 +60,5 @@ except RuntimeWarning as warning:
 except ImportError:
     pass  # Keras finds no TensorFlow
 """
-    done = run_python(code)
-    assert ("Import mnist_cnn.models.backend first, or set TF_ENABLE_ONEDNN_OPTS=1" in done.stdout) == warned
-
-
-def test_worker_processes_inherit_the_setting() -> None:
-    code = """
-import subprocess, sys
-import mnist_cnn.models.backend
-subprocess.run([sys.executable, "-c", "import os; print('inherited', os.environ['TF_ENABLE_ONEDNN_OPTS'])"], check=True)
-"""
-    assert "inherited 1" in run_python(code).stdout
+    said = run_python(code)
+    assert ("Import mnist_cnn.models.backend first, or set TF_ENABLE_ONEDNN_OPTS=1" in said) == warned

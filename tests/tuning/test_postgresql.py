@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("psycopg", reason="POSTGRESQL NOT TESTED: pip install '.[postgresql]'")
-
+from cli.commands import run_command
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.tuning.search_folder import TuningFolder

@@ -106,8 +106,8 @@ def _check_before_work(formats: list[Format], folder: Path, model: Path) -> None
     if len(missing) == len(formats):
         raise missing[0]
     for format_ in formats:
-        if not format_.missing():  # checking a destination needs the packages of its format
-            check_place(folder / format_.file, model)
+        if not format_.missing():  # looking into a place takes the format's own packages
+            check_place(format_, folder / format_.file, model)
 
 
 def _find_data(model: Path, dataset: str | None, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset | None:

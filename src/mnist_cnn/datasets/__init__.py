@@ -6,7 +6,7 @@ from mnist_cnn.datasets.addition import blend, load_addition
 from mnist_cnn.datasets.catalog import ResolvedDataset, list_datasets, load_dataset, resolve_dataset
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.datasets.split import divide, split_validation, take_per_class
-from mnist_cnn.reading import IMAGE_SIZE
+from mnist_cnn.reading.conventions import IMAGE_SIZE
 
 __all__ = [
     "DIGIT_NAMES",

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnist_cnn.errors import DataError
-from mnist_cnn.reading import IMAGE_SIZE, LAYOUTS
+from mnist_cnn.reading.conventions import IMAGE_SHAPES, IMAGE_SIZE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 def as_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Bring whole numbers from 0 to 255, [n, *shape] with a shape of `reading.LAYOUTS`, to uint8 [n, 28, 28].
+    """Bring whole numbers from 0 to 255, [n, *shape] with a shape of `reading.IMAGE_SHAPES`, to uint8 [n, 28, 28].
 
     Raises:
         DataError: Another shape, or other values.
     """
-    if array.shape[1:] not in LAYOUTS:
+    if array.shape[1:] not in IMAGE_SHAPES:
         raise DataError(f"{where}: images have shape {array.shape}, expected (n, 28, 28).")
     pixels = _whole_numbers(array, 255, f"{where}: pixels", "Multiply by 255.")
     if array.size and array.max() == 1:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.errors import MissingExtraError
-from mnist_cnn.reading import IMAGE_SIZE
+from mnist_cnn.reading.conventions import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

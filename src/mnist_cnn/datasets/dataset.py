@@ -10,7 +10,7 @@ import numpy as np
 
 from mnist_cnn.datasets.class_names import find_class
 from mnist_cnn.errors import DataError, suggest
-from mnist_cnn.reading import IMAGE_SIZE
+from mnist_cnn.reading.conventions import IMAGE_SIZE as IMAGE_SIZE  # also for importers of this module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mnist_cnn.datasets.dataset import DIGIT_NAMES
-from mnist_cnn.reading import IMAGE_SIZE
+from mnist_cnn.reading.conventions import IMAGE_SIZE
 
 SPLITS = ("train", "test")
 

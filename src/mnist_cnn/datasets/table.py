@@ -12,7 +12,7 @@ from mnist_cnn.datasets.idx import MAX_BYTES
 from mnist_cnn.datasets.layout import entries
 from mnist_cnn.errors import DataError, first_line
 from mnist_cnn.files import TEST, TRAIN, VALIDATION, part_of
-from mnist_cnn.reading import IMAGE_SIZE
+from mnist_cnn.reading.conventions import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

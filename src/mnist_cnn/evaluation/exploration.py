@@ -11,7 +11,7 @@ import numpy as np
 
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.files import write_json
-from mnist_cnn.reading import IMAGE_SIZE
+from mnist_cnn.reading.conventions import IMAGE_SIZE
 
 if TYPE_CHECKING:
     from pathlib import Path

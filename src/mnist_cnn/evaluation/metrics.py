@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError, ModelFileError
+from mnist_cnn.reading.conventions import SUM_TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,6 @@ Probabilities = NDArray[np.floating[Any]]
 
 CALIBRATION_BINS = 15  # as in Guo et al. 2017
 SMALLEST_PROBABILITY = 2.0**-23  # float32's resolution; a softmax that underflowed to 0 must not cost infinity
-SUM_TOLERANCE = 0.01  # bfloat16 softmax rows miss 1 by up to 0.4 %; logits miss it by far more
 
 
 @dataclass(frozen=True)

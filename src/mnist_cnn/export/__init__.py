@@ -1,6 +1,6 @@
-"""A trained network in the formats of other runtimes, each checked against the original before it is put in place."""
+"""Export a trained network to the formats of other runtimes. Each file is checked against the original."""
 
 from __future__ import annotations
 
-INPUT, OUTPUT = "image", "probabilities"  # the names by which every exported model is asked
-MAX_DROP = 0.05  # percentage points of accuracy that int8 may cost, unless told otherwise
+INPUT, OUTPUT = "image", "probabilities"  # names of the input and output tensor of every exported model
+MAX_DROP = 0.05  # default limit on the accuracy that int8 may cost, in percentage points

@@ -1,4 +1,4 @@
-"""A network that computes the same, but quantises better."""
+"""Rewrite a network so that it computes the same, but quantises better."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 
 
 def normalise_by_convolution(model: keras.Model) -> keras.Model:
-    """Give the network with each batch normalisation that follows an activation as a 1×1 convolution per channel.
+    """Replace each batch normalisation that follows an activation by a 1×1 depthwise convolution.
 
-    A normalisation straight after a convolution melts into it. After an activation it stays a product with one number
-    per channel, and LiteRT's quantiser has a single scale for all of them: small ones become 0, which costs the
-    `batchnorm` recipe 0.25 points of accuracy. A convolution's weights have a scale per channel.
+    A batch normalisation directly after a convolution is folded into it. After an activation it stays a product with
+    one factor per channel, and LiteRT's quantiser has a single scale for all of them: small factors become 0, which
+    costs the `batchnorm` recipe 0.25 points of accuracy. The weights of a convolution have one scale per channel.
     """
     chosen = {layer.name for layer in model.layers if _stands_alone(layer, model)}
     if not chosen:
@@ -27,7 +27,7 @@ def normalise_by_convolution(model: keras.Model) -> keras.Model:
             return layers.DepthwiseConv2D(1, name=layer.name)
         return type(layer).from_config(layer.get_config())
 
-    # A normalisation is called with a mask, which a convolution does not take; a Sequential model records no calls.
+    # Keras calls a normalisation with a mask, which a convolution does not take. A Sequential model records no calls.
     options = {} if isinstance(model, keras.Sequential) else {"call_function": lambda layer, x, **_: layer(x)}
     changed = keras.models.clone_model(model, clone_function=clone, **options)
     for layer in model.layers:
@@ -37,7 +37,7 @@ def normalise_by_convolution(model: keras.Model) -> keras.Model:
 
 
 def _stands_alone(layer: Any, model: keras.Model) -> bool:
-    """Say whether a layer normalises pictures that do not come straight from a convolution."""
+    """Return whether a layer normalises feature maps that do not come directly from a convolution."""
     if type(layer) is not layers.BatchNormalization or len(layer.input.shape) != 4:
         return False
     before = next((other for other in model.layers if other.output is layer.input), None)
@@ -45,7 +45,16 @@ def _stands_alone(layer: Any, model: keras.Model) -> bool:
 
 
 def _as_convolution(layer: layers.BatchNormalization) -> list[Any]:
-    mean, variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
-    factor = (np.asarray(layer.gamma) if layer.scale else 1) / np.sqrt(variance + layer.epsilon)
-    shift = (np.asarray(layer.beta) if layer.center else 0) - mean * factor
+    factor, shift = factor_and_shift(layer)
     return [factor.reshape(1, 1, -1, 1), shift]
+
+
+def factor_and_shift(layer: layers.BatchNormalization) -> tuple[Any, Any]:
+    """Return what a batch normalisation multiplies each channel by, and what it then adds, float64 [channels] each."""
+    mean, variance = (_float64(layer.moving_mean), _float64(layer.moving_variance))
+    factor = (_float64(layer.gamma) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
+    return factor, (_float64(layer.beta) if layer.center else 0.0) - mean * factor
+
+
+def _float64(variable: Any) -> Any:
+    return np.asarray(keras.ops.convert_to_numpy(variable), np.float64)

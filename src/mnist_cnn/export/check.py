@@ -1,40 +1,39 @@
-"""Whether an exported file does what the Keras model does: asked by its own runtime, on real digits."""
+"""Does an exported file compute what the Keras model computes? Its own runtime answers, on real digits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnist_cnn.errors import MnistCnnError
-from mnist_cnn.export.original import Original
+from mnist_cnn.export.formats.format import Reader, as_input
+from mnist_cnn.reading.conventions import SUM_TOLERANCE
 
-# An exported model in its runtime: float32 [n, 28, 28, 1], grey levels 0 … 255 → float32 [n, k].
-Reader = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+if TYPE_CHECKING:
+    from mnist_cnn.export.original import Original
 
-TOLERANCE = 1e-4  # between probabilities; float32 in another order of adding stays below 1e-5
-BATCHES = (1, 7)  # one image, and a number that no converter would choose
+TOLERANCE = 1e-4  # between probabilities; summing float32 in another order stays below 1e-5
+BATCHES = (1, 7)  # a single image, and a number that no converter would choose
 _LARGEST_BATCH = 500
-_SUM_TOLERANCE = 0.01  # of a row of probabilities; int8 leaves softmax in float
 
 
 class CheckError(MnistCnnError):
-    """An exported file that does not do what the Keras model does."""
+    """An exported file does not compute what the Keras model computes."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """An export beside its original, over all digits that it is checked on."""
+    """An export compared with its original on all test digits."""
 
     difference: float  # the largest between two probabilities
-    accuracy: float | None  # the export's own, 0 … 1; None where the digits' classes are not the model's
-    drop: float | None  # from the Keras model's accuracy, percentage points; negative where the export is better
+    accuracy: float | None  # of the export, 0 to 1; None if the digits' classes are not the model's
+    drop: float | None  # from the Keras model's accuracy, percentage points; negative if the export is better
 
 
 def compare(reader: Reader, original: Original) -> Agreement:
-    """Let the export read all digits."""
+    """Compare the export's probabilities with the original's on all test digits."""
     images = original.digits.images
     starts = range(0, len(images), _LARGEST_BATCH)
     answers = np.concatenate([reader(as_input(images[start : start + _LARGEST_BATCH])) for start in starts])
@@ -49,59 +48,54 @@ def compare(reader: Reader, original: Original) -> Agreement:
 
 
 def check_difference(difference: float, name: str) -> None:
-    """Refuse a float export whose probabilities are not the Keras model's.
+    """Refuse a float export whose probabilities differ from the Keras model's.
 
     Raises:
-        CheckError: They differ by more than `TOLERANCE`, or are no numbers.
+        CheckError: They differ by more than `TOLERANCE`, or are NaN.
     """
-    if not difference <= TOLERANCE:  # also where it is no number
+    if not difference <= TOLERANCE:  # also if it is NaN
         raise CheckError(
-            f"{name}: probabilities differ from the Keras model's by up to {difference:.2g}, allowed are "
-            f"{TOLERANCE:g}. Nothing was put in place; please report the network."
+            f"{name}: probabilities differ from the Keras model's by up to {difference:.2g}; the limit is "
+            f"{TOLERANCE:g}. Nothing was written. Please report this network."
         )
 
 
 def check_drop(drop: float, name: str, allowed: float) -> None:
-    """Refuse an int8 export that reads noticeably worse.
+    """Refuse an int8 export that is noticeably less accurate.
 
     Args:
-        drop: What it costs in accuracy, percentage points.
+        drop: Loss of accuracy, percentage points.
         name: Of the format, for messages.
-        allowed: What it may cost.
+        allowed: Limit of the loss, percentage points.
 
     Raises:
-        CheckError: It costs more.
+        CheckError: The loss is above the limit.
     """
     if drop > allowed + 1e-9:  # so that 5 digits of 10,000 are 0.05
         raise CheckError(
-            f"{name}: int8 costs {drop:.3g} points of accuracy, allowed are {allowed:g}. Nothing was put in place; "
-            f"accept it with --allow-drop {drop:.3g}, or keep to a float format."
+            f"{name}: int8 costs {drop:.3g} points of accuracy; the limit is {allowed:g}. Nothing was written. "
+            f"Accept the loss with --allow-drop {drop:.3g}, or choose a float format."
         )
 
 
 def check_batches(reader: Reader, original: Original, name: str, *, exact: bool) -> None:
-    """Ask the file, as it is about to be put in place, for one digit and for seven.
+    """Read one digit, and seven at once, with the finished file.
 
     Args:
         reader: The file in its runtime.
-        original: Whose digits are read.
+        original: Provides the digits.
         name: Of the format, for messages.
-        exact: Whether probabilities must be the Keras model's; else they need only be probabilities.
+        exact: Whether the probabilities must be the Keras model's; otherwise they need only be probabilities.
 
     Raises:
-        CheckError: It gives another shape, no probabilities, or other ones.
+        CheckError: The result has another shape, or is not what `exact` demands.
     """
     for size in BATCHES:
         answers = reader(as_input(original.digits.images[:size]))
         expected = original.probabilities[:size]
         if answers.shape != expected.shape or answers.dtype != np.float32:
             raise CheckError(f"{name}: {size} digits give {answers.dtype} {answers.shape}, not {expected.shape}.")
-        if not np.abs(answers.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
-            raise CheckError(f"{name}: at batch {size} the probabilities of a digit do not add up to 1.")
+        if not np.abs(answers.sum(axis=1) - 1).max() <= SUM_TOLERANCE:
+            raise CheckError(f"{name}: at batch size {size}, the probabilities of a digit do not add up to 1.")
         if exact:
-            check_difference(float(np.abs(answers - expected).max()), f"{name} at batch {size}")
-
-
-def as_input(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Give images, uint8 [n, 28, 28], as every exported model takes them: float32 [n, 28, 28, 1], 0 … 255."""
-    return images[..., np.newaxis].astype(np.float32)
+            check_difference(float(np.abs(answers - expected).max()), f"{name} at batch size {size}")

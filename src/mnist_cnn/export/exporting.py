@@ -1,4 +1,4 @@
-"""One export, from the Keras model to a checked file in its place."""
+"""One export, from the Keras model to a checked file in its final place."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 
 from mnist_cnn.errors import MnistCnnError, SettingError, first_line
 from mnist_cnn.export import MAX_DROP
 from mnist_cnn.export.check import Agreement, check_batches, check_difference, check_drop, compare
 from mnist_cnn.export.destinations import check_place
 from mnist_cnn.export.folders import write_whole_folder
-from mnist_cnn.export.formats import Format
-from mnist_cnn.export.metadata_files import read_metadata
+from mnist_cnn.export.formats.format import Format
 from mnist_cnn.export.original import Original
 from mnist_cnn.files import write_whole
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file or folder that is in its place."""
+    """A finished export."""
 
     format: Format
     path: Path
@@ -31,39 +29,40 @@ class Exported:
 
 
 def export(original: Original, format_: Format, folder: Path, allowed_drop: float = MAX_DROP) -> Exported:
-    """Write the network in one format, check it, and put it in place; what was there stays where that fails.
+    """Write the network in one format, check it, and put it in place. On failure, an earlier export stays.
 
     Args:
         original: From `open_original`.
         format_: One of `FORMATS`.
-        folder: In which `format_.file` is put.
+        folder: Where `format_.file` is written.
         allowed_drop: Accuracy that an int8 format may cost, percentage points.
 
     Raises:
-        InputError: The network has a layer that the format cannot hold, int8 has no digits to be calibrated on, or
-            in the place is something else than an earlier export.
+        InputError: The format cannot hold a layer of the network, there are no digits to calibrate int8 on, or the
+            place is taken by something else than an earlier export.
         MissingExtraError: The format needs a package that is not installed.
-        CheckError: The file does not do what the Keras model does.
+        CheckError: The file does not compute what the Keras model computes.
         MnistCnnError: The converter failed, or the folder cannot be written.
     """
-    module = format_.load()
+    if missing := format_.missing():
+        raise missing
     if format_.is_int8 and not len(original.representative):
         raise SettingError(
-            f"{format_.name} is calibrated and judged on labelled digits. "
+            f"{format_.name} needs labelled digits for calibration and its check. "
             "Name the data set that the model was trained on with --dataset."
         )
     target = folder / format_.file
-    check_place(target, original.path)
+    check_place(format_, target, original.path)
     began = time.perf_counter()
     with _room(format_, target) as partial:
         try:
-            agreement = _write_and_check(module, original, format_, partial, allowed_drop)
+            agreement = _write_and_check(original, format_, partial, allowed_drop)
         except (MnistCnnError, OSError, MemoryError):
             raise
-        except Exception as error:  # converters and runtimes fail in ways of their own
+        except Exception as error:  # converters and runtimes raise errors of many kinds
             raise MnistCnnError(
-                f"{format_.name}: {type(error).__name__} while converting ({first_line(error)}). "
-                "Nothing was put in place."
+                f"{format_.name}: the conversion failed with {type(error).__name__} ({first_line(error)}). "
+                "Nothing was written."
             ) from error
         size = sum(file.stat().st_size for file in [partial, *partial.rglob("*")] if file.is_file())
     return Exported(format_, target, size, time.perf_counter() - began, agreement)
@@ -73,20 +72,17 @@ def _room(format_: Format, target: Path) -> AbstractContextManager[Path]:
     return write_whole_folder(target) if format_.is_folder else write_whole(target)
 
 
-def _write_and_check(
-    module: ModuleType, original: Original, format_: Format, partial: Path, allowed_drop: float
-) -> Agreement:
-    write = module.write_int8 if format_.is_int8 else module.write
-    write(original, partial)
-    agreement = compare(module.open_reader(partial), original)
+def _write_and_check(original: Original, format_: Format, partial: Path, allowed_drop: float) -> Agreement:
+    format_.write(original, partial)
+    agreement = compare(format_.open_reader(partial), original)
     if format_.is_int8:
         check_drop(agreement.drop or 0.0, format_.name, allowed_drop)
     else:
         check_difference(agreement.difference, format_.name)
     metadata = replace(original.metadata, accuracy=agreement.accuracy)
-    module.stamp(partial, metadata)
-    # Once more, since stamping has written to the file.
-    check_batches(module.open_reader(partial), original, format_.name, exact=not format_.is_int8)
-    if read_metadata(partial) != metadata:
-        raise MnistCnnError(f"{format_.name}: the metadata cannot be read back. Nothing was put in place.")
+    format_.stamp(partial, metadata)
+    # Check again, because stamping has written to the file.
+    check_batches(format_.open_reader(partial), original, format_.name, exact=not format_.is_int8)
+    if format_.read_metadata(partial) != metadata:
+        raise MnistCnnError(f"{format_.name}: the metadata cannot be read back. Nothing was written.")
     return agreement

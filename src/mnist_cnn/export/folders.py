@@ -1,4 +1,4 @@
-"""Folders written whole or not at all, as `files.write_whole` does it for files."""
+"""Write a folder completely or not at all, as `files.write_whole` does for a file."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 from mnist_cnn.errors import WriteError
 from mnist_cnn.files import PARTIAL, flush_to_disk, is_about_writing
 
-_ASIDE = ".before-"  # begins unlike `PARTIAL`, since nobody may sweep up what is needed to go back
+_ASIDE = ".before-"  # not `PARTIAL`: leftovers with that prefix may be deleted, and this one is needed to go back
 
 
 @contextlib.contextmanager
 def write_whole_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; put it at `path` when the block ends without an error.
+    """Yield a temporary folder beside `path`, and move it to `path` if the block ends without an error.
 
-    No system renames a folder onto one that holds something, so what was at `path` steps aside for a moment. Where
-    the change fails it comes back; where the process is killed in that moment, the next call brings it back.
+    No operating system renames a folder onto one that is not empty, so the old folder is moved aside for a moment. If
+    the exchange fails, it is moved back; if the process is killed in that moment, the next call moves it back.
 
     Raises:
-        WriteError: The folder cannot be written or the disk is full.
+        WriteError: The folder cannot be written, or the disk is full.
     """
     aside = path.with_name(_ASIDE + path.name)
     with contextlib.ExitStack() as stack:
@@ -39,7 +39,9 @@ def write_whole_folder(path: Path) -> Iterator[Path]:
                 raise _failure(path, error) from error
             raise
         with _explained(path):
-            _flush(partial)
+            for file in partial.rglob("*"):
+                if file.is_file():
+                    flush_to_disk(file)
             _exchange(partial, path, aside)
 
 
@@ -69,14 +71,8 @@ def _exchange(new: Path, path: Path, aside: Path) -> None:
 
 
 def _settle(path: Path, aside: Path) -> None:
-    """End a change, this one or that of a killed process: drop what stepped aside, or bring it back."""
+    """Finish an exchange, of this process or of a killed one: delete the old folder, or move it back."""
     if path.exists():
         shutil.rmtree(aside, ignore_errors=True)
     elif aside.exists():
         aside.rename(path)
-
-
-def _flush(folder: Path) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            flush_to_disk(file)

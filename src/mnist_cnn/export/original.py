@@ -1,4 +1,4 @@
-"""What is exported: the Keras model, its description, and the real digits that every export is checked on."""
+"""What is exported: the Keras model, its metadata, and the real digits on which every export is checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mnist_cnn.evaluation import metrics
 from mnist_cnn.evaluation.calibration import describe_confidence
 from mnist_cnn.evaluation.predictions import predict, predict_images
 from mnist_cnn.models.persistence import known_digits_of, read_model
-from mnist_cnn.reading import IMAGE_SIZE
+from mnist_cnn.reading.conventions import IMAGE_SIZE, SUM_TOLERANCE
 from mnist_cnn.reading.ink import PREPROCESSING
 from mnist_cnn.reading.metadata import ModelMetadata
 from mnist_cnn.reading.scaling import ScalingChoice, bundled_digits, declared
@@ -29,78 +29,78 @@ if TYPE_CHECKING:
 
     from mnist_cnn.models.backend import keras
 
-REPRESENTATIVE = 1000  # digits that show an int8 converter which values occur
-_HELD_OUT = 0.2  # of the training images of the data set given with a file that says nothing of its own
+REPRESENTATIVE = 1000  # digits with which int8 converters calibrate activations
+_HELD_OUT = 0.2  # share of the training images, for a model file that does not say what it was validated on
 _SEED = 0
-_HARDLY = 3  # times the accuracy of a guess: what a model must reach that has learnt these classes
-_HARDLY_READS = (
-    "{} reads only {:.1%} of {}'s test images right, hardly more than guessing. Is it trained, on these classes in "
-    "this order, and do its images have this scale?"
+_POOR = 3  # a model below this multiple of chance accuracy has probably not learnt these classes
+_POOR_REMARK = (
+    "{} classifies only {:.1%} of {}'s test images correctly, hardly more than chance. Is it trained, on these classes "
+    "in this order, and do its images have this scale?"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A Keras model and what is known of it."""
+    """A Keras model and what is known about it."""
 
-    path: Path  # of the run or the file that it was opened from
-    model: keras.Model  # float32; takes raw grey levels, whatever range its layers want
-    metadata: ModelMetadata  # without the accuracy, which is the exported file's own
+    path: Path  # of the run or the file
+    model: keras.Model  # float32; takes raw grey levels, whatever range its layers need
+    metadata: ModelMetadata  # without the accuracy, which is measured for each exported file
     digits: Dataset  # the test set, on which exports are checked
-    probabilities: NDArray[np.float32]  # [n, k], what the Keras model says of them
-    representative: NDArray[np.uint8]  # [m, 28, 28], held-out or training digits; m = 0: none are known
-    has_labels: bool = True  # whether the digits' classes are known to be the model's
-    remarks: tuple[str, ...] = ()  # what could not be done or had to be decided, for people
-    choice: ScalingChoice = field(default_factory=declared)  # in what range its layers get grey levels
+    probabilities: NDArray[np.float32]  # [n, k], the Keras model's for these digits
+    representative: NDArray[np.uint8]  # [m, 28, 28], held-out or training digits; m = 0 if there are none
+    has_labels: bool = True  # whether the digits' classes are the model's
+    remarks: tuple[str, ...] = ()  # what was assumed or could not be done, for the user
+    choice: ScalingChoice = field(default_factory=declared)  # the range in which its layers get grey levels
 
 
 def open_original(path: Path, data: ResolvedDataset | None, scale: float | None = None) -> Original:
-    """Open a run or a model file and find out what its exports will say of themselves.
+    """Open a run or a model file and collect the metadata of its exports.
 
     Args:
         path: A finished run, or a `.keras` file.
-        data: The run's own data set; for a file the one it was trained on, or None where that is not known.
-        scale: What a stranger's model wants grey levels 0 … 255 multiplied by; None to find out.
+        data: The run's own data set; for a file, the one that it was trained on, or None if unknown.
+        scale: Factor by which grey levels 0 to 255 are multiplied for a model of other makers; None to find out.
 
     Raises:
-        InputError: No such model, one that does not compute in float32 or gives no probabilities, one with other
-            classes than the data, or one whose scale cannot be found out.
-        DatasetUnavailableError: The data are not at hand.
+        InputError: There is no such model, it does not compute in float32 or gives no probabilities, its classes are
+            not the data's, or its scale cannot be found out.
+        DatasetUnavailableError: The data are not available.
     """
     opened = read_model(path, scale=scale, known=partial(known_digits_of, data) if data else bundled_digits)
     opened.adoption.choice.check(str(path))
     model = opened.model
     _check_precision(model, path)
     _check_answers(model, path)
-    original = _with_data(path, model, data) if data else _unknown(path, model)
+    original = _with_data(path, model, data) if data else _without_data(path, model)
     return replace(original, remarks=(*opened.adoption.remarks, *original.remarks), choice=opened.adoption.choice)
 
 
 def _with_data(path: Path, model: keras.Model, data: ResolvedDataset) -> Original:
     training, validation, remarks = _held_out(path, data.load("train"))
-    known = _known(path, model, training, validation, data.load("test"))
-    return replace(known, remarks=(*known.remarks, *remarks))
-
-
-def _known(path: Path, model: keras.Model, training: Dataset, validation: Dataset | None, test: Dataset) -> Original:
+    test = data.load("test")
     answers = predict(model, test)
-    metadata = _plain(model, answers.dataset.class_names, test.name)
+    metadata = _metadata(model, answers.dataset.class_names, test.name)
     if validation:
         held_out = predict(model, validation)
         metadata = describe_confidence(metadata, held_out.probabilities, held_out.labels)
-    share, guessing = float((answers.probabilities.argmax(axis=1) == answers.labels).mean()), 1 / model.output_shape[-1]
+    accuracy, chance = (
+        float((answers.probabilities.argmax(axis=1) == answers.labels).mean()),
+        1 / model.output_shape[-1],
+    )
+    poor = (_POOR_REMARK.format(path, accuracy, test.name),) if accuracy < _POOR * chance else ()
     return Original(
         path=path,
         model=model,
         metadata=metadata,
-        remarks=(_HARDLY_READS.format(path, share, test.name),) if share < _HARDLY * guessing else (),
+        remarks=(*poor, *remarks),
         digits=answers.dataset,
         probabilities=answers.probabilities,
         representative=_draw((validation or training).images),
     )
 
 
-def _unknown(path: Path, model: keras.Model) -> Original:
+def _without_data(path: Path, model: keras.Model) -> Original:
     digits = load_dataset(DIGITS, split="test")
     classes = tuple(str(number) for number in range(model.output_shape[-1]))
     probabilities = predict_images(model, digits.images)
@@ -108,29 +108,28 @@ def _unknown(path: Path, model: keras.Model) -> Original:
     return Original(
         path=path,
         model=model,
-        metadata=_plain(model, classes, ""),
+        metadata=_metadata(model, classes, ""),
         digits=digits,
         probabilities=probabilities,
         representative=digits.images[:0],
         has_labels=False,
         remarks=(
-            "no data set is given, so temperature and rejection threshold keep their defaults and no accuracy is "
-            "measured; the bundled digits serve to compare. Name the training data with --dataset.",
+            "no data set is given, so temperature and rejection threshold keep their defaults, and no accuracy is "
+            "measured; the bundled digits serve for the comparison. Name the training data with --dataset.",
         ),
     )
 
 
 def _held_out(path: Path, train: Dataset) -> tuple[Dataset, Dataset | None, tuple[str, ...]]:
-    """Give the training and validation digits and what is to be said of them."""
+    """Return the training digits, the validation digits, and remarks about them."""
     run = RunFolder(path)
     if not run.config.exists():
         training, validation = split_validation(train, _HELD_OUT, _SEED)
         return training, validation, (
-            f"temperature and threshold are fitted on a fifth of {train.name}'s training images; where the model was "
-            "trained on them, it looks surer than it is.",
+            f"temperature and threshold are fitted on a fifth of {train.name}'s training images. If the model was "
+            "trained on them, it will be overconfident.",
         )  # fmt: skip
-    config = load_recipe(str(run.config))
-    data = config.data
+    data = load_recipe(str(run.config)).data
     training, validation = divide(train, per_class=data.per_class, validation=data.validation, seed=data.split_seed)
     if validation is None:
         return training, None, (
@@ -139,7 +138,7 @@ def _held_out(path: Path, train: Dataset) -> tuple[Dataset, Dataset | None, tupl
     return training, validation, ()
 
 
-def _plain(model: keras.Model, class_names: tuple[str, ...], dataset: str) -> ModelMetadata:
+def _metadata(model: keras.Model, class_names: tuple[str, ...], dataset: str) -> ModelMetadata:
     return ModelMetadata(
         class_names=class_names,
         dataset=dataset,
@@ -158,18 +157,19 @@ def _check_precision(model: keras.Model, path: Path) -> None:
     for layer in model.layers:
         if layer.compute_dtype != "float32":
             raise ModelFileError(
-                f"{path}: layer {layer.name!r} computes in {layer.compute_dtype}, and exports in float32, so the two "
-                "would differ. Save the model with Keras' policy 'float32'."
+                f"{path}: layer {layer.name!r} computes in {layer.compute_dtype}, but exports compute in float32, so "
+                "results would differ. Save the model with Keras' dtype policy 'float32'."
             )
 
 
 def _check_answers(model: keras.Model, path: Path) -> None:
-    """Refuse logits before the data are read; numbers that are none are left to `metrics.check`."""
+    """Refuse logits before the data are loaded. `metrics.check` detects NaN later."""
     noise = np.random.default_rng(_SEED).integers(0, 256, (2, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     answers = predict_images(model, noise)
     sums = answers.sum(axis=1)
-    if answers.min() < 0 or np.abs(sums - 1).max() > metrics.SUM_TOLERANCE:
+    if answers.min() < 0 or np.abs(sums - 1).max() > SUM_TOLERANCE:
         raise ModelFileError(
-            f"{path} gives no probabilities: its answers to two images add up to {sums[0]:.3g} and {sums[1]:.3g}. Its "
-            "last layer must be a softmax; save keras.Sequential([model, keras.layers.Softmax()]) and export that."
+            f"{path} does not give probabilities: its outputs for two images add up to {sums[0]:.3g} and "
+            f"{sums[1]:.3g}. Its last layer must be a softmax: save "
+            "keras.Sequential([model, keras.layers.Softmax()]) and export that."
         )

@@ -1,7 +1,7 @@
-"""Named architectures: each gives a `keras.Model` from raw grey levels (0 … 255) to class probabilities.
+"""Named architectures: each builds a `keras.Model` from raw grey levels (0 to 255) to class probabilities.
 
-Scaling is a layer of the model, so that nobody can forget it. Only `keras.layers` are used: a saved model loads in
-plain Keras, in safe mode, on every backend.
+Scaling is a layer of the model, so it cannot be forgotten. Only `keras.layers` are used: a saved model loads in plain
+Keras, in safe mode, on every backend. `export.onnx_layers` has a writer for each kind of layer used here.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 from mnist_cnn.errors import DataError, SettingError, suggest
 from mnist_cnn.models.backend import keras, layers
-from mnist_cnn.reading import IMAGE_SIZE
+from mnist_cnn.reading.conventions import IMAGE_SHAPES
 
 Tensor = Any  # a KerasTensor; Keras ships no type information
 
 GREY_LEVELS = 255.0
-_MOMENTUM = 0.9  # of batch statistics; Keras' 0.99 needs 500 steps to forget where it began, more than small data give
+_MOMENTUM = 0.9  # of batch statistics; Keras' 0.99 needs 500 steps to forget its initial value
 
 
 def conv3(
@@ -33,10 +33,10 @@ def conv3(
 
     Args:
         classes: Number of outputs.
-        filters: Channels of each convolution; pooling stands between them.
+        filters: Channels of each convolution, with pooling in between.
         kernel: Width of every kernel, pixels.
         dense: Units of the hidden layer.
-        dropout: Share of hidden units dropped while training.
+        dropout: Share of hidden units dropped in training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
     for index, channels in enumerate(filters):
@@ -57,14 +57,14 @@ def batchnorm(
     dense: int = 128,
     dropout: float = 0.5,
 ) -> keras.Model:
-    """Convolution, batch normalisation, pooling; twice, then once without pooling; 459,210 parameters at 10 classes.
+    """Convolution, batch normalisation and pooling, twice; then once without pooling. 459,210 parameters at 10 classes.
 
     Args:
         classes: Number of outputs.
         filters: Channels of each convolution; pooling follows all but the last.
         kernel: Width of every kernel, pixels.
         dense: Units of the hidden layer.
-        dropout: Share of hidden units dropped while training.
+        dropout: Share of hidden units dropped in training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
     for index, channels in enumerate(filters):
@@ -86,14 +86,14 @@ def vgg(
     dense: int = 0,
     dropout: float = 0.3,
 ) -> keras.Model:
-    """VGG's idea (Simonyan & Zisserman 2015) for 28×28: pairs of 3×3 convolutions, then halve the picture.
+    """VGG (Simonyan & Zisserman 2015) for 28×28: pairs of 3×3 convolutions, then pooling.
 
     Args:
         classes: Number of outputs.
-        filters: Channels of each stage; pooling stands between the stages.
+        filters: Channels of each stage, with pooling in between.
         depth: Convolutions per stage.
-        dense: Units of a hidden dense layer; 0 for global average pooling straight into the output.
-        dropout: Share of features dropped before the output while training.
+        dense: Units of a hidden dense layer; 0 for global average pooling before the output.
+        dropout: Share of features dropped before the output in training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
     for stage, channels in enumerate(filters):
@@ -115,14 +115,14 @@ def resnet(
 ) -> keras.Model:
     """A residual network (He et al. 2016) for 28×28: stages of two-convolution blocks with identity shortcuts.
 
-    As in the paper, a convolution and a pooling come first, so that the blocks work on 14×14 and smaller pictures.
+    As in the paper, a convolution and a pooling come first, so that the blocks work on 14×14 and less.
 
     Args:
         classes: Number of outputs.
         stem: Channels of the first convolution.
-        filters: Channels of each stage; every stage but the first halves the picture.
+        filters: Channels of each stage; every stage but the first halves the resolution.
         blocks: Residual blocks per stage.
-        dropout: Share of features dropped before the output while training.
+        dropout: Share of features dropped before the output in training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
     x = layers.MaxPooling2D(2)(_convolution(x, stem))  # (B, 14, 14, stem)
@@ -140,17 +140,17 @@ def light(
     filters: Sequence[int] = (16, 32, 64, 64, 64),
     dropout: float = 0.3,
 ) -> keras.Model:
-    """The fewest operations that still read well: 2.0 million multiply-adds an image, a third of `batchnorm`'s.
+    """Accurate with few operations: 2.0 million multiply-adds per image, a third of `batchnorm`'s.
 
-    Strides come first, because a convolution at 28×28 costs four times the same one at 14×14; channels are multiples
-    of 16, because that is how many float32 numbers a processor with AVX-512 multiplies at once. The last maps go into
-    the output as they are: where in the picture a stroke lies costs 16,000 operations to know, and is worth it.
+    Strides come first, because a convolution at 28×28 costs four times as much as at 14×14. Channels are multiples of
+    16, the number of float32 values that a processor with AVX-512 multiplies at once. The last feature maps are
+    flattened instead of averaged: the position of strokes costs 16,000 operations and is worth it.
 
     Args:
         classes: Number of outputs.
         filters: Channels of the 5×5 stem and the 3×3 convolutions after it. The first two have stride 2; of the
-            others, every second one pads, the rest see whole neighbourhoods only.
-        dropout: Share of features dropped before the output while training.
+            others, every second one pads.
+        dropout: Share of features dropped before the output in training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
     for index, channels in enumerate(filters):
@@ -176,10 +176,10 @@ def build_model(
     seed: int = 0,
     precision: str = "float32",
 ) -> keras.Model:
-    """Build a named architecture with freshly drawn weights.
+    """Build a named architecture with random initial weights.
 
-    Clears Keras' global state first, so that layers are called `conv2d`, `conv2d_1`, … however many models this
-    process built before.
+    Clears Keras' global state first, so that layers are called `conv2d`, `conv2d_1`, …, no matter how many models this
+    process has built before.
 
     Args:
         architecture: One of `ARCHITECTURES`.
@@ -189,11 +189,12 @@ def build_model(
         precision: Keras' dtype policy, `float32` or `mixed_bfloat16`; probabilities are always float32.
 
     Raises:
-        InputError: An unknown architecture or argument, an argument that makes no network, or fewer than 2 classes.
+        InputError: The architecture or an argument is unknown, no network can be built, or there are fewer than 2
+            classes.
     """
     function = find_architecture(architecture, arguments)
     if classes < 2:
-        raise DataError(f"a network for {classes} classes has nothing to tell apart. Give data of 2 classes or more.")
+        raise DataError(f"a network for {classes} classes cannot be trained. Give data with at least 2 classes.")
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)
     policy = keras.config.dtype_policy()
@@ -209,7 +210,7 @@ def build_model(
 
 
 def find_architecture(architecture: str, arguments: Mapping[str, Any]) -> Callable[..., keras.Model]:
-    """Give the function of an architecture, having seen that it takes these arguments by their names.
+    """Return the function of an architecture after checking the names of its arguments.
 
     Raises:
         InputError: An unknown architecture or argument.
@@ -225,13 +226,13 @@ def find_architecture(architecture: str, arguments: Mapping[str, Any]) -> Callab
 
 
 def _reason(error: Exception) -> str:
-    """Give the line of Keras' message that says what is wrong: not the one that only names the layer."""
+    """Return the line of Keras' message that says what is wrong, not the one that only names the layer."""
     lines = re.sub(r"\x1b\[\d+m", "", str(error)).strip().splitlines()
     return next((line for line in lines if line and not line.startswith("Exception encountered")), lines[0])
 
 
 def _scaled_image() -> tuple[Tensor, Tensor]:
-    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1), name="image")  # grey levels 0 … 255
+    image = keras.Input(IMAGE_SHAPES[0], name="image")  # grey levels 0 to 255
     return image, layers.Rescaling(1 / GREY_LEVELS)(image)
 
 

@@ -1,9 +1,10 @@
-"""Keras models on disk: written whole or not at all, opened without running code that a file may carry."""
+"""Keras models on disk: written completely or not at all, opened without running code from the file."""
 
 from __future__ import annotations
 
 import difflib
 import io
+import logging
 import math
 import os
 import warnings
@@ -18,7 +19,7 @@ import numpy as np
 from mnist_cnn.config import SHIPPED_MODEL
 from mnist_cnn.errors import InputError, MnistCnnError, ModelFileError, SettingError, first_line
 from mnist_cnn.files import write_whole
-from mnist_cnn.reading import IMAGE_SIZE
+from mnist_cnn.reading.conventions import IMAGE_SHAPES
 from mnist_cnn.reading.scaling import (
     Adoption,
     KnownDigits,
@@ -37,32 +38,32 @@ if TYPE_CHECKING:
     from mnist_cnn.datasets import Dataset, ResolvedDataset
     from mnist_cnn.models.backend import keras
 
-INPUT_SHAPE = (None, IMAGE_SIZE, IMAGE_SIZE, 1)
+INPUT_SHAPE = (None, *IMAGE_SHAPES[0])
 MODEL_SUFFIXES = (".keras", ".h5")
 _TRIED = 2000  # training images on which the usual ranges are tried
-# Words by which Keras' errors tell why it refuses a file.
+# Words in Keras' errors that tell why it refuses a file.
 _SIGNS_OF_CODE = ("`Lambda`", "safe_mode", "unsafe", "Could not locate", "Unknown layer", "custom_objects")
-_SIGNS_OF_WEIGHTS = ("No model config found",)
+_SIGN_OF_WEIGHTS = "No model config found"
 _VALID = "Give a run folder, or a whole model saved by Keras (model.save)."
 _SHIPPED = Path(__file__).parents[1] / "reading" / "weights" / f"{SHIPPED_MODEL}.keras"
 
 
 @dataclass(frozen=True, eq=False)
 class OpenedModel:
-    """A model that takes grey levels 0 … 255, [n, 28, 28, 1], and what was decided to make it so."""
+    """A model that takes grey levels 0 to 255, [n, 28, 28, 1], and how it was adapted to do so."""
 
-    model: keras.Model  # gives [n, k]
+    model: keras.Model  # returns [n, k]
     adoption: Adoption
 
 
 def open_model(path: str | os.PathLike[str], *, scale: float | None = None) -> keras.Model:
-    """Open a model as `read_model` does, and warn of what had to be decided.
+    """Open a model like `read_model`, and warn about every assumption.
 
     Raises:
-        InputError: As `read_model`.
+        InputError: See `read_model`.
 
     Warns:
-        UserWarning: The file is a stranger's and leaves something open.
+        UserWarning: The file leaves something open.
     """
     opened = read_model(Path(path), scale=scale)
     for remark in opened.adoption.remarks:
@@ -73,21 +74,21 @@ def open_model(path: str | os.PathLike[str], *, scale: float | None = None) -> k
 def read_model(
     path: Path, *, scale: float | None = None, known: Callable[[int], KnownDigits] = bundled_digits
 ) -> OpenedModel:
-    """Open a run folder's model or a `.keras` or `.h5` file, running no code that the file may carry.
+    """Open the model of a run folder, or a `.keras` or `.h5` file, without running code from the file.
 
-    A stranger's model is rebuilt where it takes images of another shape or in another range, or gives scores before
-    a softmax.
+    A model of other makers is rebuilt if it takes images of another shape or in another range, or if it returns
+    scores before a softmax.
 
     Args:
-        path: Of either; or "digits" for the network that ships.
-        scale: What the model wants grey levels 0 … 255 multiplied by; None to find out, as `scaling` describes.
-        known: Gives the digits on which the usual ranges are tried, labelled as a model with so many classes
-            numbers them; called only where they must be tried.
+        path: A run folder or a file; or "digits" for the network that ships.
+        scale: Factor by which grey levels 0 to 255 are multiplied for this model; None to find out, see `scaling`.
+        known: Returns the digits on which the usual ranges are tried, with labels for a model of so many classes;
+            called only if they must be tried.
 
     Raises:
-        ModelFileError: Nothing there, no Keras model, one that needs code of its own (Lambda layers, custom
-            classes), or one that does not take 28×28 images and give [n, k].
-        InputError: A scale is given for a model that says itself what it wants, or is out of range.
+        ModelFileError: There is no model, it needs code of its own (Lambda layers, custom classes), or it does not take
+            28×28 images and return [n, k].
+        SettingError: A scale is given for a model that declares its range, or is out of range.
     """
     if scale is not None and not 0 < scale < math.inf:
         raise SettingError(f"scale = {scale!r} is not valid. Valid: a number above 0, such as 1 or {1 / 255:.6f}.")
@@ -98,17 +99,17 @@ def read_model(
         return _adopt(model, file, scale, known)
     except (InputError, MemoryError):
         raise
-    except Exception as error:  # its layers can fail on their inputs in any of Keras' or the backend's ways
+    except Exception as error:  # its layers can fail in many ways of Keras or its backend
         raise ModelFileError(
             f"{file} cannot be run on 28×28 digits ({first_line(error)}). Give a model that Keras runs on this machine."
         ) from error
 
 
 def model_file(path: Path) -> Path:
-    """Find the file of a model named as for `open_model`.
+    """Return the file of a model that is named as for `open_model`.
 
     Raises:
-        ModelFileError: Nothing there, or another suffix than a model file's.
+        ModelFileError: There is no such file, or it has another suffix.
     """
     if path == Path(SHIPPED_MODEL):
         return _SHIPPED
@@ -121,7 +122,7 @@ def model_file(path: Path) -> Path:
         is_onnx = file.suffix.lower() == ".onnx"
         what = "an ONNX file, for predict and serve; this needs the Keras model" if is_onnx else "not a model file"
         raise ModelFileError(
-            f"{file} is {what}: its name must end in {' or '.join(MODEL_SUFFIXES)}. Name such a file or "
+            f"{file} is {what}: its name must end in {' or '.join(MODEL_SUFFIXES)}. Give such a file or "
             f"a run; train --init-from also takes {SHIPPED_MODEL!r}, the network that ships."
         )
     return file
@@ -134,51 +135,58 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 
 def save_weights(model_file: Path, path: Path) -> None:
-    """Write the weights alone, as they lie in a `.keras` file; the path ends in `.weights.h5`.
+    """Copy the weights out of a `.keras` file; the path ends in `.weights.h5`.
 
-    `Model.save_weights` would let HDF5 write to the disk, and when that is full, HDF5 crashes the process.
+    `Model.save_weights` would let HDF5 write to the disk, and HDF5 crashes the process if the disk is full.
     """
     with write_whole(path) as partial, zipfile.ZipFile(model_file) as archive:
         partial.write_bytes(archive.read("model.weights.h5"))
 
 
 def save_legacy_h5(model: keras.Model, path: Path) -> None:
-    """Write the model in Keras' old format, in memory first for the same reason; the path ends in `.h5`."""
+    """Write the model in Keras' old format, first in memory for the same reason; the path ends in `.h5`."""
     import h5py  # type: ignore[import-untyped]  # it ships no type information
 
-    # Keras' public function takes no open file. Imported here, so that only this verb depends on a private name.
-    from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5  # noqa: TID251
+    class InMemory(h5py.File):  # type: ignore[misc]
+        def __str__(self) -> str:  # by which Keras chooses the format
+            return path.name
 
     content = io.BytesIO()
-    with h5py.File(content, "w") as file:
-        save_model_to_hdf5(model, file)
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # Keras would warn that the format is old
+    try:
+        with InMemory(content, "w") as file:
+            model.save(file)
+    finally:
+        logger.setLevel(level)
     with write_whole(path) as partial:
         partial.write_bytes(content.getvalue())
 
 
 def _load(file: Path) -> keras.Model:
-    from mnist_cnn.models.backend import keras  # slow, and whether there is a file is asked before
+    from mnist_cnn.models.backend import keras  # slow, so it comes after the check that the file exists
 
     try:
-        # Not compiled: prediction needs no optimizer or loss, and what is not read cannot do harm.
+        # Not compiled: prediction needs no optimizer or loss, and data that are not read cannot do harm.
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except MemoryError:
         raise
-    except Exception as error:  # a broken or hostile file can fail in any of Keras', h5py's or zipfile's ways
+    except Exception as error:  # a damaged or hostile file can fail in many ways of Keras, h5py or zipfile
         raise ModelFileError(f"{file} cannot be opened as a Keras model: {_why_not_opened(file, error)}") from error
 
 
 def _why_not_opened(file: Path, error: Exception) -> str:
-    """Say what is the matter with a file that Keras refuses, and what to give instead."""
+    """Return why Keras refuses a file, and what to give instead."""
     is_sound = zipfile.is_zipfile(file) if file.suffix == ".keras" else _is_hdf5(file)
     if not is_sound:
         return f"it is damaged or of another kind. {_VALID}"
-    if any(sign in str(error) for sign in _SIGNS_OF_WEIGHTS):
-        return "it holds weights alone. Save the whole model with model.save."
+    if _SIGN_OF_WEIGHTS in str(error):
+        return "it contains only weights. Save the whole model with model.save."
     if any(sign in str(error) for sign in _SIGNS_OF_CODE):
         return (
-            "it has Lambda layers or other code of its own, and code in a file is not run. Give a model that consists "
-            "of Keras' own layers."
+            "it has Lambda layers or other code of its own, and code in a file is not run. Give a model of "
+            "Keras' own layers."
         )
     return f"{first_line(error)}. {_VALID}"
 
@@ -186,32 +194,26 @@ def _why_not_opened(file: Path, error: Exception) -> str:
 def _is_hdf5(file: Path) -> bool:
     import h5py
 
-    try:
-        h5py.File(file, "r").close()
-    except OSError:
-        return False
-    return True
+    return bool(h5py.is_hdf5(file))
 
 
 def _check_shapes(model: Any, file: Path) -> None:
-    from mnist_cnn.models.foreign import READ_SHAPES
-
     given = getattr(model, "input_shape", None)
     outputs = getattr(model, "output_shape", None)
-    if not (isinstance(given, tuple) and given[1:] in READ_SHAPES):
-        valid = ", ".join(str((None, *shape)) for shape in READ_SHAPES)
+    if not (isinstance(given, tuple) and given[1:] in IMAGE_SHAPES):
+        valid = ", ".join(str((None, *shape)) for shape in IMAGE_SHAPES)
         raise ModelFileError(f"{file} takes {given}. Valid: grey images of 28×28 pixels, as {valid}.")
     if not (isinstance(outputs, tuple) and len(outputs) == 2 and (outputs[1] or 0) >= 2):
-        raise ModelFileError(f"{file} gives {outputs}, expected (None, k): a probability for each of k ≥ 2 classes.")
+        raise ModelFileError(f"{file} returns {outputs}. Valid: (None, k), a probability for each of k ≥ 2 classes.")
 
 
 def _adopt(model: keras.Model, file: Path, scale: float | None, known: Callable[[int], KnownDigits]) -> OpenedModel:
-    """Leave a model that says what it wants as it is; rebuild any other."""
+    """Rebuild a model unless it declares everything and needs no change."""
     from mnist_cnn.models.foreign import fits, give_probabilities, rebuild, takes_grey_levels
 
     is_declared = takes_grey_levels(model)
     if is_declared and scale:
-        raise SettingError(f"{file} says itself how it wants its images. Leave out the scale ({scale:g}).")
+        raise SettingError(f"{file} says itself which range it needs. Leave out the scale ({scale:g}).")
     if is_declared and fits(model):
         return OpenedModel(model, Adoption())
     choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, known(model.output_shape[-1]))
@@ -232,15 +234,15 @@ def _try_ranges(model: keras.Model, known: KnownDigits) -> ScalingChoice:
 
 
 def known_digits_of(data: ResolvedDataset, classes: int) -> KnownDigits:
-    """Draw from a data set's training images; give the bundled digits where there are none at hand."""
+    """Draw from a data set's training images; return the bundled digits if these are not available offline."""
     try:
         return draw_known_digits(data.load("train", offline=True), classes)
     except MnistCnnError:
-        return bundled_digits(classes)  # only the test set is at hand
+        return bundled_digits(classes)  # only the test set is available
 
 
 def draw_known_digits(train: Dataset, classes: int) -> KnownDigits:
-    """Draw digits on which a stranger's network can show what range it wants, from a training split.
+    """Draw digits from a training split, on which a model of other makers can show which range it needs.
 
     Args:
         train: Some of the ten digits are numbered as a network of ten expects.

@@ -11,7 +11,7 @@ import numpy as np
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from mnist_cnn.errors import suggest
-from mnist_cnn.reading.ink.form import SIZE
+from mnist_cnn.reading.conventions import IMAGE_SIZE
 from mnist_cnn.server.bodies import read_body
 from mnist_cnn.server.jsontext import JsonError, parse_json
 from mnist_cnn.server.problems import Problem
@@ -200,8 +200,8 @@ def _pixels(rows: list[Any], name: str) -> NDArray[Any]:
         pixels = np.array(rows, np.float64)
     except (ValueError, OverflowError):
         raise Problem(422, f"{name} has rows of different lengths, or a number out of range. {_VALID}.") from None
-    if pixels.shape == (SIZE * SIZE,):
-        pixels = pixels.reshape(SIZE, SIZE)
+    if pixels.shape == (IMAGE_SIZE * IMAGE_SIZE,):
+        pixels = pixels.reshape(IMAGE_SIZE, IMAGE_SIZE)
     elif pixels.shape[2:] == (1,):  # as images are in Keras
         pixels = pixels[..., 0]
     if pixels.ndim != 2:

@@ -1,4 +1,4 @@
-"""What is around a digit is not the digit: rings, sheets, frames, figures, the edge of a crop, an empty page."""
+"""The surroundings of a digit are not read: rings, sheets, frames, figures, the edge of a crop, an empty page."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_ring_is_not_part_of_the_digit(
 
 
 @pytest.mark.parametrize("digit", STROKES)
-@pytest.mark.parametrize("size", [90, 120, 150])
+@pytest.mark.parametrize("size", [90, 150])
 @pytest.mark.parametrize("pen", [0.08, 0.14])
 def test_a_small_digit_in_a_large_ring_is_not_the_dot_of_a_zero(
     pen: float, size: int, digit: str, recognizer: Recognizer
@@ -74,7 +74,7 @@ def test_a_small_digit_in_a_large_ring_is_not_the_dot_of_a_zero(
 
 
 @pytest.mark.parametrize("text", ["17", "42", "80", "123", "X", "A", "&"])
-@pytest.mark.parametrize("size", [2.0, 3.0, 4.0])
+@pytest.mark.parametrize("size", [2.0, 4.0])
 def test_several_digits_or_a_letter_in_a_ring_are_not_accepted(text: str, size: float, recognizer: Recognizer) -> None:
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 8)
     picture = cv2.ellipse(np.full((480, 480), 240, np.uint8), (240, 240), (220, 190), 0, 0, 360, 20, 8, cv2.LINE_AA)
@@ -85,7 +85,7 @@ def test_several_digits_or_a_letter_in_a_ring_are_not_accepted(text: str, size: 
 
 @pytest.mark.parametrize("reach", [0.08, 0.12, 0.16])
 @pytest.mark.parametrize("oblong", [0.7, 1.0, 1.4])
-def test_a_dot_leaves_a_zero_a_zero(oblong: float, reach: float, recognizer: Recognizer) -> None:
+def test_a_dotted_zero_is_a_zero(oblong: float, reach: float, recognizer: Recognizer) -> None:
     picture = zero(300, 24, "")
     axes = round(300 * reach * 0.8 / oblong**0.5), round(300 * reach * 0.8 * oblong**0.5)
     dotted = cv2.ellipse(picture, (240, 240), axes, 0, 0, 360, 20, -1, cv2.LINE_AA).astype(np.uint8)
@@ -93,7 +93,7 @@ def test_a_dot_leaves_a_zero_a_zero(oblong: float, reach: float, recognizer: Rec
         assert_read(recognizer.read(same), "0")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25)
 @given(
     digit=st.sampled_from(sorted(STROKES)),
     size=st.integers(70, 200),
@@ -103,7 +103,7 @@ def test_a_dot_leaves_a_zero_a_zero(oblong: float, reach: float, recognizer: Rec
     gap=st.floats(0, 30),
     waver=st.floats(0, 0.06),
 )
-def test_any_ring_leaves_the_digit_or_has_it_refused(
+def test_in_any_ring_the_digit_is_read_or_refused(
     digit: str, size: int, width: int, height: int, pen: int, gap: float, waver: float, recognizer: Recognizer
 ) -> None:
     picture = ringed(drawn(digit, size, 0.09 * size), (width, height), pen, gap, waver)
@@ -112,12 +112,9 @@ def test_any_ring_leaves_the_digit_or_has_it_refused(
     assert recognizer.read(255 - picture).label == reading.label
 
 
-@pytest.mark.parametrize("pen", [10, 24, 40])
-@pytest.mark.parametrize("height", [120, 240, 400])
+@pytest.mark.parametrize(("pen", "height"), [(10, 120), (24, 240), (40, 400)])
 @pytest.mark.parametrize("mark", ["", "dot", "slash", "free slash"])
 def test_a_zero_stays_a_zero(mark: str, height: int, pen: int, recognizer: Recognizer) -> None:
-    if pen > height / 8:
-        pytest.skip("no room for a mark")
     reading = recognizer.read(zero(height, pen, mark))
     assert_read_or_refused(reading, "0")
     if mark != "slash":  # MNIST has none
@@ -127,7 +124,7 @@ def test_a_zero_stays_a_zero(mark: str, height: int, pen: int, recognizer: Recog
 @pytest.mark.parametrize("digit", STROKES)
 @pytest.mark.parametrize("light", [0, 0.15])
 @pytest.mark.parametrize(
-    "corners", [DESK, DESK + np.array([150, 40]), np.array([[300, 20], [600, 150], [500, 440], [170, 310]])]
+    "corners", [DESK + np.array([150, 40]), np.array([[300, 20], [600, 150], [500, 440], [170, 310]])]
 )
 def test_a_sheet_on_a_desk_is_read(corners: Grey, light: float, digit: str, recognizer: Recognizer) -> None:
     picture = on_desk(drawn(digit, 180, 16), 50, corners, light)
@@ -136,7 +133,7 @@ def test_a_sheet_on_a_desk_is_read(corners: Grey, light: float, digit: str, reco
 
 
 @pytest.mark.parametrize("digit", STROKES)
-@pytest.mark.parametrize("sides", [(10, 10, 10, 10), (40, 40, 40, 40), (90, 60, 30, 80)])
+@pytest.mark.parametrize("sides", [(10, 10, 10, 10), (90, 60, 30, 80)])
 @pytest.mark.parametrize("margin", [0, 50])
 def test_a_thick_frame_is_not_ink(
     margin: int, sides: tuple[int, int, int, int], digit: str, recognizer: Recognizer
@@ -147,7 +144,7 @@ def test_a_thick_frame_is_not_ink(
 
 
 @pytest.mark.parametrize("digit", STROKES)
-@pytest.mark.parametrize(("side", "thick"), [(30, 5), (36, 4), (36, 6), (44, 8), (50, 3)])
+@pytest.mark.parametrize(("side", "thick"), [(30, 5), (36, 4), (50, 3)])
 def test_a_thick_frame_around_a_small_picture_is_not_ink(
     side: int, thick: int, digit: str, recognizer: Recognizer
 ) -> None:
@@ -159,7 +156,7 @@ def test_a_thick_frame_around_a_small_picture_is_not_ink(
 
 @pytest.mark.parametrize("digit", STROKES)
 @pytest.mark.parametrize("axes", [False, True])
-def test_a_figure_s_image_is_read(axes: bool, digit: str, recognizer: Recognizer) -> None:
+def test_the_image_of_a_figure_is_read(axes: bool, digit: str, recognizer: Recognizer) -> None:
     figure = np.full((480, 640), 255, np.uint8)
     figure[60:420, 140:500] = grey(30 + 200 * placed(drawn(digit, 260, 26), 360, 360))
     if axes:  # spines, ticks, and their labels, which are digits too
@@ -186,8 +183,7 @@ def in_false_colours(digit: str, colours: int, margin: int, reverse: bool) -> Gr
 
 @pytest.mark.parametrize("digit", STROKES)
 @pytest.mark.parametrize("colours", MAPS.values(), ids=MAPS)
-@pytest.mark.parametrize("margin", [0, 60])
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("margin", "reverse"), [(0, False), (60, True)])
 def test_a_figure_in_false_colours_is_not_misread(
     reverse: bool, margin: int, colours: int, digit: str, recognizer: Recognizer
 ) -> None:
@@ -208,7 +204,7 @@ def test_a_figure_in_false_colours_is_not_misread_from_jpeg(colours: int, digit:
 
 @pytest.mark.parametrize("digit", STROKES)
 @pytest.mark.parametrize("margin", [0, 60])
-def test_a_figure_whose_colours_go_in_a_circle_is_not_accepted(margin: int, digit: str, recognizer: Recognizer) -> None:
+def test_a_figure_in_a_cyclic_colour_map_is_not_misread(margin: int, digit: str, recognizer: Recognizer) -> None:
     assert_read_or_refused(recognizer.read(in_false_colours(digit, cv2.COLORMAP_HSV, margin, False)), digit)
 
 
@@ -224,14 +220,14 @@ def test_coloured_ink_and_paper_keep_their_luminance(paper: tuple[int, ...], ink
 
 
 @pytest.mark.parametrize("size", [80, 200, 300])
-def test_a_solid_shape_on_a_desk_is_not_looked_into(size: int) -> None:
+def test_a_solid_shape_on_a_desk_is_not_a_sheet(size: int) -> None:
     sheet = grey(60 + noise(480, 480, 3))
     sheet[90 : 90 + size, 90 : 90 + size] = grey(200 + noise(size, size, 6))
     assert "sheet" not in dict(stages(sheet))
 
 
-@pytest.mark.parametrize("side", [12, 16, 24, 40, 60, 200])
-@pytest.mark.parametrize("pen", [0.12, 0.2, 0.3])
+@pytest.mark.parametrize("side", [12, 24, 60, 200])
+@pytest.mark.parametrize("pen", [0.12, 0.3])
 def test_a_zero_that_touches_all_borders_is_a_zero(pen: float, side: int, recognizer: Recognizer) -> None:
     fine = np.zeros((400, 320), np.uint8)
     thick = round(400 * pen * 0.8)
@@ -253,13 +249,13 @@ def test_an_angular_zero_is_not_a_sheet_with_a_one_on_it(angle: float, width: in
 
 
 @pytest.mark.parametrize("digit", STROKES)
-@pytest.mark.parametrize(("side", "page"), [(40, 3508), (30, 2400), (24, 1200)])
+@pytest.mark.parametrize(("side", "page"), [(30, 2400), (24, 1200)])
 def test_a_tiny_digit_on_a_page_is_read(side: int, page: int, digit: str, recognizer: Recognizer) -> None:
     sheet = 250 - 220 * placed(drawn(digit, side, side / 9), page, page * 7 // 10, 0.3, 0.6)
     assert_read(recognizer.read(grey(sheet)), digit)
 
 
-@pytest.mark.parametrize("radius", [1, 3, 6, 12])
+@pytest.mark.parametrize("radius", [1, 12])
 @pytest.mark.parametrize("number", [1, 12])
 def test_dust_on_a_page_is_not_a_digit(number: int, radius: int) -> None:
     page = np.full((2400, 1700), 245, np.uint8)
@@ -268,11 +264,11 @@ def test_dust_on_a_page_is_not_a_digit(number: int, radius: int) -> None:
     assert not prepare(page).has_ink
 
 
-def test_the_stages_name_what_was_looked_into() -> None:
+def test_the_stages_name_the_enclosures() -> None:
     ring = ringed(drawn("2", 200, 18), (190, 190), 8)
     desk = on_desk(drawn("2", 180, 16), 50, DESK)
     crop = cv2.ellipse(np.zeros((40, 30), np.uint8), (15, 20), (11, 16), 0, 0, 360, 255, 8).astype(np.uint8)
-    for name, picture in (("inside the ring", ring), ("sheet", desk), ("paper laid around", crop)):
+    for name, picture in (("inside the ring", ring), ("sheet", desk), ("paper added around", crop)):
         steps = stages(picture)
         assert steps[1][0] == name
         assert len(steps) == len(dict(steps))
@@ -280,7 +276,7 @@ def test_the_stages_name_what_was_looked_into() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in BLANKS if "half" not in name])  # half of a sheet is a bar
-def test_a_blank_sheet_in_a_surround_is_no_digit(name: str, recognizer: Recognizer) -> None:
+def test_a_blank_sheet_is_not_a_digit(name: str, recognizer: Recognizer) -> None:
     blank = BLANKS[name]
     if min(blank.shape) < 100:
         pytest.skip("too small for a surround")
@@ -289,11 +285,9 @@ def test_a_blank_sheet_in_a_surround_is_no_digit(name: str, recognizer: Recogniz
 
 
 @pytest.mark.parametrize("digit", STROKES)
-@pytest.mark.parametrize("dark", [80, 110, 130])
+@pytest.mark.parametrize("dark", [80, 130])
 @pytest.mark.parametrize("down", [False, True])
-def test_falling_light_does_not_cut_a_picture_in_two(
-    down: bool, dark: float, digit: str, recognizer: Recognizer
-) -> None:
+def test_uneven_light_does_not_divide_an_image(down: bool, dark: float, digit: str, recognizer: Recognizer) -> None:
     paper = ramp(480, 640, dark, 230, down)
     assert_read(recognizer.read(grey(paper * (1 - 0.85 * placed(drawn(digit, 180, 16), 480, 640)))), digit)
 

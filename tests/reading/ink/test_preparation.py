@@ -20,12 +20,12 @@ from reading.ink.drawings import BLANKS, SCENES, STROKES, Grey, drawn, grey, pla
 
 
 def reference(digit: str) -> Grey:
-    """Prepare a clean drawing with a pen as wide as MNIST's, beside its size."""
+    """Prepare a clean drawing with a pen as wide as MNIST's, relative to its size."""
     return prepare(grey(255 * placed(drawn(digit, 280, 30), 392, 392))).image
 
 
 def likeness(image: Grey, other: Grey) -> float:
-    """Give the correlation, at the best of nine places: rounding the centre may differ by one pixel."""
+    """Return the correlation at the best of nine positions: the rounded centre may differ by one pixel."""
     padded = np.pad(image, 1).astype(np.float32)
     return float(cv2.matchTemplate(padded, other.astype(np.float32), cv2.TM_CCOEFF_NORMED).max())
 
@@ -50,7 +50,7 @@ def assert_mnist_form(image: Grey) -> None:
 @pytest.mark.parametrize("scene", SCENES)
 def test_every_scene_gives_what_a_clean_drawing_gives(scene: str, digit: str) -> None:
     prepared = prepare(SCENES[scene](drawn(digit, 280, 30)))
-    assert prepared.has_ink
+    assert (prepared.has_ink, prepared.is_single) == (True, True)
     assert_mnist_form(prepared.image)
     assert likeness(prepared.image, reference(digit)) > 0.9
 
@@ -109,14 +109,8 @@ def test_a_tight_crop_of_a_one_is_not_blank(width: int) -> None:
         assert cv2.boundingRect(tall)[2] <= 12
 
 
-@pytest.mark.parametrize("digit", STROKES)
-@pytest.mark.parametrize("scene", SCENES)
-def test_one_digit_is_single(scene: str, digit: str) -> None:
-    assert prepare(SCENES[scene](drawn(digit, 280, 30))).is_single
-
-
-@pytest.mark.parametrize("side", [180, 230, 280])
-@pytest.mark.parametrize("gap", [15, 60, 200])
+@pytest.mark.parametrize("side", [180, 280])
+@pytest.mark.parametrize("gap", [15, 200])
 def test_two_digits_are_not_single(gap: int, side: int) -> None:
     first = cropped(drawn("2", 280, 28))
     for digit in STROKES:
@@ -128,7 +122,7 @@ def test_two_digits_are_not_single(gap: int, side: int) -> None:
         assert not prepared.is_single
 
 
-@pytest.mark.parametrize("pen", [9, 14, 20])
+@pytest.mark.parametrize("pen", [9, 20])
 @pytest.mark.parametrize(("digit", "share"), [("4", 0.55), ("7", 0.1), ("2", 0.9)])
 def test_a_bar_that_lies_on_a_ruled_line_stays(digit: str, share: float, pen: int) -> None:
     ink = drawn(digit, 280, pen)
@@ -154,7 +148,7 @@ def test_mnists_own_form_and_its_negative_keep_their_pixels(digit: str) -> None:
 
 
 @pytest.mark.parametrize("shift", [(-3, 0), (0, 3), (3, -3)])
-def test_an_image_off_centre_is_mended(shift: tuple[int, int]) -> None:
+def test_an_image_off_centre_is_centred(shift: tuple[int, int]) -> None:
     image = reference("4")
     moved = np.roll(image, shift, (0, 1))
     assert not in_mnist_form(moved)
@@ -163,7 +157,7 @@ def test_an_image_off_centre_is_mended(shift: tuple[int, int]) -> None:
 
 
 def test_the_bundled_digits_keep_their_shape() -> None:
-    images = load_dataset("digits", split="test").images[:100]
+    images = load_dataset("digits", split="test").images[:40]
     scores = []
     for image in images:
         prepared = prepare(255 - cv2.resize(image, (280, 280), interpolation=cv2.INTER_CUBIC)).image
@@ -203,7 +197,7 @@ def test_threads_do_not_disturb_each_other() -> None:
     np.testing.assert_array_equal([together[index] for index in range(len(pictures))], alone)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     picture=st.one_of(
         hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40))),

@@ -94,12 +94,12 @@ def test_the_right_one_of_several_outputs_is_taken(tmp_path: Path, digits: NDArr
         (linear.make(("n", 3, 28, 28)), "Accepted: one input"),
         (linear.make(("n", 28, 28, 3)), "Accepted"),
         (linear.make((28, 28)), "Accepted"),
-        (linear.make((100_000, 784)), "100000 images at once"),
+        (linear.make((100_000, 784)), "100000 images per run"),
         (linear.make(classes=1), "Accepted"),
         (linear.make(inner_batch=3), "does not run on 28×28 digits"),
         (linear.make(grey_levels=True, metadata=ModelMetadata(("a", "b")).to_strings()), "names 2 classes"),
         (linear.make(metadata={"mnist_cnn.temperature": "0", "mnist_cnn.class_names": "[]"}), "temperature"),
-        (linear.make(metadata={"mnist_cnn.temperature": "import os"}), "damaged metadata"),
+        (linear.make(metadata={"mnist_cnn.temperature": "import os"}), "metadata in .* are damaged"),
         (b"", "cannot be loaded"),
         (b"no network", "cannot be loaded"),
         (b"\x00" * 4096, "cannot be loaded"),
@@ -127,7 +127,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*0 … 1 is assumed:UserWarning
 
 
 def external(location: str, *, offset: int | str = 0, length: int | str = "") -> bytes:
-    """A file that says its weights lie in another one."""
+    """A file whose weights are in a second one."""
     model = onnx.load_from_string(linear.make())
     tensor = next(each for each in model.graph.initializer if each.name == "weights")
     tensor.ClearField("raw_data")
@@ -138,21 +138,15 @@ def external(location: str, *, offset: int | str = 0, length: int | str = "") ->
     return bytes(model.SerializeToString())
 
 
-@pytest.mark.parametrize(("offset", "length"), [(0, ""), (0, 784 * 40), (4096, 784 * 40), (4096, "")])
+@pytest.mark.parametrize(("offset", "length"), [(0, ""), (4096, 784 * 40)])
+@pytest.mark.parametrize("folder", ["", "./", ".//./"])
 def test_weights_in_a_second_file_beside_the_first_are_read(
-    tmp_path: Path, digits: NDArray[np.uint8], offset: int, length: int | str
+    tmp_path: Path, digits: NDArray[np.uint8], folder: str, offset: int, length: int | str
 ) -> None:
     """As PyTorch's exporter writes them."""
     (tmp_path / "foreign.onnx.data").write_bytes(b"x" * offset + linear.weights().tobytes())
-    loaded = load(tmp_path, external("foreign.onnx.data", offset=offset, length=length), threads=2)
+    loaded = load(tmp_path, external(f"{folder}foreign.onnx.data", offset=offset, length=length), threads=2)
     np.testing.assert_allclose(loaded.predict_proba(digits[:70]), linear.probabilities(digits[:70]), atol=1e-5)
-
-
-@pytest.mark.parametrize("location", ["./foreign.onnx.data", ".//./foreign.onnx.data"])
-def test_a_second_file_may_be_named_from_its_folder(tmp_path: Path, digits: NDArray[np.uint8], location: str) -> None:
-    (tmp_path / "foreign.onnx.data").write_bytes(linear.weights().tobytes())
-    loaded = load(tmp_path, external(location))
-    np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
 
 
 def test_both_files_may_be_links_into_one_folder(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
@@ -168,18 +162,20 @@ def test_both_files_may_be_links_into_one_folder(tmp_path: Path, digits: NDArray
     np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
 
 
-def test_what_onnx_itself_splits_is_read(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
-    path = tmp_path / "split.onnx"
-    onnx.save_model(
-        onnx.load_from_string(linear.make()), path, save_as_external_data=True, location="all.bin", size_threshold=0
-    )
+def test_models_that_onnx_itself_splits_are_read(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
+    path, whole = tmp_path / "split.onnx", onnx.load_from_string(linear.make())
+    onnx.save_model(whole, path, save_as_external_data=True, location="all.bin")
     assert path.stat().st_size < 2000
     found = Recognizer.load(path).predict_proba(digits[:9])
     np.testing.assert_allclose(found, linear.probabilities(digits[:9]), atol=1e-5)
+    whole = onnx.load_from_string(linear.make())
+    onnx.save_model(whole, path, save_as_external_data=True, location="shapes.bin", size_threshold=0)
+    with pytest.raises(ModelFileError, match=r"keeps even the shapes .* in a second file\. Instead, save"):
+        Recognizer.load(path)
 
 
 @pytest.mark.parametrize("where", ["working directory", "absolute", "above", "below", "link", "nowhere"])
-def test_no_file_elsewhere_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+def test_no_file_in_another_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """ONNX Runtime by itself would take the weights from the working directory."""
     folder, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
     secret = {"below": folder / "below", "above": tmp_path}.get(where, elsewhere) / "secret.bin"
@@ -191,8 +187,7 @@ def test_no_file_elsewhere_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if where == "link":
         (folder / "secret.bin").symlink_to(secret)
     location = {"absolute": str(secret), "above": "../secret.bin", "below": "below/secret.bin"}
-    advice = "is a link to a file in another folder.*Replace the link" if where == "link" else "Put both files into one"
-    with pytest.raises(ModelFileError, match=rf"second file.*{advice}.*or save") as refused:
+    with pytest.raises(ModelFileError, match=r"second file, which is not beside it.*Put both.*or save") as refused:
         load(folder, external(location.get(where, "secret.bin")))
     assert len(str(refused.value).splitlines()) == 1
 
@@ -200,10 +195,10 @@ def test_no_file_elsewhere_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (external("weights.bin", length=784 * 40), "is too short"),
-        (external("weights.bin", offset=-4), "is too short"),
-        (external("weights.bin", offset="0x"), "is damaged: it says that weights begin at '0x'"),
-        (external(""), "cannot be loaded: .*Missing 'location'"),
+        (external("weights.bin", length=784 * 40), "second file, which is too short or damaged"),
+        (external("weights.bin", offset=-4), "second file, which is too short or damaged"),
+        (external("weights.bin", offset="0x"), "second file, which is too short or damaged"),
+        (external(""), "cannot be loaded"),
     ],
 )
 def test_a_damaged_second_file_is_named(tmp_path: Path, data: bytes, message: str) -> None:
@@ -248,7 +243,7 @@ def of_another_library(model: Any) -> None:
     ],
     ids=["IR", "opset", "ml", "operator", "library", "no opset", "no IR", "input", "weights", "strings", "bfloat16"],
 )  # fmt: skip
-def test_the_reason_is_whole_and_in_words(tmp_path: Path, change: Any, message: str) -> None:
+def test_the_reason_is_complete_and_in_plain_words(tmp_path: Path, change: Any, message: str) -> None:
     with pytest.raises(ModelFileError, match=message) as refused:
         load(tmp_path, changed(change))
     said = str(refused.value)
@@ -282,14 +277,14 @@ def test_labels_beside_probabilities_are_passed_over(tmp_path: Path, digits: NDA
 
 
 def test_labels_alone_and_dictionaries_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"gives no scores: label \(None,\) tensor\(int64\)"):
+    with pytest.raises(ModelFileError, match=r"has no output of scores: label \(None,\) tensor\(int64\)"):
         load(tmp_path, classifier([LABEL], []))
     zipped = helper.make_node(
         "ZipMap", ["shares"], ["dictionaries"], domain="ai.onnx.ml", classlabels_int64s=list(range(10))
     )
     share = helper.make_tensor_type_proto(TensorProto.FLOAT, ())
     kind = helper.make_sequence_type_proto(helper.make_map_type_proto(TensorProto.INT64, share))
-    with pytest.raises(ModelFileError, match=r"gives dictionaries instead of an array of scores.*zipmap=False"):
+    with pytest.raises(ModelFileError, match=r"returns dictionaries instead of an array of scores.*zipmap=False"):
         load(tmp_path, classifier([LABEL, helper.make_value_info("dictionaries", kind)], [zipped]))
 
 
@@ -316,9 +311,12 @@ def learnt_network(weights: NDArray[np.float32], wanted: Scaling, last: str) -> 
     return linear.finish(helper.make_graph(nodes, "learnt", [image], [scores], weights_inside))
 
 
-@pytest.mark.parametrize("last", ["Softmax", "Identity", "Sigmoid"])
-@pytest.mark.parametrize("wanted", CANDIDATES[:4], ids=str)
-def test_the_range_and_the_kind_of_scores_are_found_out(
+@pytest.mark.parametrize(
+    ("wanted", "last"),
+    [(CANDIDATES[0], "Softmax"), (CANDIDATES[1], "Identity"), (CANDIDATES[2], "Sigmoid"), (CANDIDATES[3], "Softmax")],
+    ids=str,
+)
+def test_range_and_kind_of_scores_are_found_out(
     tmp_path: Path, learnt: NDArray[np.float32], wanted: Scaling, last: str
 ) -> None:
     loaded = load(tmp_path, learnt_network(learnt, wanted, last))
@@ -330,7 +328,7 @@ def test_the_range_and_the_kind_of_scores_are_found_out(
     np.testing.assert_allclose(loaded.predict_proba(images), expected, atol=2e-3)
 
 
-def test_an_overflow_in_a_wrong_range_says_nothing_of_the_scores(tmp_path: Path) -> None:
+def test_an_overflow_in_a_wrong_range_does_not_matter(tmp_path: Path) -> None:
     """A softmax written out, as some converters do: at 0 … 255 its powers are infinite, and their shares NaN."""
     known = bundled_digits()
     pixels = known.images.reshape(-1, 784) / 255
@@ -368,7 +366,7 @@ def test_predict_says_which_range_it_chose(
     path, picture = tmp_path / "foreign.onnx", tmp_path / "digit.png"
     Image.fromarray(bundled_digits().images[0]).save(picture)
     for data, said in (
-        (learnt_network(learnt, CANDIDATES[1], "Softmax"), "brought to 0 … 255"),
+        (learnt_network(learnt, CANDIDATES[1], "Softmax"), "scaled to 0 … 255"),
         (linear.make(), "0 … 1 is assumed"),
     ):
         path.write_bytes(data)
@@ -377,8 +375,8 @@ def test_predict_says_which_range_it_chose(
         assert capsys.readouterr().err.count(said) == 1
 
 
-def test_where_no_range_is_read_the_usual_one_is_assumed_and_said(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="reads 200 bundled digits in none of the usual ranges.*0 … 1 is assumed"):
+def test_the_most_common_range_is_assumed_with_a_warning(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="classifies 200 bundled digits in none of the usual ranges.*0 … 1 is assumed"):
         loaded = load(tmp_path, linear.make())
     assert loaded.choice.scaling == Scaling(1 / 255)
 
@@ -398,16 +396,7 @@ def test_an_input_that_declares_no_shape_is_read(tmp_path: Path, digits: NDArray
     np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
 
 
-def test_unknown_operators_are_refused(tmp_path: Path) -> None:
-    model = onnx.load_from_string(linear.make())
-    model.graph.node[0].op_type = "RunThis"
-    model.graph.node[0].domain = "evil.domain"
-    model.opset_import.append(helper.make_opsetid("evil.domain", 1))
-    with pytest.raises(InputError, match="cannot be loaded"):
-        load(tmp_path, bytes(model.SerializeToString()))
-
-
-def test_scores_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_nan_is_refused(tmp_path: Path) -> None:
     model = onnx.load_from_string(linear.make())
     tensor = next(each for each in model.graph.initializer if each.name == "weights")
     tensor.CopyFrom(numpy_helper.from_array(np.full((784, 10), np.nan, np.float32), "weights"))
@@ -440,7 +429,7 @@ def test_damaged_files_are_refused_without_a_crash(tmp_path: Path) -> None:
     assert not finished.stderr  # ONNX Runtime's own log is silent
 
 
-def test_a_giant_file_is_refused_unread(tmp_path: Path) -> None:
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "giant.onnx"
     with path.open("wb") as file:
         os.truncate(file.fileno(), 2**40)  # sparse: takes no space

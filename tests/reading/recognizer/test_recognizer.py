@@ -1,12 +1,10 @@
-"""The recogniser against the slow, obvious reference: NumPy, one image at a time."""
+"""The recogniser compared with a slow, obvious reference: NumPy, one image at a time."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 import io
-import types
-import warnings
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +22,6 @@ from mnist_cnn.reading.ink import prepare
 from mnist_cnn.reading.metadata import ModelMetadata
 from mnist_cnn.reading.recognizer import Reading, Recognizer
 from mnist_cnn.reading.recognizer.arrangement import arrange, is_mnist_form
-from mnist_cnn.runs import RunFolder
 from reading.recognizer import linear
 from reading.recognizer.conftest import TEMPERATURE
 
@@ -41,7 +38,7 @@ def drawing(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 128, 129, 200])
+@pytest.mark.parametrize("count", [0, 1, 64, 65, 200])
 def test_every_batch_size_gives_what_the_network_gives(
     model_file: Path, digits: NDArray[np.uint8], count: int, threads: int
 ) -> None:
@@ -57,13 +54,13 @@ def test_every_batch_size_gives_what_the_network_gives(
     np.testing.assert_array_equal(classes, expected.argmax(axis=1))
 
 
-def test_one_image_and_a_batch_with_channels_are_taken_as_they_are(
+def test_one_image_and_a_batch_with_channels_need_no_preparation(
     recognizer: Recognizer, digits: NDArray[np.uint8]
 ) -> None:
     expected = recognizer.predict_proba(digits[:5])
     for same in (digits[:5, :, :, None], list(digits[:5]), tuple(digits[:5, :, :, None]), digits[:5][:, ::1]):
         np.testing.assert_array_equal(recognizer.predict_proba(same), expected)
-    for one in (digits[2], digits[2][:, :, None], np.asfortranarray(digits[2])):
+    for one in (digits[2], digits[2][:, :, None], np.asfortranarray(digits[2]), digits[2].view(np.matrix)):
         np.testing.assert_allclose(recognizer.predict_proba(one), expected[2:3], rtol=1e-6)
     assert recognizer.predict([]).shape == (0,)
 
@@ -72,8 +69,9 @@ def test_all_kinds_of_one_picture_agree(recognizer: Recognizer, digits: NDArray[
     picture = drawing(digits[7])
     path = tmp_path / "seven.png"
     path.write_bytes(png(picture))
+    content = path.read_bytes()
     kinds: list[Any] = [picture, picture[:, :, None], np.stack([picture] * 3, axis=-1), picture / 255, path, str(path),
-                        path.read_bytes(), Image.fromarray(picture)]  # fmt: skip
+                        content, bytearray(content), memoryview(content), Image.fromarray(picture)]  # fmt: skip
     expected = recognizer.network.scores(prepare(picture).image[None], threads=1)
     for kind in kinds:
         assert recognizer.predict(kind).tolist() == [expected.argmax()]
@@ -83,7 +81,7 @@ def test_all_kinds_of_one_picture_agree(recognizer: Recognizer, digits: NDArray[
     )
 
 
-def test_ink_prepares_what_is_not_in_mnist_s_form(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+def test_ink_prepares_images_that_are_not_in_mnist_form(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
     mixed = digits[:6].copy()
     mixed[[1, 4]] = 255 - mixed[[1, 4]]
     expected = np.stack([prepare(image).image if index in (1, 4) else image for index, image in enumerate(mixed)])
@@ -101,7 +99,7 @@ def box(left: int, top: int, width: int, height: int, level: int = 255) -> NDArr
 
 
 @pytest.mark.parametrize(
-    ("image", "as_it_is"),
+    ("image", "is_unchanged"),
     [
         (box(9, 4, 10, 20), True),
         (box(4, 11, 20, 6), True),
@@ -115,19 +113,19 @@ def box(left: int, top: int, width: int, height: int, level: int = 255) -> NDArr
         (np.zeros((28, 28), np.uint8), False),
     ],
 )
-def test_what_looks_like_mnist_s_goes_in_as_it_is(image: NDArray[np.uint8], as_it_is: bool) -> None:
-    assert is_mnist_form(image) == as_it_is
+def test_an_image_that_looks_like_mnist_needs_no_preparation(image: NDArray[np.uint8], is_unchanged: bool) -> None:
+    assert is_mnist_form(image) == is_unchanged
     if image.dtype == np.uint8:
         reached = arrange(np.stack([image, image]), 1)[1]
-        assert np.array_equal(reached, image.reshape(28, 28)) or not as_it_is
+        assert np.array_equal(reached, image.reshape(28, 28)) or not is_unchanged
 
 
 @pytest.mark.parametrize("shape", [(28,), (27, 28), (28, 28, 3), (28, 28, 28), (1, 28, 28), (784,), ()])
-def test_other_shapes_are_no_single_digit(shape: tuple[int, ...]) -> None:
+def test_other_shapes_are_not_in_mnist_form(shape: tuple[int, ...]) -> None:
     assert not is_mnist_form(np.zeros(shape, np.uint8))
 
 
-def test_a_reading_says_all_of_one_image(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+def test_a_reading_describes_one_image(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
     reading = recognizer.read(digits[0])
     expected = linear.probabilities(digits[:1], TEMPERATURE)[0]
     assert reading.digit == expected.argmax()
@@ -151,7 +149,7 @@ def test_the_threshold_decides(model_file: Path, digits: NDArray[np.uint8]) -> N
     assert not Recognizer.load(model_file, threshold=min(1.0, confidence + 1e-6)).read(digits[0]).accepted
 
 
-def test_many_are_read_in_order_with_the_unreadable_in_their_place(
+def test_many_images_are_read_in_order_with_errors_in_their_place(
     recognizer: Recognizer, digits: NDArray[np.uint8]
 ) -> None:
     sources = [*digits[:40], b"no image", *digits[40:50]]
@@ -163,7 +161,7 @@ def test_many_are_read_in_order_with_the_unreadable_in_their_place(
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_reading_many_takes_few_ahead(model_file: Path, digits: NDArray[np.uint8], threads: int) -> None:
+def test_reading_many_consumes_few_images_in_advance(model_file: Path, digits: NDArray[np.uint8], threads: int) -> None:
     taken = 0
 
     def endless() -> Any:
@@ -179,15 +177,15 @@ def test_reading_many_takes_few_ahead(model_file: Path, digits: NDArray[np.uint8
     readings.close()  # type: ignore[attr-defined]
 
 
-def test_an_unreadable_image_of_a_batch_is_named_by_its_place(
+def test_an_unreadable_image_of_a_batch_is_named_by_its_index(
     recognizer: Recognizer, digits: NDArray[np.uint8]
 ) -> None:
     with pytest.raises(DataError, match="image 2 of the batch"):
         recognizer.predict([digits[0], digits[1], b"no image"])
 
 
-@pytest.mark.parametrize("wrong", [7, None, {"a": 1}, np.zeros((2, 2, 2, 2, 2)), np.array([]), [None], "", b""])
-def test_what_is_no_image_is_refused(recognizer: Recognizer, wrong: Any) -> None:
+@pytest.mark.parametrize("wrong", [7, np.zeros((2, 2, 2, 2, 2)), np.array([]), [None], "", b""])
+def test_other_values_are_refused(recognizer: Recognizer, wrong: Any) -> None:
     with pytest.raises(DataError):
         recognizer.predict(wrong)
 
@@ -205,7 +203,7 @@ def test_many_threads_share_one_recognizer(recognizer: Recognizer, digits: NDArr
         assert all(pool.map(work, range(200)))
 
 
-def test_nothing_changes_after_loading(recognizer: Recognizer) -> None:
+def test_a_recognizer_is_immutable(recognizer: Recognizer) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         recognizer.threshold = 0.1  # type: ignore[misc]
 
@@ -219,49 +217,9 @@ def test_classes_may_have_names(tmp_path: Path, digits: NDArray[np.uint8]) -> No
     assert loaded.read(digits[0]).label == names[loaded.predict(digits[0])[0]]
 
 
-def test_the_weights_that_ship_read_digits(digits: NDArray[np.uint8]) -> None:
-    loaded = Recognizer.load()
-    assert loaded.class_names == tuple("0123456789")
-    assert loaded.predict(digits).shape == (200,)
-
-
-def test_an_exported_run_is_read_by_its_folder(tmp_path: Path, model_file: Path) -> None:
-    with pytest.raises(InputError, match=r"is not a run folder: it holds no config\.toml, model\.keras or model\.onnx"):
-        Recognizer.load(tmp_path)
-    for file in (RunFolder(tmp_path).config, RunFolder(tmp_path).model):
-        file.touch()
-        with pytest.raises(InputError, match=f"there is no model .* Make it with: mnist-cnn export {tmp_path}"):
-            Recognizer.load(tmp_path)
-        file.unlink()
-    (tmp_path / "exports").mkdir()
-    (tmp_path / "exports" / "model.onnx").write_bytes(model_file.read_bytes())
-    assert Recognizer.load(tmp_path).metadata.temperature == TEMPERATURE
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"threads": 0}, "threads = 0"),
-        ({"threshold": 1.5}, "threshold = 1.5"),
-        ({"threshold": float("nan")}, "threshold = nan"),
-        ({"scale": 0.0}, "scale = 0.0"),
-        ({"path": "none.onnx"}, "there is no model none.onnx"),
-        ({"path": "runs/mine/model.keras"}, "mnist-cnn export"),
-    ],
-)
-def test_the_caller_s_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        Recognizer.load(**arguments)
-
-
-def test_warnings_are_the_caller_s_as_before(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
-    """`warnings.catch_warnings` in several threads would leave its filter in place for good."""
-    before = list(warnings.filters)
-    assert len(list(recognizer.read_many([png(image) for image in digits[:40]]))) == 40
-    assert list(warnings.filters) == before
-
-
-def test_an_iterable_that_fails_gives_what_came_before(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+def test_an_iterable_that_fails_yields_the_earlier_results_first(
+    recognizer: Recognizer, digits: NDArray[np.uint8]
+) -> None:
     def images() -> Iterator[NDArray[np.uint8]]:
         yield from digits[:3]
         raise OSError("the camera is gone")
@@ -272,19 +230,21 @@ def test_an_iterable_that_fails_gives_what_came_before(recognizer: Recognizer, d
         next(taken)
 
 
-def test_another_preparation_than_the_threshold_s_is_said(tmp_path: Path) -> None:
+def test_a_threshold_for_another_preprocessing_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "old.onnx"
     metadata = ModelMetadata(DIGIT_NAMES, preprocessing="ink-0")
     path.write_bytes(linear.make(grey_levels=True, metadata=metadata.to_strings()))
-    with pytest.warns(UserWarning, match="'ink-0', this version prepares images by 'ink-2'"):
+    with pytest.warns(
+        UserWarning, match="chosen with preprocessing 'ink-0', but this version prepares images with 'ink-2'"
+    ):
         Recognizer.load(path)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64, np.bool_])
-def test_rows_of_784_pixels_are_refused_with_the_shape_to_give(
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.bool_])
+def test_rows_of_784_pixels_are_refused_with_advice(
     recognizer: Recognizer, digits: NDArray[np.uint8], dtype: Any
 ) -> None:
-    """As one picture, they would give one senseless answer."""
+    """As one image, they would give one meaningless answer."""
     rows: NDArray[Any] = digits[:40].reshape(40, 784).astype(dtype)
     rows = rows / 255 if dtype == np.float32 else rows
     for refuse in (recognizer.predict, recognizer.predict_proba, recognizer.read, recognizer.read_many):
@@ -292,11 +252,11 @@ def test_rows_of_784_pixels_are_refused_with_the_shape_to_give(
             refuse(rows)
     with pytest.raises(DataError, match=r"image 1 of the batch: .*reshape\(-1, 28, 28\)"):
         recognizer.predict([digits[0], rows])
-    if dtype != np.bool_:  # which keep no grey levels
+    if dtype != np.bool_:  # bool has no grey levels
         np.testing.assert_array_equal(recognizer.predict(rows.reshape(-1, 28, 28)), recognizer.predict(digits[:40]))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.bool_])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_one_row_of_784_pixels_is_one_image_for_every_method(
     recognizer: Recognizer, digits: NDArray[np.uint8], dtype: Any
 ) -> None:
@@ -313,11 +273,11 @@ def test_one_row_of_784_pixels_is_one_image_for_every_method(
         recognizer.read_many(row)
 
 
-def wide(digit: NDArray[np.uint8], width: int = 784) -> NDArray[np.uint8]:
-    """Dark ink on light paper, in the middle of a picture of that width."""
+def wide(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Dark ink on light paper, in the middle of an image 784 pixels wide, like a row of pixels."""
     large = np.kron(digit, np.ones((10, 10), np.uint8))
-    picture = np.full((300, width), 255, np.uint8)
-    left = (width - 280) // 2
+    picture = np.full((300, 784), 255, np.uint8)
+    left = (784 - 280) // 2
     picture[10:290, left : left + 280] -= large
     return picture
 
@@ -332,11 +292,8 @@ def wide(digit: NDArray[np.uint8], width: int = 784) -> NDArray[np.uint8]:
     lambda grey: grey / 255,
     lambda grey: np.stack([grey / 255, np.ones(grey.shape)], axis=2),
 ], ids=["grey", "1 channel", "grey and alpha", "transparent", "RGB", "RGBA", "floats", "floats and alpha"])  # fmt: skip
-@pytest.mark.parametrize("width", [300, 784])
-def test_one_picture_as_an_array_is_one(
-    make: Any, width: int, recognizer: Recognizer, digits: NDArray[np.uint8]
-) -> None:
-    grey = wide(digits[3], width)
+def test_one_picture_as_an_array_is_one(make: Any, recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
+    grey = wide(digits[3])
     expected = recognizer.read(grey)
     assert recognizer.predict(make(grey)).tolist() == [expected.digit]
     assert recognizer.predict_proba(make(grey)).shape == (1, 10)
@@ -379,7 +336,7 @@ def test_a_file_that_cannot_be_read_is_named(recognizer: Recognizer, tmp_path: P
 
 
 class Table:
-    """What pandas and polars call a DataFrame, as far as it matters here."""
+    """A stand-in for the DataFrame of pandas and polars."""
 
     columns = ("pixel0", "pixel1")
 
@@ -394,7 +351,7 @@ class Table:
 
 
 class Tensor:
-    """What other frameworks call a tensor, as far as it matters here."""
+    """A stand-in for the tensor of another framework."""
 
     def __iter__(self) -> Iterator[int]:
         return iter((1, 2))
@@ -407,23 +364,17 @@ class Tensor:
     ("refused", "name", "instead"),
     [
         ({"a": np.zeros((28, 28))}, "a dict", r"list\(images.values\(\)\)"),
-        (types.MappingProxyType({}), "a mappingproxy", "list"),
         (Table(), "a Table", r"images.to_numpy\(\).reshape\(-1, 28, 28\)"),
         (Tensor(), "a Tensor", r"numpy.asarray\(images\)"),
         ({"a.png"}, "a set", "Give a list"),
-        (frozenset({"a.png"}), "a frozenset", "Give a list"),
-        ({"a": 1}.values(), "a dict_values", "Give a list"),
         ((each for each in ("a.png",)), "a generator", r"list\(images\)"),
         (iter(["a.png"]), "a list_iterator", "read_many"),
-        (map(str, [1]), "a map", "read_many"),
-        (range(3), "a range", "Give a list"),
         (collections.deque(["a.png"]), "a deque", "Give a list"),
-        (None, "a NoneType", "Valid: array, path"),
         (3.5, "a float", "Valid: array, path"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_whatever_else_is_refused_by_name(recognizer: Recognizer, refused: Any, name: str, instead: str) -> None:
+def test_other_collections_are_refused_by_name(recognizer: Recognizer, refused: Any, name: str, instead: str) -> None:
     for method in (recognizer.predict, recognizer.predict_proba):
         with pytest.raises(DataError, match=f"^{name} is neither one image nor many.*{instead}"):
             method(refused)
@@ -434,46 +385,38 @@ def test_whatever_else_is_refused_by_name(recognizer: Recognizer, refused: Any, 
             recognizer.read_many(refused)
 
 
-def test_a_batch_of_larger_pictures_is_many(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
-    pictures = np.stack([drawing(image) for image in digits[:3]])  # [3, 112, 112]
-    expected = np.concatenate([recognizer.predict_proba(picture) for picture in pictures])
-    np.testing.assert_array_equal(recognizer.predict_proba(pictures), expected)
-
-
-@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_any_kind_of_bytes_is_one_file(recognizer: Recognizer, digits: NDArray[np.uint8], kind: type) -> None:
-    content = png(drawing(digits[0]))
-    np.testing.assert_array_equal(recognizer.predict_proba(kind(content)), recognizer.predict_proba(content))
-
-
-def test_a_matrix_is_an_array(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
-    matrix = digits[0].view(np.matrix)
-    np.testing.assert_array_equal(recognizer.predict_proba(matrix), recognizer.predict_proba(digits[0]))
-
-
-@pytest.mark.parametrize("one", ["a.png", b"bytes", np.zeros((28, 28), np.uint8), Path("a.png")])
-def test_reading_many_refuses_a_single_image(recognizer: Recognizer, one: Any) -> None:
-    with pytest.raises(InputError, match="this is one"):
-        recognizer.read_many(one)
-
-
-def test_our_own_files_take_no_scale(model_file: Path) -> None:
-    with pytest.raises(InputError, match="Leave out the scale"):
-        Recognizer.load(model_file, scale=255)
-
-
-def test_a_folder_of_exports_is_read(model_file: Path, tmp_path: Path, digits: NDArray[np.uint8]) -> None:
-    (tmp_path / "model.onnx").write_bytes(model_file.read_bytes())
-    assert Recognizer.load(tmp_path).metadata.temperature == TEMPERATURE
-    with pytest.raises(InputError, match="for another runtime"):
-        Recognizer.load(tmp_path / "model.tflite")
-
-
 @pytest.mark.parametrize("count", [0, 1, 2, 70])
-def test_what_is_prepared_is_read_in_one_go(recognizer: Recognizer, digits: NDArray[np.uint8], count: int) -> None:
+def test_prepared_images_are_read_together(recognizer: Recognizer, digits: NDArray[np.uint8], count: int) -> None:
     images = [drawing(digit) if place % 2 else digit for place, digit in enumerate(digits[:count])]
     images[1:2] = [np.full((40, 40), 255, np.uint8)] * (count > 1)
     for found, image in zip(recognizer.read_prepared([prepare(each) for each in images]), images, strict=True):
         expected = recognizer.read(image)
         assert (found.digit, found.label, found.reason) == (expected.digit, expected.label, expected.reason)
         np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)
+
+
+def test_a_run_folder_and_a_folder_of_exports_are_read(tmp_path: Path, model_file: Path) -> None:
+    with pytest.raises(InputError, match=rf"neither model.onnx nor exports/model.onnx.*mnist-cnn export {tmp_path}"):
+        Recognizer.load(tmp_path)
+    for folder in (tmp_path / "exports", tmp_path):
+        folder.mkdir(exist_ok=True)
+        (folder / "model.onnx").write_bytes(model_file.read_bytes())
+        assert Recognizer.load(tmp_path).metadata.temperature == TEMPERATURE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"threads": 0}, "threads = 0"),
+        ({"threshold": 1.5}, "threshold = 1.5"),
+        ({"threshold": float("nan")}, "threshold = nan"),
+        ({"scale": 0.0}, "scale = 0.0"),
+        ({"scale": 255}, "Leave out the scale"),
+        ({"path": "none.onnx"}, "there is no model none.onnx"),
+        ({"path": "runs/mine/model.keras"}, "mnist-cnn export"),
+        ({"path": "model.tflite"}, "for another runtime"),
+    ],
+)
+def test_invalid_arguments_are_named(arguments: dict[str, Any], message: str, model_file: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        Recognizer.load(**{"path": model_file, **arguments})

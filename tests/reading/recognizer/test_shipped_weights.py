@@ -42,14 +42,15 @@ def test_they_are_small_and_say_what_they_are(recognizer: Recognizer) -> None:
 
 def test_the_keras_file_is_the_same_network_and_no_more(recognizer: Recognizer) -> None:
     from mnist_cnn.evaluation.predictions import predict_images
-    from mnist_cnn.export.metadata_files import read_metadata
+    from mnist_cnn.export.formats import FORMATS
     from mnist_cnn.models.persistence import open_model
 
     images = load_dataset("digits").images
     model = open_model(Path("digits"))
     np.testing.assert_allclose(predict_images(model, images), recognizer.network.scores(images, 1), atol=1e-5)
     assert not model.compiled  # no optimizer, whose state would double the size
-    ours, theirs = recognizer.metadata, read_metadata(WEIGHTS / "digits.keras")
+    ours, theirs = recognizer.metadata, FORMATS["keras"].read_metadata(WEIGHTS / "digits.keras")
+    assert theirs is not None
     assert dataclasses.replace(ours, temperature=1, rejection_threshold=0) == dataclasses.replace(
         theirs, temperature=1, rejection_threshold=0
     )

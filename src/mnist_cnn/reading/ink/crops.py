@@ -1,40 +1,32 @@
-"""A digit cut out so tightly that it reaches all four sides of its picture, with too little paper to measure."""
+"""A digit cropped so tightly that it reaches all four sides of its image, with too little paper to measure."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from mnist_cnn.reading.ink.views import shrink
+from mnist_cnn.reading.ink.pixels import Pixels, border, largest_part, lighter, shrink
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-_THUMBNAIL = 128  # pixels, the longer side on which the sides are looked at
-_NEARLY = 0.04  # of the picture's height and width: the blurred edge of a stroke
-_SNUG = 0.15  # of them: the paper on each side where none of the ink is on the border
-_ONE = 0.9  # of the ink is in one piece
-_BORDER = 0.75  # of the picture's border; a frame, or a shadow all around, has more
-_MUCH = 0.15  # of the picture; where ink covers less, there is paper enough
-_DISTINCT = 0.8  # of the variance of grey levels lies between ink and paper; of noise 0.64, of a gradient 0.75
-_TOUCHES = 8  # places at which ink may meet the border; lines on squared paper meet it more often
-_CORNERS = 3  # of the picture's four that may be inked
-_ROOM = 0.5  # of the longer side: paper laid around
+_THUMBNAIL = 128  # pixels, longer side of the image that is examined
+_NEARLY = 0.04  # of the image's height and width: the blurred edge of a stroke
+_SNUG = 0.15  # of them: the paper on each side if no ink is on the border
+_ONE = 0.9  # share of the ink that is one connected part
+_BORDER = 0.75  # of the image's border; a frame or a surrounding shadow covers more
+_MUCH = 0.15  # of the image; if ink covers less, there is enough paper
+_DISTINCT = 0.8  # between-class share of the variance of grey levels; noise has 0.64, a gradient 0.75
+_TOUCHES = 8  # places where ink meets the border; the lines of squared paper meet it more often
+_CORNERS = 3  # number of the image's corners that ink may cover
+_ROOM = 0.5  # of the longer side: width of the added paper
 
 
-def uncropped(grey: NDArray[Any]) -> NDArray[Any] | None:
-    """Lay paper around a tight crop; None where the picture is none.
+def uncropped(grey: Pixels) -> Pixels | None:
+    """Add paper around a tight crop; None if the image, uint8 [h, w], is not one.
 
-    Ink that reaches from side to side and from end to end in one piece divides the paper, which then cannot do the
-    same. So there is no doubt which of the two is the ink.
-
-    Args:
-        grey: uint8 [h, w].
+    If one connected part of the ink reaches all four sides, it divides the paper, which then cannot do the same. So
+    it is certain which of the two is the ink.
     """
     small, _ = shrink(grey, _THUMBNAIL)
-    light = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[1]
+    light = lighter(small)
     fills = [_reaches_all_sides(ink) for ink in (1 - light, light)]
     if fills[0] == fills[1] or _separation(small, light) < _DISTINCT:
         return None
@@ -43,26 +35,25 @@ def uncropped(grey: NDArray[Any]) -> NDArray[Any] | None:
     return cv2.copyMakeBorder(grey, room, room, room, room, cv2.BORDER_CONSTANT, value=paper)
 
 
-def _reaches_all_sides(ink: NDArray[Any]) -> bool:
-    """Whether one piece of ink, uint8 [h, w] of 0 and 1, touches all sides, but not all along them."""
-    border = np.concatenate([ink[0], ink[:, -1], ink[-1, ::-1], ink[::-1, 0]])  # once around
+def _reaches_all_sides(ink: Pixels) -> bool:
+    """Return whether one part of the ink, uint8 [h, w] of 0 and 1, touches all sides without covering them."""
+    around = border(ink)
     corners = int(ink[0, 0]) + int(ink[0, -1]) + int(ink[-1, 0]) + int(ink[-1, -1])
-    touches = np.count_nonzero(border[1:] > border[:-1])
-    if border.mean() > _BORDER or corners > _CORNERS or touches > _TOUCHES or ink.mean() < _MUCH:
+    touches = np.count_nonzero(around[1:] > around[:-1])
+    if around.mean() > _BORDER or corners > _CORNERS or touches > _TOUCHES or ink.mean() < _MUCH:
         return False
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    if len(stats) < 2:
+    part = largest_part(ink, connectivity=8)
+    if part is None:
         return False
-    left, top, width, height, area = stats[1 + int(stats[1:, 4].argmax())].tolist()
-    nearly = _NEARLY if border.any() else _SNUG
+    left, top, width, height, area = part[1]
+    nearly = _NEARLY if around.any() else _SNUG
     across, down = (1 + nearly * side for side in ink.shape[::-1])
     reaches = left <= across and top <= down and left + width >= ink.shape[1] - across
-    reaches = reaches and top + height >= ink.shape[0] - down
-    return bool(reaches and area > _ONE * cv2.countNonZero(ink))
+    return bool(reaches and top + height >= ink.shape[0] - down and area > _ONE * cv2.countNonZero(ink))
 
 
-def _separation(grey: NDArray[Any], light: NDArray[Any]) -> float:
-    """Give the share of the variance of grey levels that lies between two classes, 0 … 1 (Otsu's η)."""
+def _separation(grey: Pixels, light: Pixels) -> float:
+    """Return the between-class share of the variance of grey levels, 0 to 1 (Otsu's η)."""
     share = float(light.mean())
     gap = cv2.mean(grey, light)[0] - cv2.mean(grey, 1 - light)[0]
     return share * (1 - share) * gap**2 / max(float(grey.var()), 1e-9)

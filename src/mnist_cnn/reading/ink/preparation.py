@@ -1,72 +1,70 @@
-"""The steps from a picture to MNIST's form, in their order."""
+"""The steps from an image to MNIST's form, in their order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 
 from mnist_cnn.reading.ink import form
 from mnist_cnn.reading.ink.enclosures import Digit, find_digit
+from mnist_cnn.reading.ink.pixels import Pixels, shrink
 from mnist_cnn.reading.ink.sources import MAX_PIXELS, ImageSource, read_image
-from mnist_cnn.reading.ink.views import View, shrink, view_as
+from mnist_cnn.reading.ink.views import View, view_as
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+PREPROCESSING = "ink-2"  # increased when any image is prepared differently: thresholds are chosen with it
 
-PREPROCESSING = "ink-2"  # goes up when any image would be prepared differently: thresholds are chosen with it
-
-_CLOSE_UP = 160  # pixels, the longer side of the digit with its margin, once it is found
-_CLOSE_SPAN = 0.75  # as `WIDE`, but no narrower than the digit is there: what is solid stays so
+_CLOSE_UP = 160  # pixels, longer side of the digit with its margin, for the closer look
+_CLOSE_SPAN = 0.75  # like `WIDE`, but at least as wide as the digit is there: solid shapes stay solid
 _MARGIN = 0.3  # of the digit's size
-_SMALL = 0.6  # of the picture: a digit smaller than this is looked at again, closer
+_SMALL = 0.6  # of the image: a smaller digit gets a closer look
 
-Steps: TypeAlias = "list[tuple[str, NDArray[Any]]]"  # uint8; OpenCV's type stubs know no dtypes
+Steps: TypeAlias = "list[tuple[str, Pixels]]"
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A picture in MNIST's form."""
+    """An image in MNIST's form."""
 
-    image: NDArray[np.uint8]  # [28, 28], ink light on 0
+    image: Pixels  # uint8 [28, 28], ink light on 0
     has_ink: bool  # False: nothing was found, and the image is all 0
-    is_single: bool = True  # False: beside it there is other ink, as large as a digit
+    is_single: bool = True  # False: there is other ink beside it, as large as a digit
 
 
 def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Prepared:
-    """Bring a picture of a digit, of any size, polarity and lighting, to MNIST's form.
+    """Convert an image of a digit, of any size, polarity and lighting, to MNIST's form.
 
-    An image that is in MNIST's form, or its negative, keeps its pixels.
+    The pixels of an image that is in MNIST's form already, or of its negative, do not change.
 
     Args:
-        source: As for `read_image`.
-        max_pixels: As for `read_image`.
+        source: See `read_image`.
+        max_pixels: See `read_image`.
 
     Raises:
-        DataError: As for `read_image`.
+        ImageError: See `read_image`.
     """
     return _prepare(read_image(source, max_pixels), [])
 
 
-def stages(source: ImageSource) -> list[tuple[str, NDArray[np.uint8]]]:
-    """Give name and picture (uint8 [h, w]) of every step of `prepare`, the last one its result.
+def stages(source: ImageSource) -> Steps:
+    """Return name and image (uint8 [h, w]) of every step of `prepare`, the last one its result.
 
     Raises:
-        DataError: As for `read_image`.
+        ImageError: See `read_image`.
     """
     steps: Steps = []
     _prepare(read_image(source), steps)
     return steps
 
 
-def _prepare(grey: NDArray[Any], steps: Steps) -> Prepared:
-    """Prepare a picture, and leave every step's name and picture in `steps`."""
+def _prepare(grey: Pixels, steps: Steps) -> Prepared:
+    """Prepare an image, and append every step's name and image to `steps`."""
     steps.append(("grey levels", grey))
     for image in (grey, cv2.bitwise_not(grey)):
         if form.in_mnist_form(image):
-            steps.append(("as MNIST's already", image.copy()))
+            steps.append(("in MNIST's form already", image.copy()))
             return Prepared(steps[-1][1], has_ink=True)
     digit = find_digit(grey)
     if digit is None:
@@ -75,16 +73,11 @@ def _prepare(grey: NDArray[Any], steps: Steps) -> Prepared:
     steps += [*digit.enclosures, *_pictures(digit.view, "")]
     closer = _look_closer(digit)
     steps += _pictures(closer, ", closer") if closer else []
-    image = _in_mnist_form(closer or digit.view, steps)
-    return Prepared(image, bool(image.any()), digit.is_single)
-
-
-def _in_mnist_form(view: View, steps: Steps) -> NDArray[np.uint8]:
-    fine = form.magnify(_stroke_levels(view))
+    fine = form.magnify(_stroke_levels(closer or digit.view))
     even = form.even_strokes(fine)
-    image: NDArray[np.uint8] = form.fit(even)
-    steps += [("digit", fine), ("stroke width", even), ("as MNIST's", image)]
-    return image
+    image = form.fit(even)
+    steps += [("digit", fine), ("stroke width", even), ("in MNIST's form", image)]
+    return Prepared(image, bool(image.any()), digit.is_single)
 
 
 def _pictures(view: View, suffix: str) -> Steps:
@@ -96,27 +89,26 @@ def _pictures(view: View, suffix: str) -> Steps:
 
 
 def _look_closer(digit: Digit) -> View | None:
-    """Read a small digit again in the full picture: finer, and with the levels of its own surroundings."""
+    """Find a small digit again in the original image: in higher resolution, with the levels of its surroundings."""
     grey, view, scale = digit.grey, digit.view, digit.scale
     left, top, width, height = view.strokes.box
     size = max(width, height)
     if size > _SMALL * max(view.grey.shape) or min(view.grey.shape) < _CLOSE_UP / 2:
         return None
-    margin = _MARGIN * size
     field_rows, field_columns = view.strokes.field
-    rows = _around(top, height, margin, field_rows, scale)
-    columns = _around(left, width, margin, field_columns, scale)
+    rows = _around(top, height, _MARGIN * size, field_rows, scale)
+    columns = _around(left, width, _MARGIN * size, field_columns, scale)
     return view_as(shrink(grey[rows, columns], _CLOSE_UP)[0], view.inverted, _CLOSE_SPAN)
 
 
 def _around(start: int, length: int, margin: float, field: slice, scale: float) -> slice:
-    """Widen a range by a margin, not beyond its field, in pixels of the full picture."""
+    """Widen a range by a margin, but not beyond its field, in pixels of the original image."""
     low, high = max(start - margin, field.start or 0), min(start + length + margin, field.stop or np.inf)
     return slice(round(min(low, start) / scale), round(max(high, start + length) / scale))
 
 
-def _stroke_levels(view: View) -> NDArray[Any]:
-    """Cut the strokes out, their edges kept soft: 0 for paper, 255 for a full stroke."""
+def _stroke_levels(view: View) -> Pixels:
+    """Cut the strokes out with soft edges: 0 for paper, 255 for a full stroke."""
     strokes = view.strokes
     _, _, width, height = strokes.box
     edge = max(1, round(max(width, height) / 40)) * 2 + 1

@@ -1,52 +1,50 @@
-"""A sheet that lies within a contrasting surround: on a desk, in a thick frame, in a plotting library's figure."""
+"""A sheet within contrasting surroundings: on a desk, in a thick frame, in a plotting library's figure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mnist_cnn.reading.ink.pixels import Pixels, filled, largest_part, scaled_size, shrink, unlike_border
 
-_THUMBNAIL = 96  # pixels, the longer side on which the sheet is looked for
-_LEAST_PICTURE = 36  # pixels, the longer side of a picture that shows a sheet and a digit on it
-_SMALL = 64  # pixels; a picture with less is scaled up, so that a digit's strokes are thicker than the sheet's edge
+_THUMBNAIL = 96  # pixels, longer side of the image in which the sheet is looked for
+_LEAST_PICTURE = 36  # pixels, longer side of an image that can show a sheet and a digit on it
+_SMALL = 64  # pixels; a smaller image is enlarged, so that a digit's strokes are thicker than the sheet's edge
 _LEAST_SIDE = 12  # pixels of a sheet's shorter side there
-_CONTRAST = 40.0  # grey levels between the sheet and what is around it
-_SLIMMEST = 0.35  # the shorter side of a sheet, of the longer one: a bold 1 is slimmer
-_CORNERS = 0.05  # of its outline's length: how far the outline may leave the straight lines between four corners
-_STRAIGHT, _EXACT = 0.88, 0.95  # of the area within its outline or its four corners, what lies within both
-_RIM = 0.06  # of the sheet's shorter side: a band along its edges, within
+_CONTRAST = 40.0  # grey levels between the sheet and its surroundings
+_SLIMMEST = 0.35  # shorter side of a sheet relative to the longer one; a bold 1 is slimmer
+_CORNERS = 0.05  # of the outline's length: how far it may deviate from straight lines between four corners
+_STRAIGHT, _EXACT = 0.88, 0.95  # overlap (intersection over union) of the outline with its quadrilateral
+_RIM = 0.06  # of the sheet's shorter side: a band along its edges, inside
 _BARE = 0.92  # of that band
 _RIVAL = 0.28  # of the sheet's area: another sheet beside it
 _HOLE = 0.02  # of the sheet's area: the smallest hole
-_RECTANGLE = 0.8  # of the smallest rectangle around it: what a hole covers
+_RECTANGLE = 0.8  # of the smallest rectangle around it that a hole covers
 _EMPTY = 0.98  # of its area
-_EVEN = 2.5  # the widest margin of a hole, beside the narrowest: both are as broad as one stroke
-_SHARP = 0.5  # of that contrast, within a few pixels of each side: where light falls off it is less
+_EVEN = 2.5  # ratio of a hole's widest to its narrowest margin, both as wide as one stroke
+_SHARP = 0.5  # of that contrast, within a few pixels of each side; less if the light falls off there
 _ACROSS = 3  # pixels of the thumbnail on both sides of an edge
-_SOLID, _MUCH = 0.6, 0.3  # of its box, and of what was taken for strokes, that is in a strip; of it, that is taken
+_SOLID, _MUCH = 0.6, 0.3  # of its box and of the assumed strokes that a strip covers; of the strip that they cover
 _EDGE = 1.5  # pixels of the thumbnail: the sheet's blurred edge, a drawn frame around it
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Where a sheet lies."""
+    """The position of a sheet."""
 
-    corners: NDArray[Any]  # float32 [4, 2]: x and y in pixels of the picture, clockwise from the upper left one
-    contrast: float  # grey levels between it and its surround
-    is_single: bool  # no other one beside it
-    is_surrounded: bool  # none of its sides lies along the picture's border
-    is_exact: bool  # its sides are as straight as drawn ones: not a blot's
+    corners: Pixels  # float32 [4, 2]: x and y in pixels of the image, clockwise from the upper left one
+    contrast: float  # grey levels between it and its surroundings
+    is_single: bool  # there is no other one beside it
+    is_surrounded: bool  # none of its sides runs along the image's border
+    is_exact: bool  # its sides are straight, unlike a blot's
 
 
-def find_sheets(grey: NDArray[Any]) -> list[Sheet]:
-    """Find the sheet that is surrounded by what is much darker or lighter: at most two candidates.
+def find_sheets(grey: Pixels) -> list[Sheet]:
+    """Find the sheet in much darker or lighter surroundings: at most two candidates.
 
-    Where the surround shows on one side only, sheet and surround may be taken for each other; a blank one is none.
+    If the surroundings are visible on one side only, sheet and surroundings may be confused; the blank one is wrong.
 
     Args:
         grey: uint8 [h, w].
@@ -54,12 +52,11 @@ def find_sheets(grey: NDArray[Any]) -> list[Sheet]:
     longest = max(grey.shape)
     if longest < _LEAST_PICTURE:
         return []
-    scale = _THUMBNAIL / longest if longest < _SMALL else min(1.0, _THUMBNAIL / longest)
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+    size = scaled_size(grey, _THUMBNAIL / longest if longest < _SMALL else min(1.0, _THUMBNAIL / longest))
     small = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)  # a fifth of the time of INTER_AREA
     if min(small.shape) < _LEAST_SIDE:
         return []
-    inner = _unlike_border(small)
+    inner = unlike_border(small)
     sheets = [_sheet_of(small, inner)]
     if _covers_side(inner) and (other := _sheet_of(small, 1 - inner)) and other.is_single:
         sheets.append(other)
@@ -71,8 +68,8 @@ def find_sheets(grey: NDArray[Any]) -> list[Sheet]:
     ]
 
 
-def _sheet_of(small: NDArray[Any], inner: NDArray[Any]) -> Sheet | None:
-    """Find the one sheet among what has its class of grey levels; its corners in pixels of the thumbnail.
+def _sheet_of(small: Pixels, inner: Pixels) -> Sheet | None:
+    """Find the one sheet in its class of grey levels; its corners in pixels of the thumbnail.
 
     Args:
         small: uint8 [h, w], the thumbnail.
@@ -97,44 +94,36 @@ def _sheet_of(small: NDArray[Any], inner: NDArray[Any]) -> Sheet | None:
     return Sheet(corners, contrast, is_single, is_surrounded, straight > _EXACT)
 
 
-def _covers_side(mask: NDArray[Any]) -> bool:
-    """Whether a mask of 0 and 1 covers one of the picture's sides from end to end, or nearly so."""
+def _covers_side(mask: Pixels) -> bool:
+    """Return whether a mask of 0 and 1 covers (nearly) all of one side of the image."""
     return any(float(side.mean()) > _BARE for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
 
 
-def is_surround(grey: NDArray[Any], mask: NDArray[Any]) -> bool:
-    """Whether what was taken for strokes is a solid strip all along one side of the picture: a desk, a shadow.
+def is_surround(grey: Pixels, mask: Pixels) -> bool:
+    """Return whether the assumed strokes are a solid strip along one side of the image: a desk, a shadow.
 
     Args:
         grey: uint8 [h, w].
         mask: uint8 [h, w], 1 on the strokes.
     """
-    strip = _unlike_border(grey)
-    if not _covers_side(strip):
+    strip = unlike_border(grey)
+    found = largest_part(strip, connectivity=4) if _covers_side(strip) else None
+    if found is None:
         return False
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(strip, connectivity=4)
-    largest = 1 + int(stats[1:, 4].argmax())
-    width, height, area = stats[largest, 2:].tolist()
-    part = (labels == largest).astype(np.uint8)
-    is_solid = (
-        _covers_side(part) and (width < grey.shape[1] or height < grey.shape[0]) and area > _SOLID * width * height
-    )
+    part, (_, _, width, height, area) = found
+    is_part = width < grey.shape[1] or height < grey.shape[0]
+    strokes = cv2.countNonZero(mask)
     return bool(
-        is_solid
-        and cv2.countNonZero(cv2.bitwise_and(part, mask)) > _SOLID * cv2.countNonZero(mask)
-        and cv2.countNonZero(mask) > _MUCH * area
+        _covers_side(part)
+        and is_part
+        and area > _SOLID * width * height
+        and cv2.countNonZero(cv2.bitwise_and(part, mask)) > _SOLID * strokes
+        and strokes > _MUCH * area
     )
 
 
-def _unlike_border(grey: NDArray[Any]) -> NDArray[Any]:
-    """Mark the one of two classes of grey levels (Otsu 1979) that has less of the picture's border."""
-    light = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[1]
-    border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-    return 1 - light if border.mean() > 0.5 else light
-
-
-def straightened(grey: NDArray[Any], corners: NDArray[Any]) -> NDArray[Any]:
-    """Cut a sheet out of a picture, seen from straight above, as large as it is there."""
+def straightened(grey: Pixels, corners: Pixels) -> Pixels:
+    """Cut a sheet out of an image and correct its perspective, in its original size."""
     sides = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)  # upper, right, lower, left
     width, height = round(float(sides[::2].mean())), round(float(sides[1::2].mean()))
     goal = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], np.float32)
@@ -142,38 +131,36 @@ def straightened(grey: NDArray[Any], corners: NDArray[Any]) -> NDArray[Any]:
     return cv2.warpPerspective(grey, view, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def is_hollow(sheet: NDArray[Any]) -> bool:
-    """Whether a sheet is the strokes of an angular 0 or 8, with nothing but bare holes in it.
+def is_hollow(sheet: Pixels) -> bool:
+    """Return whether a sheet is really the strokes of an angular 0 or 8, with nothing but empty holes in it.
 
-    A bold 1 on a sheet looks like such a hole, but it is slimmer than the paper beside it is wide.
+    A bold 1 on a sheet looks like such a hole, but it is slimmer than the paper beside it.
 
     Args:
         sheet: uint8 [h, w], cut out.
     """
-    scale = min(1.0, _THUMBNAIL / max(sheet.shape))
-    size = (max(1, round(sheet.shape[1] * scale)), max(1, round(sheet.shape[0] * scale)))
-    holes = _unlike_border(cv2.resize(sheet, size, interpolation=cv2.INTER_AREA))
+    holes = unlike_border(shrink(sheet, _THUMBNAIL)[0])
     outlines, _ = cv2.findContours(holes, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outlines = [outline for outline in outlines if cv2.contourArea(outline) > _HOLE * holes.size]
     if not outlines or not all(_is_bare_hole(outline, holes) for outline in outlines):
         return False
     left, top, width, height = cv2.boundingRect(np.concatenate(outlines))
-    margins = np.array([left, top, size[0] - left - width, size[1] - top - height]) + _EDGE
+    margins = np.array([left, top, holes.shape[1] - left - width, holes.shape[0] - top - height]) + _EDGE
     is_even = margins.max() <= _EVEN * margins.min()
     return len(outlines) > 1 or bool(is_even and margins.max() < min(width, height))
 
 
-def _is_bare_hole(outline: NDArray[Any], holes: NDArray[Any]) -> bool:
-    """Whether an outline is a rectangle's, straight or leaning, and there is nothing in it."""
+def _is_bare_hole(outline: Pixels, holes: Pixels) -> bool:
+    """Return whether an outline is a rectangle's, upright or leaning, with nothing in it."""
     _, sides, _ = cv2.minAreaRect(outline)
-    filled = cv2.drawContours(np.zeros_like(holes), [outline], -1, 1, cv2.FILLED)
-    area = cv2.countNonZero(filled)
-    bare = cv2.countNonZero(cv2.bitwise_and(filled, holes))
+    whole = filled(outline, holes)
+    area = cv2.countNonZero(whole)
+    bare = cv2.countNonZero(cv2.bitwise_and(whole, holes))
     return area > _RECTANGLE * (sides[0] + 1) * (sides[1] + 1) and bare > _EMPTY * area
 
 
-def _corners(outline: NDArray[Any]) -> NDArray[Any] | None:
-    """Give a quadrilateral's corners, float [4, 2], clockwise from the upper left one; None if it is none."""
+def _corners(outline: Pixels) -> Pixels | None:
+    """Return a quadrilateral's corners, float [4, 2], clockwise from the upper left one; None if it is not one."""
     hull = cv2.convexHull(outline)
     corners = cv2.approxPolyDP(hull, _CORNERS * cv2.arcLength(hull, True), True)[:, 0].astype(np.float64)
     if len(corners) != 4:
@@ -184,32 +171,34 @@ def _corners(outline: NDArray[Any]) -> NDArray[Any] | None:
     return np.roll(corners, -int(corners.sum(axis=1).argmin()), axis=0)
 
 
-def _straightness(outline: NDArray[Any], corners: NDArray[Any], mask: NDArray[Any]) -> float:
-    within = cv2.drawContours(np.zeros_like(mask), [outline], -1, 1, cv2.FILLED)
-    between = cv2.fillConvexPoly(np.zeros_like(mask), np.rint(corners).astype(np.int32), 1)
+def _straightness(outline: Pixels, corners: Pixels, mask: Pixels) -> float:
+    within, between = filled(outline, mask), _between(corners, mask)
     both, either = cv2.bitwise_and(within, between), cv2.bitwise_or(within, between)
     return cv2.countNonZero(both) / max(cv2.countNonZero(either), 1)
 
 
-def _has_bare_rim(corners: NDArray[Any], mask: NDArray[Any]) -> bool:
-    """Whether a sheet's edges are bare all around; those of a digit as broad as a sheet are not."""
+def _between(corners: Pixels, mask: Pixels) -> Pixels:
+    return cv2.fillConvexPoly(np.zeros_like(mask), np.rint(corners).astype(np.int32), 1)
+
+
+def _has_bare_rim(corners: Pixels, mask: Pixels) -> bool:
+    """Return whether a sheet's edges are bare all around; those of a digit as broad as a sheet are not."""
     sides = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
     width = max(2, round(_RIM * float(sides.min())))
-    filled: NDArray[Any] = cv2.fillConvexPoly(np.zeros_like(mask), np.rint(corners).astype(np.int32), 1)
-    filled = cv2.erode(filled, np.ones((3, 3), np.uint8), borderValue=0)
-    rim = filled - cv2.erode(filled, np.ones((2 * width + 1,) * 2, np.uint8), borderValue=0)
+    sheet = cv2.erode(_between(corners, mask), np.ones((3, 3), np.uint8), borderValue=0)
+    rim = sheet - cv2.erode(sheet, np.ones((2 * width + 1,) * 2, np.uint8), borderValue=0)
     return cv2.mean(mask, rim)[0] > _BARE
 
 
-def _has_sharp_edges(grey: NDArray[Any], corners: NDArray[Any], contrast: float) -> bool:
-    """Whether grey levels leap at each side, as they do not where a shadow begins or light falls off.
+def _has_sharp_edges(grey: Pixels, corners: Pixels, contrast: float) -> bool:
+    """Return whether grey levels jump at each side; where a shadow begins or light falls off they do not.
 
-    A side along the picture's border has nothing beside it, and passes.
+    A side along the image's border has nothing beside it, and passes.
     """
     last = np.array(grey.shape[::-1]) - 1
     onward = np.roll(corners, -1, axis=0) - corners
     outward = np.stack([onward[:, 1], -onward[:, 0]], axis=1) / np.hypot(*onward.T)[:, None]
-    along, across = np.arange(0.1, 0.95, 0.05), np.arange(-_ACROSS, _ACROSS + 2)  # its last pixels are within
+    along, across = np.arange(0.1, 0.95, 0.05), np.arange(-_ACROSS, _ACROSS + 2)  # its last pixels are inside
     points = corners[:, None] + along[:, None] * onward[:, None]  # [4, along, 2]
     points = np.rint(points[:, :, None] + across[:, None] * outward[:, None, None]).astype(int)  # [4, along, across, 2]
     beyond = ((points[:, :, -1] < 0) | (points[:, :, -1] > last)).any(axis=2)
@@ -222,9 +211,9 @@ def _has_sharp_edges(grey: NDArray[Any], corners: NDArray[Any], contrast: float)
     )
 
 
-def _shrunk(corners: NDArray[Any]) -> NDArray[Any]:
-    """Move corners inward, by the width of the edge along both sides."""
+def _shrunk(corners: Pixels) -> Pixels:
+    """Move corners inward along both sides, by the width of the edge."""
     onward = np.roll(corners, -1, axis=0) - corners
     onward /= np.hypot(*onward.T)[:, None]
-    inner: NDArray[Any] = corners + _EDGE * (onward - np.roll(onward, 1, axis=0))
+    inner: Pixels = corners + _EDGE * (onward - np.roll(onward, 1, axis=0))
     return inner

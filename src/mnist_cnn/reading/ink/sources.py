@@ -1,4 +1,4 @@
-"""Whatever holds one picture, array, path, bytes, open file or Pillow image, as grey levels."""
+"""Read one image from an array, path, bytes, open file or Pillow image, as grey levels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from mnist_cnn.errors import DataError, ImageError, first_line
 from mnist_cnn.reading.ink.colours import levels_of_false_colours
+from mnist_cnn.reading.ink.pixels import Pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,57 +23,56 @@ ImageSource: TypeAlias = (
     "NDArray[Any] | str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image"
 )
 
-CHANNELS = (1, 2, 3, 4)  # of one picture [h, w, channels]: grey, grey and alpha, RGB, RGBA
-MAX_PIXELS = 64_000_000  # of one image; a phone's largest photo, and 256 MB when decoded
+CHANNELS = (1, 2, 3, 4)  # of one image [h, w, channels]: grey, grey and alpha, RGB, RGBA
+MAX_PIXELS = 64_000_000  # of one image: the largest photo of a phone, 256 MB when decoded
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"}
     | {".ppm", ".tif", ".tiff", ".webp"}
 )  # of the files that `read_image` reads, lower case
+VALID = "Valid: array, path, bytes, open file, Pillow image."  # sources of one image, for messages
 
-# An allow-list: some of Pillow's other parsers run programs (EPS calls Ghostscript) or are hardly tested.
-_COMMON_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM")  # their plugins come with the first `Image.open`
+# An allow-list: some other parsers of Pillow run programs (EPS calls Ghostscript) or are hardly tested.
+_COMMON_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM")  # the first `Image.open` imports their plugins
 _RARE_FORMATS = {
     "TIFF": "PIL.TiffImagePlugin",
     "WEBP": "PIL.WebPImagePlugin",
     "AVIF": "PIL.AvifImagePlugin",
     "JPEG2000": "PIL.Jpeg2KImagePlugin",
 }
-_REFUSED = (  # what a file of that kind holds within its first bytes, and what to do
+_REFUSED = (  # bytes near the beginning of a file, and what to do with such a file
     (b"<svg", "a vector drawing (SVG). Export it as PNG."),
-    (b"ftyphei", "a HEIC photo, whose codec is not at hand. Export it as JPEG."),
-    (b"ftypmif1", "a HEIF photo, whose codec is not at hand. Export it as JPEG."),
+    (b"ftyphei", "a HEIC photo, and there is no codec for it. Export it as JPEG."),
+    (b"ftypmif1", "a HEIF photo, and there is no codec for it. Export it as JPEG."),
     (b"%!PS", "PostScript, a program. Export it as PNG."),
     (b"%PDF", "a PDF document. Export its page as PNG."),
 )
 _HEAD_BYTES = 1024
-_LARGEST_FILE = 512 * 2**20  # bytes taken from an open file
-VALID = "Valid: array, path, bytes, open file, Pillow image."  # what is one image, for messages
-_ENOUGH = 1500  # pixels, the shorter side of a photo; a JPEG with twice as many is decoded at half its size
+_LARGEST_FILE = 512 * 2**20  # bytes read from an open file
+_ENOUGH = 1500  # pixels, shorter side of a photo; a JPEG file of twice the size is decoded at half its size
 _LARGEST_FIGURE = 2_000_000  # pixels of a JPEG file that a plotting library writes; a camera's has more
-_COARSE = 256  # pixels, the shorter side on which a JPEG file's colours are looked at
+_COARSE = 256  # pixels, shorter side of the reduced JPEG image whose colours are examined
 _LITTLE_ABOVE_1 = 2.0
 _EXIF_ORIENTATION = 0x0112
 
 
-def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Read a picture as grey levels, upright, with its polarity as it is.
+def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Read an image as grey levels, upright, without changing its polarity.
 
-    Colour becomes luminance (ITU-R 601), and false colours the distance from the commonest one. Transparency shows
-    the paper that contrasts with what is drawn. Arrays may be [h, w] grey, [h, w, 1] grey, [h, w, 2] grey and alpha,
-    [h, w, 3] RGB or [h, w, 4] RGBA, of:
-    bool; integers 0 … 1, 0 … 255, or up to 2³² in grey, which are shifted down to 8 bits; floats in 0 … 1, or in
-    0 … 255 where one exceeds 2 (a little above 1 is what interpolation overshoots).
+    Colour becomes luminance (ITU-R 601); false colours become the distance from the most frequent colour. Transparent
+    images are put on contrasting paper. Arrays may be [h, w] or [h, w, 1] grey, [h, w, 2] grey and alpha, [h, w, 3] RGB
+    or [h, w, 4] RGBA. They may contain bool; integers 0 to 1, 0 to 255, or grey up to 2³², which are shifted down to 8
+    bits; floats 0 to 1, or 0 to 255 if one exceeds 2 (interpolation may overshoot 1 a little).
 
     Args:
-        source: An array, the path of a file, a file's bytes, a file that is open in binary mode (read from its start
-            where it can be rewound, and left open), or a Pillow image. Of an animation, the first frame.
-        max_pixels: Height times width; a file's own are known from its first bytes, before anything is decoded.
+        source: An array, a file's path, a file's bytes, a file opened in binary mode (read from its start if it can be
+            rewound, and left open), or a Pillow image. The first frame of an animation.
+        max_pixels: Height times width. A file's size is checked before anything is decoded.
 
     Returns:
-        uint8 [h, w]. Large JPEG files come at a half, a quarter or an eighth of their size.
+        uint8 [h, w]. Large JPEG files are reduced to a half, a quarter or an eighth of their size.
 
     Raises:
-        DataError: No image, damaged, empty, of a kind that is not read, or larger than `max_pixels`.
+        ImageError: Not an image, damaged, empty, of an unsupported format, or larger than `max_pixels`.
     """
     if isinstance(source, np.ndarray):
         return _grey_array(np.asarray(source), max_pixels)
@@ -87,12 +87,12 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> NDArray[np.
             return _grey_image(image, name, max_pixels)
     except (DataError, MemoryError):
         raise
-    except Exception as error:  # Pillow's parsers let many kinds through: struct, syntax, index, zlib, …
+    except Exception as error:  # Pillow's parsers raise errors of many kinds: struct, syntax, index, zlib, …
         raise ImageError(_reason(error, name, max_pixels)) from error
 
 
 def is_open_file(source: Any) -> bool:
-    """Whether something is read like a file: an open one, `io.BytesIO`, a member of an archive, a response."""
+    """Return whether something can be read like a file: an open file, `io.BytesIO`, a member of an archive."""
     return callable(getattr(source, "read", None)) and not isinstance(source, os.PathLike)
 
 
@@ -100,14 +100,14 @@ def _content(file: Any) -> bytes:
     name = f"this {type(file).__name__}"
     try:
         if getattr(file, "seekable", bool)():
-            file.seek(0)  # whoever has just written into it has left it at its end
+            file.seek(0)  # after writing, the position is at the end
         content = file.read(_LARGEST_FILE + 1)
     except (OSError, ValueError) as error:  # ValueError: it is closed
         raise ImageError(f"{name} cannot be read: {first_line(error)}. Give an open file.") from error
     if isinstance(content, str):
-        raise ImageError(f"{name} is open as text. Open it in binary mode: open(path, 'rb')")
+        raise ImageError(f"{name} is open in text mode. Open it in binary mode: open(path, 'rb')")
     if not isinstance(content, (bytes, bytearray)):
-        raise ImageError(f"{name} is not a file: it reads as {type(content).__name__}. {VALID}")
+        raise ImageError(f"{name} is not a file: it returns {type(content).__name__}. {VALID}")
     if len(content) > _LARGEST_FILE:
         raise ImageError(f"{name} has more than {_LARGEST_FILE >> 20} MB. Give a smaller file.")
     return bytes(content)
@@ -118,12 +118,12 @@ def _reason(error: Exception, name: str, max_pixels: int) -> str:
         case FileNotFoundError():
             return f"{name} does not exist. Check the path."
         case IsADirectoryError():
-            return f"{name} is a folder, not an image. Name a file."
+            return f"{name} is a folder, not an image. Give a file."
         case Image.DecompressionBombError():
             return f"{name} has too many pixels; at most {max_pixels:,} are read. Scale it down."
         case OSError(strerror=str()):
             return f"{name} cannot be read: {error.strerror}. Check its path and permissions."
-    return f"{name} cannot be read: damaged, or none of {', '.join((*_COMMON_FORMATS, *_RARE_FORMATS))}. Replace it."
+    return f"{name} cannot be read: damaged, or not one of {', '.join((*_COMMON_FORMATS, *_RARE_FORMATS))}. Replace it."
 
 
 def _name(source: Any) -> str:
@@ -135,9 +135,8 @@ def _name(source: Any) -> str:
 
 
 def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) -> Image.Image:
-    file: io.BytesIO | Path = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
     try:
-        image = _identify(file)
+        image = _identify(source)
     except UnidentifiedImageError:
         head = source[:_HEAD_BYTES] if isinstance(source, bytes) else _head(Path(source))
         for mark, reason in _REFUSED:
@@ -145,7 +144,7 @@ def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) ->
                 raise ImageError(f"{name} is {reason}") from None
         raise
     pixels = image.width * image.height
-    if pixels > max_pixels:  # `_grey_image` refuses it: first, no draft of a giant
+    if pixels > max_pixels:  # `_grey_image` refuses it
         return image
     if pixels > _LARGEST_FIGURE or image.format != "JPEG" or not _has_false_colours(source):
         image.draft("L", (_ENOUGH, _ENOUGH))
@@ -153,13 +152,14 @@ def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) ->
 
 
 def _has_false_colours(source: str | os.PathLike[str] | bytes) -> bool:
-    """Whether a JPEG file's colours, which a draft in grey drops, are false; decoded coarsely, in little time."""
-    with _identify(io.BytesIO(source) if isinstance(source, bytes) else Path(source)) as image:
+    """Return whether a JPEG file has false colours, which decoding to grey would lose; takes little time."""
+    with _identify(source) as image:
         image.draft("RGB", (_COARSE, _COARSE))
         return levels_of_false_colours(image) is not None
 
 
-def _identify(file: io.BytesIO | Path) -> Image.Image:
+def _identify(source: str | os.PathLike[str] | bytes) -> Image.Image:
+    file: io.BytesIO | Path = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
     try:
         return Image.open(file, formats=_COMMON_FORMATS)
     except UnidentifiedImageError:
@@ -178,9 +178,11 @@ def _head(path: Path) -> bytes:
         return file.read(_HEAD_BYTES)
 
 
-def _grey_image(image: Image.Image, name: str, max_pixels: int) -> NDArray[np.uint8]:
+def _grey_image(image: Image.Image, name: str, max_pixels: int) -> Pixels:
     _check_size(image.height, image.width, name, max_pixels)
     if _orientation(image) != 1:
+        from PIL import ImageOps  # rarely needed
+
         image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255
         return _grey_array(np.asarray(image), max_pixels)
@@ -194,19 +196,19 @@ def _grey_image(image: Image.Image, name: str, max_pixels: int) -> NDArray[np.ui
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # damaged notes of the camera's; the picture beside them may be whole
+    except Exception:  # damaged metadata of the camera; the image itself may be intact
         return 1
 
 
-def _on_paper(image: Image.Image) -> NDArray[np.uint8]:
-    """Lay a transparent picture on the paper that shows it.
+def _on_paper(image: Image.Image) -> Pixels:
+    """Put a transparent image on contrasting paper.
 
-    Where less than half is opaque, that is ink, and the paper is black or white, whichever contrasts. Otherwise the
-    opaque part has its own paper, which goes on.
+    If less than half is opaque, that is ink, and the paper is black or white, whichever contrasts. Otherwise the
+    opaque part has its own paper, which is continued.
     """
     layers = image.convert("LA")
     reduction = min(image.size) // _ENOUGH
-    if reduction > 1:  # the sums below take some twenty bytes a pixel
+    if reduction > 1:  # the sums below take about twenty bytes per pixel
         layers = layers.reduce(reduction)
     luminance, alpha = np.moveaxis(np.asarray(layers), 2, 0)  # each uint8 [h, w]
     if alpha.min() == 255:
@@ -214,11 +216,11 @@ def _on_paper(image: Image.Image) -> NDArray[np.uint8]:
     weight = alpha.astype(np.float32)
     ink = float((luminance * weight).sum() / max(weight.sum(), 1))
     paper = (0 if ink > 127 else 255) if weight.mean() < 128 else int(np.median(luminance[alpha > 127]))
-    blended: NDArray[np.float32] = (luminance * weight + paper * (255 - weight)) / 255
+    blended: Pixels = (luminance * weight + paper * (255 - weight)) / 255
     return np.rint(blended).astype(np.uint8)
 
 
-def _grey_array(array: NDArray[Any], max_pixels: int) -> NDArray[np.uint8]:
+def _grey_array(array: Pixels, max_pixels: int) -> Pixels:
     array = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
     if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in CHANNELS):
         valid = ", ".join(["(h, w)", *(f"(h, w, {count})" for count in CHANNELS)])
@@ -235,44 +237,34 @@ def _check_size(height: int, width: int, name: str, max_pixels: int) -> None:
         raise ImageError(f"{name} has {width}×{height} pixels; at most {max_pixels:,} are read. Scale it down.")
 
 
-def _levels(array: NDArray[Any]) -> NDArray[np.uint8]:
-    if array.dtype.kind not in "biuf":
-        raise ImageError(f"an image cannot hold {array.dtype}. Valid: bool, integers, floats.")
+def _levels(array: Pixels) -> Pixels:
+    kind = array.dtype.kind
+    if kind not in "biuf":
+        raise ImageError(f"an image cannot contain {array.dtype}. Valid: bool, integers, floats.")
     low, high = array.min(), array.max()
-    if high <= 1 and array.dtype.kind != "f":  # a mask
+    if high <= 1 and kind != "f":  # a mask
         return np.asarray((array == 1) * np.uint8(255), np.uint8)
     if array.dtype == np.uint8:
         return array
-    if not (low >= 0 and np.isfinite(high)):  # NaN fails every comparison
-        raise ImageError(f"the array's values range from {low} to {high}. Valid: 0 to 1 or 0 to 255, no NaN.")
-    if array.dtype.kind == "f":
-        return _levels_of_floats(array, float(high))
-    bits = max(8, int(high).bit_length())
-    if bits > 8 and (array.ndim == 3 or bits > 32):
-        raise ImageError(f"the array's values reach {high}. Valid: integers from 0 to 255.")
-    shifted: NDArray[np.uint8] = (array >> (bits - 8)).astype(np.uint8)
-    return shifted
-
-
-def _levels_of_floats(array: NDArray[Any], high: float) -> NDArray[np.uint8]:
-    if high > 255:
-        raise ImageError(f"the array's values reach {high:g}. Valid: floats from 0 to 1, or from 0 to 255.")
-    scale = 255 / max(high, 1.0) if high <= _LITTLE_ABOVE_1 else 1.0
-    levels: NDArray[np.uint8] = np.rint(array * scale).astype(np.uint8)
-    return levels
+    bits = max(8, int(high).bit_length()) if kind != "f" and low >= 0 else 8
+    is_valid = low >= 0 and (high <= 255 or (kind != "f" and array.ndim == 2 and bits <= 32))  # NaN fails every test
+    if not is_valid:
+        raise ImageError(
+            f"the array's values range from {low:g} to {high:g}. Valid: 0 to 1, or 0 to 255, without NaN; in grey "
+            "images, also integers up to 2³²."
+        )
+    if kind != "f":
+        return (array >> (bits - 8)).astype(np.uint8)
+    return np.rint(array * (255 / max(float(high), 1.0) if high <= _LITTLE_ABOVE_1 else 1.0)).astype(np.uint8)
 
 
 def identify(content: bytes) -> tuple[str, int]:
-    """Say what a picture file is and how large, from its head alone; nothing is decoded.
+    """Return a file's image format, as named by Pillow, such as "JPEG2000", and its number of pixels.
 
-    Args:
-        content: Of the file.
-
-    Returns:
-        Its kind, as Pillow calls it, such as "JPEG2000", and its pixels (height times width).
+    Only the beginning is parsed; nothing is decoded.
 
     Raises:
-        Exception: Of many kinds: it is not a picture that `read_image` reads.
+        Exception: Of many kinds: `read_image` cannot read it.
     """
-    with _identify(io.BytesIO(content)) as image:
+    with _identify(content) as image:
         return image.format or "", image.width * image.height

@@ -1,43 +1,40 @@
-"""The strokes of one digit among whatever else is dark: specks, shadows, frames, neighbours."""
+"""The strokes of one digit among other dark shapes: specks, shadows, frames, neighbours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from mnist_cnn.reading.ink.lines import frame_around, without_lines
+from mnist_cnn.reading.ink.pixels import Pixels, border
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-_NOISY = 100  # pixels, the shorter side; smaller pictures have had their noise averaged out
-_FAINT = 0.35  # of the contrast: what is fainter is no stroke
-_STRONG = 0.6  # of the contrast, reached somewhere in every stroke
+_NOISY = 100  # pixels, shorter side; the noise of smaller images is averaged out already
+_FAINT = 0.35  # of the contrast: fainter pixels are not part of a stroke
+_STRONG = 0.6  # of the contrast: every stroke reaches it somewhere
 _PART = 0.03  # of the main part's area: the smallest part of a digit
 _NEAR = 0.2  # of the main part's size: the widest gap within a digit
-_MOSTLY_BORDER = 0.7  # of a shape's half outline; a digit in a tight crop touches the border with less
+_MOSTLY_BORDER = 0.7  # of half a shape's outline; a digit in a tight crop touches the border with less
 _LEAST_CONTRAST = 8.0  # levels of the ink map
 _ABOVE_NOISE = 4.0  # standard deviations
-_LEAST_PIXELS, _LEAST_SHARE = 4, 0.025  # of the picture's longer side
-_RIVAL_AREA, _RIVAL_HEIGHT = 0.28, 0.4  # of the digit's: a neighbour that may be a digit too
-_WHOLE = 0.15  # of the digit's area: its largest part, be it dashed
+_LEAST_PIXELS, _LEAST_SHARE = 4, 0.025  # smallest digit: pixels, and share of the image's longer side
+_RIVAL_AREA, _RIVAL_HEIGHT = 0.28, 0.4  # relative to the digit's: a neighbour that may be a digit too
+_WHOLE = 0.15  # of the digit's area: its largest part, even if it is dashed
 
 
 @dataclass(frozen=True)
 class Strokes:
-    """One digit, found."""
+    """One digit that was found."""
 
-    mask: NDArray[Any]  # [h, w], 1 on the strokes
-    core: NDArray[Any]  # [h, w], 1 on its widest stroke, and on those within that one's box
+    mask: Pixels  # [h, w], 1 on the strokes
+    core: Pixels  # [h, w], 1 on its widest shape, and on those within that shape's box
     paper: float  # level of bare paper in the ink map
     peak: float  # level of the full stroke
     touches_border: bool
-    at_border: bool  # it lies along the border like a shadow or a frame: perhaps no digit
-    is_single: bool  # no other shape beside it could be a digit too
-    field: tuple[slice, slice]  # rows and columns inside the frame that is drawn around the digit, if there is one
+    at_border: bool  # it runs along the border like a shadow or a frame: perhaps not a digit
+    is_single: bool  # no shape beside it could be a digit too
+    field: tuple[slice, slice]  # rows and columns inside the frame around the digit, if there is one
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -57,21 +54,21 @@ class _Levels:
 class _Shapes:
     """Connected shapes of ink; the first one is the paper."""
 
-    labels: NDArray[Any]  # [h, w]
-    boxes: NDArray[Any]  # [n, 4]: left, top, right, bottom
-    areas: NDArray[Any]  # [n], pixels; 0 where a shape is nowhere strong
-    contact: NDArray[Any]  # [n], share of the half outline that lies on the picture's border
+    labels: Pixels  # [h, w]
+    boxes: Pixels  # [n, 4]: left, top, right, bottom
+    areas: Pixels  # [n], pixels; 0 for shapes without any strong pixel
+    contact: Pixels  # [n], length on the image's border, as a share of half the outline
 
 
-def find_strokes(ink: NDArray[Any], least: float | None = None) -> Strokes | None:
+def find_strokes(ink: Pixels, least: float | None = None) -> Strokes | None:
     """Find the digit in an ink map.
 
     Args:
         ink: uint8 [h, w], light on darker paper.
-        least: Pixels of the smallest digit's longer side; None for a share of the picture's.
+        least: Pixels of the smallest digit's longer side; None for a share of the image's.
 
     Returns:
-        Its strokes; None where nothing stands out from the noise as one thing.
+        Its strokes; None if no single object stands out from the noise.
     """
     if min(ink.shape) > _NOISY:
         ink = cv2.GaussianBlur(ink, (3, 3), 0)
@@ -94,8 +91,8 @@ def find_strokes(ink: NDArray[Any], least: float | None = None) -> Strokes | Non
     return Strokes(mask, core, levels.paper, levels.peak, contact > 0, contact > _MOSTLY_BORDER, is_single, field)
 
 
-def _without_print(mask: NDArray[Any], ink: NDArray[Any]) -> tuple[NDArray[Any], tuple[slice, slice]]:
-    """Take frame and lines out of a mask of ink; give the rows and columns inside the frame too."""
+def _without_print(mask: Pixels, ink: Pixels) -> tuple[Pixels, tuple[slice, slice]]:
+    """Remove frame and lines from a mask of ink; return the rows and columns inside the frame too."""
     field = slice(None), slice(None)
     if framed := frame_around(mask):
         frame, field = framed
@@ -103,16 +100,16 @@ def _without_print(mask: NDArray[Any], ink: NDArray[Any]) -> tuple[NDArray[Any],
     return without_lines(mask, ink), field
 
 
-def _measure(ink: NDArray[Any]) -> _Levels:
+def _measure(ink: Pixels) -> _Levels:
     """Measure paper, noise and stroke from the histogram.
 
-    Paper is the darker class of Otsu's threshold (1979), measured by quantiles on its dark side, which no ink
-    reaches. The stroke's level is the upper quartile of what lies clearly above.
+    Paper is the darker class of Otsu's threshold (1979), measured by quantiles on its dark side, which is free of
+    ink. The stroke's level is the upper quartile of the levels that are clearly above the paper's.
     """
     counts = np.bincount(ink.ravel(), minlength=256)
     below = np.cumsum(counts) / ink.size
     threshold, _ = cv2.threshold(ink, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    share = max(float(below[int(threshold)]), 0.6)  # scarce ink lets Otsu's threshold cut the paper in two
+    share = max(float(below[int(threshold)]), 0.6)  # with little ink, Otsu's threshold divides the paper
     paper, low = np.searchsorted(below, (0.5 * share, 0.16 * share))  # the median, and one deviation below it
     noise, top = float(paper - low), int(np.flatnonzero(counts)[-1])
     clear = int(paper + max(5 * noise, 0.3 * (top - paper)))
@@ -121,52 +118,51 @@ def _measure(ink: NDArray[Any]) -> _Levels:
     return _Levels(float(paper), noise, float(peak))
 
 
-def _shapes(inked: NDArray[Any], strong: NDArray[Any]) -> _Shapes:
+def _shapes(inked: Pixels, strong: Pixels) -> _Shapes:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(inked, connectivity=8)
     reached = np.bincount(labels[strong], minlength=count) > 0
     reached[0] = False
     boxes = np.concatenate([stats[:, :2], stats[:, :2] + stats[:, 2:4]], axis=1)
-    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    contact = np.bincount(border, minlength=count) / (stats[:, 2] + stats[:, 3])
+    contact = np.bincount(border(labels), minlength=count) / (stats[:, 2] + stats[:, 3])
     return _Shapes(labels, boxes, np.where(reached, stats[:, 4], 0), np.minimum(contact, 1))
 
 
-def _choose(shapes: _Shapes) -> NDArray[Any]:
-    """Choose the shapes that make the digit: the most striking one and its parts, near and not on the border."""
+def _choose(shapes: _Shapes) -> Pixels:
+    """Choose the shapes of the digit: the most striking one, and its parts: nearby and not on the border."""
     extent = shapes.boxes[:, 2:] - shapes.boxes[:, :2]  # [n, 2]
     score = np.hypot(extent[:, 0], extent[:, 1]) * np.sqrt(shapes.areas) * (1 - shapes.contact) ** 2
     main = int(score.argmax())
-    chosen: NDArray[Any] = np.arange(len(score)) == main
+    chosen: Pixels = np.arange(len(score)) == main
     fitting = _whole(shapes, chosen) & (shapes.areas > _PART * shapes.areas[main])
     reach = _NEAR * float(extent[main].max())
     while True:  # from part to part, as in a dashed line
-        more: NDArray[Any] = chosen | (fitting & (_gaps(shapes.boxes, chosen) < reach))
+        more: Pixels = chosen | (fitting & (_gaps(shapes.boxes, chosen) < reach))
         if (more == chosen).all():
             return chosen
         chosen = more
 
 
-def _within_widest(chosen: NDArray[Any], shapes: _Shapes) -> NDArray[Any]:
-    """Mark the widest of the chosen shapes, and those inside its box: without a label that stands beside a ring."""
+def _within_widest(chosen: Pixels, shapes: _Shapes) -> Pixels:
+    """Mark the largest chosen shape and those inside its box, but not a label beside a ring."""
     extent = (shapes.boxes[:, 2:] - shapes.boxes[:, :2]).prod(axis=1)
     box = shapes.boxes[int(np.where(chosen, extent, 0).argmax())]
-    inside: NDArray[Any] = (
+    inside: Pixels = (
         chosen & (shapes.boxes[:, :2] >= box[:2]).all(axis=1) & (shapes.boxes[:, 2:] <= box[2:]).all(axis=1)
     )
     return inside
 
 
-def _whole(shapes: _Shapes, chosen: NDArray[Any]) -> NDArray[Any]:
-    """Mark the shapes that the border does not cut; in a tight crop, as the chosen one shows, it cuts a little."""
+def _whole(shapes: _Shapes, chosen: Pixels) -> Pixels:
+    """Mark the shapes that the border does not cut; if it cuts the chosen one (a tight crop), it may cut a little."""
     most = _MOSTLY_BORDER / 2 if shapes.contact[chosen].any() else 0
-    whole: NDArray[Any] = shapes.contact <= most
+    whole: Pixels = shapes.contact <= most
     return whole
 
 
-def _has_neighbour(chosen: NDArray[Any], shapes: _Shapes) -> bool:
-    """Whether another whole shape, or one taken for a part, stands beside the digit and is as large as a digit.
+def _has_neighbour(chosen: Pixels, shapes: _Shapes) -> bool:
+    """Return whether a shape beside the digit, also one taken for a part of it, is as large as a digit.
 
-    The parts of one digit lie over, under and across each other.
+    The parts of one digit are above, below and across each other.
     """
     main = int(np.where(chosen, shapes.areas, 0).argmax())
     height = shapes.boxes[:, 3] - shapes.boxes[:, 1]
@@ -176,15 +172,15 @@ def _has_neighbour(chosen: NDArray[Any], shapes: _Shapes) -> bool:
     return bool((large & _whole(shapes, chosen) & (beside | ~chosen))[np.arange(len(chosen)) != main].any())
 
 
-def _gaps(boxes: NDArray[Any], chosen: NDArray[Any]) -> NDArray[Any]:
-    """Give the distance of each box to the box around the chosen ones, in pixels."""
+def _gaps(boxes: Pixels, chosen: Pixels) -> Pixels:
+    """Return the distance from each box to the box around the chosen ones, in pixels."""
     start, end = boxes[chosen, :2].min(0), boxes[chosen, 2:].max(0)
     gaps = np.maximum(0, np.maximum(boxes[:, :2] - end, start - boxes[:, 2:]))
-    distances: NDArray[Any] = np.hypot(gaps[:, 0], gaps[:, 1])
+    distances: Pixels = np.hypot(gaps[:, 0], gaps[:, 1])
     return distances
 
 
-def _stands_out(mask: NDArray[Any], inked: NDArray[Any], ink: NDArray[Any], paper: float, least: float) -> bool:
+def _stands_out(mask: Pixels, inked: Pixels, ink: Pixels, paper: float, least: float) -> bool:
     left, top, width, height = cv2.boundingRect(mask)
     if max(width, height) < max(_LEAST_PIXELS, least):
         return False
@@ -192,12 +188,14 @@ def _stands_out(mask: NDArray[Any], inked: NDArray[Any], ink: NDArray[Any], pape
     margin = max(width, height) // 4
     rows = slice(max(0, top - margin), top + height + margin)
     columns = slice(max(0, left - margin), left + width + margin)
-    noise = max(_noise(ink, bare), _noise(ink[rows, columns], bare[rows, columns]))  # division raises it in shadows
+    noise = max(
+        _noise(ink, bare), _noise(ink[rows, columns], bare[rows, columns])
+    )  # the division amplifies it in shadows
     return cv2.mean(ink, mask)[0] - paper > max(_LEAST_CONTRAST, _ABOVE_NOISE * noise)
 
 
-def _noise(ink: NDArray[Any], bare: NDArray[Any]) -> float:
-    """Give the standard deviation of bare paper, by quantiles of its bare side: blurred edges are no noise."""
+def _noise(ink: Pixels, bare: Pixels) -> float:
+    """Return the standard deviation of bare paper, from the quantiles on its dark side: blurred edges are not noise."""
     below = np.cumsum(cv2.calcHist([ink], [0], bare, [256], [0, 256]))
     if below[-1] == 0:
         return 0.0
@@ -205,7 +203,7 @@ def _noise(ink: NDArray[Any], bare: NDArray[Any]) -> float:
     return float(middle - low)
 
 
-def _one_thing(chosen: NDArray[Any], shapes: _Shapes) -> bool:
+def _one_thing(chosen: Pixels, shapes: _Shapes) -> bool:
     areas = shapes.areas[chosen]
     if not areas.any():
         return False

@@ -1,32 +1,29 @@
-"""Views of a picture, or of a part of it, in which a digit has been found."""
+"""Views of an image, or of a part of it, in which a digit was found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from mnist_cnn.reading.ink.paper import NARROW, WIDE, lift_ink
+from mnist_cnn.reading.ink.pixels import Pixels
 from mnist_cnn.reading.ink.polarity import ink_is_light
 from mnist_cnn.reading.ink.strokes import Strokes, find_strokes
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 _AS_DARK = 0.5  # of the strokes' area
-_FILLS = 0.9  # of the picture's height and width
-_LEAST_SIDE = 3  # pixels of a picture that can show anything
+_FILLS = 0.9  # of the image's height and width
+_LEAST_SIDE = 3  # pixels
 
 
 @dataclass(frozen=True)
 class View:
-    """A part of the picture with its ink dark, and what was found in it."""
+    """A part of the image with its ink dark, and the digit that was found in it."""
 
-    grey: NDArray[Any]  # [h, w], ink dark
-    ink: NDArray[Any]  # [h, w], ink light
-    inverted: bool  # against the picture
+    grey: Pixels  # [h, w], ink dark
+    ink: Pixels  # [h, w], ink light
+    inverted: bool  # relative to the image
     strokes: Strokes
 
     @property
@@ -36,17 +33,8 @@ class View:
         return cv2.mean(self.grey, 1 - mask)[0] - cv2.mean(self.grey, mask)[0]
 
 
-def shrink(grey: NDArray[Any], longest: int) -> tuple[NDArray[Any], float]:
-    """Scale a picture down to a longer side of so many pixels; give the scale, at most 1, too."""
-    scale = min(1.0, longest / max(grey.shape))
-    if scale == 1:
-        return grey, scale
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA), scale
-
-
-def find_view(grey: NDArray[Any]) -> View | None:
-    """Find the digit. What lies along the border may be a shadow: then once more, with an eye for slim strokes."""
+def find_view(grey: Pixels) -> View | None:
+    """Find the digit. A shape along the border may be a shadow: then look again, for narrow strokes only."""
     if min(grey.shape) < _LEAST_SIDE:
         return None
     inverted = ink_is_light(grey)
@@ -57,14 +45,14 @@ def find_view(grey: NDArray[Any]) -> View | None:
     return view if slim is None or slim.strokes.at_border else slim
 
 
-def view_as(grey: NDArray[Any], inverted: bool, span: float = WIDE, least: float | None = None) -> View | None:
-    """Find the digit where it is known which is the ink.
+def view_as(grey: Pixels, inverted: bool, span: float = WIDE, least: float | None = None) -> View | None:
+    """Find the digit if its polarity is known.
 
     Args:
         grey: uint8 [h, w].
         inverted: Whether the ink is lighter than its paper.
-        span: As for `lift_ink`.
-        least: As for `find_strokes`.
+        span: See `lift_ink`.
+        least: See `find_strokes`.
     """
     grey = cv2.bitwise_not(grey) if inverted else grey
     ink = lift_ink(grey, span)
@@ -74,14 +62,14 @@ def view_as(grey: NDArray[Any], inverted: bool, span: float = WIDE, least: float
     return View(grey, ink, inverted, strokes)
 
 
-def _is_edge(grey: NDArray[Any], mask: NDArray[Any]) -> bool:
-    """Whether strokes are where a shadow or a desk begins: much of the rest is then as dark as they are."""
+def _is_edge(grey: Pixels, mask: Pixels) -> bool:
+    """Return whether the strokes are the edge of a shadow or a desk: then much of the rest is as dark as they are."""
     darkness = float(np.median(grey[mask > 0]))
     return bool(np.count_nonzero(grey[mask == 0] <= darkness) > _AS_DARK * np.count_nonzero(mask))
 
 
 def _filling(view: View | None) -> View | None:
-    """Keep what reaches from end to end: a 1 cut out tightly is mostly ink, and its paper is taken for the ink."""
+    """Keep a view that reaches from end to end: a tightly cropped 1 is mostly ink, so its polarity looks reversed."""
     if view is None:
         return None
     _, _, width, height = view.strokes.box

@@ -1,28 +1,30 @@
-"""Work that runs a few items ahead of whoever takes its results."""
+"""Process items in threads, a few ahead of the consumer."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_AHEAD = 4  # items per thread that wait or are in work, so that no thread idles while the taker is busy
+_AHEAD = 4  # items per thread that are queued or in progress, so that no thread idles while the consumer is busy
 
 
 def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Do `map(work, items)` in a few threads: same results, same order, and never more than a few items in memory.
+    """Compute `map(work, items)` in threads: the same results in the same order, with few items in memory.
 
-    The threads live as long as the iteration, which costs some 0.1 ms to begin. In return, a process that forks
-    between two calls leaves no broken pool behind.
+    The threads live as long as the iteration, which costs about 0.1 ms. In return, a process that forks between two
+    calls leaves no broken pool behind.
 
     Args:
-        work: Called from several threads at once; what it raises ends the iteration at that item's turn.
-        items: Taken one by one, in the caller's thread.
-        threads: 1 works in the caller's thread.
+        work: Called from several threads at the same time. If it raises, the iteration ends at that item.
+        items: Consumed one by one, in the calling thread.
+        threads: 1 works in the calling thread.
 
     Yields:
         One result per item.
@@ -30,6 +32,8 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: in
     if threads == 1:
         yield from map(work, items)
         return
+    from concurrent.futures import ThreadPoolExecutor  # costs 5 ms, and a single image needs no threads
+
     waiting: deque[Future[Result]] = deque()
     failure: list[Exception] = []
     with ThreadPoolExecutor(threads) as pool:
@@ -48,8 +52,8 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: in
 
 
 def _until_failure(items: Iterable[Item], failure: list[Exception]) -> Iterator[Item]:
-    """Give items; where they fail to come, keep the reason until the results of those that came are taken."""
+    """Yield items; if the iterable raises, keep the error until the results of the earlier items are consumed."""
     try:
         yield from items
-    except Exception as error:  # whatever the caller's iterable raises
+    except Exception as error:  # of the caller's iterable
         failure.append(error)

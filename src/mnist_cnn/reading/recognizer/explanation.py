@@ -1,4 +1,4 @@
-"""How images became digits, drawn: one row each, from the picture as it came to what the network said of it."""
+"""A picture that explains readings: one row per image, from the original to the network's answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mnist_cnn.reading.recognizer.recognizer import Reading
+    from mnist_cnn.reading.recognizer.verdict import Reading
 
 _ACCEPTED, _REJECTED = palette.RIGHT, palette.WRONG
 _TEXT, _MUTED, _RULE, _PAPER = palette.TEXT, palette.MUTED, palette.RULE, palette.PAPER
@@ -31,7 +31,7 @@ _TOP = 3  # classes
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """One image's row, its pictures already small."""
+    """One image's row, with its pictures reduced."""
 
     name: str
     tiles: list[tuple[str, Image.Image]]  # a caption and a picture of at most _TILE pixels each way
@@ -42,14 +42,14 @@ class Explained:
     def of(
         cls, name: str, stages: Sequence[tuple[str, NDArray[np.uint8]]], reading: Reading, class_names: Sequence[str]
     ) -> Explained:
-        """Keep of each stage, uint8 [h, w], what the drawing needs."""
+        """Reduce each stage, uint8 [h, w], to what the drawing needs."""
         best = reading.probabilities.argsort()[::-1][:_TOP]
         ranking = [(class_names[index], float(reading.probabilities[index])) for index in best]
         return cls(name, [(caption, _tile(picture)) for caption, picture in stages], ranking, reading)
 
 
 def draw(rows: Sequence[Explained]) -> Image.Image:
-    """Draw all rows, one below the other.
+    """Draw all rows, one below another.
 
     Args:
         rows: At least one.
@@ -107,6 +107,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _shortened(text: str, width: int) -> str:
-    """Cut the beginning of a long path, whose end says more."""
-    room = max(8, width // 8)  # letters of the usual sizes are 8 pixels wide, or less
+    """Cut the beginning of a long path, because its end is more informative."""
+    room = max(8, width // 8)  # letters are at most 8 pixels wide
     return text if len(text) <= room else "…" + text[-room + 1 :]

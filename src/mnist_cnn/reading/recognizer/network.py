@@ -1,4 +1,4 @@
-"""An ONNX file, this project's or a stranger's, as a function from digits in MNIST's form to class scores."""
+"""An ONNX file, exported by this project or not, as a function from digits in MNIST's form to class scores."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mnist_cnn.errors import ModelFileError
-from mnist_cnn.reading import LAYOUTS
-from mnist_cnn.reading.ink.form import SIZE
+from mnist_cnn.reading.conventions import IMAGE_SHAPES, IMAGE_SIZE, SUM_TOLERANCE
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 from mnist_cnn.reading.recognizer.session import reason, shortened
 from mnist_cnn.reading.scaling import CANDIDATES, UNIT, Scaling, ScalingChoice, bundled_digits, choose, declared, given
@@ -34,43 +33,41 @@ _ACCEPTED = (
     "Accepted: one input (n, 28, 28), (n, 28, 28, 1), (n, 1, 28, 28) or (n, 784) of float32, float64, float16, "
     "uint8, int32 or int64, and scores (n, k) with k of 2 or more"
 )
-_OUTPUT_NAMES = ("probabilities", "logits")  # looked for in this order
+_OUTPUT_NAMES = ("probabilities", "logits")  # in order of preference
 _DIGITS = 10
-_CHUNK = 64  # images in one run: larger ones fall out of the processor's caches, smaller ones cost more calls
-_LARGEST_BATCH = 1024  # images; a file that demands more at once is no network for single digits
-_SMALLEST_SIGMOID = 1e-6  # nearer to 0 or 1, float32 gives 0 or 1
-_ROUNDING = 0.01  # by which a row of float16 probabilities may miss the sum of 1
+_CHUNK = 64  # images per run; more do not fit into the processor's caches, fewer need more calls
+_LARGEST_BATCH = 1024  # images; a file that requires more per run is not a network for single digits
+_SMALLEST_SIGMOID = 1e-6  # closer to 0 or 1, float32 rounds to 0 or 1
 
 
 @dataclass(frozen=True)
 class Network:
-    """A loaded network. Nothing changes after loading, so that several threads may use it at once."""
+    """A loaded network. It is immutable, so several threads may use it at the same time."""
 
-    session: Any  # onnxruntime.InferenceSession, on one thread
-    wide: Any  # the same on all threads; may be the same object
+    session: Any  # onnxruntime.InferenceSession with one thread
+    wide: Any  # the same with all threads; may be the same object
     input_name: str
     output_name: str
     layout: tuple[int, ...]  # the shape of one image
     dtype: type[np.generic]
     scaling: Scaling  # of grey levels 0 … 255
-    batch: int | None  # how many images every run must have; None: any number
+    batch: int | None  # required number of images per run; None: any number
     classes: int = 0
-    # What a row of scores is: probabilities of sum 1, numbers before a softmax, or a probability for each class by
-    # itself (by a sigmoid).
+    # What a row of scores is: probabilities of sum 1, logits, or an independent probability of each class.
     kind: Literal["probabilities", "logits", "sigmoids"] = "probabilities"
 
     def scores(self, images: NDArray[np.uint8], threads: int) -> NDArray[np.float32]:
         """Run the network.
 
-        Few images go through it together, and every layer is shared between the threads. Of many, each thread takes
-        some through all layers, which saves them from waiting for each other.
+        A few images run together, and the threads share each layer. Of many, each thread runs a part through all
+        layers, so that threads need not wait for each other.
 
         Args:
             images: uint8 [n, 28, 28], any n, ink light on black 0.
-            threads: 1 computes in the caller's thread alone.
+            threads: 1 computes in the calling thread only.
 
         Returns:
-            float32 [n, k]: probabilities, or scores before a softmax.
+            float32 [n, k]; see `kind`.
         """
         count, chunk = len(images), self.batch or _CHUNK
         if 0 < count <= chunk:
@@ -82,9 +79,9 @@ class Network:
         return np.concatenate(list(map_ahead(partial(self._run, self.session), chunks, threads)))
 
     def as_logits(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give scores of which a softmax makes probabilities, where they are not probabilities already.
+        """Convert sigmoids to logits; other scores do not change.
 
-        Of sigmoids that is the logarithm of the odds: given that one class is right, that is what they say.
+        The logits are the logarithms of the odds: given that exactly one class is right, a softmax of them is correct.
         """
         if self.kind != "sigmoids":
             return scores
@@ -95,7 +92,7 @@ class Network:
     def _run(self, session: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         count = len(images)
         if self.batch is not None and count < self.batch:
-            images = np.concatenate([images, np.zeros((self.batch - count, SIZE, SIZE), np.uint8)])
+            images = np.concatenate([images, np.zeros((self.batch - count, IMAGE_SIZE, IMAGE_SIZE), np.uint8)])
         feed = self.scaling.apply(images).astype(self.dtype).reshape(-1, *self.layout)
         scores: NDArray[np.float32] = session.run([self.output_name], {self.input_name: feed})[0]
         if self.batch is not None:
@@ -104,11 +101,11 @@ class Network:
 
 
 def adopt_network(network: Network, scale: float | None) -> tuple[Network, ScalingChoice]:
-    """Find out, on digits that it can know, what a stranger's network gives and in what range it wants grey levels.
+    """Find out, on known digits, what a network without our metadata gives, and which range of grey levels it needs.
 
     Args:
         network: From `find_network`.
-        scale: What it wants grey levels multiplied by; None to find out, as `scaling` describes.
+        scale: Factor for grey levels; None to find out, see `scaling`.
     """
     known = bundled_digits(network.classes)
     takes_grey_levels = not np.issubdtype(network.dtype, np.floating)
@@ -120,24 +117,24 @@ def adopt_network(network: Network, scale: float | None) -> tuple[Network, Scali
         choice = declared()
     else:
         choice = choose(lambda scaling, _: scores[scaling], known)
-    # Of the chosen range alone: in a wrong one a network can overflow, which says nothing of what it gives.
+    # Only in the chosen range: in a wrong one, a network can overflow, which says nothing about its output.
     return replace(network, scaling=choice.scaling, kind=_kind(scores[choice.scaling])), choice
 
 
 def find_network(session: Any, origin: str) -> Network:
-    """Find out by trial how a session wants its images and what it gives for them.
+    """Find out by trial how a session needs its images, and what it returns for them.
 
-    Files often say less than they demand, or declare a free batch size and then reshape to a fixed one.
+    Files often declare less than they need, or declare a free batch size and then reshape to a fixed one.
 
     Args:
         session: From `start_session`.
-        origin: What to call the file in an error message.
+        origin: The name of the file for messages.
 
     Returns:
-        The network, given grey levels in 0 … 1.
+        The network, which gets grey levels in 0 to 1.
 
     Raises:
-        ModelFileError: Its inputs or outputs are not those of a network for digits.
+        ModelFileError: Its inputs or outputs do not fit a network for digits.
     """
     if misfit := _misfit_of_output(session) or _misfit(session):
         raise ModelFileError(f"{origin} {misfit}.")
@@ -151,27 +148,27 @@ def find_network(session: Any, origin: str) -> Network:
 
 
 def _misfit(session: Any) -> str:
-    """Say what is wrong with the declared input, if anything."""
+    """Return what is wrong with the declared input; empty if nothing."""
     inputs = session.get_inputs()
     if len(inputs) != 1:
         return f"has {len(inputs)} inputs ({shortened(', '.join(each.name for each in inputs))}). {_ACCEPTED}"
     if inputs[0].type not in _DTYPES or not any(True for _ in _layouts(inputs[0].shape)):
         return f"{_signature(session)}. {_ACCEPTED}"
     batch = _fixed_batch(inputs[0])
-    return f"takes {batch} images at once. Valid: at most {_LARGEST_BATCH}" if (batch or 0) > _LARGEST_BATCH else ""
+    return f"takes {batch} images per run. Valid: at most {_LARGEST_BATCH}" if (batch or 0) > _LARGEST_BATCH else ""
 
 
 def _misfit_of_output(session: Any) -> str:
-    """Say why none of the declared outputs can be class scores, if that is so."""
+    """Return why none of the declared outputs can be class scores; empty if one can."""
     types = [output.type for output in session.get_outputs()]
     if any(each in _SCORES for each in types):
         return ""
     if any("map(" in each for each in types):
         return (
-            "gives dictionaries instead of an array of scores. Convert it again with zipmap=False: "
+            "returns dictionaries instead of an array of scores. Convert it again with zipmap=False: "
             "skl2onnx.to_onnx(model, X, options={'zipmap': False})"
         )
-    return f"gives no scores: {shortened(_tensors(session.get_outputs()))}. {_ACCEPTED}"
+    return f"has no output of scores: {shortened(_tensors(session.get_outputs()))}. {_ACCEPTED}"
 
 
 def _fixed_batch(given: Any) -> int | None:
@@ -189,9 +186,9 @@ def _tensors(values: Any) -> str:
 
 
 def _layouts(shape: list[Any] | None) -> Iterator[tuple[int, ...]]:
-    """Give the layouts that agree with a declared shape [batch, …], whose free dimensions are names or None."""
-    for layout in LAYOUTS:
-        if not shape:  # not even how many dimensions there are
+    """Yield the layouts that agree with a declared shape [batch, …], whose free dimensions are names or None."""
+    for layout in IMAGE_SHAPES:
+        if not shape:  # not even the number of dimensions is declared
             yield layout
         elif len(shape) == len(layout) + 1:
             pairs = zip(layout, shape[1:], strict=True)
@@ -211,7 +208,7 @@ def _candidates(session: Any) -> Iterator[Network]:
 
 
 def _score_output(session: Any) -> str:
-    """Choose the output that holds the scores: by its name, by its ten columns, or the last."""
+    """Choose the output with the scores: by its name, by its ten columns, or the last."""
     outputs: dict[str, list[Any]] = {
         output.name: output.shape or [None] for output in session.get_outputs() if output.type in _SCORES
     }
@@ -220,14 +217,14 @@ def _score_output(session: Any) -> str:
 
 
 def _tried(network: Network) -> Network:
-    """Run two images, so that a batch size fixed somewhere inside shows, and complete what is known of the network.
+    """Run two images, so that a fixed batch size inside shows, and complete the network.
 
     Raises:
-        InputError: What comes out is not a table of finite scores.
-        Exception: Any of ONNX Runtime's.
+        ModelFileError: The output is not a table of finite scores.
+        Exception: Of ONNX Runtime.
     """
-    images = np.zeros((2, SIZE, SIZE), np.uint8)
-    images[1] = np.arange(SIZE * SIZE).reshape(SIZE, SIZE) % 256
+    images = np.zeros((2, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    images[1] = np.arange(IMAGE_SIZE * IMAGE_SIZE).reshape(IMAGE_SIZE, IMAGE_SIZE) % 256
     scores = network.scores(images, threads=1)
     if scores.ndim != 2 or len(scores) != 2 or scores.shape[1] < 2 or not np.isfinite(scores).all():
         raise ModelFileError(f"two images gave {scores.shape}, or scores that are not finite")
@@ -235,6 +232,6 @@ def _tried(network: Network) -> Network:
 
 
 def _kind(scores: NDArray[np.float32]) -> Literal["probabilities", "logits", "sigmoids"]:
-    if not ((scores >= 0) & (scores <= 1 + _ROUNDING)).all():
+    if not ((scores >= 0) & (scores <= 1 + SUM_TOLERANCE)).all():
         return "logits"
-    return "probabilities" if (abs(scores.sum(axis=1) - 1) < _ROUNDING).all() else "sigmoids"
+    return "probabilities" if (abs(scores.sum(axis=1) - 1) < SUM_TOLERANCE).all() else "sigmoids"

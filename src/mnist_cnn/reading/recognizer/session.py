@@ -1,4 +1,4 @@
-"""ONNX Runtime's sessions: started on files from anywhere, refused with a reason in words."""
+"""ONNX Runtime sessions on untrusted files; a file that is refused gets a reason in plain words."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from mnist_cnn.errors import ModelFileError
 from mnist_cnn.reading.onnx_runtime import onnxruntime
 
 _LONGEST_REASON = 240  # characters of another library's message
+_IN_ONE = "save the weights in one file: onnx.save_model(onnx.load(PATH), 'one.onnx')"
 
-# What ONNX Runtime says, and what that means: a reason and the next step.
+# Patterns of ONNX Runtime's messages; for each, a reason and the next step.
 _EXPLAINED = (
     (
         r"Unsupported model IR version: (\d+), max supported IR version: (\d+)",
@@ -35,61 +36,74 @@ _EXPLAINED = (
         "the model again with standard operators",
     ),
     (
-        r"(?i)external (?:data|initializer)",
-        "its weights lie in a second file. Save them in one: onnx.save_model(onnx.load(PATH), 'one.onnx')",
+        r"(?i)external .*(?:out of bounds|Failed to parse)|Failed to parse value",
+        "its weights are in a second file, which is too short or damaged. Copy both files again, or " + _IN_ONE,
+    ),
+    (
+        r"external tensors",
+        "it keeps even the shapes of its arrays in a second file. Instead, " + _IN_ONE,
+    ),
+    (
+        r"(?i)external (?:data|file|initializer)",
+        "its weights are in a second file, which is not beside it (links to other folders are not followed). Put both "
+        "files into one folder, or " + _IN_ONE,
     ),
     (
         r"protobuf parsing failed|No graph was found|Missing (?:opset|model IR version)",
         "it is damaged or of another kind. Give an ONNX file",
     ),
 )
-# What ONNX Runtime puts around its messages: its error code, its source file with a C++ signature, the node's status.
+# What surrounds ONNX Runtime's messages: an error code, its source file with a C++ signature, the node's status.
 _WRAPPING = re.compile(
     r"^\[ONNXRuntimeError\] : \d+ : \w+ : |\S*\.(?:cc|h|cpp):\d+ [^()]*(?:\((?:[^()]|\([^()]*\))*\)(?: const)?)?\s*"
     r"|^.*Status Message: "
 )
 
 
-def start_session(data: bytes, origin: str, threads: int = 1) -> Any:
-    """Start an ONNX Runtime session on the processor.
+def start_session(data: bytes, origin: str, threads: int = 1, second_files: Mapping[str, bytes] | None = None) -> Any:
+    """Start an ONNX Runtime session on the CPU.
 
     Args:
-        data: A whole ONNX file, from anywhere: it is parsed as data, cannot load libraries or read other files.
-        origin: What to call it in an error message.
-        threads: That share each layer. More than one wait busily for the next image, some milliseconds.
+        data: The content of any ONNX file. It is parsed as data, and cannot load libraries or read other files.
+        origin: Its name for messages.
+        threads: Number of threads that share each layer. Several spin for some milliseconds after each image.
+        second_files: Files in which the weights may be, by name.
 
     Raises:
-        ModelFileError: It is not an ONNX file, is damaged, or holds what this ONNX Runtime does not know.
+        ModelFileError: It is not an ONNX file, is damaged, or needs what this ONNX Runtime does not support.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # fatal: errors are raised, and need not be printed as well
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # not ORT's own, which is not verified
-    # Without this, weights "kept in another file" are read from the working directory. No file is inside a device.
+    options.log_severity_level = 4  # fatal: errors are raised and need not be printed too
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # not ORT's own format, which is not verified
+    # By default, second files are looked for in the working directory. There are none inside a device.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    if second_files:
+        contents = list(second_files.values())
+        options.add_external_initializers_from_files_in_memory(list(second_files), contents, list(map(len, contents)))
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise ModelFileError(f"{origin} cannot be loaded: {_explained(error)}.") from None
-    session.disable_fallback()  # which prints, and starts a second session
+    session.disable_fallback()  # it would print, and start a second session
     return session
 
 
 def metadata_of(session: Any, origin: str) -> Mapping[str, str]:
-    """Give the text that lies beside the network in its file.
+    """Return the metadata properties of a session's file.
 
     Raises:
-        ModelFileError: It is no text.
+        ModelFileError: They are not text.
     """
     try:
         found: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError:
-        raise ModelFileError(f"{origin} carries metadata that is not text. Export it again.") from None
+        raise ModelFileError(f"the metadata in {origin} are not text. Export it again.") from None
     return found
 
 
 def reason(error: Exception) -> str:
-    """Give the sentence inside ONNX Runtime's message, without codes, source files and signatures of its own."""
+    """Return the sentence in ONNX Runtime's message, without its codes, source files and signatures."""
     lines = _WRAPPING.sub("", str(error).strip()).strip().splitlines()
     return shortened(lines[0].rstrip(".")) if lines and lines[0] else type(error).__name__
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import suggest
-from mnist_cnn.reading import LAYOUTS
-from mnist_cnn.reading.ink.form import SIZE
+from mnist_cnn.reading.conventions import IMAGE_SHAPES, IMAGE_SIZE
 from mnist_cnn.reading.recognizer import Reading
 from mnist_cnn.server.inference import tensors
 from mnist_cnn.server.inference.objects import (
@@ -31,7 +30,7 @@ _LONGEST_SHOWN = 100  # characters of a value that a message repeats
 
 def most_values(max_images: int) -> int:
     """Give the most values that the JSON of so many images may have: each pixel in a list of its own."""
-    return max_images * (2 * SIZE * SIZE + SIZE + 1) + _OTHER_VALUES
+    return max_images * (2 * IMAGE_SIZE * IMAGE_SIZE + IMAGE_SIZE + 1) + _OTHER_VALUES
 
 
 def raw_request(size: int) -> InferRequest:
@@ -41,7 +40,7 @@ def raw_request(size: int) -> InferRequest:
         size: Bytes of the body.
     """
     parameters = InputParameters(binary_data_size=size)
-    image = RequestInput(name="image", shape=[1, *LAYOUTS[0]], datatype="FP32", parameters=parameters)
+    image = RequestInput(name="image", shape=[1, *IMAGE_SHAPES[0]], datatype="FP32", parameters=parameters)
     return InferRequest(inputs=[image], parameters=RequestParameters(binary_data_output=True))
 
 
@@ -69,13 +68,13 @@ def images_of(tensor: RequestInput, binary: memoryview, max_images: int) -> list
         array = tensors.from_bytes(binary, tensor.datatype, tensor.shape)
     else:
         array = tensors.from_list(tensor.data, tensor.datatype, tensor.shape)
-    stack = array.reshape(-1, SIZE, SIZE)
+    stack = array.reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
     return list(stack) if stack.dtype == np.uint8 else [_levels(image) for image in stack]
 
 
 def _check_shape(shape: Sequence[int], max_images: int) -> None:
-    if tuple(shape[1:]) not in LAYOUTS:
-        valid = ", ".join(str(["n", *layout]).replace("'", "") for layout in LAYOUTS)
+    if tuple(shape[1:]) not in IMAGE_SHAPES:
+        valid = ", ".join(str(["n", *layout]).replace("'", "") for layout in IMAGE_SHAPES)
         raise ProtocolError(f"the input has shape {_shown(shape)}. Valid: {valid}, for n images.")
     if not 1 <= shape[0] <= max_images:
         raise ProtocolError(f"the input has {_shown(shape[0])} images. Valid: 1 to {max_images} in one request.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mnist_cnn.reading.ink.form import SIZE
+from mnist_cnn.reading.conventions import IMAGE_SIZE
 from mnist_cnn.server.inference.objects import TensorMetadata, TensorModel
 
 VERSION = "1"  # the only one
@@ -21,7 +21,7 @@ def describe(name: str, classes: int) -> TensorModel:
         name=name,
         versions=[VERSION],
         platform="onnxruntime_onnx",
-        inputs=[TensorMetadata(name="image", datatype="FP32", shape=[-1, SIZE, SIZE, 1])],
+        inputs=[TensorMetadata(name="image", datatype="FP32", shape=[-1, IMAGE_SIZE, IMAGE_SIZE, 1])],
         outputs=[
             TensorMetadata(name="probabilities", datatype="FP32", shape=[-1, classes]),
             TensorMetadata(name="digit", datatype="INT64", shape=[-1]),

@@ -1,0 +1,13 @@
+"""What every network in this package takes and gives. Reading, data sets, training and export share these facts."""
+
+from __future__ import annotations
+
+IMAGE_SIZE = 28  # pixels, height and width
+# Accepted shapes of one image, without the batch; all hold the same numbers in the same order.
+IMAGE_SHAPES = (
+    (IMAGE_SIZE, IMAGE_SIZE, 1),
+    (1, IMAGE_SIZE, IMAGE_SIZE),
+    (IMAGE_SIZE, IMAGE_SIZE),
+    (IMAGE_SIZE * IMAGE_SIZE,),
+)
+SUM_TOLERANCE = 0.01  # by which probabilities may miss the sum of 1; bfloat16 rounds by up to 0.4 %, logits miss it

@@ -1,0 +1,81 @@
+"""Find and read a model file, with the weights that it may keep in a second file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mnist_cnn.errors import ModelFileError
+from mnist_cnn.files import EXPORTS_NAME, ONNX_NAME
+
+_SHIPPED = Path(__file__).parents[1] / "weights" / "digits.onnx"  # importlib.resources would cost 8 ms at start
+_IN_RUN = Path(EXPORTS_NAME, ONNX_NAME)
+_LARGEST_FILE = 512 * 2**20  # bytes; networks for digits are a thousand times smaller
+
+
+def read_model_file(path: Path | None) -> tuple[bytes, str]:
+    """Read a model file.
+
+    Args:
+        path: An ONNX file, or a run folder that was exported. None for the weights that ship with this package.
+
+    Returns:
+        The content of the file, and its name for messages.
+
+    Raises:
+        ModelFileError: There is none, it is of another kind, or it cannot be read.
+    """
+    if path is None:
+        return _SHIPPED.read_bytes(), "the model that ships"
+    if path.suffix in (".tflite", ".xml"):
+        raise ModelFileError(f"{path} is for another runtime. Give the ONNX file: mnist-cnn export RUN --format onnx")
+    if path.suffix in (".keras", ".h5"):
+        raise ModelFileError(f"{path} is a Keras model. Export it first: mnist-cnn export {path}")
+    file = path
+    if path.is_dir():
+        file = path / ONNX_NAME if (path / ONNX_NAME).exists() else path / _IN_RUN
+    try:
+        if file.stat().st_size > _LARGEST_FILE:
+            raise ModelFileError(
+                f"{file} has more than {_LARGEST_FILE >> 20} MB, so it is not a network for digits. Give an ONNX file."
+            )
+        return file.read_bytes(), str(file)
+    except FileNotFoundError:
+        raise ModelFileError(_missing(path)) from None
+    except OSError as error:
+        raise ModelFileError(f"{file} cannot be read: {error.strerror}. Give an ONNX file.") from None
+
+
+def read_second_files(data: bytes, file: Path) -> Mapping[str, bytes]:
+    """Read the files in which an ONNX file may keep its weights, as PyTorch's exporter writes them.
+
+    Only files beside the model are read, never what a link elsewhere points to. The model's name may be a link too:
+    download caches keep both files in one other folder.
+
+    Args:
+        data: The content of the ONNX file.
+        file: Its path.
+
+    Returns:
+        The content of each file whose name occurs in the ONNX file, by name.
+    """
+    if b"location" not in data:  # a field of every reference to a second file
+        return {}
+    folders = file.parent.resolve(), file.resolve().parent
+    return {
+        path.name: path.read_bytes()
+        for path in file.parent.iterdir()
+        if path.name.encode() in data
+        and path.resolve().parent in folders
+        and path.is_file()
+        and path.stat().st_size <= _LARGEST_FILE
+    }
+
+
+def _missing(path: Path) -> str:
+    if not path.is_dir():
+        return f"there is no model {path}. Give an ONNX file or an exported run."
+    return (
+        f"there is no model in {path}: neither {ONNX_NAME} nor {_IN_RUN}. If it is a run folder, export it first: "
+        f"mnist-cnn export {path}"
+    )

@@ -1,0 +1,53 @@
+"""What was read in one image, and why it may not be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Reason(StrEnum):
+    """Why a reading is not accepted. The only list of these names; `text` explains each to people."""
+
+    BLANK = "blank"
+    SEVERAL = "several"
+    UNCERTAIN = "uncertain"
+
+    @property
+    def text(self) -> str:
+        """One sentence."""
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    Reason.BLANK: "There is no ink.",
+    Reason.SEVERAL: "There is more than one digit.",
+    Reason.UNCERTAIN: "This does not look like a digit.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The result for one image."""
+
+    digit: int  # index of the most probable class; the digit itself if the classes are the ten digits
+    label: str  # that class's name
+    confidence: float  # its calibrated probability, 0 to 1
+    accepted: bool  # there is ink, of one digit, and the confidence reaches the threshold
+    probabilities: NDArray[np.float32]  # [k], calibrated, sum 1
+    has_ink: bool  # False: the image is blank, and the digit is meaningless
+    is_single: bool = True  # False: there is other ink beside it, as large as a digit
+
+    @property
+    def reason(self) -> str:
+        """Why it is not accepted, a value of `Reason`; empty if it is accepted."""
+        if self.accepted:
+            return ""
+        if not self.has_ink:
+            return Reason.BLANK
+        return Reason.UNCERTAIN if self.is_single else Reason.SEVERAL
