@@ -39,23 +39,13 @@ class _Verbs(click.Group):
         raise click.NoSuchCommand(cmd_name, possibilities=_VERBS, ctx=ctx)
 
 
-def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        click.echo(version("mnist-cnn"))
-        ctx.exit()
-
-
 @click.group(
     cls=_Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
 )
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
-)
+@click.version_option(package_name="mnist-cnn", message="%(version)s")
 @click.pass_context
 def _application(context: click.Context) -> None:
     """Recognise handwritten digits with convolutional networks."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-
-from mnist_cnn.errors import SettingError
 
 PATH = click.Path(path_type=Path)
 
@@ -23,21 +20,9 @@ def set_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)
 
 
-def _check_scale(_context: click.Context, _option: click.Parameter, scale: float | None) -> float | None:
-    """Check the factor.
-
-    Raises:
-        SettingError: It is not a finite number above 0.
-    """
-    if scale is not None and not 0 < scale < math.inf:
-        raise SettingError(f"--scale {scale:g} is not valid. Give a number above 0, such as 1 or {1 / 255:.6f}.")
-    return scale
-
-
 scale_option = click.option(
     "--scale",
-    type=float,
-    callback=_check_scale,
+    type=click.FloatRange(min=0, min_open=True),
     help="Only for models from elsewhere: factor that converts grey levels 0 … 255 to the model's input (default: from "
     "the model's metadata, otherwise the one that reads known digits best).",
 )

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mnist_cnn.cli.options import PATH, scale_option
 from mnist_cnn.errors import MissingExtraError, SettingError
-
-if TYPE_CHECKING:
-    from mnist_cnn.server.settings import Settings
 
 
 @click.command()
@@ -24,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--collect", metavar="DIR", help="Keep the digits labelled on the page in this folder, for training.")
 @click.option(
     "--cors-origin",
+    "cors_origins",
     multiple=True,
     metavar="ORIGIN",
     help="Origin of another site whose pages may use the API. Can be repeated.",
@@ -34,65 +32,21 @@ if TYPE_CHECKING:
     help="File with the API key that requests must send. Alternative: MNIST_CNN_SERVE_API_KEY.",
 )
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
-def serve(
-    model: str | None,
-    threshold: float | None,
-    scale: float | None,
-    host: str | None,
-    port: int | None,
-    workers: int | None,
-    collect: str | None,
-    cors_origin: tuple[str, ...],
-    api_key_file: Path | None,
-    open_page: bool,
-) -> None:
+def serve(cors_origins: tuple[str, ...], api_key_file: Path | None, open_page: bool, **settings: Any) -> None:
     """Serve a page to draw digits on, and an API that reads them.
 
-    Limits and logs are set with environment variables: MNIST_CNN_SERVE_MAX_BODY and others, see the README.
-    """
-    _refuse_empty(model=model, collect=collect)
-    settings = _settings(
-        model=model,
-        threshold=threshold,
-        scale=scale,
-        host=host,
-        port=port,
-        workers=workers,
-        collect=collect,
-        cors_origins=cors_origin or None,
-        api_key=None if api_key_file is None else _read_key(api_key_file),
-    )
-    from mnist_cnn.server.launch import serve as run
-
-    run(settings, lambda address: _announce(address, open_page))
-
-
-def _refuse_empty(**paths: str | None) -> None:
-    """Refuse empty paths, which come from unset shell variables.
-
-    Raises:
-        InputError: An option is empty.
-    """
-    for name, path in paths.items():
-        if path is not None and not path.strip():
-            raise SettingError(f"--{name} is empty. Give a path, or omit the option.")
-
-
-def _settings(**given: Any) -> Settings:
-    """Give the settings of the command line, and the rest from the environment.
-
-    Raises:
-        InputError: A setting is invalid.
-        MissingExtraError: The libraries of the server are not installed.
+    Limits and logs are set with environment variables: MNIST_CNN_SERVE_MAX_BODY and others, see docs/deployment.md.
     """
     try:
-        import fastapi  # noqa: F401
-        import granian  # noqa: F401
-
+        from mnist_cnn.server import launch
         from mnist_cnn.server.settings import load_settings
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "serve") from error
-    return load_settings(**given)
+    key = api_key_file and _read_key(api_key_file)
+    launch.serve(
+        load_settings(**settings, cors_origins=cors_origins or None, api_key=key),
+        lambda address: _announce(address, open_page),
+    )
 
 
 def _read_key(path: Path) -> str:

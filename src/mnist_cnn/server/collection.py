@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,9 +27,8 @@ _NAME = re.compile(r"[0-9a-f]{32}")  # of a picture, without its suffix
 _LOCK = ".lock"  # in the folder; hidden, so it is not a class
 _PATIENCE = 5.0  # seconds to wait for another process that is writing
 _LONGEST = 255  # bytes of a folder's name, on most file systems
-_NO_FOLDER = re.compile(
-    r'[<>:"/\\|?*]|^\.|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE
-)  # names that are special, hidden or reserved on some system
+# Names that are special, hidden or reserved on some system:
+_NO_FOLDER = re.compile(r'[<>:"/\\|?*]|^\.|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE)
 
 
 class CollectionFullError(MnistCnnError):
@@ -73,18 +71,17 @@ class Collection:
         """
         name = hashlib.sha256(picture.tobytes()).hexdigest()[:32]
         with self.alone():
-            before = [each for each in self.class_names if self._file(each, name).exists()]
+            before = next((each for each in self.class_names if self._file(each, name).exists()), None)
             count = self.count()
-            if not before and count >= self.limit:
+            if before is None and count >= self.limit:
                 raise CollectionFullError(
                     f"the collection is full ({self.limit:,} pictures). Train on them, then move them elsewhere."
                 )
             try:
-                with write_whole(self._file(label, name)) as partial:
-                    partial.write_bytes(_as_png(picture))
+                self._store(picture, self._file(label, name), self._file(before, name) if before else None)
             finally:
-                self._drop_empty(label)
-            self._forget(name, [each for each in before if each != label], label)
+                for each in {label, before or label}:
+                    self._drop_empty(each)
             return Kept(label, name, count if before else count + 1)
 
     def take_back(self, label: str, name: str) -> bool:
@@ -93,10 +90,14 @@ class Collection:
         Raises:
             MnistCnnError: The folder cannot be written, or other processes keep it locked.
         """
-        if label not in self.class_names or not _NAME.fullmatch(name) or not self._file(label, name).exists():
+        if label not in self.class_names or not _NAME.fullmatch(name):
             return False
         with self.alone():
-            return self._remove(label, name)
+            file = self._file(label, name)
+            is_there = file.exists()
+            file.unlink(missing_ok=True)
+            self._drop_empty(label)
+            return is_there
 
     def count(self) -> int:
         """Give the number of pictures."""
@@ -105,23 +106,14 @@ class Collection:
     def _file(self, label: str, name: str) -> Path:
         return self.folder / label / f"{name}.png"
 
-    def _remove(self, label: str, name: str) -> bool:
-        file = self._file(label, name)
-        try:
-            file.unlink()
-        except FileNotFoundError:
-            return False
-        self._drop_empty(label)
-        return True
-
-    def _forget(self, name: str, labels: Sequence[str], label: str) -> None:
-        """Remove a picture from its old labels, or otherwise from the new one: it must not have two."""
-        try:
-            for each in labels:
-                self._remove(each, name)
-        except OSError:
-            self._remove(label, name)
-            raise
+    def _store(self, picture: NDArray[np.uint8], file: Path, old: Path | None) -> None:
+        """Write a picture, or move it from its old label: at no time does it have two."""
+        if old:
+            file.parent.mkdir(exist_ok=True)
+            old.replace(file)
+        else:
+            with write_whole(file) as partial:
+                Image.fromarray(picture).save(partial)  # only pixels: no time, place or software
 
     def _drop_empty(self, label: str) -> None:
         """Remove the folder of a class without pictures, which would be an error in training."""
@@ -172,22 +164,9 @@ def check_class_names(class_names: Sequence[str]) -> None:
 
 
 def _check_class_name(name: str) -> None:
-    if not name.isprintable() or not 0 < len(name.encode()) <= _LONGEST or _NO_FOLDER.search(name):
+    is_folder = name.isprintable() and 0 < len(name.encode()) <= _LONGEST and not _NO_FOLDER.search(name)
+    if not is_folder or is_left_behind(name) or part_of(name):
         raise ModelFileError(
-            f"class {name!r:.80} cannot be the name of a folder, so it cannot be collected. Rename it."
+            f"digits of class {name!r:.80} cannot be collected, because training would not read a folder of this name. "
+            "Rename the class."
         )
-    if is_left_behind(name):
-        raise ModelFileError(
-            f"class {name!r} has the name of a system folder, so training would skip its pictures. Rename it."
-        )
-    if part := part_of(name):
-        raise ModelFileError(
-            f"class {name!r} has the name of a part of a data set ({part}), so training could not use its "
-            "pictures while no other class has any. Rename it."
-        )
-
-
-def _as_png(picture: NDArray[np.uint8]) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, "PNG")  # only pixels: no time, place or software
-    return content.getvalue()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 import os
 import signal
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
 COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads this variable when it is imported
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 _CONNECTIONS = 1024  # served at once by a worker; further ones wait to be accepted
 _IDLE = 75  # seconds: for a request's head, and between requests; load balancers keep connections for about 60
 _HEAD_BYTES = 65_536
@@ -42,41 +42,33 @@ _GRACE = 5  # seconds beyond the longest request before a stopping worker is kil
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM (then return) or SIGINT.
+    """Serve until SIGTERM or SIGINT, finish all requests in progress, and return.
 
     Args:
         settings: Of the server.
         announce: Called with the server's address as soon as it accepts connections.
 
     Raises:
-        InputError: The port is taken or not available, or the model or the collection folder cannot be used.
+        InputError: The address is not available, or the model or the collection folder cannot be used.
         MnistCnnError: A worker did not start.
-        KeyboardInterrupt: After SIGINT, once all requests in progress are finished.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until Granian installs its own handlers
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore SIGINT in background jobs
+    for number in _STOPPING:
+        signal.signal(number, lambda *_: sys.exit(0))  # until Granian installs its own handlers
     os.environ.pop(f"{PREFIX}API_KEY", None)  # nothing that decodes images needs to find it
     _check(settings)
     host, port = _find_port(settings.host, settings.port)
-    server, interrupts = _make_server(settings, host, port), list[int]()
-    server.on_startup(partial(_note_interrupts, interrupts))
+    server = _make_server(settings, host, port)
     threading.Thread(target=_announce_when_listening, args=(host, port, announce), daemon=True).start()
     with _counts_folder(settings.workers):
         try:
             server.serve(target_loader=partial(_load_application, settings), wrap_loader=False)
         except SystemExit as error:
-            if not interrupts:
+            if not server.interrupt_signal:  # on Ctrl-C, a worker may end before it is stopped
                 raise MnistCnnError("a worker did not start or kept failing. The log above says why.") from error
-    if interrupts:
-        raise KeyboardInterrupt
 
 
 def _check(settings: Settings) -> None:
-    """Find out whether the model and the collection folder can be used, before any worker starts.
-
-    Raises:
-        InputError: One of them cannot.
-    """
+    """Check before any worker starts that the model and the collection folder can be used."""
     recognizer = Recognizer.load(settings.model, threads=1, threshold=settings.threshold, scale=settings.scale)
     if settings.collect:
         open_collection(settings.collect, recognizer.class_names)
@@ -107,37 +99,24 @@ def _load_application(settings: Settings) -> FastAPI:
     """Build the application, in a worker: counters must be imported after their folder is named."""
     from mnist_cnn.server.application import create_app
 
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # Granian's, which a worker inherits, would ignore them until it runs
-        signal.signal(number, signal.SIG_DFL)
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_DFL)  # the worker would inherit handlers that do nothing until it runs
     return create_app(settings)
 
 
 def _find_port(host: str, port: int) -> tuple[str, int]:
     """Give the address to listen on, with a free port in place of 0.
 
-    Workers share the port by SO_REUSEPORT, which would also let two servers share it unnoticed. So it is tried first.
-
-    Raises:
-        InputError: The port is taken or not available, or the host is not an address of this machine.
+    Workers share the port by SO_REUSEPORT, which would also let two servers share it unnoticed.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         with socket.create_server(address[:2], family=family) as probe:
             found: tuple[str, int] = probe.getsockname()[:2]
             return found
-    except socket.gaierror:
-        raise SettingError(
-            f"host {host!r} is unknown. Valid: 127.0.0.1, 0.0.0.0 or an address of this machine."
-        ) from None
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise SettingError(f"port {port} is taken. Choose another with --port, or 0 for any free port.") from None
-        reason = os.strerror(error.errno or 0)
         raise SettingError(
-            f"cannot listen on {host} port {port}: {reason}. Choose another with --host and --port."
+            f"cannot listen on {host} port {port}: {error.strerror}. Choose others with --host and --port (0: any free)."
         ) from None
 
 
@@ -151,21 +130,9 @@ def _announce_when_listening(host: str, port: int, announce: Callable[[str], Non
     announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
 
 
-def _note_interrupts(interrupts: list[int]) -> None:
-    """Remember SIGINT on its way to Granian, which returns from it as from SIGTERM."""
-    stop = signal.getsignal(signal.SIGINT)
-
-    def interrupt(number: int, frame: object) -> None:
-        interrupts.append(number)
-        if callable(stop):
-            stop(number, frame)  # type: ignore[arg-type]
-
-    signal.signal(signal.SIGINT, interrupt)
-
-
 @contextlib.contextmanager
 def _counts_folder(workers: int) -> Iterator[None]:
-    """Name a folder in which several workers add up their counts; one that the environment names is kept."""
+    """Name a folder in which several workers add up their counts, unless the environment names one."""
     if workers == 1 or os.environ.get(COUNTS_FOLDER):
         yield
         return

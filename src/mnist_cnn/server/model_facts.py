@@ -14,7 +14,6 @@ _CARD = "README.md"  # in a run folder
 _EXPORTS = "exports"
 _BUNDLED_CARD = Path(__file__).parents[1] / "reading" / "weights" / _CARD
 _BUNDLED_NAME = "digits"
-_LONGEST_CARD = 2**20  # bytes
 
 
 class ModelSummary(BaseModel):
@@ -104,8 +103,7 @@ def read_card(model: Path | None) -> str | None:
     """Give the Markdown card of the bundled weights or of a run; None where there is none."""
     path = _BUNDLED_CARD if model is None else _run_of(model) / _CARD
     try:
-        with path.open("rb") as file:
-            return file.read(_LONGEST_CARD).decode(errors="replace")
+        return path.read_text("utf-8", errors="replace")
     except OSError:
         return None
 

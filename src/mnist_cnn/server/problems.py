@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
@@ -75,12 +74,11 @@ def install(app: FastAPI) -> None:
     """Answer all errors that routes raise on purpose; the guards take care of the others."""
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         HTTPException: _answer_http,
-        RequestValidationError: _answer_validation,
         DataError: _answer_data,
         OverloadedError: _answer_busy,
         NotReadyError: _answer_busy,
         DecoderError: _answer_busy,
-        MemoryError: _answer_memory,
+        MemoryError: _answer_busy,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
@@ -100,19 +98,10 @@ def _explain(error: HTTPException, request: Request) -> str:
     return error.detail
 
 
-async def _answer_validation(request: Request, error: RequestValidationError) -> Response:
-    """Say where a value is wrong, without repeating it: it may be an image or a secret."""
-    places = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:3])
-    return problem_response(request, 422, f"{'; '.join(places)}. See /docs for what is valid.")
-
-
 async def _answer_data(request: Request, error: DataError) -> Response:
     return problem_response(request, 422, str(error))
 
 
-async def _answer_busy(request: Request, error: MnistCnnError) -> Response:
-    return problem_response(request, 503, str(error), RETRY_SOON)
-
-
-async def _answer_memory(request: Request, error: MemoryError) -> Response:
-    return problem_response(request, 503, "the server is out of memory. Send fewer or smaller images.", RETRY_SOON)
+async def _answer_busy(request: Request, error: MnistCnnError | MemoryError) -> Response:
+    detail = str(error) if isinstance(error, MnistCnnError) else "the server is out of memory. Send smaller images."
+    return problem_response(request, 503, detail, RETRY_SOON)

@@ -7,17 +7,12 @@ import re
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mnist_cnn.errors import SettingError, suggest
-
-if TYPE_CHECKING:
-    Bytes: TypeAlias = int  # callers give numbers
-else:
-    Bytes = ByteSize  # people write 10MiB
 
 PREFIX = "MNIST_CNN_SERVE_"
 
@@ -27,21 +22,10 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,
 _KEY = re.compile(r"[!-~]{16,}")  # what any client can send in a header
 
 
-def _empty_is_none(value: Any) -> Any:
-    return None if value == "" else value  # an empty path would be the current folder
-
-
-def _not_a_url(value: Any) -> Any:
-    if "://" in str(value):
-        raise ValueError("download the file first; URLs are not supported")
-    return value
-
-
-def _expand_home(path: Path) -> Path:
-    try:
-        return path.expanduser()  # no shell does this in a container's environment
-    except RuntimeError:
-        raise ValueError("this home folder does not exist; write the path without ~") from None
+def _to_path(value: Any) -> Path:
+    if not str(value).strip():
+        raise ValueError("it is empty")  # and would mean the current folder
+    return Path(value).expanduser()  # no shell does this in a container's environment
 
 
 def _split(value: Any) -> Any:
@@ -63,38 +47,33 @@ def _check_key(key: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
-_FilePath = Annotated[Path, AfterValidator(_expand_home)]
+_FilePath = Annotated[Path, BeforeValidator(_to_path)]
 _Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
     """The settings of one server. The variable of a field is `MNIST_CNN_SERVE_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid", protected_namespaces=()
+    )
 
-    model: Annotated[_FilePath | None, BeforeValidator(_empty_is_none), BeforeValidator(_not_a_url)] = Field(
-        default=None, description="ONNX file or exported run. Default: the bundled weights."
+    model: _FilePath | None = Field(
+        default=None, description="ONNX file or exported run. Default: the included weights."
     )
-    threshold: Annotated[float | None, BeforeValidator(_empty_is_none)] = Field(
-        default=None,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        description="Confidence above which a digit is accepted. Default: the model's own threshold.",
+    threshold: float | None = Field(
+        default=None, description="Confidence above which a digit is accepted. Default: the model's own threshold."
     )
-    scale: Annotated[float | None, BeforeValidator(_empty_is_none)] = Field(
+    scale: float | None = Field(
         default=None,
-        ge=1e-9,
-        le=1e9,
-        allow_inf_nan=False,
-        description="Factor for the grey levels 0 to 255 that a model from elsewhere expects. Default: the factor in "
-        "its metadata, or the one that reads known digits best.",
+        description="Factor that converts grey levels 0 to 255 to the input of a model from elsewhere. Default: from "
+        "the model's metadata, otherwise the one that reads known digits best.",
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free port.")
     workers: int = Field(default=1, ge=1, le=64, description="Number of processes, each with its own model.")
-    max_body: Bytes = Field(
-        default=10 * 2**20, ge=1024, le=2**30, description="Largest request body in bytes, such as 10MiB."
+    max_body: ByteSize = Field(
+        default=ByteSize(10 * 2**20), ge=1024, le=2**30, description="Largest request body in bytes, such as 10MiB."
     )
     max_pixels: int = Field(default=25_000_000, ge=784, le=64_000_000, description="Most pixels of one image.")
     max_images: int = Field(default=256, ge=1, le=65536, description="Most images in one request.")
@@ -115,13 +94,10 @@ class Settings(BaseSettings):
         description="Host names of the page that may collect digits, separated by commas. Default: loopback names when "
         "the server listens on loopback, otherwise any.",
     )
-    collect: Annotated[_FilePath | None, BeforeValidator(_empty_is_none)] = Field(
-        default=None, description="Folder for labelled digits. Default: nothing is kept."
+    collect: _FilePath | None = Field(default=None, description="Folder for labelled digits. Default: nothing is kept.")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
+        default="info", description="Least severe level that is logged."
     )
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value),
-    ] = Field(default="info", description="Least severe level that is logged.")
     log_format: Literal["json", "text"] = Field(
         default_factory=lambda: "text" if sys.stdout.isatty() else "json",
         description="One JSON object or one text per line. Default: text on a terminal, otherwise JSON.",
@@ -134,15 +110,17 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: Any) -> Settings:
-    """Read the settings: those given, and the rest from the environment.
+    """Read the settings: those given, and the rest from the environment. Empty variables count as unset.
 
     Raises:
         InputError: A value is invalid, or a variable with the prefix does not name a setting.
     """
-    for variable in os.environ:
+    for variable, value in os.environ.items():  # a misspelt or empty API key would leave the server open
         name = variable.upper().removeprefix(PREFIX).lower()
-        if variable.upper().startswith(PREFIX) and name not in Settings.model_fields:  # a misspelt API key is no key
+        if variable.upper().startswith(PREFIX) and name not in Settings.model_fields:
             raise SettingError(f"unknown setting {variable}. {suggest(name, Settings.model_fields)}")
+        if variable == f"{PREFIX}API_KEY" and not value:
+            raise SettingError(f"{variable} is empty. Give a key, or unset it to serve without one.")
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
@@ -153,8 +131,6 @@ def _explain(error: ValidationError, given: Collection[str]) -> str:
     """Describe the first invalid setting: its value unless that is a key, what is valid, where it was set."""
     first = error.errors(include_url=False, include_context=False)[0]
     name = str(first["loc"][0])
-    if name not in Settings.model_fields:
-        return f"unknown setting {name!r}. {suggest(name, Settings.model_fields)}"
     message = first["msg"].removeprefix("Value error, ")
     value = "" if name == "api_key" else f" = {first['input']!r:.80}"
     meaning = Settings.model_fields[name].description

@@ -180,5 +180,5 @@ def encode(
             tails.append(tensors.to_bytes(array))
             heads.append({**head, "parameters": {"binary_data_size": len(tails[-1])}})
         else:
-            heads.append({**head, "data": tensors.to_list(array)})
+            heads.append({**head, "data": array.ravel().tolist()})
     return heads, tails

@@ -12,8 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mnist_cnn.server.inference.tensors import ProtocolError
 
-_LONGEST_NAME = 100  # characters of a name that a message repeats
-
 EXAMPLE = {
     "id": "42",
     "inputs": [{"name": "image", "shape": [1, 28, 28, 1], "datatype": "UINT8", "data": [0] * 784}],
@@ -176,12 +174,5 @@ def parse_request(value: Any) -> InferRequest:
 def _explain(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    if first["type"] == "value_error":  # one of our own
-        return f"{place}: {first['ctx']['error']}"
-    if first["type"] == "missing":
-        return f"{place} is missing. See /docs for an example."
-    if first["type"] == "literal_error":
-        value = f" = {first['input'][:_LONGEST_NAME]!r}" if isinstance(first["input"], str) else ""
-        valid = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        return f"{place}{value} is not valid. Valid: {valid}."
-    return f"{place or 'the request'} is not valid: {first['msg'][0].lower()}{first['msg'][1:]}."
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place or 'the request'}: {message[0].lower()}{message[1:]}. See /docs for an example."

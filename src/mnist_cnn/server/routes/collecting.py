@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from mnist_cnn.errors import MnistCnnError, suggest
 from mnist_cnn.server.bodies import read_body
 from mnist_cnn.server.collection import Collection, CollectionFullError
-from mnist_cnn.server.images import image_in, json_of, refuse_other_keys
+from mnist_cnn.server.images import image_in, json_of
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.routes.prediction import OneImage
 from mnist_cnn.server.service import get_service, get_settings, note_images
@@ -132,11 +132,10 @@ def _parse(body: bytes, content_type: str) -> tuple[Any, str]:
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, f"Content-Type {content_type!r:.80} is not supported. Send application/json.")
     value = json_of(body)
-    if isinstance(value, dict):
-        refuse_other_keys(value, ("image", "label"))
-    if not isinstance(value, dict) or value.keys() != {"image", "label"} or not isinstance(value["label"], str):
-        raise Problem(422, 'the JSON has the wrong form. Valid: {"image": …, "label": "7"}, and nothing else.')
-    return image_in(value["image"]), value["label"]
+    match value:
+        case {"image": image, "label": str(label), **others} if not others:
+            return image_in(image), label
+    raise Problem(422, 'the JSON has the wrong form. Valid: {"image": …, "label": "7"}, and nothing else.')
 
 
 def _collection(request: Request) -> Collection:
