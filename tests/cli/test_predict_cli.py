@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from cli import commands
 from cli.commands import COMMAND, start
@@ -100,10 +100,10 @@ def test_an_unreadable_file_has_its_row_and_the_rest_is_read(
         (["x.png", "--model", "none.onnx"], "there is no model none.onnx"),
         (["x.png", "--threshold", "2"], "threshold = 2.0"),
         (["x.png", "--threads", "0"], "threads = 0"),
-        (["x.png", "--format", "xml"], "--format"),
+        (["x.png", "--scale", "0"], "'--scale': 0.0 is not in the range x>0"),
+        (["x.png", "--scale", "inf"], "scale = inf is not valid"),
         (["x.png", "--format", "csv", "--json"], "Omit one of them"),
         (["x.png", "--explain", "--output", "notes.txt"], "Valid suffixes: .png"),
-        (["x.png", "--explain", "--output", "picture"], "Valid suffixes: .png"),
     ],
 )
 def test_an_invalid_call_ends_with_one_line_and_exit_code_2(
@@ -194,13 +194,12 @@ def test_explain_draws_one_row_per_image(
     assert heights[1] == 4 * heights[0]
 
 
-@pytest.mark.parametrize("whole_folder", [True, False])
 def test_explain_never_overwrites_an_image_that_it_reads(
-    pictures: Path, tmp_path: Path, whole_folder: bool, capsys: pytest.CaptureFixture[str]
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "mine.png"
     path.write_bytes((pictures / "b.png").read_bytes())
-    code, _, _ = call(capsys, tmp_path if whole_folder else path, "--explain", "--output", path)
+    code, _, _ = call(capsys, tmp_path, "--explain", "--output", path)
     assert code == 2
     assert path.read_bytes() == (pictures / "b.png").read_bytes()
 
@@ -240,7 +239,9 @@ class FakeTerminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("patience", "shown"), [(0.0, True), (1000.0, False)])
-def test_a_bar_appears_only_when_it_takes_long(patience: float, shown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_appears_only_if_the_work_takes_long(
+    patience: float, shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     screen = FakeTerminal()
     monkeypatch.setattr(terminal, "_PATIENCE", patience)
     monkeypatch.setenv("TERM", "xterm")
@@ -255,7 +256,7 @@ def test_a_bar_appears_only_when_it_takes_long(patience: float, shown: bool, mon
 def test_a_file_name_cannot_forge_rows(
     pictures: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    """Nor is it changed in CSV, be it no Unicode."""
+    """In CSV the name is unchanged, even if it is not Unicode."""
     name = os.fsencode(tmp_path) + b'/new\nline, "\x1b[31m\xff\xfe.png'
     path = os.fsdecode(name)
     Path(path).write_bytes((pictures / "b.png").read_bytes())
@@ -276,14 +277,6 @@ def test_a_blank_image_has_no_digit(tmp_path: Path, capsys: pytest.CaptureFixtur
     code, lines, _ = call(capsys, tmp_path, *LINES)
     record = json.loads(lines)
     assert (code, record["digit"], record["accepted"], record["reason"]) == (0, None, False, "blank")
-
-
-def test_two_digits_are_not_accepted_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    paper = Image.new("L", (300, 160), 255)
-    ImageDraw.Draw(paper).text((40, 20), "2 6", 0, ImageFont.load_default(120))
-    paper.save(tmp_path / "two.png")
-    _, lines, _ = call(capsys, tmp_path, *LINES)
-    assert (json.loads(lines)["accepted"], json.loads(lines)["reason"]) == (False, "several")
 
 
 def test_a_closed_standard_input_is_reported() -> None:

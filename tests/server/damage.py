@@ -15,25 +15,12 @@ from PIL import Image, PngImagePlugin
 
 from server.drawn import digit, drawing, file_of
 
-MARK = "what-was-in-the-picture"  # lies in each image file that can carry words
+MARK = "what-was-in-the-picture"  # in the PNG files and in the names of files
 _BOUNDARY = "----digits"
 _KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-_NUMBERS = (
-    b"0",
-    b"-1",
-    b"1e999",
-    b"NaN",
-    b"256",
-    b"99999999999999999999",
-    b"4294967296",
-    b"0.5",
-    b"true",
-    b"null",
-    b"",
-)
-_NESTS = (
-    b"[" * 500, b'{"a":' * 500, b"\xff\xfe", b"\x00" * 64, b"\r\n\r\n", b'"', b"\\ud800", b"%00",
-    f"../../{MARK}".encode(),
+_PIECES = (
+    b"[" * 500, b'{"a":' * 500, b"\xff\xfe", b"\x00" * 64, b"\r\n\r\n", b'"', b"\\ud800", b"%00", b"1e999", b"NaN",
+    b"-1", b"null", b"99999999999999999999", f"../../{MARK}".encode(),
 )  # fmt: skip
 _TYPES = (
     "image/png", "image/", "application/json", "application/json; charset=utf-16", "multipart/form-data",
@@ -86,7 +73,7 @@ def whole_requests() -> list[Sent]:
 
 
 def damaged_requests(seed: int) -> Iterator[Sent]:
-    """Give damaged requests for ever: each made of a whole one, by one to four changes. Few of them are still whole."""
+    """Give damaged requests without end: each is a whole one after one to four changes."""
     chance = random.Random(seed)  # noqa: S311  # the same each time
     whole = whole_requests()
     while True:
@@ -137,49 +124,18 @@ def _flip(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
     return replace(sent, body=bytes(body))
 
 
-def _flip_early(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
-    body = bytearray(sent.body)  # where sizes, types and offsets are
-    for place in range(min(len(body), 64)):
-        if chance.random() < 0.05:
-            body[place] = chance.choice((0, 1, 127, 128, 255))
-    return replace(sent, body=bytes(body))
-
-
 def _cut_off(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
     return replace(sent, body=sent.body[: chance.randrange(len(sent.body) + 1)])
 
 
-def _remove(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
-    start, end = sorted(chance.randrange(len(sent.body) + 1) for _ in range(2))
-    return replace(sent, body=sent.body[:start] + sent.body[end:])
-
-
-def _repeat(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
-    start, end = sorted(chance.randrange(len(sent.body) + 1) for _ in range(2))
-    return replace(sent, body=sent.body[:end] + sent.body[start:end] * chance.choice((1, 2, 5)) + sent.body[end:])
-
-
 def _insert(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
     place = chance.randrange(len(sent.body) + 1)
-    return replace(sent, body=sent.body[:place] + chance.choice(_NESTS) + sent.body[place:])
+    return replace(sent, body=sent.body[:place] + chance.choice(_PIECES) + sent.body[place:])
 
 
 def _splice(sent: Sent, whole: list[Sent], chance: random.Random) -> Sent:
     other = chance.choice(whole).body
     return replace(sent, body=sent.body[: chance.randrange(len(sent.body) + 1)] + other[chance.randrange(len(other)) :])
-
-
-def _other_number(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
-    numbers = [place for place in range(len(sent.body)) if sent.body[place : place + 1].isdigit()]
-    if not numbers:
-        return sent
-    place = chance.choice(numbers)
-    return replace(sent, body=sent.body[:place] + chance.choice(_NUMBERS) + sent.body[place + 1 :])
-
-
-def _other_word(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
-    words = (b"image", b"inputs", b"FP32", b"UINT8", b"shape", b"data", b"label", b"filename", b"\r\n", b"base64", b":")
-    return replace(sent, body=sent.body.replace(chance.choice(words), chance.choice((*words, *_NUMBERS))))
 
 
 def _other_type(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
@@ -192,33 +148,8 @@ def _other_header(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent
 
 
 def _other_path(sent: Sent, whole: list[Sent], chance: random.Random) -> Sent:
-    paths = [other.path for other in whole] + [
-        "/v2/models/none/infer",
-        "/predict/",
-        f"/collect/7/{MARK}",
-        "//",
-        "/\xff",
-    ]
+    paths = [*(other.path for other in whole), "/v2/models/none/infer", f"/collect/7/{MARK}", "//", "/\xff"]
     return replace(sent, path=chance.choice(paths), method=chance.choice(("POST", "POST", "PUT", "DELETE", "GET")))
 
 
-def _random(sent: Sent, _whole: list[Sent], chance: random.Random) -> Sent:
-    return replace(sent, body=chance.randbytes(chance.choice((0, 1, 10, 1000))))
-
-
-_CHANGES: tuple[Change, ...] = (
-    *(
-        _flip,
-        _flip,
-        _flip_early,
-        _flip_early,
-        _cut_off,
-        _remove,
-        _repeat,
-        _insert,
-        _splice,
-        _other_number,
-        _other_number,
-    ),
-    *(_other_word, _other_type, _other_header, _other_path, _random),
-)
+_CHANGES: tuple[Change, ...] = (_flip, _cut_off, _insert, _insert, _splice, _other_type, _other_header, _other_path)

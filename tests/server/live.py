@@ -25,13 +25,15 @@ class LiveServer:
         url: Where it listens, without a slash at the end.
     """
 
-    def __init__(self, folder: Path, command: Sequence[str] = ("-m", "mnist_cnn"), **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, command: Sequence[str] = ("-m", "mnist_cnn"), options: Sequence[str] = (), **settings: Any
+    ) -> None:
         self._log = folder / f"server-{time.monotonic_ns()}.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
         environment |= {PREFIX + key.upper(): str(value) for key, value in settings.items()}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *command, "serve", "--port", "0"],
+                [sys.executable, *command, "serve", "--port", "0", *options],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
-import json
 import socket
 import struct
 import time
@@ -24,6 +23,7 @@ from server.live import LiveServer
 TIMEOUT = 1.0  # seconds, of the server
 PATIENCE = 20.0  # seconds, of this test; a busy machine is no bug
 MEMORY = 300 * 2**20  # bytes that the server may take more while it refuses bombs
+JSON = {"Content-Type": "application/json"}
 HEAD = "POST /predict HTTP/1.1\r\nHost: digits\r\nContent-Type: image/png\r\n"
 
 
@@ -81,28 +81,6 @@ def test_slow_bodies_end_with_408_while_others_are_served(server: LiveServer) ->
         assert [statuses(read_all(connection)) for connection in slow] == [[408]] * 50
 
 
-def test_a_body_that_is_shorter_than_it_says_ends_with_408(server: LiveServer) -> None:
-    file = file_of(drawing("7"))
-    with connected(server) as connection:
-        connection.sendall(f"{HEAD}Content-Length: {len(file) + 1}\r\n\r\n".encode() + file)
-        assert statuses(read_all(connection)) == [408]
-
-
-def test_data_after_a_body_that_is_not_a_request_ends_the_connection(server: LiveServer) -> None:
-    file = file_of(drawing("7"))
-    with connected(server) as connection:
-        connection.sendall(f"{HEAD}Content-Length: {len(file)}\r\n\r\n".encode() + file + b"\x00rest\r\n\r\n")
-        assert statuses(read_all(connection)) in ([200], [200, 400])
-
-
-def test_a_client_that_closes_its_sending_side_may_read_its_answer(server: LiveServer) -> None:
-    file = file_of(drawing("7"))
-    with connected(server) as connection:
-        connection.sendall(f"{HEAD}Content-Length: {len(file)}\r\nConnection: close\r\n\r\n".encode() + file)
-        connection.shutdown(socket.SHUT_WR)
-        assert statuses(read_all(connection)) in ([200], [])  # asyncio takes the end of sending for the end of all
-
-
 def test_clients_that_disconnect_do_no_harm(server: LiveServer) -> None:
     for _ in range(100):
         with connected(server) as connection:
@@ -127,15 +105,6 @@ def test_a_huge_head_is_refused(server: LiveServer, head: str) -> None:
     _is_served(server)
 
 
-@pytest.mark.parametrize("end", ["0\r\nX-Trailer: ", "5;extension="], ids=["trailers", "extensions"])
-def test_endless_trailers_and_extensions_end_the_connection(server: LiveServer, end: str) -> None:
-    with connected(server) as connection:
-        connection.sendall(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n{end}".encode())
-        with pytest.raises(ConnectionError):
-            connection.sendall(bytes(65_536_000))
-    _is_served(server)
-
-
 def test_endless_chunks_end_at_the_limit(server: LiveServer) -> None:
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     with connected(server) as connection:
@@ -144,25 +113,6 @@ def test_endless_chunks_end_at_the_limit(server: LiveServer) -> None:
             for _ in range(1000):
                 connection.sendall(chunk)
         assert statuses(read_all(connection)) in ([413], [])  # [] where the reset overtook the answer
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        "Content-Length: 4\r\nTransfer-Encoding: chunked",
-        "Content-Length: 4\r\nContent-Length: 5",
-        "Content-Length: -4",
-        "Content-Length: 4, 4",
-        "Transfer-Encoding: chunked, identity",
-        "Content-Length : 4",
-    ],
-)
-def test_an_ambiguous_length_is_refused(server: LiveServer, lines: str) -> None:
-    """Otherwise a proxy and the server could disagree on where the next request begins (request smuggling)."""
-    with connected(server) as connection:
-        connection.sendall(f"{HEAD}{lines}\r\n\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\nHost: digits\r\n\r\n".encode())
-        connection.shutdown(socket.SHUT_WR)
-        assert 200 not in statuses(read_all(connection))
 
 
 def png_bomb(side: int) -> bytes:
@@ -183,39 +133,33 @@ def png_words_bomb() -> bytes:
     return file[:33] + struct.pack(">I", len(words) - 4) + words + struct.pack(">I", zlib.crc32(words)) + file[33:]
 
 
-def of_pillow(kind: str, side: int) -> bytes:
-    """Give a large black picture."""
+def tiff_bomb() -> bytes:
     file = io.BytesIO()
-    options = {"compression": "tiff_adobe_deflate"} if kind == "TIFF" else {}
-    Image.new("1" if kind != "GIF" else "L", (side, side)).save(file, kind, **options)
+    Image.new("1", (20_000, 20_000)).save(file, "TIFF", compression="tiff_adobe_deflate")
     return file.getvalue()
 
 
+BMP_BOMB = b"BM" + struct.pack("<IIIIiiHHIIiiII", 100, 0, 54, 40, 60000, 60000, 1, 1, 0, 0, 1, 1, 0, 0)
 GIF_BOMB = b"GIF89a\xff\xff\xff\xff\x80\x00\x00" + bytes(6) + b",\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02L\x01\x00;"
 WEBP_BOMB = b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0e\x00\x00\x00/\xff\xff\xff\x0f\x00\x07\x10\x11\xfd\x0f\x44\x44\xff\x03\x00"
-TOO_MANY_PIXELS, DAMAGED = "at most 1,000,000 are read", "this image cannot be read: damaged"
-BOMBS: dict[str, tuple[Callable[[], bytes], int, str]] = {  # file, status, and words of the answer
-    "PNG": (lambda: png_bomb(50_000), 422, "has too many pixels"),
-    "PNG, just too many pixels": (lambda: png_bomb(1008), 422, TOO_MANY_PIXELS),
-    "PNG, words": (png_words_bomb, 422, DAMAGED),
-    "GIF": (lambda: GIF_BOMB, 422, "has too many pixels"),
-    "TIFF": (lambda: of_pillow("TIFF", 20_000), 422, "has too many pixels"),
-    "WEBP": (lambda: WEBP_BOMB, 422, "has too many pixels"),
-    "PPM": (lambda: b"P4 60000 60000\n", 422, "has too many pixels"),
-    "BMP": (
-        lambda: b"BM" + struct.pack("<IIIIiiHHIIiiII", 100, 0, 54, 40, 60000, 60000, 1, 1, 0, 0, 1, 1, 0, 0),
-        422,
-        "has too many pixels",
-    ),
+BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {  # file, and words of the answer
+    "PNG": (lambda: png_bomb(50_000), "has too many pixels"),
+    "PNG, just too many pixels": (lambda: png_bomb(1008), "at most 1,000,000 are read"),
+    "PNG, words": (png_words_bomb, "this image cannot be read: damaged"),
+    "GIF": (lambda: GIF_BOMB, "has too many pixels"),
+    "TIFF": (tiff_bomb, "has too many pixels"),
+    "WEBP": (lambda: WEBP_BOMB, "has too many pixels"),
+    "PPM": (lambda: b"P4 60000 60000\n", "has too many pixels"),
+    "BMP": (lambda: BMP_BOMB, "has too many pixels"),
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_unopened(server: LiveServer, name: str) -> None:
-    make, status, words = BOMBS[name]
+    make, words = BOMBS[name]
     before = _memory(server)
     answer = httpx.post(f"{server.url}/predict", content=make(), timeout=PATIENCE)
-    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+    assert (answer.status_code, words in answer.text) == (422, True), answer.text
     assert _memory(server) - before < MEMORY
     _is_served(server)
 
@@ -253,12 +197,9 @@ def test_json_that_is_meant_to_be_slow_is_refused_soon(
     server: LiveServer, body: bytes, status: int, words: str
 ) -> None:
     began = time.monotonic()
-    answer = httpx.post(
-        f"{server.url}/predict", content=body, headers={"Content-Type": "application/json"}, timeout=PATIENCE
-    )
+    answer = httpx.post(f"{server.url}/predict", content=body, headers=JSON, timeout=PATIENCE)
     assert (answer.status_code, words in answer.text) == (status, True), answer.text
     assert len(answer.content) < 1000
-    assert json.loads(answer.content)["status"] == answer.status_code
     assert time.monotonic() - began < PATIENCE / 4
 
 

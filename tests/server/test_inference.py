@@ -133,15 +133,10 @@ def test_images_unlike_mnist_are_prepared_first(
     images[4] = 0
     images[5] = images[5] * np.float32(0.7) + np.float32(0.1)
     result = server.infer("digits", [tensor(images, binary)])
+    assert [each["name"] for each in result.get_response()["outputs"]] == ["probabilities", "digit", "accepted"]
     whole = [image.astype(np.uint8) if (image == np.rint(image)).all() else image for image in images]
     np.testing.assert_array_equal(result.as_numpy("probabilities"), recognizer.predict_proba(whole))
     assert not result.as_numpy("accepted")[4]
-
-
-def test_all_outputs_come_by_default(server: triton.InferenceServerClient, digits: NDArray[np.uint8]) -> None:
-    result = server.infer("digits", [tensor(digits[:1])])
-    assert [each["name"] for each in result.get_response()["outputs"]] == ["probabilities", "digit", "accepted"]
-    assert "id" not in result.get_response()
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -193,30 +188,18 @@ def test_errors_are_sentences_in_tritons_exception(
     image = tensor(digits)
     cases: list[tuple[Callable[[], object], str, str]] = [
         (lambda: server.infer("letters", [image]), "404", "unknown model 'letters'. Valid: digits."),
-        (lambda: server.infer("digits", [image], "7"), "404", "unknown version '7' of this model. Valid: 1."),
         (lambda: server.get_model_metadata("digits", "7"), "404", "unknown version '7' of this model. Valid: 1."),
         (lambda: server.infer("digits", [image], outputs=wanted(True, "probs")), "400", "Did you mean 'probabilities'"),
         (lambda: server.infer("digits", [image], outputs=wanted(True, "digit", "digit")), "400", "named twice"),
-        (
-            lambda: server.infer("digits", [tensor(digits, name="x")]),
-            "400",
-            "inputs[0].name = 'x' is not valid. Valid: image.",
-        ),
-        (lambda: server.infer("digits", [image, tensor(digits, name="x")]), "400", "inputs"),
+        (lambda: server.infer("digits", [tensor(digits, name="x")]), "400", "inputs[0].name: input should be 'image'"),
         (lambda: server.infer("digits", [image, image]), "400", "at most 1 item"),
-        (
-            lambda: server.infer("digits", [tensor(digits.astype(np.float64))]),
-            "400",
-            "datatype = 'FP64' is not valid. Valid: FP32, UINT8.",
-        ),
+        (lambda: server.infer("digits", [tensor(digits.astype(np.float64))]), "400", "should be 'FP32' or 'UINT8'"),
         (lambda: server.infer("digits", [tensor(digits[0])]), "400", "Valid: [n, 28, 28, 1],"),
         (lambda: server.infer("digits", [tensor(digits[:0])]), "400", "0 images. Valid: 1 to 256"),
         (lambda: server.infer("digits", [tensor(np.zeros((257, 784), np.uint8))]), "400", "257 images"),
         (lambda: server.infer("digits", [tensor(digits / np.float32("nan"))]), "400", "NaN"),
         (lambda: server.infer("digits", [tensor(digits * np.float32(-1))]), "400", "image 1 of 12: the array"),
         (lambda: server.load_model("digits"), "400", "mnist-cnn serve --model"),
-        (lambda: server.unload_model("digits"), "400", "mnist-cnn serve --model"),
-        (lambda: server.get_inference_statistics(), "404", "unknown model 'stats'"),
         (lambda: server.get_system_shared_memory_status(), "404", "this address does not exist"),
     ]
     for call, status, sentence in cases:
@@ -226,22 +209,6 @@ def test_errors_are_sentences_in_tritons_exception(
         assert sentence in caught.value.message()
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"priority": 1},
-        {"timeout": 1000},
-        {"sequence_id": 7, "sequence_start": True, "sequence_end": True},
-        {"parameters": {"trace": "x", "binary": True, "number": 1.5}},
-    ],
-)
-def test_unsupported_options_are_ignored(
-    server: triton.InferenceServerClient, recognizer: Recognizer, digits: NDArray[np.uint8], options: dict[str, Any]
-) -> None:
-    answers = server.infer("digits", [tensor(digits)], **options).as_numpy("probabilities")
-    np.testing.assert_array_equal(answers, recognizer.predict_proba(digits))
-
-
 def test_shared_memory_and_rankings_of_nothing_are_refused(
     server: triton.InferenceServerClient, digits: NDArray[np.uint8]
 ) -> None:
@@ -249,15 +216,7 @@ def test_shared_memory_and_rankings_of_nothing_are_refused(
     shared.set_shared_memory("region", 784)
     with pytest.raises(InferenceServerException, match="shared memory is not supported"):
         server.infer("digits", [shared])
-    kept = triton.InferRequestedOutput("digit")
-    kept.set_shared_memory("region", 8)
-    with pytest.raises(InferenceServerException, match="shared memory is not supported"):
-        server.infer("digits", [tensor(digits)], outputs=[kept])
-    for name, count, sentence in [
-        ("digit", 1, "cannot be ranked"),
-        ("probabilities", 11, "Valid: 1 to 10"),
-        ("probabilities", -1, "Valid: 1 to 10"),
-    ]:
+    for name, count, sentence in [("digit", 1, "cannot be ranked"), ("probabilities", 11, "Valid: 1 to 10")]:
         output = triton.InferRequestedOutput(name, class_count=count)
         with pytest.raises(InferenceServerException, match=sentence):
             server.infer("digits", [tensor(digits)], outputs=[output])
@@ -275,8 +234,7 @@ def test_a_raw_body_is_one_image(client: TestClient, recognizer: Recognizer, dig
 
 def test_additions_of_other_clients_are_accepted(client: TestClient) -> None:
     """Nulls for what is absent and content types, as MLServer's; the model's name, as in Triton's manual."""
-    words = {"content_type": "pd", "headers": {"a": ["b"]}, "priority": 0, "timeout": None, "": [1]}
-    for parameters in (None, {}, {"content_type": "np"}, words):
+    for parameters in (None, {"content_type": "pd", "headers": {"a": ["b"]}, "priority": 0, "timeout": None, "": [1]}):
         request = json_body(parameters=parameters) | {
             "id": None,
             "model_name": "digits",
@@ -294,23 +252,19 @@ def test_additions_of_other_clients_are_accepted(client: TestClient) -> None:
     ("body", "sentence"),
     [
         (b"", "not JSON"),
-        (b"[]", "the request is not valid"),
-        (b"{}", "inputs is missing. See /docs"),
+        (b"[]", "the request: input should be"),
+        (b"{}", "inputs: field required. See /docs"),
         (b'{"inputs": []}', "at least 1 item"),
         (json.dumps(json_body(data=None)).encode(), "either data or the parameter binary_data_size"),
-        (json.dumps(json_body(parameters={"binary_data_size": 784})).encode(), "either data or"),
         (json.dumps(json_body(data=None, parameters={"binary_data_size": 784})).encode(), "0 bytes follow"),
         (json.dumps(json_body(data=None, parameters={"binary_data_size": -1})).encode(), "binary_data_size"),
-        (json.dumps(json_body(data=None, parameters={"binary_data_size": 1.5})).encode(), "binary_data_size"),
         (json.dumps(json_body(shape=[1 << 70, 784])).encode(), "images. Valid: 1 to 256"),
         (json.dumps(json_body(shape=[1, -784])).encode(), "inputs[0].shape[1]"),
-        (json.dumps(json_body(shape=[True, 784])).encode(), "inputs[0].shape[0]"),
         (json.dumps(json_body(shape=[1] * 100)).encode(), "inputs[0].shape"),
         (json.dumps(json_body(data=[0] * 783)).encode(), "783 elements, but the shape has 784"),
-        (json.dumps(json_body(data=[300] * 784)).encode(), "integers from 0 to 255"),
-        (json.dumps(json_body(data=["7"] * 784)).encode(), "integers from 0 to 255"),
-        (json.dumps(json_body() | {"id": 7}).encode(), "id is not valid"),
-        (json.dumps(json_body() | {"id": "7" * 2000}).encode(), "id is not valid"),
+        (json.dumps(json_body(data=[300] * 784)).encode(), "not UINT8"),
+        (json.dumps(json_body(data=["7"] * 784)).encode(), "not UINT8"),
+        (json.dumps(json_body() | {"id": "7" * 2000}).encode(), "id: string should have at most"),
         (b'{"inputs": [' + b"[]," * 1_000_000 + b"[]]}", "more than 408,932 values"),
     ],
 )
@@ -325,12 +279,9 @@ def test_binary_data_must_be_as_long_as_they_say(client: TestClient, digits: NDA
     body, headers = binary_body(digits)
     for content, length, sentence in [
         (body[:-1], headers[LENGTH], "bytes follow the JSON"),
-        (body + b"x", headers[LENGTH], "bytes follow the JSON"),
-        (body, str(len(body) + 1), "has only"),
+        (body, str(len(body) + 1), "is not valid"),
         (body, "-1", "is not valid"),
-        (body, "1e3", "is not valid"),
-        (body, str(int(headers[LENGTH]) - 1), "not JSON"),
-        (body, None, "not JSON"),
+        (body, None, f"send the length of the JSON in bytes as {LENGTH}"),
     ]:
         answer = client.post(INFER, content=content, headers={LENGTH: length} if length else {})
         assert answer.status_code == 400
@@ -347,57 +298,29 @@ def test_compression_is_limited_and_must_be_whole(make_client: MakeClient) -> No
         (zlib.compress(plain), "DEFLATE", 200),
         (plain, "identity", 200),
         (gzip.compress(bytes(BOMB)), "gzip", 413),
-        (gzip.compress(plain + b" " * 100_000), "gzip", 413),
         (gzip.compress(plain)[:-1], "gzip", 400),
         (gzip.compress(plain) + b"x", "gzip", 400),
         (zlib.compress(plain), "gzip", 400),
-        (b"", "gzip", 400),
         (plain, "br", 415),
-        (gzip.compress(gzip.compress(plain)), "gzip, gzip", 415),
     ]:
+        tracemalloc.start()
         answer = client.post(INFER, content=content, headers={"Content-Encoding": encoding})
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        tracemalloc.stop()
         assert answer.status_code == status, encoding
         assert status == 200 or list(answer.json()) == ["error"]
 
 
-def test_a_bomb_is_decompressed_up_to_the_limit_only(make_client: MakeClient) -> None:
-    client, bomb = make_client(max_body=100_000), gzip.compress(bytes(BOMB))
-    tracemalloc.start()
-    try:
-        assert client.post(INFER, content=bomb, headers={"Content-Encoding": "gzip"}).status_code == 413
-        assert tracemalloc.get_traced_memory()[1] < 2_000_000
-    finally:
-        tracemalloc.stop()
-
-
-def test_limits_and_overload_have_the_protocols_form(make_client: MakeClient) -> None:
-    client = make_client(max_images=2, max_body=2000)
-    answer = client.post(INFER, json=json_body(shape=[3, 784], data=[0] * 3 * 784))
-    assert answer.status_code == 413
-    assert list(answer.json()) == ["error"]
-    answer = client.post(INFER, json=json_body(shape=[3, 784]))
-    assert answer.json()["error"] == "the input has 3 images. Valid: 1 to 2 in one request."
+def test_all_refusals_have_the_protocols_form(make_client: MakeClient) -> None:
+    client = make_client(max_body=4000, api_key="a-key-of-twenty-bytes")
+    missing = client.post(INFER, json=json_body())
+    client.headers["X-API-Key"] = "a-key-of-twenty-bytes"
+    large = client.post(INFER, content=bytes(4001))
     client.app.state.service.reader.pending = 512  # type: ignore[attr-defined]
-    answer = client.post(INFER, json=json_body())
-    assert answer.status_code == 503
-    assert int(answer.headers["Retry-After"]) >= 1
-    assert list(answer.json()) == ["error"]
-
-
-def test_a_missing_key_has_the_protocols_form(make_client: MakeClient) -> None:
-    client = make_client(api_key="a-key-of-twenty-bytes")
-    for answer in (client.get("/v2"), client.post(INFER, json=json_body())):
-        assert answer.status_code == 401
-        assert list(answer.json()) == ["error"]
-    assert client.get("/v2/health/ready").status_code == 200
-    assert client.post(INFER, json=json_body(), headers={"X-API-Key": "a-key-of-twenty-bytes"}).status_code == 200
-
-
-def test_other_methods_and_addresses_are_refused_in_the_protocols_form(client: TestClient) -> None:
-    assert list(client.get(INFER).json()) == ["error"]
-    assert client.get(INFER).status_code == 405
-    assert list(client.get("/v2/nothing").json()) == ["error"]
-    assert client.get("/v2/nothing").status_code == 404
+    answers = [missing, large, client.post(INFER, json=json_body()), client.get(INFER), client.get("/v2/nothing")]
+    assert [answer.status_code for answer in answers] == [401, 413, 503, 405, 404]
+    assert [list(answer.json()) for answer in answers] == [["error"]] * 5
+    assert answers[2].headers["Retry-After"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -406,20 +329,11 @@ def test_other_methods_and_addresses_are_refused_in_the_protocols_form(client: T
         (None, "digits"),
         (Path("models/mine.onnx"), "mine"),
         (Path("runs/conv3-seed0-001/exports/model.onnx"), "conv3-seed0-001"),
-        (Path("/model.onnx"), "model"),
         (Path("/exports/model.onnx"), "model"),
     ],
 )
 def test_a_model_is_called_after_its_file_or_run(path: Path | None, name: str) -> None:
     assert name_model(path) == name
-
-
-def test_a_runs_folder_gives_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "quick-seed0-001"
-    folder.mkdir()
-    assert name_model(folder) == "quick-seed0-001"
-    monkeypatch.chdir(folder)
-    assert name_model(Path()) == "quick-seed0-001"
 
 
 def test_the_name_stays_whatever_the_folder_becomes(

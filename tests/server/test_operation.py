@@ -19,7 +19,7 @@ import mnist_cnn
 from mnist_cnn.reading.recognizer import Reading, Recognizer
 from mnist_cnn.server import counters, logs
 from mnist_cnn.server.application import create_app
-from mnist_cnn.server.model_facts import ModelFacts, read_card
+from mnist_cnn.server.model_facts import ModelFacts
 from mnist_cnn.server.settings import Settings
 from reading.recognizer import linear
 from server.conftest import MakeClient
@@ -142,18 +142,6 @@ def test_text_is_for_people_and_levels_leave_lines_out(capsys: pytest.CaptureFix
         assert words in line
 
 
-def test_a_closed_pipe_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Closed:
-        def write(self, _text: str) -> int:
-            raise BrokenPipeError
-
-        def flush(self) -> None:
-            raise BrokenPipeError
-
-    monkeypatch.setattr(sys, "stdout", Closed())
-    logs.make_logger(Settings(log_format="json")).info("nobody reads this")
-
-
 # The model
 
 
@@ -177,9 +165,7 @@ def test_a_run_has_its_own_card_which_browsers_get_as_text(make_client: MakeClie
         assert (answer.text, answer.headers["content-type"]) == ("# Mine <b>", f"{kind}; charset=utf-8")
 
 
-def test_a_card_is_read_up_to_a_size(tmp_path: Path, client: TestClient) -> None:
-    (tmp_path / "README.md").write_bytes(b"\xff" + bytes(2**21))
-    assert len(read_card(tmp_path) or "") == 2**20
+def test_the_included_weights_have_a_card(client: TestClient) -> None:
     assert client.get("/model", headers=MARKDOWN).text == (WEIGHTS / "README.md").read_text(encoding="utf-8")
 
 
@@ -220,11 +206,6 @@ def test_the_documentation_needs_no_other_host(client: TestClient) -> None:
     for name in ("swagger-ui.css", "swagger-ui-bundle.js"):
         assert f"page/docs/{name}" in answer.text
         assert client.get(f"/page/docs/{name}").status_code == 200
-
-
-def test_no_address_is_made_of_the_clients_host(client: TestClient) -> None:
-    answer = client.get("/docs/", headers={"Host": "elsewhere.example"}, follow_redirects=False)
-    assert answer.status_code == 404
 
 
 def test_the_document_is_about_callers() -> None:

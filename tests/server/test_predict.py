@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import io
 import json
-import struct
 import time
-import tracemalloc
-import zlib
 from typing import Any
 
 import numpy as np
@@ -50,10 +46,6 @@ def problem(answer: Any, status: int) -> str:
 def test_a_file_is_read(client: TestClient, kind: str) -> None:
     for content in (file_of(digit("7")), file_of(drawing("7")), file_of(drawing("7"), "JPEG")):
         assert labels(client.post("/predict", content=content, headers={"content-type": kind})) == ["7"]
-
-
-def test_a_file_without_a_type_is_read(client: TestClient) -> None:
-    assert labels(client.post("/predict", content=file_of(drawing("0")))) == ["0"]
 
 
 def test_files_of_a_form_are_read_in_their_order(client: TestClient) -> None:
@@ -129,29 +121,6 @@ def test_the_picture_is_what_the_network_saw(client: TestClient) -> None:
     assert "picture" not in client.post("/predict", json={"image": seven.tolist()}).json()["predictions"][0]
 
 
-@pytest.mark.parametrize(("value", "there"), [("1", True), ("true", True), ("0", False), ("false", False)])
-def test_a_picture_is_asked_for(client: TestClient, value: str, there: bool) -> None:
-    answer = client.post(f"/predict?picture={value}", content=file_of(digit("7")))
-    assert ("picture" in answer.json()["predictions"][0]) is there
-
-
-def test_a_compressed_body_is_read_within_the_same_limits(make_client: MakeClient) -> None:
-    client = make_client(max_body=5000)
-    headers = {"content-type": "application/json", "content-encoding": "gzip"}
-    content = json.dumps({"image": digit("7").tolist()}).encode()
-    assert labels(client.post("/predict", content=gzip.compress(content), headers=headers)) == ["7"]
-    bomb = gzip.compress(content + b" " * 5000)
-    assert "5000 bytes after decompression" in problem(client.post("/predict", content=bomb, headers=headers), 413)
-    assert "is not valid gzip" in problem(client.post("/predict", content=content, headers=headers), 400)
-    headers["content-encoding"] = "br"
-    assert "Valid: gzip, deflate" in problem(client.post("/predict", content=content, headers=headers), 415)
-
-
-def test_an_empty_file_is_named_by_its_number(client: TestClient) -> None:
-    files = [("file", ("a.png", file_of(digit("7")))), ("file", ("b.png", b""))]
-    assert "file 2 of 2 is empty" in problem(client.post("/predict", files=files), 422)
-
-
 def rows(value: Any) -> list[list[Any]]:
     """28×28 with one odd value."""
     image: list[list[Any]] = digit("7").tolist()
@@ -162,51 +131,32 @@ def rows(value: Any) -> list[list[Any]]:
 MISTAKES: dict[str, tuple[Any, int, str]] = {
     "nothing": (b"", 400, "empty"),
     "half": (b'{"image": [[0, 1', 400, "not JSON"),
-    "not UTF-8": (b'{"image": "\xff"}', 400, "not JSON"),
     "NaN": (b'{"image": [[NaN]]}', 400, "not JSON"),
     "deep": (b'{"image": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "not JSON"),
-    "many digits": (b'{"image": [[' + b"9" * 5000 + b"]]}", 400, "not JSON"),
+    "too many values": (b'{"image": [' + b"0," * 1_000_001 + b"0]}", 413, "more than 1,000,000 values"),
     "a list": ([1, 2], 422, "wrong form"),
-    "a number": (7, 422, "wrong form"),
     "no image": ({}, 422, "wrong form"),
     "both": ({"image": "", "images": []}, 422, "wrong form"),
-    "misspelt": ({"imag": ""}, 422, "unknown key 'imag'. Did you mean 'image'?"),
-    "images no list": ({"images": "abcd"}, 422, "images is text"),
+    "images no list": ({"images": "abcd"}, 422, "wrong form"),
     "no images": ({"images": []}, 422, "no image"),
-    "null": ({"image": None}, 422, "image is null"),
-    "true": ({"image": True}, 422, "image is true or false"),
-    "one number": ({"image": 7}, 422, "image is a number"),
-    "an object": ({"images": [rows(0), {"a": 1}]}, 422, "images[1] is an object"),
-    "empty list": ({"image": []}, 422, "empty"),
+    "an object": ({"images": [rows(0), {"a": 1}]}, 422, "images[1] is neither text nor a list"),
     "empty rows": ({"image": [[], []]}, 422, "empty"),
     "uneven": ({"image": [[0, 1], [2]]}, 422, "different lengths"),
     "mixed depth": ({"image": [[0, 1], 2]}, 422, "not a number"),
     "three channels": ({"image": [[[0, 0, 0]] * 28] * 28}, 422, "shape 28×28×3"),
-    "channels first": ({"image": [rows(0)]}, 422, "shape 1×28×28"),
     "too deep": ({"image": [[[[0]], [[1]]]]}, 422, "shape 1×2×1×1"),
     "783 values": ({"image": [0] * 783}, 422, "shape 783"),
     "boolean pixels": ({"image": rows(True)}, 422, "not a number"),
-    "null pixels": ({"image": rows(None)}, 422, "not a number"),
-    "text pixels": ({"image": rows("9")}, 422, "not a number"),
     "huge integer": ({"image": rows(10**400)}, 422, "out of range"),
-    "large integer": ({"image": rows(10**20)}, 422, "to 1e+20"),
     "infinite": (json.dumps({"image": rows(5)}).replace(" 5,", " 1e999,", 1).encode(), 422, "to inf"),
     "negative": ({"image": rows(-1)}, 422, "from -1"),
     "above 255": ({"image": rows(255.5)}, 422, "to 255.5"),
-    "bad base64": ({"image": "äöü"}, 422, "not base64"),
-    "cut base64": ({"image": text_of(digit("7")).rstrip("=")[:-3] + "A" * 3 + "=A"}, 422, "not base64"),
+    "a path": ({"image": "/home/me/my digit.png"}, 422, "not base64"),
+    "not ASCII": ({"image": "äöü"}, 422, "not base64"),
     "spaced base64": ({"image": "aGVs bG8="}, 422, "not base64"),
-    "not base64 data": ({"image": "data:image/png,abc"}, 422, "neither base64"),
-    "link": ({"image": "http://localhost/a.png,b"}, 422, "an address or a path"),
-    "path": ({"images": ["/home/me/my digit.png"]}, 422, "images[0] is an address or a path"),
-    "empty text": ({"image": ""}, 422, "empty"),
-    "empty data": ({"image": "data:;base64,"}, 422, "empty"),
-    "base64 of nothing known": ({"image": "aGVsbG8gd29ybGQ="}, 422, "cannot be read"),
-    "second of three": (
-        {"images": [text_of(digit("7")), "aGVsbG8gd29ybGQ=", "aGVsbG8="]},
-        422,
-        "image 2 of 3: this image",
-    ),
+    "not base64 data": ({"image": "data:image/png,abc"}, 422, "not base64"),
+    "empty data": ({"image": "data:;base64,"}, 422, "cannot be read"),
+    "second of two": ({"images": [text_of(digit("7")), "aGVsbG8="]}, 422, "image 2 of 2: this image cannot be read"),
 }
 
 
@@ -223,7 +173,7 @@ def test_a_file_that_is_not_an_image_is_refused(client: TestClient, content: byt
     assert "this image" in problem(client.post("/predict", content=content), 422)
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "x", "ä"])
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "x", "ä"])
 def test_another_type_is_refused(client: TestClient, kind: str) -> None:
     answer = client.post("/predict", content=b"a", headers={"content-type": kind.encode()})
     assert "Send an image file" in problem(answer, 415)
@@ -237,17 +187,14 @@ FORM = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nx\
     ("body", "kind", "status", "words"),
     [
         (FORM, "multipart/form-data", 400, "Missing boundary"),
-        (FORM, f"multipart/form-data; boundary={'b' * 500}", 400, "cannot be read"),
         (FORM, "multipart/form-data; boundary=c", 400, "form"),
         (FORM[:-8], "multipart/form-data; boundary=b", 400, "cut off"),
-        (FORM[:30], "multipart/form-data; boundary=b", 400, "cut off"),
         (b"--b--\r\n", "multipart/form-data; boundary=b", 422, "no image"),
         (FORM.replace(b'; filename="f"', b""), "multipart/form-data; boundary=b", 422, "'f' is not a file"),
         (FORM.replace(b"Content-Disposition", b"X"), "multipart/form-data; boundary=b", 400, "cannot be read"),
         (FORM.replace(b'"f"\r\n\r\nx', b'""\r\n\r\n'), "multipart/form-data; boundary=b", 422, "'f' is not a file"),
         (FIELD * 101 + FORM, "multipart/form-data; boundary=b", 413, "Too many fields"),
         (FORM, "multipart/form-data; boundary=b", 422, "cannot be read"),
-        (FORM.replace(b"x", b""), "multipart/form-data; boundary=b", 422, "file 1 of 1 is empty"),
     ],
 )
 def test_a_damaged_form_is_refused(client: TestClient, body: bytes, kind: str, status: int, words: str) -> None:
@@ -263,36 +210,8 @@ def test_too_many_images_are_refused(make_client: MakeClient) -> None:
     assert "Too many files" in problem(client.post("/predict", files=files), 413)
 
 
-def test_too_many_json_values_are_refused(client: TestClient) -> None:
-    content = b'{"image": [' + b"0," * 1_000_001 + b"0]}"
-    answer = client.post("/predict", content=content, headers={"content-type": "application/json"})
-    assert "more than 1,000,000 values" in problem(answer, 413)
-
-
-def bomb(width: int, height: int) -> bytes:
-    """A PNG that claims a size, and holds nothing."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-def test_a_bomb_is_refused_by_its_head(make_client: MakeClient) -> None:
-    client = make_client(max_pixels=1_000_000)
-    for width, height in ((1001, 1000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)):
-        assert "at most 1,000,000" in problem(client.post("/predict", content=bomb(width, height)), 422)
-    pixels = np.zeros((1, 1_000_001), np.uint8).tolist()
-    assert problem(client.post("/predict", json={"image": pixels}), 413)
-
-
-@pytest.mark.parametrize("query", ["picture=maybe", "picture=", "picture=2"])
-def test_a_bad_query_is_refused(client: TestClient, query: str) -> None:
-    assert "?picture=true" in problem(client.post(f"/predict?{query}", content=file_of(digit("7"))), 422)
-
-
-def test_another_method_and_another_address_are_refused(client: TestClient) -> None:
+def test_another_query_method_or_address_is_refused(client: TestClient) -> None:
+    assert "?picture=true" in problem(client.post("/predict?picture=maybe", content=b"a"), 422)
     assert "Valid: POST" in problem(client.get("/predict"), 405)
     assert "/docs" in problem(client.post("/nothing"), 404)
 
@@ -320,12 +239,6 @@ def test_the_examples_of_the_documentation_work(client: TestClient) -> None:
         assert set(labels(client.post("/predict", json=example["value"]))) == {"7"}
 
 
-def test_one_list_of_784_is_28_rows() -> None:
-    found = image_in(list(range(256)) * 3 + [0] * 16)
-    assert isinstance(found, np.ndarray)
-    assert (found.shape, found[0, 5], found[1, 0]) == ((28, 28), 5, 28)
-
-
 @given(arrays.arrays(np.uint8, SHAPES) | arrays.arrays(np.float64, SHAPES, elements=st.floats(0, 255)))
 def test_pixels_stay_as_they_are(pixels: np.ndarray) -> None:
     found = image_in(json_of(json.dumps(pixels.tolist()).encode()))
@@ -334,29 +247,13 @@ def test_pixels_stay_as_they_are(pixels: np.ndarray) -> None:
     np.testing.assert_array_equal(found, pixels)
 
 
-@pytest.mark.parametrize(
-    "text", ["a" + " " * 5_000_000 + "a", "\n " * 2_500_000, "-" * 5_000_000, "data:;" * 900_000 + ","]
-)
+@pytest.mark.parametrize("text", ["a" + " " * 5_000_000 + "a", "\n " * 2_500_000, "data:;" * 900_000 + ","])
 def test_no_text_takes_long_to_be_refused(text: str) -> None:
     began = time.process_time()
-    with pytest.raises(Problem):
-        image_in(text + "!")
-    assert time.process_time() - began < 1
-
-
-def test_a_bad_text_is_not_repeated() -> None:
     with pytest.raises(Problem) as caught:
-        image_in("secret!")
+        image_in(text + "secret!")
+    assert time.process_time() - began < 1
     assert "secret" not in caught.value.detail
-
-
-def test_long_texts_among_pixels_take_no_memory() -> None:
-    """NumPy would make every element as wide as the longest."""
-    tracemalloc.start()
-    with pytest.raises(Problem, match="not a number"):
-        image_in([["a" * 100_000, *[0] * 1000]])
-    assert tracemalloc.get_traced_memory()[1] < 1_000_000
-    tracemalloc.stop()
 
 
 def test_files_of_a_form_never_touch_the_disk(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ import pytest
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError
-from mnist_cnn.reading.ink import MAX_PIXELS
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server.batcher import Batcher
 from mnist_cnn.server.lanes import DecoderError, Lane, lane_by_size, lane_of
@@ -82,17 +81,6 @@ def test_many_at_once_get_their_own(recognizer: Recognizer) -> None:
         answers = await asyncio.gather(*(reader.read([image for _, image in order]) for order in orders))
         for order, seen in zip(orders, answers, strict=True):
             assert [each.reading.label for each in seen] == [label for label, _ in order]
-        await close(reader)
-
-    run(main)
-
-
-def test_pictures_are_what_the_network_saw(recognizer: Recognizer) -> None:
-    async def main() -> None:
-        reader = make_reader(recognizer)
-        (seen,) = await reader.read([digit("7")])
-        np.testing.assert_array_equal(seen.picture, digit("7"))
-        assert await reader.read([]) == []
         await close(reader)
 
     run(main)
@@ -182,23 +170,6 @@ def test_small_images_do_not_wait_for_slow_ones(recognizer: Recognizer, kind: st
     run(main)
     assert sorted(done[:20]) == ["0"] * 10 + ["1"] * 10
     assert done[20:] == ["slow"] * 2
-
-
-@pytest.mark.slow
-def test_small_images_do_not_wait_for_a_queue_of_photos(recognizer: Recognizer) -> None:
-    photo, small = file_of(noise(1900), "JPEG", quality=15, progressive=True), file_of(drawing("7", 10))
-    assert lane_of(photo, MAX_PIXELS) is Lane.HEAVY
-
-    async def main() -> None:
-        reader = make_reader(recognizer)
-        photos = [asyncio.create_task(reader.read([photo])) for _ in range(20)]
-        await asyncio.sleep(0.02)
-        await asyncio.gather(*(reader.read([small]) for _ in range(10)))
-        assert not all(each.done() for each in photos)
-        await asyncio.gather(*photos)
-        await close(reader)
-
-    run(main)
 
 
 @pytest.mark.parametrize(
@@ -321,22 +292,6 @@ def test_larger_images_than_allowed_are_refused(recognizer: Recognizer) -> None:
         for image in (np.zeros((40, 40), np.uint8), file_of(drawing("7"))):
             with pytest.raises(DataError, match="at most 1,000"):
                 await reader.read([image])
-        await close(reader)
-
-    run(main)
-
-
-def test_large_images_do_not_hold_up_the_event_loop(recognizer: Recognizer) -> None:
-    photo = file_of(drawing("7", 80), "JPEG")
-
-    async def main() -> None:
-        reader = make_reader(recognizer)
-        work = asyncio.ensure_future(reader.read([photo] * 8))
-        ticks = 0
-        while not work.done():
-            await asyncio.sleep(0.001)
-            ticks += 1
-        assert ticks > 8, "the loop had no turn while the images were prepared"
         await close(reader)
 
     run(main)

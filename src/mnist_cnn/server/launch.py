@@ -116,7 +116,7 @@ def _find_port(host: str, port: int) -> tuple[str, int]:
             return found
     except OSError as error:
         raise SettingError(
-            f"cannot listen on {host} port {port}: {error.strerror}. Choose others with --host and --port (0: any free)."
+            f"cannot listen on {host} port {port}: {error.strerror}. Choose others with --host and --port (0: any)."
         ) from None
 
 

@@ -56,7 +56,6 @@ export class Newest {
       }
     } finally {
       this.#running = false;
-      if (this.#waiting) this.#run(); // an error ended the loop; the waiting question is asked anyway
     }
   }
 

@@ -6,7 +6,7 @@ const KEY = "mnist-cnn.api-key"; // in sessionStorage, until the tab is closed
 /** What can go wrong, as far as the page distinguishes it. */
 export class Trouble extends Error {
   /**
-   * @param {"unreachable" | "busy" | "locked" | "empty" | "large" | "unreadable" | "failed"} kind
+   * @param {"unreachable" | "busy" | "locked" | "large" | "unreadable" | "failed"} kind
    * @param {{status?: number, wait?: number, detail?: string}} more  wait: seconds until the next try.
    */
   constructor(kind, { status = 0, wait = 0, detail = "" } = {}) {
@@ -32,7 +32,6 @@ export const getModel = () => call("model", { headers: { Accept: "application/js
 
 /** Read one image. @param {Blob} blob @param {AbortSignal} signal */
 export async function predict(blob, signal) {
-  if (!blob.size) throw new Trouble("empty");
   const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
   const options = { method: "POST", body: blob, headers: { "Content-Type": type }, signal };
   return (await call("predict?picture=true", options)).predictions[0];
@@ -51,31 +50,15 @@ export const takeBack = ({ label, name }) =>
 async function call(path, { headers, signal, ...options }) {
   const all = new Headers(headers); // not below: an invalid header is not a fault of the server
   if (key) all.set("X-API-Key", key);
-  const patience = limit(PATIENCE, signal);
+  const signals = [AbortSignal.timeout(PATIENCE), signal].filter(Boolean);
   try {
-    const response = await fetch(path, { ...options, headers: all, signal: patience.signal });
+    const response = await fetch(path, { ...options, headers: all, signal: AbortSignal.any(signals) });
     if (!response.ok) throw await troubleOf(response);
     return response.status === 204 ? null : await response.json();
   } catch (error) {
     if (signal?.aborted || error instanceof Trouble) throw error;
     throw new Trouble("unreachable");
-  } finally {
-    patience.end();
   }
-}
-
-/** Make a signal that aborts after `time` ms or with another one; older browsers lack `AbortSignal.any`. */
-function limit(time, other) {
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  const timer = setTimeout(abort, time);
-  if (other?.aborted) abort();
-  other?.addEventListener("abort", abort);
-  const end = () => {
-    clearTimeout(timer);
-    other?.removeEventListener("abort", abort);
-  };
-  return { signal: controller.signal, end };
 }
 
 async function troubleOf(response) {

@@ -81,8 +81,6 @@ export function wordsOfTrouble(trouble) {
       return "This server needs an API key.";
     case "large":
       return "This image is too large for the server. Choose a smaller one.";
-    case "empty":
-      return "This file is empty. Choose another one.";
     case "unreadable":
       return `This cannot be read as an image. ${sentence(trouble.detail) || "Try a PNG or a JPEG."}`;
     default:
