@@ -3,13 +3,12 @@
 The libraries that reading needs set the lower bound, so the processor time is also given relative to importing them
 alone. Both commands run in alternation. With `--serve`: the cost of `mnist-cnn serve` up to its first response.
 
-    python benchmarks/cold_start.py [--serve] [--image FILE] [--runs 20] [--json]
+    python benchmarks/cold_start.py [--serve] [--image FILE] [--runs 20]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -38,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         image = options.image or draw_digit(Path(folder, "one.png"))
         record = measure_serve(image, options.runs) if options.serve else measure_predict(image, options.runs)
-    print(json.dumps(record) if options.json else "\n".join(f"{key:22} {value:.3f}" for key, value in record.items()))
+    print("\n".join(f"{key:22} {value:.3f}" for key, value in record.items()))
 
 
 def parse_options() -> argparse.Namespace:
@@ -47,7 +46,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--image", type=Path, help="a picture of a digit (default: one is drawn)")
     parser.add_argument("--serve", action="store_true", help="measure the server's start")
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 

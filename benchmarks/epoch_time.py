@@ -8,7 +8,7 @@ machine's speed affect all of them. Prints the processor, medians over the round
 the rows "with oneDNN" and "without oneDNN" show the effect of that switch alone. ONEDNN_MAX_CPU_ISA=AVX2 (with float32)
 shows on a newer processor how the kernels for older ones compare.
 
-    python benchmarks/epoch_time.py --data-dir DIR [--rounds 5] [--variants NAME …] [--json]
+    python benchmarks/epoch_time.py --data-dir DIR [--rounds 5] [--variants NAME …]
 """
 
 from __future__ import annotations
@@ -58,13 +58,6 @@ def main() -> None:
             print(f"round {number + 1}/{options.rounds}: {variant}", file=sys.stderr)
             measured[variant].append(in_own_process(variant, options.data_dir))
     rows = [summarise(variant, measured) for variant in variants]
-    if options.json:
-        print(
-            json.dumps(
-                {"processor": label_processor(describe_environment()), "rounds": options.rounds, "variants": rows}
-            )
-        )
-        return
     print(label_processor(describe_environment()))
     for row in rows:
         print(
@@ -80,7 +73,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--variants", nargs="+", default=[*OURS], choices=[STOCK_WITH, *OURS], help="besides stock fit")
-    parser.add_argument("--json", action="store_true")
     parser.add_argument("--variant", help=argparse.SUPPRESS)
     return parser.parse_args()
 

@@ -1,14 +1,12 @@
 """The effect of mirrored digits on accuracy: the `batchnorm` network with and without flips, on validation data.
 
-python benchmarks/flips.py --data-dir DIR [--epochs 3] [--seeds 3] [--json]
+python benchmarks/flips.py --data-dir DIR [--epochs 3] [--seeds 3]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -30,19 +28,11 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     digits = load_dataset("mnist", data_dir=options.data_dir)
-    rows = []
     for name, flips in VARIANTS.items():
         values = [validation_accuracy(digits, flips, seed, options.epochs) for seed in range(options.seeds)]
-        rows.append({"flips": name, "accuracy": statistics.mean(values), "accuracies": values})
-        print(f"{name}: {values}", file=sys.stderr)
-    if options.json:
-        print(json.dumps({"epochs": options.epochs, "seeds": options.seeds, "variants": rows}))
-        return
-    for row in rows:
-        print(f"{row['flips']:12} {row['accuracy']:.2%}")
+        print(f"{name:12} {statistics.mean(values):.2%}  {values}", flush=True)
 
 
 def validation_accuracy(digits: Dataset, flips: dict[str, Any], seed: int, epochs: int) -> float:

@@ -5,7 +5,7 @@ is over all rounds. Each engine gets images in its preferred form: the recognise
 advance. Throughput is for the best batch size. A second network, `--reference RUN`, is measured with Keras'
 `model.predict` only, for the goals that compare with it.
 
-    python benchmarks/inference.py --run RUN [--reference RUN] [--model FILE] [--litert FILE] [--rounds 5] [--json]
+    python benchmarks/inference.py --run RUN [--reference RUN] [--model FILE] [--litert FILE] [--rounds 5]
 
 RUN is the run that the model file was exported from. Engines that are not installed are reported and skipped.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import os
 import statistics
 import sys
@@ -104,7 +103,7 @@ def main() -> None:
         "operations": operations(model),
     }
     record["goals"] = goals(record)
-    print(json.dumps(record) if options.json else markdown(record))
+    print(markdown(record))
 
 
 def parse_options() -> argparse.Namespace:
@@ -112,10 +111,9 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="the run that the model file was exported from")
     parser.add_argument("--reference", type=Path, help="another run, only for `model.predict`")
-    parser.add_argument("--model", type=Path, help="an ONNX file (default: the weights that ship)")
+    parser.add_argument("--model", type=Path, help="an ONNX file (default: the included weights)")
     parser.add_argument("--litert", type=Path, help="the same network for LiteRT (default: RUN/exports/model.tflite)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 

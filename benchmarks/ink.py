@@ -50,7 +50,7 @@ def main() -> None:
     """Read every image and print the accuracies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with labels.csv")
-    parser.add_argument("--model", type=Path, help="an ONNX file or an exported run; default: the weights that ship")
+    parser.add_argument("--model", type=Path, help="an ONNX file or an exported run; default: the included weights")
     parser.add_argument("--sheet", type=Path, help="where to draw the contact sheet")
     parser.add_argument("--at-least", type=float, default=0.0, help="share, 0 to 1, below which the exit code is 1")
     options = parser.parse_args()

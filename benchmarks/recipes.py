@@ -3,7 +3,7 @@
 Finished runs in --runs-dir are not repeated and unfinished ones are resumed, so the benchmark can be interrupted. The
 recipes were chosen on validation data; each run is evaluated once on the test set. The table names the processor.
 
-    python benchmarks/recipes.py --data-dir DIR [--recipes quick vgg] [--seeds 3] [--json]
+    python benchmarks/recipes.py --data-dir DIR [--recipes quick vgg] [--seeds 3]
 """
 
 from __future__ import annotations
@@ -30,9 +30,6 @@ def main() -> None:
     for recipe in options.recipes:
         records = [train_once(recipe, seed, options) for seed in range(options.seeds)]
         rows.append(summarise(recipe, records))
-    if options.json:
-        print(json.dumps({"seeds": options.seeds, "recipes": rows}))
-        return
     print(f"Processor: {'; '.join(sorted({row['processor'] for row in rows}))}\n")
     print("| recipe | parameters | accuracy, % | log loss | training, s | whole command, s | seeds |")
     print("|---|---|---|---|---|---|---|")
@@ -51,7 +48,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data-dir", help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/recipes"))
-    parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """Measure what the recogniser accepts: digits, and images that are not digits.
 
-    python benchmarks/rejection.py --data-dir DIR [--images FILE.idx3-ubyte.gz …] [--model FILE.onnx] [--json]
+    python benchmarks/rejection.py --data-dir DIR [--images FILE.idx3-ubyte.gz …] [--model FILE.onnx]
 
 Digits are MNIST's test set. Not digits are: blank and noisy images, outliers drawn as for training but from another
 seed, and the given IDX files of images, such as Fashion-MNIST's test set. All are prepared by `ink`, like image files.
@@ -9,7 +9,6 @@ seed, and the given IDX files of images, such as Fashion-MNIST's test set. All a
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,6 @@ def main() -> None:
     options = parse_options()
     recognizer = Recognizer.load(options.model)
     rows = [measure(recognizer, name, images, labels) for name, images, labels in sets(options)]
-    if options.json:
-        print(json.dumps({"threshold": recognizer.threshold, "sets": rows}))
-        return
     print(f"Accepted if there is ink and the confidence is at least {recognizer.threshold:.3f}.\n")
     print("| images | number | accepted, % | correct among them, % |")
     print("|---|---|---|---|")
@@ -48,8 +44,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not found otherwise")
     parser.add_argument("--images", type=Path, nargs="*", default=[], help="IDX files of images that are not digits")
-    parser.add_argument("--model", type=Path, help="an ONNX file or an exported run; default: the weights that ship")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--model", type=Path, help="an ONNX file or an exported run; default: the included weights")
     return parser.parse_args()
 
 

@@ -21,7 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,10 @@ BASELINE = "batchnorm"
 def main() -> None:
     """Answer one of the two questions."""
     options = parse_options()
-    record = goal(options) if options.question == "goal" else pruning(options)
-    if options.json:
-        print(json.dumps(record))
-        return
-    print(f"| {' | '.join(record['rows'][0])} |")
-    print(f"|{'---|' * len(record['rows'][0])}")
-    for row in record["rows"]:
+    rows = goal(options) if options.question == "goal" else pruning(options)
+    print(f"| {' | '.join(rows[0])} |")
+    print(f"|{'---|' * len(rows[0])}")
+    for row in rows:
         print(f"| {' | '.join(str(value) for value in row.values())} |")
 
 
@@ -65,11 +62,10 @@ def parse_options() -> argparse.Namespace:
         default=3,
         help="number of further splits for the goal, or of searches with each pruner",
     )
-    parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
-def goal(options: argparse.Namespace) -> dict[str, Any]:
+def goal(options: argparse.Namespace) -> list[dict[str, str]]:
     """Search, then train the baseline and the best settings in turn, and compare them."""
     found = search("goal", ["--time", options.time], options, options.seed)
     best = next(trial for trial in found["trials"] if trial["number"] == found["best"])
@@ -80,11 +76,10 @@ def goal(options: argparse.Namespace) -> dict[str, Any]:
         for name, config in configs.items():
             accuracies[name].append(train_once(name, config, step, options))
     seconds = time_epochs(list(configs.values()), options)
-    rows = [row(name, accuracies[name], each) for name, each in zip(configs, seconds, strict=True)]
-    return {"rows": rows, "trials": len(found["trials"]), "best": best, "accuracies": accuracies, "seconds": seconds}
+    return [describe(name, accuracies[name], each) for name, each in zip(configs, seconds, strict=True)]
 
 
-def row(name: str, accuracies: list[float], seconds: list[float]) -> dict[str, str]:
+def describe(name: str, accuracies: list[float], seconds: list[float]) -> dict[str, str]:
     """Give a row of the table that answers `goal`."""
     first, *others = (100 * accuracy for accuracy in accuracies)
     spread = f" ± {statistics.stdev(others):.2f}" if len(others) > 1 else ""
@@ -122,7 +117,7 @@ def time_epochs(configs: list[Config], options: argparse.Namespace) -> list[list
     return seconds
 
 
-def pruning(options: argparse.Namespace) -> dict[str, Any]:
+def pruning(options: argparse.Namespace) -> list[dict[str, str]]:
     """Search with and without pruning, with the same number of trials and the same seeds."""
     names = ("none", "median", "hyperband")
     seeds = range(options.seed, options.seed + options.seeds)
@@ -131,8 +126,7 @@ def pruning(options: argparse.Namespace) -> dict[str, Any]:
         for name in names:
             found[name].append(pruned_outcome(name, seed, options))
     plain = statistics.fmean(outcome.cpu_seconds for outcome in found["none"])
-    rows = [pruned_row(name, outcomes, plain) for name, outcomes in found.items()]
-    return {"rows": rows, "outcomes": {name: [asdict(each) for each in found[name]] for name in names}}
+    return [pruned_row(name, outcomes, plain) for name, outcomes in found.items()]
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ digit is drawn in turn. We correct the drawings that the shipped network misread
 digits, and together with MNIST. Accuracy is measured on a thousand new drawings in the same handwriting and on MNIST's
 test set.
 
-    python benchmarks/teaching.py --data-dir DIR [--drawings 20 100] [--seeds 3] [--json]
+    python benchmarks/teaching.py --data-dir DIR [--drawings 20 100] [--seeds 3]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -81,9 +80,6 @@ def main() -> None:
             records = [teach(way, drawings, seed, test, options.data_dir) for seed in range(options.seeds)]
             rows.append({"way": way.name, "drawings": drawings, "seeds": records})
             print(f"{drawings} drawings, {way.name}: {records}", file=sys.stderr)
-    if options.json:
-        print(json.dumps({"test_drawings": TEST_DRAWINGS, "rows": rows}))
-        return
     print("| drawn | corrected | learnt | own hand before, % | after, % | MNIST before, % | after, % | seconds |")
     print("|--:|--:|---|--:|--:|--:|--:|--:|")
     for row in rows:
@@ -96,7 +92,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--drawings", type=int, nargs="+", default=[20, 100])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 

@@ -3,15 +3,13 @@
 Compares training from scratch with fine-tuning all layers, or only the classifier, of a trained model: on the same
 images, over several seeds, with accuracies on the test set of the bundled digits.
 
-    python benchmarks/transfer.py --source RUN [--per-class 20] [--seeds 5] [--json]
+    python benchmarks/transfer.py --source RUN [--per-class 20] [--seeds 5]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,6 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True, help="a run or .keras file trained on MNIST")
     parser.add_argument("--per-class", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     source = str(options.source.resolve())
     variants: dict[str, dict[str, Any]] = {
@@ -33,16 +30,9 @@ def main() -> None:
         "from MNIST's weights": {"model.init_from": source, "optimizer.learning_rate": 5e-4},
         "from MNIST's weights, features frozen": {"model.init_from": source, "model.freeze": "features"},
     }
-    rows = []
     for name, settings in variants.items():
         values = [accuracy(settings, options.per_class, seed) for seed in range(options.seeds)]
-        rows.append({"start": name, "mean": statistics.mean(values), "sd": spread(values), "accuracies": values})
-        print(f"{name}: {values}", file=sys.stderr)
-    if options.json:
-        print(json.dumps({"per_class": options.per_class, "seeds": options.seeds, "variants": rows}))
-        return
-    for row in rows:
-        print(f"{row['start']:38} {row['mean']:.2%} ± {row['sd']:.2%}")
+        print(f"{name:38} {statistics.mean(values):.2%} ± {statistics.stdev(values):.2%}  {values}", flush=True)
 
 
 def accuracy(settings: dict[str, Any], per_class: int, seed: int) -> float:
@@ -53,11 +43,6 @@ def accuracy(settings: dict[str, Any], per_class: int, seed: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         result = train(config, load_dataset("digits"), create_run(Path(folder), "transfer"))
     return evaluate(predict(result.model, load_dataset("digits", split="test"))).accuracy.value
-
-
-def spread(values: list[float]) -> float:
-    """Give the standard deviation over the seeds."""
-    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 if __name__ == "__main__":

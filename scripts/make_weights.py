@@ -1,7 +1,7 @@
-"""Make the weights that ship in the package: train, check, export, describe.
+"""Make the weights that are included in the package: train, check, export, describe.
 
-Everything is decided beforehand, on validation data, in `recipes/light.toml`; the test set is read when training is
-over. Interrupted, it goes on where it was when it is started again.
+All choices were made on validation data, in `recipes/light.toml`; the test set is read after training. If the script
+is interrupted, start it again to resume.
 
     python scripts/make_weights.py [--data-dir DIR] [--runs-dir runs/weights]
 """
@@ -27,7 +27,7 @@ from mnist_cnn.runs import RunFolder
 RECIPE = "light"
 CARD = Path(__file__).with_name("weights_card.md")
 WEIGHTS = Path(__file__).parents[1] / "src" / "mnist_cnn" / "reading" / "weights"
-FORMATS = ("onnx", "keras")  # to read with, and to go on training from
+FORMATS = ("onnx", "keras")  # to read with, and to fine-tune
 LARGEST = 1_000_000  # bytes, of both
 LEAST_ACCURATE = 0.996  # share of MNIST's test set
 
@@ -59,7 +59,7 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not at hand elsewhere")
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/weights"))
     return parser.parse_args()
 

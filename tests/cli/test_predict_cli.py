@@ -18,7 +18,7 @@ from PIL import Image
 
 from cli import commands
 from cli.commands import COMMAND, start
-from mnist_cnn.cli import inputs, terminal
+from mnist_cnn.cli import inputs
 from mnist_cnn.cli.app import main
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.reading.recognizer import Recognizer
@@ -231,26 +231,6 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
         return used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)  # MB
 
     assert peak(60) < peak(12) + 100
-
-
-class FakeTerminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(("patience", "shown"), [(0.0, True), (1000.0, False)])
-def test_a_bar_appears_only_if_the_work_takes_long(
-    patience: float, shown: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    screen = FakeTerminal()
-    monkeypatch.setattr(terminal, "_PATIENCE", patience)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
-    with terminal.slow_bar(lambda: 50) as advance:
-        for _ in range(50):
-            advance()
-    assert ("50/50" in screen.getvalue()) == shown
 
 
 def test_a_file_name_cannot_forge_rows(

@@ -17,7 +17,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from mnist_cnn.reading.recognizer import Recognizer
-from mnist_cnn.server.images import image_in, json_of
+from mnist_cnn.server.images import image_in
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.routes.prediction import PredictAnswer
 from server.conftest import MakeClient
@@ -241,7 +241,7 @@ def test_the_examples_of_the_documentation_work(client: TestClient) -> None:
 
 @given(arrays.arrays(np.uint8, SHAPES) | arrays.arrays(np.float64, SHAPES, elements=st.floats(0, 255)))
 def test_pixels_stay_as_they_are(pixels: np.ndarray) -> None:
-    found = image_in(json_of(json.dumps(pixels.tolist()).encode()))
+    found = image_in(pixels.tolist())
     assert isinstance(found, np.ndarray)
     assert found.dtype == pixels.dtype
     np.testing.assert_array_equal(found, pixels)

@@ -163,7 +163,7 @@ def test_a_mistake_is_explained_in_one_line(shared_server: LiveServer, arguments
 
 def test_a_missing_extra_prints_the_command() -> None:
     program = (
-        "import sys; sys.modules['fastapi'] = None\n"
+        "import sys; sys.modules['granian'] = None\n"
         "from mnist_cnn.cli import main; main(['serve'])"
     )  # fmt: skip
     finished = run(program=("-c", program))

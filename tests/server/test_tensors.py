@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mnist_cnn.server.bodies import parse_json
 from mnist_cnn.server.inference import tensors
-from mnist_cnn.server.inference.tensors import ProtocolError
+from mnist_cnn.server.problems import Problem
 
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 DATATYPES = st.sampled_from(["FP32", "UINT8"])
@@ -28,9 +29,9 @@ def array_of(datatype: str, shape: list[int]) -> NDArray[Any]:
     return array.astype(np.uint8) if datatype == "UINT8" else (array / 7).astype(np.float32)
 
 
-def check_message(error: ProtocolError) -> None:
-    assert "\n" not in str(error)
-    assert len(str(error)) < 500
+def check_message(error: Problem) -> None:
+    assert "\n" not in error.detail
+    assert len(error.detail) < 500
 
 
 @given(DATATYPES, SHAPES)
@@ -67,7 +68,7 @@ def test_texts_are_written_with_their_lengths_in_bytes() -> None:
 def test_any_header_length_splits_or_is_refused(body: bytes, header_length: str | None) -> None:
     try:
         text, binary = tensors.split_body(body, header_length)
-    except ProtocolError:
+    except Problem:
         return
     assert bytes(text) + bytes(binary) == body
     assert len(text) == (len(body) if header_length is None else int(header_length))
@@ -82,8 +83,8 @@ def test_any_header_length_splits_or_is_refused(body: bytes, header_length: str 
 @example(b"[NaN, Infinity, -Infinity]")
 def test_any_text_parses_or_is_refused(text: bytes) -> None:
     try:
-        value = tensors.json_of(memoryview(text), 1_000_000)
-    except ProtocolError as error:
+        value = parse_json(text, 1_000_000)
+    except Problem as error:
         check_message(error)
         return
     assert value == json.loads(text)
@@ -91,8 +92,8 @@ def test_any_text_parses_or_is_refused(text: bytes) -> None:
 
 @pytest.mark.parametrize("text", [b"[1,2,3,4,5,6,7]", b"[[],[],[],[]]", b"[" * 8])
 def test_json_with_too_many_values_is_not_parsed(text: bytes) -> None:
-    with pytest.raises(ProtocolError, match="more than 6 values"):
-        tensors.json_of(memoryview(text), 6)
+    with pytest.raises(Problem, match="more than 6 values"):
+        parse_json(text, 6)
 
 
 @given(st.binary(max_size=100), DATATYPES, SHAPES)
@@ -101,7 +102,7 @@ def test_json_with_too_many_values_is_not_parsed(text: bytes) -> None:
 def test_any_binary_data_make_a_tensor_or_are_refused(raw: bytes, datatype: str, shape: list[int]) -> None:
     try:
         array = tensors.from_bytes(memoryview(raw), datatype, shape)
-    except ProtocolError as error:
+    except Problem as error:
         check_message(error)
         return
     assert array.nbytes == len(raw)
@@ -118,7 +119,7 @@ def test_any_binary_data_make_a_tensor_or_are_refused(raw: bytes, datatype: str,
 def test_any_json_data_make_a_tensor_or_are_refused(data: list[Any], datatype: str, shape: list[int]) -> None:
     try:
         array = tensors.from_list(data, datatype, shape)
-    except ProtocolError as error:
+    except Problem as error:
         check_message(error)
         return
     assert list(array.shape) == shape
@@ -129,7 +130,7 @@ def test_a_long_text_among_numbers_takes_no_memory() -> None:
     mixed = ["x" * 1_000_000, *[0] * 1000]
     tracemalloc.start()
     try:
-        with pytest.raises(ProtocolError):
+        with pytest.raises(Problem):
             tensors.from_list(mixed, "FP32", [len(mixed)])
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:

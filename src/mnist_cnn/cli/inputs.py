@@ -21,7 +21,6 @@ _LARGEST_IMAGE = 512 * 2**20  # largest image read from standard input, bytes
 _BLOCK = 2**16  # bytes of a list of paths read at once
 _HEAD = 64  # bytes; images without one of these signatures have a zero byte among them
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff")
-_LIKE_TEXT = (b"GIF8", b"BM", b"RIFF", b"II*", b"MM")  # image signatures with which a path may also begin
 _NETPBM = {b"P%d" % kind for kind in range(1, 7)}  # the only image formats whose head is text
 
 
@@ -68,7 +67,7 @@ def _images_below(folder: str) -> Iterator[str]:
 
 
 def _is_special(file: str) -> bool:
-    """Whether it exists but is not a file: reading a named pipe would block."""
+    """Say whether it exists but is not a file: reading a named pipe would block."""
     return os.path.exists(file) and not os.path.isfile(file)  # noqa: PTH110, PTH113  # as above
 
 
@@ -77,8 +76,8 @@ def _standard_input() -> Iterator[Iterable[str | bytes]]:
         raise SettingError("standard input is closed. Give paths instead of -.")
     stream = cast("io.BufferedReader", sys.stdin.buffer)
     head = b""
-    while _may_become_image(head) and (block := stream.read1(_BLOCK)):
-        head += block
+    while len(head) < _HEAD and b"\n" not in head and (block := stream.read1(_BLOCK)):
+        head += block  # a pipe may deliver an image's first bytes alone
     if _is_image(head):
         yield [head + stream.read(_LARGEST_IMAGE)]
         return
@@ -91,15 +90,8 @@ def _standard_input() -> Iterator[Iterable[str | bytes]]:
 
 
 def _is_image(head: bytes) -> bool:
-    """Distinguish an image from a list of paths by its first bytes: a path never holds a zero byte."""
+    """Distinguish an image from a list of paths by its first bytes: a path never contains a zero byte."""
     return head.startswith(_SIGNATURES) or b"\0" in head[:_HEAD] or (head[:2] in _NETPBM and head[2:3].isspace())
-
-
-def _may_become_image(head: bytes) -> bool:
-    """Whether more bytes are needed to decide: a pipe may deliver an image's first bytes alone."""
-    if any(signature.startswith(head[: len(signature)]) and len(head) < len(signature) for signature in _SIGNATURES):
-        return True
-    return len(head) < _HEAD and head.startswith(_LIKE_TEXT) and b"\n" not in head and b"\0" not in head
 
 
 def _paths(lines: Iterable[bytes]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ import click
 from mnist_cnn.cli.inputs import STDIN, find_images, image_files
 from mnist_cnn.cli.options import PATH, json_option, scale_option
 from mnist_cnn.cli.rows import Rows
-from mnist_cnn.cli.terminal import slow_bar
 from mnist_cnn.errors import DataError, ImageError, SettingError
 
 if TYPE_CHECKING:
@@ -71,10 +71,11 @@ def predict(
         click.echo(f"NOTE: {recognizer.choice.remark}", err=True)
     rows = Rows("json" if as_json else form, recognizer.class_names)
     explained: list[Explained] = []
-    with slow_bar(lambda: None if STDIN in paths else sum(1 for _ in image_files(paths))) as advance:
-        for name, image, result in _read(recognizer, paths):
+    hidden = sys.stdout.isatty() or not sys.stderr.isatty()  # rows on the same terminal show the progress
+    count = None if hidden or STDIN in paths else sum(1 for _ in image_files(paths))
+    with click.progressbar(_read(recognizer, paths), length=count, file=sys.stderr, hidden=hidden) as images:
+        for name, image, result in images:
             rows.add(name, result)
-            advance()
             if picture and len(explained) < _EXPLAINED and not isinstance(result, DataError):
                 explained += _explained(name, image, result, recognizer.class_names)
     if not rows.count:

@@ -6,10 +6,7 @@ Rich is imported when it is first used, so that `predict` starts without it.
 from __future__ import annotations
 
 import json
-import math
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +14,8 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
 INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells report it
-
-_PATIENCE = 1.0  # seconds without a progress bar
 
 
 def error_console() -> Console:
@@ -88,43 +82,6 @@ class Terminal:
         finally:
             if tasks:
                 progress.stop()
-
-
-@contextmanager
-def slow_bar(count: Callable[[], int | None]) -> Iterator[Callable[[], None]]:
-    """Give a callback that counts an item as done; a bar on standard error appears only when the work takes long.
-
-    There is none if standard error is not a terminal, or if rows printed to the same terminal show the progress.
-
-    Args:
-        count: Gives the number of items, None if unknown; called when the bar appears.
-    """
-    done, bar = 0, None
-    due = time.monotonic() + _PATIENCE if sys.stderr.isatty() and not sys.stdout.isatty() else math.inf
-
-    def advance() -> None:
-        nonlocal done, bar
-        done += 1
-        if bar is None and time.monotonic() > due:
-            bar = _start_bar(count())
-        if bar:
-            bar.update(bar.task_ids[0], completed=done)
-
-    try:
-        yield advance
-    finally:
-        if bar:
-            bar.stop()
-
-
-def _start_bar(total: int | None) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=error_console(), transient=True)
-    bar.add_task("", total=total)
-    bar.start()
-    return bar
 
 
 def _cell(value: Any) -> str:

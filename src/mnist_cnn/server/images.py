@@ -11,8 +11,7 @@ import numpy as np
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from mnist_cnn.reading.conventions import IMAGE_SIZE
-from mnist_cnn.server.bodies import read_body
-from mnist_cnn.server.jsontext import JsonError, parse_json
+from mnist_cnn.server.bodies import parse_json, read_body
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.service import get_settings
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from mnist_cnn.reading.ink import ImageSource
 
-_JSON_VALUES = 1_000_000  # in one body: parsing more would hold up all other requests for a tenth of a second
+JSON_VALUES = 1_000_000  # most in one body; parsing them takes a tenth of a second
 _FIELDS = 100  # of a form, beside the files
 _ACCEPTED = "Send an image file (Content-Type: image/png), a form with files (multipart/form-data) or application/json"
 _FORM = "Send it as: curl -F file=@digit.png"
@@ -44,7 +43,7 @@ async def images_of(request: Request) -> list[ImageSource]:
     if kind.startswith("image/") or kind == "application/octet-stream":
         images: list[ImageSource] = [await _body(request)]
     elif kind == "application/json":
-        images = images_in(json_of(await _body(request)), most)
+        images = images_in(parse_json(await _body(request), JSON_VALUES), most)
     elif kind == "multipart/form-data":
         images = await _files(request, most)
     else:
@@ -77,20 +76,6 @@ async def _files(request: Request, most: int) -> list[ImageSource]:
     if fields and not files:
         raise Problem(422, f"the form's field {fields[0][0]!r:.60} is not a file. {_FORM}")
     return [*files]
-
-
-def json_of(body: bytes) -> Any:
-    """Parse a JSON body.
-
-    Raises:
-        Problem: It is not JSON (400), or too large (413).
-    """
-    try:
-        return parse_json(body, _JSON_VALUES)
-    except JsonError as error:
-        if error.too_much:
-            raise Problem(413, f"{error}. Send image files, or fewer images.") from None
-        raise Problem(400, f"{error}. Send it in UTF-8, without NaN.") from None
 
 
 def images_in(value: Any, most: int) -> list[ImageSource]:

@@ -115,8 +115,9 @@ def _find_port(host: str, port: int) -> tuple[str, int]:
             found: tuple[str, int] = probe.getsockname()[:2]
             return found
     except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address
         raise SettingError(
-            f"cannot listen on {host} port {port}: {error.strerror}. Choose others with --host and --port (0: any)."
+            f"cannot listen on {host} port {port}: {reason}. Choose others with --host and --port (0: any free port)."
         ) from None
 
 

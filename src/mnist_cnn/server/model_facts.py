@@ -33,17 +33,14 @@ class RequestLimits(BaseModel):
     seconds: float = Field(description="Time from its first byte to its answer.")
 
 
-class ModelFacts(BaseModel):
+class ModelFacts(ModelSummary):
     """The model of this server, and the limits of a request."""
 
     name: str
-    shipped: bool = Field(description="Whether it is bundled with the package.")
-    sha256: str = Field(description="Digest of the model file.")
+    shipped: bool = Field(description="Whether it is included in the package.")
     bytes: int = Field(description="Size of the model file.")
     classes: list[str] = Field(description="Class names, by index.")
-    threshold: float = Field(ge=0, le=1, description="Confidence above which a digit is accepted.")
     temperature: float = Field(gt=0, description="Calibration: softmax(log(probabilities) / temperature).")
-    architecture: str
     dataset: str = Field(description="Training data.")
     accuracy: float | None = Field(ge=0, le=1, description="Accuracy on the test images of that data; null: unknown.")
     preprocessing: str = Field(description="Version of the image preparation that the threshold was chosen with.")

@@ -19,7 +19,6 @@ MAX_REQUESTS = 256  # at once
 MAX_HELD = 128 * 2**20  # bytes of all bodies in memory, or one body where that may be larger
 
 _BREATH = 0.1  # seconds before a refusal: clients that ask again at once would take the cores from the work
-_LONGEST_LENGTH = 18  # digits of a Content-Length that are read as a number
 
 
 class Concurrency:
@@ -122,7 +121,7 @@ class _Body:
     def check_length(self) -> Refusal | None:
         """Give the reason to refuse a body by the length that its head promises; None: there is none."""
         given = find_header(self._scope, b"content-length") or b""
-        length = int(given) if given.isdigit() and len(given) <= _LONGEST_LENGTH else 0
+        length = int(given) if given.isdigit() else 0
         if length > self._limits.max_body:
             return self._too_large(str(length))
         return self._no_room() if length > self._limits.room else None

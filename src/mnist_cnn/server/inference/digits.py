@@ -15,12 +15,11 @@ from mnist_cnn.server.inference import tensors
 from mnist_cnn.server.inference.objects import (
     InferRequest,
     InputParameters,
-    OutputParameters,
     RequestInput,
     RequestOutput,
     RequestParameters,
 )
-from mnist_cnn.server.inference.tensors import ProtocolError
+from mnist_cnn.server.problems import Problem
 
 _NAMES = ("probabilities", "digit", "accepted")  # of the outputs
 _OTHER_VALUES = 100  # in the JSON of a request: names, parameters and shape
@@ -56,14 +55,14 @@ def images_of(tensor: RequestInput, binary: memoryview, max_images: int) -> list
         [28, 28] each: uint8 if all pixels are whole grey levels, otherwise float32 as they came.
 
     Raises:
-        ProtocolError: The tensor does not agree with its shape and datatype, or does not fit the model.
+        Problem: The tensor does not agree with its shape and datatype, or does not fit the model.
     """
     _check_shape(tensor.shape, max_images)
     size = tensor.parameters.binary_data_size
     if (size is None) == (tensor.data is None):
-        raise ProtocolError("the input needs either data or the parameter binary_data_size. Send exactly one of them.")
+        raise Problem(400, "the input needs either data or the parameter binary_data_size. Send exactly one of them.")
     if len(binary) != (size or 0):
-        raise ProtocolError(f"{len(binary)} bytes follow the JSON, but binary_data_size is {size or 0}.")
+        raise Problem(400, f"{len(binary)} bytes follow the JSON, but binary_data_size is {size or 0}.")
     if tensor.data is None:
         array = tensors.from_bytes(binary, tensor.datatype, tensor.shape)
     else:
@@ -75,9 +74,9 @@ def images_of(tensor: RequestInput, binary: memoryview, max_images: int) -> list
 def _check_shape(shape: Sequence[int], max_images: int) -> None:
     if tuple(shape[1:]) not in IMAGE_SHAPES:
         valid = ", ".join(str(["n", *layout]).replace("'", "") for layout in IMAGE_SHAPES)
-        raise ProtocolError(f"the input has shape {_shown(shape)}. Valid: {valid}, for n images.")
+        raise Problem(400, f"the input has shape {_shown(shape)}. Valid: {valid}, for n images.")
     if not 1 <= shape[0] <= max_images:
-        raise ProtocolError(f"the input has {_shown(shape[0])} images. Valid: 1 to {max_images} in one request.")
+        raise Problem(400, f"the input has {_shown(shape[0])} images. Valid: 1 to {max_images} in one request.")
 
 
 def _shown(value: object) -> str:
@@ -98,27 +97,27 @@ def wanted_outputs(request: InferRequest, classes: int) -> list[RequestOutput]:
         classes: Number of classes of the model.
 
     Raises:
-        ProtocolError: An output is unknown, is named twice, or does not have the requested form.
+        Problem: An output is unknown, is named twice, or does not have the requested form.
     """
     wanted = request.outputs or [RequestOutput(name=name) for name in _NAMES]
     for output in wanted:
         _check_output(output, classes)
     if len({output.name for output in wanted}) < len(wanted):
-        raise ProtocolError("an output is named twice. Name each once.")
+        raise Problem(400, "an output is named twice. Name each once.")
     return wanted
 
 
 def _check_output(output: RequestOutput, classes: int) -> None:
     if output.name not in _NAMES:
         name = _shown(output.name)
-        raise ProtocolError(f"unknown output {name!r}. {suggest(name, _NAMES)}")
+        raise Problem(400, f"unknown output {name!r}. {suggest(name, _NAMES)}")
     count = output.parameters.classification
     if count is None:
         return
     if output.name != _CLASSIFIED:
-        raise ProtocolError(f"{output.name} cannot be ranked. Request the classification of {_CLASSIFIED}.")
+        raise Problem(400, f"{output.name} cannot be ranked. Request the classification of {_CLASSIFIED}.")
     if not 1 <= count <= classes:
-        raise ProtocolError(f"classification = {_shown(count)} is not valid. Valid: 1 to {classes}.")
+        raise Problem(400, f"classification = {_shown(count)} is not valid. Valid: 1 to {classes}.")
 
 
 def outputs_of(
@@ -135,12 +134,12 @@ def outputs_of(
         "digit": np.array([reading.digit for reading in readings], np.int64),
         "accepted": np.array([reading.accepted for reading in readings], np.bool_),
     }
-    return {output.name: _in_form(outputs[output.name], output.parameters, class_names) for output in wanted}
-
-
-def _in_form(array: NDArray[Any], parameters: OutputParameters, class_names: Sequence[str]) -> NDArray[Any]:
-    count = parameters.classification
-    return array if count is None else classify(array, count, class_names)
+    return {
+        output.name: classify(outputs[output.name], count, class_names)
+        if (count := output.parameters.classification)
+        else outputs[output.name]
+        for output in wanted
+    }
 
 
 def classify(probabilities: NDArray[np.float32], count: int, class_names: Sequence[str]) -> NDArray[np.object_]:

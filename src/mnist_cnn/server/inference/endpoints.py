@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mnist_cnn.errors import DataError
-from mnist_cnn.server.bodies import read_body
+from mnist_cnn.server.bodies import parse_json, read_body
 from mnist_cnn.server.inference import objects
 from mnist_cnn.server.inference.digits import encode, images_of, most_values, outputs_of, raw_request, wanted_outputs
 from mnist_cnn.server.inference.model_description import VERSION, configure, describe
-from mnist_cnn.server.inference.tensors import HEADER_LENGTH, ProtocolError, join_body, json_of, split_body
+from mnist_cnn.server.inference.tensors import HEADER_LENGTH, join_body, split_body
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.routes.direct import DirectRoute
 from mnist_cnn.server.service import get_service, get_settings, note_images
@@ -96,12 +96,6 @@ async def index(request: Request) -> Response:
     return JSONResponse([{"name": name, "version": VERSION, "state": "READY", "reason": ""}])
 
 
-@router.post("/repository/models/{name}/{action}", include_in_schema=False)
-async def control(request: Request) -> Response:
-    """Refuse to load or unload a model."""
-    raise Problem(400, "models cannot be loaded or unloaded. Start another server: mnist-cnn serve --model FILE")
-
-
 @_of_model("GET", "", response_model=objects.TensorModel, responses=_REFUSED, summary="What does the model take?")
 async def metadata(request: Request) -> Response:
     """Describe the tensors of the model.
@@ -138,7 +132,7 @@ async def infer(request: Request) -> Response:
     body = await read_body(request)
     try:
         return await _answer(request, body)
-    except (ProtocolError, DataError) as error:
+    except DataError as error:
         raise Problem(400, str(error)) from None
 
 
@@ -165,7 +159,7 @@ def _parse(body: bytes, header_length: str | None, max_images: int) -> tuple[obj
     text, binary = split_body(body, header_length)
     if header_length is not None and not text:
         return raw_request(len(binary)), binary
-    return objects.parse_request(json_of(text, most_values(max_images))), binary
+    return objects.parse_request(parse_json(bytes(text), most_values(max_images))), binary
 
 
 def _check_model(request: Request) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mnist_cnn.server.inference.tensors import ProtocolError
+from mnist_cnn.server.problems import Problem
 
 EXAMPLE = {
     "id": "42",
@@ -163,12 +163,12 @@ def parse_request(value: Any) -> InferRequest:
     """Check parsed JSON.
 
     Raises:
-        ProtocolError: It is not a request. The message does not repeat what may be an image.
+        Problem: It is not a request. The message does not repeat what may be an image.
     """
     try:
         return InferRequest.model_validate(value)
     except ValidationError as error:
-        raise ProtocolError(_explain(error)) from None
+        raise Problem(400, _explain(error)) from None
 
 
 def _explain(error: ValidationError) -> str:

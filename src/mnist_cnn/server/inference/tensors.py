@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.errors import InputError
-from mnist_cnn.server.jsontext import JsonError, parse_json
+from mnist_cnn.server.problems import Problem
 
 HEADER_LENGTH = "Inference-Header-Content-Length"  # the header with the number of bytes that are JSON
 
@@ -32,10 +31,6 @@ _DATATYPES = {dtype: name for name, dtype in _DTYPES.items()}
 _MOST_DIGITS = 18  # of a length in a header: more than any memory; int() is slow with millions of digits
 
 
-class ProtocolError(InputError):
-    """A request that does not follow the Open Inference Protocol."""
-
-
 def split_body(body: bytes, header_length: str | None) -> tuple[memoryview, memoryview]:
     """Split a body into its JSON and the binary data after it.
 
@@ -47,38 +42,19 @@ def split_body(body: bytes, header_length: str | None) -> tuple[memoryview, memo
         Views of both; either may be empty.
 
     Raises:
-        ProtocolError: The length is not a number, or is larger than the body.
+        Problem: The length is not a number, or is larger than the body.
     """
     view = memoryview(body)
     if header_length is None:
         return view, view[len(view) :]
     is_number = header_length.isascii() and header_length.isdigit() and len(header_length) <= _MOST_DIGITS
     if not is_number or int(header_length) > len(view):
-        raise ProtocolError(
+        raise Problem(
+            400,
             f"{HEADER_LENGTH} = {header_length[:_MOST_DIGITS]!r} is not valid. Valid: the length of the JSON in bytes, "
-            f"which is part of the body of {len(view)} bytes."
+            f"which is part of the body of {len(view)} bytes.",
         )
     return view[: int(header_length)], view[int(header_length) :]
-
-
-def json_of(text: memoryview, most: int) -> Any:
-    """Parse the JSON of a body.
-
-    Args:
-        text: All of it.
-        most: Most values, including lists.
-
-    Raises:
-        ProtocolError: It is not JSON, or has more values.
-    """
-    try:
-        return parse_json(bytes(text), most)
-    except JsonError as error:
-        if error.too_much:
-            raise ProtocolError(f"{error}. Send fewer images, or binary data.") from None
-        raise ProtocolError(
-            f"{error}. If binary data follows the JSON, send the length of the JSON in bytes as {HEADER_LENGTH}."
-        ) from None
 
 
 def from_bytes(raw: memoryview, datatype: str, shape: Sequence[int]) -> NDArray[Any]:
@@ -93,12 +69,12 @@ def from_bytes(raw: memoryview, datatype: str, shape: Sequence[int]) -> NDArray[
         A read-only view of `raw`, of that shape, every float finite.
 
     Raises:
-        ProtocolError: The number of bytes does not fit the shape, or a value is NaN or infinite.
+        Problem: The number of bytes does not fit the shape, or a value is NaN or infinite.
     """
     dtype = _DTYPES[datatype]
     expected = math.prod(shape) * dtype.itemsize
     if len(raw) != expected:
-        raise ProtocolError(f"{datatype} of shape {list(shape)} needs {expected} bytes, but {len(raw)} came.")
+        raise Problem(400, f"{datatype} of shape {list(shape)} needs {expected} bytes, but {len(raw)} came.")
     return _finite(np.frombuffer(raw, dtype)).reshape(shape)
 
 
@@ -114,19 +90,19 @@ def from_list(data: Sequence[Any], datatype: str, shape: Sequence[int]) -> NDArr
         An array of that shape, every float finite.
 
     Raises:
-        ProtocolError: The number of elements does not fit the shape, or one of them does not fit the datatype.
+        Problem: The number of elements does not fit the shape, or one of them does not fit the datatype.
     """
     dtype = _DTYPES[datatype]
     values = _flatten(data, shape)
     if len(values) != math.prod(shape):
-        raise ProtocolError(f"the data has {len(values)} elements, but the shape has {math.prod(shape)}.")
+        raise Problem(400, f"the data has {len(values)} elements, but the shape has {math.prod(shape)}.")
     try:
         if not set(map(type, values)) <= ({int} if dtype.kind == "u" else {int, float}):
             raise ValueError("NumPy would accept true, null and texts as well")
         with np.errstate(over="ignore"):  # to infinity, which is refused
             array = np.fromiter(values, dtype, len(values))
     except (ValueError, OverflowError):
-        raise ProtocolError(f"the data contains an element that is not {datatype}. Correct it.") from None
+        raise Problem(400, f"the data contains an element that is not {datatype}. Correct it.") from None
     return _finite(array).reshape(shape)
 
 
@@ -158,12 +134,12 @@ def _flatten(data: Sequence[Any], shape: Sequence[int]) -> Sequence[Any]:
     if data and type(data[0]) is list:
         for size in shape[1:]:
             if any(type(row) is not list or len(row) != size for row in data):
-                raise ProtocolError(f"the data is not nested as {list(shape)}. Nest it so, or not at all.")
+                raise Problem(400, f"the data is not nested as {list(shape)}. Nest it so, or not at all.")
             data = list(itertools.chain.from_iterable(data))
     return data
 
 
 def _finite(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ProtocolError("the data contains NaN or infinity. Valid: finite numbers.")
+        raise Problem(400, "the data contains NaN or infinity. Valid: finite numbers.")
     return array

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from mnist_cnn.errors import MnistCnnError, suggest
-from mnist_cnn.server.bodies import read_body
+from mnist_cnn.server.bodies import parse_json, read_body
 from mnist_cnn.server.collection import Collection, CollectionFullError
-from mnist_cnn.server.images import image_in, json_of
+from mnist_cnn.server.images import JSON_VALUES, image_in
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.routes.prediction import OneImage
 from mnist_cnn.server.service import get_service, get_settings, note_images
@@ -131,8 +131,7 @@ def _parse(body: bytes, content_type: str) -> tuple[Any, str]:
     """
     if content_type.partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, f"Content-Type {content_type!r:.80} is not supported. Send application/json.")
-    value = json_of(body)
-    match value:
+    match parse_json(body, JSON_VALUES):
         case {"image": image, "label": str(label), **others} if not others:
             return image_in(image), label
     raise Problem(422, 'the JSON has the wrong form. Valid: {"image": …, "label": "7"}, and nothing else.')
