@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import socket
 import struct
@@ -165,33 +164,14 @@ def test_a_bomb_is_refused_unopened(server: LiveServer, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "status", "words"),
-    [
-        ("gzip", 422, "this image cannot be read"),  # the inner gzip, which is small and not an image
-        ("deflate", 400, "the body is not valid deflate"),
-        *((each, 415, "Valid: gzip, deflate") for each in ("br", "zstd", "gzip, gzip")),
-    ],
-)
-def test_compressed_bodies_are_opened_within_limits(server: LiveServer, encoding: str, status: int, words: str) -> None:
-    """Ten thousand times as large once they are open; or none of what their header says."""
-    before = _memory(server)
-    bomb = gzip.compress(gzip.compress(bytes(100 * 2**20)))
-    answer = httpx.post(f"{server.url}/predict", content=bomb, headers={"Content-Encoding": encoding}, timeout=PATIENCE)
-    assert (answer.status_code, words in answer.text) == (status, True), answer.text
-    assert _memory(server) - before < MEMORY
-
-
-@pytest.mark.parametrize(
     ("body", "status", "words"),
     [
         (b"[" * 100_000, 400, "this is not JSON"),
-        (b'{"image":' * 100_000, 400, "this is not JSON"),
         (b'{"images": [' + b"[]," * 300_000 + b"[]]}", 413, "the request has 300001 images"),
         (b'{"image": [' + b"1e308," * 100_000 + b"1]}", 422, "shape 100001"),
         (b'{"image": ' + b"9" * 900_000 + b"}", 400, "this is not JSON"),
-        (b'{"image": "' + b"A" * 1_000_000 + b'"}', 422, "this image cannot be read"),
     ],
-    ids=["deep list", "deep object", "many lists", "many numbers", "one number", "long text"],
+    ids=["deep list", "many lists", "many numbers", "one number"],
 )
 def test_json_that_is_meant_to_be_slow_is_refused_soon(
     server: LiveServer, body: bytes, status: int, words: str

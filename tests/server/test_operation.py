@@ -142,6 +142,18 @@ def test_text_is_for_people_and_levels_leave_lines_out(capsys: pytest.CaptureFix
         assert words in line
 
 
+def test_a_closed_pipe_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed:
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Closed())
+    logs.make_logger(Settings(log_format="json")).info("nobody reads this")
+
+
 # The model
 
 

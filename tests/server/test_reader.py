@@ -18,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError
+from mnist_cnn.reading.ink import MAX_PIXELS
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server.batcher import Batcher
 from mnist_cnn.server.lanes import DecoderError, Lane, lane_by_size, lane_of
@@ -170,6 +171,23 @@ def test_small_images_do_not_wait_for_slow_ones(recognizer: Recognizer, kind: st
     run(main)
     assert sorted(done[:20]) == ["0"] * 10 + ["1"] * 10
     assert done[20:] == ["slow"] * 2
+
+
+@pytest.mark.slow
+def test_small_images_do_not_wait_for_a_queue_of_photos(recognizer: Recognizer) -> None:
+    photo, small = file_of(noise(1900), "JPEG", quality=15, progressive=True), file_of(drawing("7", 10))
+    assert lane_of(photo, MAX_PIXELS) is Lane.HEAVY
+
+    async def main() -> None:
+        reader = make_reader(recognizer)
+        photos = [asyncio.create_task(reader.read([photo])) for _ in range(20)]
+        await asyncio.sleep(0.02)
+        await asyncio.gather(*(reader.read([small]) for _ in range(10)))
+        assert not all(each.done() for each in photos)
+        await asyncio.gather(*photos)
+        await close(reader)
+
+    run(main)
 
 
 @pytest.mark.parametrize(

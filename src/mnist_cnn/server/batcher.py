@@ -1,4 +1,4 @@
-"""Work of many callers, done together: what arrives during one batch makes up the next."""
+"""Work of many callers, done in batches: whatever arrives during one batch forms the next."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Batcher(Generic[Item, Result]):
         """Give one result per item.
 
         Raises:
-            Exception: What the work raised; all callers whose items were in that batch get it.
+            Exception: The work raised it; all callers in that batch get it.
         """
         answer: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
         self._waiting.append((items, answer))
@@ -39,7 +39,7 @@ class Batcher(Generic[Item, Result]):
         return await answer
 
     async def close(self) -> None:
-        """Finish what is waiting, and end the thread."""
+        """Finish all waiting work, and end the thread."""
         while self._running is not None:
             await asyncio.wait([self._running])
         self._thread.shutdown()

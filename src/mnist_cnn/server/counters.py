@@ -55,7 +55,7 @@ def end_request(route: str, method: str, status: int, seconds: float) -> None:
 
 
 def name_method(method: str) -> str:
-    """Give a request's method; "other" for uncommon ones, since clients may invent methods."""
+    """Give a request's method, or "other": clients may invent methods."""
     return method if method in _METHODS else "other"
 
 

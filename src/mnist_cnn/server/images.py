@@ -58,7 +58,7 @@ class _FormInMemory(MultiPartParser):
 
 
 async def _files(request: Request, most: int) -> list[ImageSource]:
-    """Give the files of a form (RFC 7578), whatever their names. Text fields beside them are ignored."""
+    """Give the files of a form (RFC 7578). Names, and text fields beside them, are ignored."""
     body = await _body(request)
 
     async def stream() -> AsyncGenerator[bytes, None]:
@@ -71,11 +71,8 @@ async def _files(request: Request, most: int) -> list[ImageSource]:
         raise Problem(status, f"the form cannot be read: {error.message.rstrip('.')}. {_FORM}") from None
     if not body.rstrip().endswith(b"--"):
         raise Problem(400, f"the form is cut off: its last boundary is missing. {_FORM}")
-    fields = form.multi_items()
-    files = [await value.read() for _, value in fields if not isinstance(value, str) and (value.size or value.filename)]
-    if fields and not files:
-        raise Problem(422, f"the form's field {fields[0][0]!r:.60} is not a file. {_FORM}")
-    return [*files]
+    files = [value for _, value in form.multi_items() if not isinstance(value, str)]
+    return [await file.read() for file in files if file.size or file.filename]
 
 
 def images_in(value: Any, most: int) -> list[ImageSource]:

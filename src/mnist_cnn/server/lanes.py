@@ -86,7 +86,7 @@ class Lanes:
         return prepared
 
     def close(self) -> None:
-        """Finish what has begun, and end the threads; the process ends with the event loop."""
+        """Finish the images in progress, and end the threads; the process ends with the event loop."""
         for threads in self._threads.values():
             threads.shutdown(cancel_futures=True)
 
@@ -100,7 +100,7 @@ class Lanes:
         return cast("Prepared", outcome)
 
     async def _prepare_apart(self, image: bytes) -> Prepared:
-        """Prepare an image in a process, which is killed when nobody waits for the result any more.
+        """Prepare an image in a process, which is killed if the request is cancelled.
 
         Not in a thread: Pillow's JPEG 2000 decoder holds the interpreter's lock from beginning to end, and so does a
         file with millions of tiny parts. A process also returns its memory to the system when it ends.
@@ -154,7 +154,7 @@ def lane_of(image: ImageSource, max_pixels: int) -> Lane:
         return lane
     try:
         kind, pixels = identify(cast("bytes", image))
-    except Exception:  # of many kinds; `prepare` meets it again, and says what is wrong
+    except Exception:  # of many kinds; `prepare` fails in the same way and explains it
         return lane
     if pixels > max_pixels:
         return lane

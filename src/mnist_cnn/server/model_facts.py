@@ -58,7 +58,7 @@ def describe(recognizer: Recognizer, settings: Settings) -> ModelFacts:
     """Describe the model, and what a request may contain.
 
     Raises:
-        InputError: The model file has gone.
+        InputError: The model file was removed.
     """
     data, _ = read_model_file(settings.model)
     metadata = recognizer.metadata

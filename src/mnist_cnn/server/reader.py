@@ -73,7 +73,7 @@ class Reader:
         return [Seen(reading, each.image) for reading, each in zip(readings, prepared, strict=True)]
 
     async def close(self) -> None:
-        """Finish what has begun, and end the threads."""
+        """Finish the requests in progress, and end the threads."""
         await self._network.close()
         self._lanes.close()
 

@@ -103,7 +103,7 @@ class _Body:
 
     Attributes:
         held: Bytes in memory, of the body and of what it was decompressed to.
-        awaited: Whether the work waits for more of it.
+        awaited: Whether the work is waiting for its next part.
         refusal: Why it was not read to its end.
     """
 

@@ -28,7 +28,7 @@ _LONGEST_SHOWN = 100  # characters of a value that a message repeats
 
 
 def most_values(max_images: int) -> int:
-    """Give the most values that the JSON of so many images may have: each pixel in a list of its own."""
+    """Give the maximum number of values in the JSON of that many images, with each pixel in its own list."""
     return max_images * (2 * IMAGE_SIZE * IMAGE_SIZE + IMAGE_SIZE + 1) + _OTHER_VALUES
 
 

@@ -85,10 +85,7 @@ _DOCUMENTATION: dict[str, Any] = {
         "content": {
             "application/json": {
                 "schema": {"oneOf": [OneImage.model_json_schema(), ManyImages.model_json_schema()]},
-                "examples": {
-                    "a file in base64": {"value": {"image": _SEVEN}},
-                    "several files": {"value": {"images": [_SEVEN, f"data:image/png;base64,{_SEVEN}"]}},
-                },
+                "example": {"images": [_SEVEN, f"data:image/png;base64,{_SEVEN}"]},
             },
             "image/*": _FILE,
             "application/octet-stream": _FILE,
