@@ -35,7 +35,7 @@ from mnist_cnn.reading.recognizer import Recognizer
 from serving.client import Load, Measured
 from serving.servers import NOTHING, OWN, Server, bento_server, no_server, own_server, plain_server
 
-IMAGES = 256  # different ones, sent in rotation
+IMAGES = 256  # different images, sent in rotation
 PAUSE = 0.5  # seconds between two measurements
 SMALL, LARGE = "28×28", "280×280"
 GOAL_RATE, GOAL_P99 = 2000, 0.050  # images a second; seconds

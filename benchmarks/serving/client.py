@@ -42,7 +42,7 @@ class Load:
 
     def __init__(self, port: int, requests: list[bytes]) -> None:
         self.port = port
-        self.requests = requests  # whole ones, sent in turn
+        self.requests = requests  # complete, sent in turn
         self.measured = Measured()
         self.connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[object]] = set()
@@ -56,9 +56,9 @@ class Load:
         """Keep that many connections busy.
 
         Args:
-            connections: How many.
-            seconds: For so long, after a warm-up.
-            answers: Instead, until so many have come.
+            connections: Their number.
+            seconds: Duration, after a warm-up.
+            answers: Instead of a duration: stop after this many answers.
             cpu_seconds: Gives the processor time that the server took so far.
         """
         self._answers_left = answers

@@ -32,7 +32,7 @@ _RECORD = """() => { // the debugger does not see the bodies that are files
     return ask(path, options);
   };
 }"""
-_PATIENCE = 20_000  # ms, for whatever a test waits for: a busy machine is not a fault
+_PATIENCE = 20_000  # ms; a busy machine is not a fault
 _EXPECTED = "Failed to load resource"  # what the browser writes of every answer from 400 on
 
 
@@ -76,14 +76,14 @@ class Desk:
             self.faults.append(message.text)
 
     def check(self) -> None:
-        """Check what holds for every test: no fault, and no request to another host."""
+        """Check that there was no fault and no request to another host."""
         assert self.faults == []
         assert {
             each.url for each in self.requests if not each.url.startswith((self.url + "/", "data:", "blob:"))
         } == set()
 
     def record_bodies(self) -> None:
-        """Keep what is sent from here on."""
+        """Record the bodies of all further requests."""
         self.page.evaluate(_RECORD)
 
     def last_body(self) -> bytes:
@@ -91,7 +91,7 @@ class Desk:
         return bytes(self.page.evaluate("window.bodies.at(-1) ?? []"))
 
     def await_body(self, is_awaited: Callable[[bytes], bool]) -> bytes:
-        """Wait until what was sent last is what a test awaits, and give it; a drawing is sent again as it grows."""
+        """Wait for the body that a test expects, and give it; a drawing is sent repeatedly while it grows."""
         deadline = time.monotonic() + _PATIENCE / 1000
         while not is_awaited(body := self.last_body()):
             assert time.monotonic() < deadline, "it was not sent"

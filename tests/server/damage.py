@@ -1,4 +1,4 @@
-"""Requests as they should be, and thousands of damaged ones made of them, the same each time."""
+"""Valid requests, and thousands of damaged ones made from them, the same each time."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from server.drawn import drawing, file_of
 from server.live import LiveServer
 
 TIMEOUT = 1.0  # seconds, of the server
-PATIENCE = 20.0  # seconds, of this test; a busy machine is no bug
+PATIENCE = 20.0  # seconds, of this test; a busy machine is not a bug
 MEMORY = 300 * 2**20  # bytes that the server may take more while it refuses bombs
 JSON = {"Content-Type": "application/json"}
 HEAD = "POST /predict HTTP/1.1\r\nHost: digits\r\nContent-Type: image/png\r\n"
@@ -115,7 +115,7 @@ def test_endless_chunks_end_at_the_limit(server: LiveServer) -> None:
 
 
 def png_bomb(side: int) -> bytes:
-    """Give a PNG file of black pixels, a thousandth as large as they are."""
+    """Give a PNG file of black pixels, a thousand times smaller than they are."""
     rows = zlib.compressobj(9)
     data = b"".join(rows.compress(bytes(side // 8 + 1)) for _ in range(side)) + rows.flush()
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), (b"IDAT", data), (b"IEND", b""))

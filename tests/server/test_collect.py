@@ -1,4 +1,4 @@
-"""Keeping labelled pictures: whole or not at all, under names of our own, from this server's page alone."""
+"""Keeping labelled pictures: whole or not at all, under names of our own, and only from this server's page."""
 
 from __future__ import annotations
 
@@ -334,7 +334,7 @@ def test_a_class_name_that_passes_is_read_back_as_it_was(tmp_path_factory: pytes
 
 
 @pytest.mark.parametrize("name", ["images", "data", "a.npz", "a.csv", "train-images-idx3-ubyte", "-", "trains", "07"])
-def test_a_class_alone_is_read_back_whatever_it_is_called(folder: Path, name: str) -> None:
+def test_a_class_alone_is_read_back_under_any_name(folder: Path, name: str) -> None:
     check_class_names(["other", name])
     Collection(folder, ("other", name), 10).keep(picture(), name)
     assert load_addition(folder, ("other", name)).labels.tolist() == [1]

@@ -1,4 +1,4 @@
-"""Whatever is sent, the server answers properly, keeps working, does not grow, and does not log what it was sent."""
+"""The server answers any input properly, keeps working, does not grow, and does not log what it received."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from server.live import LiveServer
 
 BODIES = 4_000
 WATCHED = 1_500  # of them, the last, whose 5 MB must be forgotten
-GROWTH = 1_500_000  # bytes; half a million are the weights of the model, loaded anew
+GROWTH = 1_500_000  # bytes; half a million are the reloaded weights of the model
 KEY = "a-key-that-nobody-may-see"
 LOGGED = {"time", "level", "event", "request_id", "method", "route", "status", "ms", "images", "bytes"}
 PROBLEM = {"type", "title", "status", "detail", "request_id"}
@@ -87,7 +87,7 @@ def test_damaged_bodies_are_answered_in_good_order(
         asyncio.run(_ask_all(app, itertools.islice(damaged, WATCHED)))
         grown = held()
     out, err = capfd.readouterr()
-    assert len(answers) >= 7, "the damage is too much alike"
+    assert len(answers) >= 7, "the damage is not varied enough"
     _check_log(out)
     assert not err
     assert grown < GROWTH
@@ -123,7 +123,7 @@ def _check(sent: Sent, answer: Answer) -> None:
 
 
 def _check_log(text: str) -> None:
-    """Every line is one of the server's own, and holds nothing but what the server made itself."""
+    """Every line is one of the server's own, and contains only what the server made itself."""
     for line in text.splitlines():
         entry = json.loads(line)
         assert entry.keys() <= LOGGED, line

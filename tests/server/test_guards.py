@@ -1,4 +1,4 @@
-"""The guards: too many, too large, too slow, without the key, from elsewhere; and what the log tells of it."""
+"""The guards: too many requests, bodies too large or too slow, keys, origins; ids and log lines."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_an_allowed_origin_may_ask_even_where_a_key_is_needed(make_client: MakeC
     assert preflight.headers["access-control-allow-origin"] == ORIGIN
     refused = client.post("/predict", headers={"Origin": ORIGIN})
     assert refused.status_code == 401
-    assert refused.headers["access-control-allow-origin"] == ORIGIN  # so that the page can say what is wrong
+    assert refused.headers["access-control-allow-origin"] == ORIGIN  # otherwise the page cannot read the reason
     assert "access-control-allow-credentials" not in refused.headers
     other = client.options("/predict", headers={**PREFLIGHT, "Origin": "https://digits.example.evil.example"})
     assert "access-control-allow-origin" not in other.headers

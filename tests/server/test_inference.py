@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, as Triton's own client speaks it, and as nobody should."""
+"""The Open Inference Protocol: requests of Triton's own client, and invalid ones."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_results_are_the_recognizers_bit_for_bit(
 def test_images_unlike_mnist_are_prepared_first(
     server: triton.InferenceServerClient, recognizer: Recognizer, digits: NDArray[np.uint8], binary: bool
 ) -> None:
-    """Dark ink, ink in a corner, floats up to 1; each image by itself, whatever comes with it."""
+    """Dark ink, ink in a corner, floats up to 1; each image is prepared independently of the others."""
     images = digits[:6].astype(np.float32)
     images[1] = 255 - images[1]
     images[2] /= 255
@@ -232,7 +232,7 @@ def test_a_raw_body_is_one_image(client: TestClient, recognizer: Recognizer, dig
 
 
 def test_additions_of_other_clients_are_accepted(client: TestClient) -> None:
-    """Nulls for what is absent and content types, as MLServer's; the model's name, as in Triton's manual."""
+    """Nulls for absent values and content types, as MLServer's client sends; the model's name, as in Triton's manual."""
     for parameters in (None, {"content_type": "pd", "headers": {"a": ["b"]}, "priority": 0, "timeout": None, "": [1]}):
         request = json_body(parameters=parameters) | {
             "id": None,
@@ -334,7 +334,7 @@ def test_a_model_is_called_after_its_file_or_run(path: Path | None, name: str) -
     assert name_model(path) == name
 
 
-def test_the_name_stays_whatever_the_folder_becomes(
+def test_the_name_stays_when_the_folder_is_renamed(
     make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "quick-seed0-001"

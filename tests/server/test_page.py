@@ -1,4 +1,4 @@
-"""The drawing page: its files, and what a person meets in a real browser."""
+"""The drawing page: its files, and its behaviour in a real browser."""
 
 from __future__ import annotations
 
@@ -414,7 +414,7 @@ def test_of_many_pictures_the_newest_are_kept_and_the_others_closed(desk: Desk) 
           history.undo();
           history.undo();
           history.undo();
-          history.push(withStroke(BLANK, [])); // the last picture is gone, and cannot come back
+          history.push(withStroke(BLANK, [])); // the last picture cannot be restored any more
           return [pictures.map((each) => each.bitmap.width), pictures[0].file === blob];
         }"""
     )
@@ -467,7 +467,7 @@ def test_the_key_is_asked_for_and_forgotten_with_the_tab(open_desk: OpenDesk, li
     desk = open_desk(live_server(api_key=KEY).url)
     page = desk.page
     field = page.get_by_label("API key", exact=True)
-    field.fill("schlüssel-mit-umlaut")  # no header can hold it: the browser says so, and nothing is asked
+    field.fill("schlüssel-mit-umlaut")  # no header can contain it: the browser refuses it
     desk.press("Use this key")
     assert field.evaluate("element => element.validity.patternMismatch")
     field.fill("wrong-wrong-wrong-wrong")
@@ -480,7 +480,7 @@ def test_the_key_is_asked_for_and_forgotten_with_the_tab(open_desk: OpenDesk, li
     field.fill(f"  {KEY} ")
     page.keyboard.press("Enter")
     desk.expect_label("7")
-    page.get_by_role("link", name="Model").click()  # which alone would not bring the key
+    page.get_by_role("link", name="Model").click()  # the link alone would not send the key
     expect(page.get_by_role("dialog")).to_contain_text("SHA-256")
     expect(page.get_by_role("link", name="Model card")).to_be_hidden()
     page.keyboard.press("Escape")

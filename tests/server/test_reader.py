@@ -1,4 +1,4 @@
-"""The reader: many requests, one network; nothing is mixed up, lost or left behind."""
+"""The reader: many requests share one network; no answer is lost or goes to another request."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_an_unreadable_image_is_named_and_affects_no_other_request(recognizer: R
 
 @pytest.mark.parametrize("images", [1, 2])
 def test_unreadable_images_are_released_at_once(recognizer: Recognizer, images: int) -> None:
-    """An error that was its own cause would hold its body until a full collection of garbage, which is rare here."""
+    """An error that is its own cause would keep its body until the next full garbage collection, which is rare here."""
     body = bytes(2**20)
 
     async def main() -> None:
@@ -150,7 +150,7 @@ SLOW: dict[str, Callable[[], bytes]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SLOW)
 def test_small_images_do_not_wait_for_slow_ones(recognizer: Recognizer, kind: str) -> None:
-    """Two slow ones are in work, as many as there are threads on a small machine."""
+    """Two slow images are in progress, as many as there are threads on a small machine."""
     slow, quick = SLOW[kind](), [file_of(drawing(label, 10)) for label in "01" * 10]
     done: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Settings: from the environment and back, and what is wrong with them in one line."""
+"""Settings: read from the environment; errors are explained in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The codec of the Open Inference Protocol: whatever comes, tensors or one clean error."""
+"""The codec of the Open Inference Protocol: any input becomes a tensor or one clean error."""
 
 from __future__ import annotations
 

@@ -96,10 +96,10 @@ def export(
 
 
 def _check_before_work(formats: list[Format], folder: Path, model: Path) -> None:
-    """Refuse what cannot succeed, before the model and the data are read.
+    """Refuse impossible exports before the model and the data are read.
 
     Raises:
-        InputError: A destination holds something other than an earlier export.
+        InputError: A destination contains something other than an earlier export.
         MissingExtraError: This installation can write none of the formats.
     """
     missing = [error for format_ in formats if (error := format_.missing())]

@@ -33,7 +33,7 @@ _EXPLAINED = 100  # most images in one picture; viewers fail on much taller ones
     help="Images; folders, whose hidden files are skipped; or - for standard input: one image, or a list of paths, "
     "one per line.",
 )
-@click.option("--model", type=PATH, help="An ONNX file or an exported run (default: the bundled weights).")
+@click.option("--model", type=PATH, help="An ONNX file or an exported run (default: the included weights).")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="Output format.")
 @click.option("--threshold", type=float, help="Minimum confidence to accept a digit (default: the model's).")
 @scale_option

@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application. The model is loaded when a server starts it.
 
     Args:
-        settings: None for those of the environment.
+        settings: None: read from the environment.
 
     Raises:
         InputError: A setting of the environment is invalid.
@@ -90,9 +90,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _settle() -> None:
-    """Set what holds for the whole process once everything is loaded."""
+    """Change settings of the whole process, once everything is loaded."""
     cv2.setNumThreads(1)  # requests share the cores already
     warnings.filterwarnings("ignore", module="PIL")  # about odd images that can still be read
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a time stamp beside every counter
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # otherwise every counter has a time stamp beside it
     gc.collect()
-    gc.freeze()  # what is loaded stays: looking for garbage in it would delay requests by 50 ms at a time
+    gc.freeze()  # searching the loaded libraries for garbage would delay requests by 50 ms

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads this variable when it is imported
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
-_CONNECTIONS = 1024  # served at once by a worker; further ones wait to be accepted
+_CONNECTIONS = 1024  # served at once by a worker; others wait to be accepted
 _IDLE = 75  # seconds: for a request's head, and between requests; load balancers keep connections for about 60
 _HEAD_BYTES = 65_536
 _GRACE = 5  # seconds beyond the longest request before a stopping worker is killed

@@ -1,6 +1,6 @@
 """One line per event on standard output, as JSON or as text, for the server's own events and those of libraries.
 
-A line never holds a query, a body, a header's value, a path as it was sent, or the text of an exception, which may
+A line never contains a query, a body, a header's value, a path as it was sent, or the text of an exception, which may
 quote any of these. Only the reason why the application could not start is kept: frameworks log it as a message.
 """
 

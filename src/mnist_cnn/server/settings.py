@@ -128,7 +128,7 @@ def load_settings(**given: Any) -> Settings:
 
 
 def _explain(error: ValidationError, given: Collection[str]) -> str:
-    """Describe the first invalid setting: its value unless that is a key, what is valid, where it was set."""
+    """Describe the first invalid setting: its value (never a key), what is valid, and where it was set."""
     first = error.errors(include_url=False, include_context=False)[0]
     name = str(first["loc"][0])
     message = first["msg"].removeprefix("Value error, ")

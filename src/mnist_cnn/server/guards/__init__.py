@@ -26,7 +26,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     From outside to inside: security headers, which refusals need too; the request's id, log line and counts; CORS, so
     that a page can read why it was refused; the key; the number of requests; the body's size and the time.
     """
-    # Each one is added around those before.
+    # Each guard is added around the previous ones.
     app.add_middleware(BodiesAndTime, max_body=settings.max_body, timeout=settings.timeout)
     app.add_middleware(Concurrency)
     if settings.api_key:

@@ -40,10 +40,10 @@ async def refuse(
 
 
 async def _discard_body(scope: Scope, receive: Receive) -> None:
-    """Throw away what still comes of a body, for a second at most.
+    """Read and discard the rest of a body, for a second at most.
 
-    Data that arrives at a closed socket makes the system send a reset, upon which some clients drop the answer
-    (RFC 9112, section 9.6). A client that waits to be told to continue sends nothing, and is not told to.
+    Data that arrives at a closed socket makes the system send a reset, and some clients then drop the answer (RFC 9112,
+    section 9.6). A client that sent `Expect: 100-continue` is still waiting, so there is nothing to discard.
     """
     if find_header(scope, b"expect") is None:
         with contextlib.suppress(TimeoutError):

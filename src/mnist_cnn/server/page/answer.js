@@ -23,7 +23,7 @@ export class Answer {
   /** Address of the 28×28 picture. */
   get picture() { return this.#picture.src; }
 
-  /** Show that there is no reading. */
+  /** Show an empty answer. */
   showNothing(text = "") {
     this.#write({ label: "–", title: "", text }, "empty");
     this.#picture.hidden = true;

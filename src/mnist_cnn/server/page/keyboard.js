@@ -2,7 +2,7 @@
 
 /**
  * @param {{undo: () => void, redo: () => void, clear: () => void, pick: (name: string) => boolean}} actions
- *   `pick` gives whether there is such a class.
+ *   `pick` returns whether a class has that name.
  */
 export function listenToShortcuts({ undo, redo, clear, pick }) {
   document.addEventListener("keydown", (event) => {

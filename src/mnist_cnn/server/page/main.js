@@ -118,7 +118,7 @@ async function loadModel() {
     model = await getModel();
   } catch (error) {
     if (error.kind === "locked") await unlock(loadModel);
-    return; // the next question meets any other trouble too
+    return; // any other trouble also affects the next question
   }
   const words = wordsOfKind(model.classes);
   document.title = $("#title").textContent = words.title;
