@@ -79,7 +79,7 @@ async def ask(
     body: Iterable[bytes | None] = (b"",),
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """Send a request in parts; None waits forever instead of sending the next; after the last part, the client disconnects."""
+    """Send a request in parts and then disconnect; None waits forever instead of sending the next part."""
     answer, parts = Answer(), list(body)
 
     async def receive() -> Message:

@@ -232,7 +232,7 @@ def test_a_raw_body_is_one_image(client: TestClient, recognizer: Recognizer, dig
 
 
 def test_additions_of_other_clients_are_accepted(client: TestClient) -> None:
-    """Nulls for absent values and content types, as MLServer's client sends; the model's name, as in Triton's manual."""
+    """Nulls for absent values and content types, as MLServer's client sends; the name of the model."""
     for parameters in (None, {"content_type": "pd", "headers": {"a": ["b"]}, "priority": 0, "timeout": None, "": [1]}):
         request = json_body(parameters=parameters) | {
             "id": None,
