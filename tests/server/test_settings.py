@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,12 @@ def test_a_bad_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, v
     with pytest.raises(InputError, match=words) as caught:
         load_settings()
     assert KEY not in str(caught.value)
+
+
+def test_the_documentation_lists_all_settings() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text("utf-8")
+    listed = re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)
+    assert listed == [name.upper() for name in Settings.model_fields]
 
 
 def test_other_empty_variables_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

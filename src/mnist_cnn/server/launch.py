@@ -63,7 +63,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         try:
             server.serve(target_loader=partial(_load_application, settings), wrap_loader=False)
         except SystemExit as error:
-            if not server.interrupt_signal:  # on Ctrl-C, a worker may end before it is stopped
+            if error.code and not server.interrupt_signal:  # on Ctrl-C, a worker may end before it is stopped
                 raise MnistCnnError("a worker did not start or kept failing. The log above says why.") from error
 
 
