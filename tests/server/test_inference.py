@@ -96,7 +96,7 @@ def test_the_server_and_its_model_describe_themselves(server: triton.InferenceSe
 @pytest.mark.parametrize("binary_input", [True, False])
 @pytest.mark.parametrize(
     ("layout", "dtype"),
-    [((28, 28, 1), np.float32), ((1, 28, 28), np.uint8), ((28, 28), np.float32), ((784,), np.uint8)],
+    [((28, 28, 1), np.float32), ((1, 28, 28), np.uint8), ((784,), np.uint8)],
 )
 def test_results_are_the_recognizers_bit_for_bit(
     server: triton.InferenceServerClient,
@@ -164,21 +164,11 @@ def test_many_requests_at_once_keep_their_answers(
         np.testing.assert_allclose(each.get_result().as_numpy("probabilities"), expected, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
 def test_compressed_requests_are_read(
-    server: triton.InferenceServerClient,
-    recognizer: Recognizer,
-    digits: NDArray[np.uint8],
-    algorithm: str,
-    binary: bool,
+    server: triton.InferenceServerClient, recognizer: Recognizer, digits: NDArray[np.uint8], algorithm: str
 ) -> None:
-    result = server.infer(
-        "digits",
-        [tensor(digits, binary)],
-        request_compression_algorithm=algorithm,
-        response_compression_algorithm=algorithm,  # a wish, and not granted: answers are short
-    )
+    result = server.infer("digits", [tensor(digits)], request_compression_algorithm=algorithm)
     np.testing.assert_array_equal(result.as_numpy("probabilities"), recognizer.predict_proba(digits))
 
 

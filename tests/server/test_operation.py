@@ -133,15 +133,6 @@ def test_messages_of_libraries_are_lines_without_the_text_of_exceptions(capsys: 
     assert SECRET not in str(line)
 
 
-def test_text_is_for_people_and_levels_leave_lines_out(capsys: pytest.CaptureFixture[str]) -> None:
-    log = logs.make_logger(Settings(log_format="text", log_level="warning"))
-    log.info("quiet")
-    log.warning("loud", route="/predict", status=200)
-    (line,) = capsys.readouterr().out.splitlines()
-    for words in ("warning", "loud", "route=/predict", "status=200"):
-        assert words in line
-
-
 def test_a_closed_pipe_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     class Closed:
         def write(self, _text: str) -> int:

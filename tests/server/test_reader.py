@@ -10,7 +10,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import psutil
@@ -32,28 +32,20 @@ def make_reader(recognizer: Recognizer, **limits: int) -> Reader:
     return Reader(recognizer, **({"max_pending": 512} | limits))
 
 
-class _Others:
-    """What other tests of this session have started: servers that they share."""
-
-    processes: ClassVar[set[int]] = set()
-    threads: ClassVar[set[threading.Thread]] = set()
-
-
 def decoders() -> list[psutil.Process]:
     """Give the processes for large images."""
     found = []
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):  # nor a zombie
             found += [child] if "anyio.to_process" in child.cmdline() else []
-    return [child for child in found if child.pid not in _Others.processes]
+    return found
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a test, and check that its threads and processes end with it."""
-    _Others.processes = set()
-    _Others.processes = {child.pid for child in decoders()}
-    _Others.threads = set(threading.enumerate())
+    before = set(threading.enumerate())  # other tests' servers have some
     asyncio.run(main())
+    assert not [each for each in set(threading.enumerate()) - before if each.name.startswith(("ink", "batcher"))]
     until = time.monotonic() + 5
     while decoders():
         assert time.monotonic() < until
@@ -61,11 +53,8 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def close(reader: Reader) -> None:
-    """End it, and check that nothing is left."""
     await reader.close()
     assert reader.pending == 0
-    started = set(threading.enumerate()) - _Others.threads
-    assert not [thread for thread in started if thread.name.startswith(("ink", "batcher"))]
 
 
 def test_many_at_once_get_their_own(recognizer: Recognizer) -> None:

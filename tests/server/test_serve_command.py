@@ -179,14 +179,3 @@ def test_help_lists_it_without_the_servers_libraries() -> None:
     finished = run(program=("-c", program))
     assert finished.returncode == 0
     assert "serve" in finished.stdout
-
-
-def test_serving_needs_nothing_of_the_training_side() -> None:
-    blocked = ["tensorflow", "keras", "matplotlib", "scipy", "sklearn", "h5py", "onnx", "httpx", "uvicorn"]
-    blocked += [f"mnist_cnn.{name}" for name in ("config", "datasets", "models", "runs", "training", "export")]
-    program = (
-        f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
-        "from mnist_cnn.server import application, launch\n"
-        "print(application.create_app().title)"
-    )
-    assert run(program=("-c", program)).stdout == "mnist-cnn\n"

@@ -19,9 +19,6 @@ from mnist_cnn.errors import MissingExtraError, MnistCnnError, first_line
 _VERBS = (
     "train", "evaluate", "export", "predict", "serve", "explore", "augment", "compare", "tune", "recipes", "datasets",
 )  # fmt: skip
-_TRAINING_MODULES = frozenset(
-    ("h5py", "jinja2", "keras", "matplotlib", "onnx", "pooch", "requests", "scipy", "sklearn", "tensorflow")
-)
 
 
 class _Verbs(click.Group):
@@ -116,7 +113,7 @@ def _message(error: Exception) -> str:
             return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {help_of} --help"
         case MnistCnnError():
             return str(error)
-        case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _TRAINING_MODULES:
+        case ModuleNotFoundError():  # other extras are checked by the verbs that need them
             return str(MissingExtraError(str(error.name), "train"))
         case OSError():
             return f"{error}. Check the path, its permissions and the free space."
