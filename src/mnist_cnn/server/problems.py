@@ -17,7 +17,7 @@ from mnist_cnn.errors import DataError, MnistCnnError
 from mnist_cnn.server.lanes import DecoderError
 from mnist_cnn.server.paths import find_path, is_inference
 from mnist_cnn.server.reader import OverloadedError
-from mnist_cnn.server.service import NotReadyError, get_request_id
+from mnist_cnn.server.service import NotReadyError
 
 RETRY_SOON = {"Retry-After": "1"}  # seconds
 _MEDIA_TYPE = "application/problem+json"
@@ -59,7 +59,7 @@ def problem_response(
     """
     if is_inference(find_path(connection.scope)):
         return Response(json.dumps({"error": detail}), status, headers, "application/json")
-    title, request_id = HTTPStatus(status).phrase, get_request_id(connection)
+    title, request_id = HTTPStatus(status).phrase, connection.scope.get("state", {}).get("request_id", "")
     body = ProblemDetails(title=title, status=status, detail=detail, request_id=request_id)
     return Response(body.model_dump_json(), status, headers, _MEDIA_TYPE)
 

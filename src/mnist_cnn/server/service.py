@@ -50,11 +50,6 @@ def get_settings(request: HTTPConnection) -> Settings:
     return settings
 
 
-def get_request_id(request: HTTPConnection) -> str:
-    """Give the id of a request, as the guards set it."""
-    return str(request.scope.get("state", {}).get("request_id", ""))
-
-
 def note_images(request: HTTPConnection, count: int) -> None:
     """Leave the number of images in a request for its log line."""
     request.scope.setdefault("state", {})["images"] = count
