@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and the names of files and folders that several rooms must agree on."""
+"""Files written completely or not at all, and the names of files and folders that several rooms share."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
 
 @contextlib.contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, which is renamed to `path` when the block ends without an error.
+    """Yield a temporary path beside `path`, which is renamed to `path` when the block ends without an error.
 
     The temporary name keeps the suffixes of `path`, because some writers choose the format by them. An interrupted or
     failed block leaves what was at `path` untouched. Errors that are not about writing this file pass through.
@@ -65,13 +65,13 @@ def write_whole(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text to `path`, whole or not at all."""
+    """Write UTF-8 text to `path`, completely or not at all."""
     with write_whole(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
-    """Write `value` as indented JSON to `path`, whole or not at all."""
+    """Write `value` as indented JSON to `path`, completely or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -85,7 +85,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def is_about_writing(partial: Path, error: OSError) -> bool:
-    """Whether an error concerns what is written at a temporary path rather than something else in the block.
+    """Return whether an error concerns what is written at a temporary path rather than something else in the block.
 
     Args:
         partial: The file, or the folder of the files.
@@ -95,7 +95,7 @@ def is_about_writing(partial: Path, error: OSError) -> bool:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what killed processes left half-written in a folder; the caller knows that nobody writes there now."""
+    """Remove what killed processes left half-written in a folder; no other process may write there."""
     for partial in list(folder.rglob(f"{PARTIAL}*")):
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
@@ -104,7 +104,7 @@ def remove_partial(folder: Path) -> None:
 
 
 def part_of(name: str) -> str | None:
-    """Give the part of a data set that a name stands for, in any style: "Training", "testSet", "MNIST - test".
+    """Return the part of a data set that a name stands for, in any style: "Training", "testSet", "MNIST - test".
 
     Returns:
         "train", "test" or "val"; None if the name means anything else or more.
@@ -116,17 +116,17 @@ def part_of(name: str) -> str | None:
 
 
 def is_unlabelled(name: str) -> bool:
-    """Whether a name says that images have no labels, in any style: "unlabelled", "Unlabeled_Images"."""
+    """Return whether a name says that images have no labels, in any style: "unlabelled", "Unlabeled_Images"."""
     return "".join(_telling_words(name)) in _UNLABELLED
 
 
 def is_filler(name: str) -> bool:
-    """Whether a name says only that there are images or data, such as "images"."""
+    """Return whether a name says only that there are images or data, such as "images"."""
     return name.casefold() in _FILLERS
 
 
 def is_left_behind(name: str) -> bool:
-    """Whether a name is that of a hidden file, or of what operating systems and archivers leave behind."""
+    """Return whether a name is that of a hidden file, or of what operating systems and archivers leave behind."""
     return name.startswith(".") or name.casefold() in _JUNK
 
 

@@ -1,4 +1,4 @@
-"""The one door to all data: a name or a path becomes a `Dataset`."""
+"""The entry point to all data: a name or a path becomes a `Dataset`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FALLBACK_NOTICE = (
 
 @dataclass(frozen=True)
 class ResolvedDataset:
-    """Which data set a name stands for now: decided once, so that train and test come from the same one."""
+    """The data set that a name stands for, decided once: train and test come from the same one."""
 
     name: str  # "mnist", "digits", …, or a path; never "auto"
     data_dir: Path | None = None
@@ -44,7 +44,7 @@ class ResolvedDataset:
 
 
 def list_datasets() -> dict[str, str]:
-    """Give each name that `load_dataset` knows with a line about it."""
+    """Return each name that `load_dataset` knows, with a description."""
     return {
         AUTO: "mnist, or digits if MNIST is not on this machine and cannot be downloaded",
         **{source.name: source.description for source in SOURCES.values()},
@@ -71,7 +71,7 @@ def load_dataset(
             file, an `.npz` file, or a `.csv` table.
         split: "train", "test", or "all" for both together.
         data_dir: A folder to look in first; ignored for paths and for "digits".
-        progress: Told of every piece of a download.
+        progress: Called for every piece of a download.
         offline: Do not use the network.
 
     Returns:
@@ -99,7 +99,7 @@ def resolve_dataset(
     progress: Progress | None = None,
     offline: bool = False,
 ) -> ResolvedDataset:
-    """Decide once which data set a name stands for, and make sure that both its splits are on this machine.
+    """Decide which data set a name stands for, and make sure that both its splits are on this machine.
 
     "auto" is MNIST, or the bundled digits if MNIST is not on this machine and cannot be downloaded; without a
     network this takes about `download.ANSWER_SECONDS`. The test set's files are not opened.
@@ -107,7 +107,7 @@ def resolve_dataset(
     Args:
         name: As for `load_dataset`.
         data_dir: As for `load_dataset`.
-        progress: Told of every piece of a download.
+        progress: Called for every piece of a download.
         offline: Do not use the network.
 
     Raises:

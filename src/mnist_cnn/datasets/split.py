@@ -42,7 +42,7 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Data
 
 
 def divide(dataset: Dataset, *, per_class: int, validation: float, seed: int) -> tuple[Dataset, Dataset | None]:
-    """Give what a run trains on and what it holds out, according to its configuration's `data`.
+    """Return the images for training and for validation, according to a configuration's `data`.
 
     Args:
         dataset: The whole training split.
@@ -58,7 +58,7 @@ def divide(dataset: Dataset, *, per_class: int, validation: float, seed: int) ->
 
 
 def hold_out_test(dataset: Dataset, split: str) -> Dataset:
-    """Give the "train" or "test" part of an unsplit set: a fixed, stratified 20 % is the test set.
+    """Return the "train" or "test" part of an unsplit set: a fixed, stratified 20 % is the test set.
 
     Raises:
         SettingError: There are too few images for every class to be in both parts.

@@ -29,7 +29,8 @@ def write_whole_folder(path: Path) -> Iterator[Path]:
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _settle(path, aside)
-            room = Path(stack.enter_context(_temporary_folder(path.parent)))
+            made = tempfile.TemporaryDirectory(dir=path.parent, prefix=PARTIAL, ignore_cleanup_errors=True)
+            room = Path(stack.enter_context(made))
             partial = room / path.name
             partial.mkdir()
         try:
@@ -43,10 +44,6 @@ def write_whole_folder(path: Path) -> Iterator[Path]:
                 if file.is_file():
                     flush_to_disk(file)
             _exchange(partial, path, aside)
-
-
-def _temporary_folder(parent: Path) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(dir=parent, prefix=PARTIAL, ignore_cleanup_errors=True)
 
 
 @contextlib.contextmanager

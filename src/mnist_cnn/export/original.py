@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from mnist_cnn.models.persistence import known_digits_of, read_model
 from mnist_cnn.reading.conventions import IMAGE_SIZE, SUM_TOLERANCE
 from mnist_cnn.reading.ink import PREPROCESSING
 from mnist_cnn.reading.metadata import ModelMetadata
-from mnist_cnn.reading.scaling import ScalingChoice, bundled_digits, declared
+from mnist_cnn.reading.scaling import DECLARED, ScalingChoice, bundled_digits
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Original:
     representative: NDArray[np.uint8]  # [m, 28, 28], held-out or training digits; m = 0 if there are none
     has_labels: bool = True  # whether the digits' classes are the model's
     remarks: tuple[str, ...] = ()  # what was assumed or could not be done, for the user
-    choice: ScalingChoice = field(default_factory=declared)  # the range in which its layers get grey levels
+    choice: ScalingChoice = DECLARED  # the range in which its layers get grey levels
 
 
 def open_original(path: Path, data: ResolvedDataset | None, scale: float | None = None) -> Original:
@@ -84,11 +84,9 @@ def _with_data(path: Path, model: keras.Model, data: ResolvedDataset) -> Origina
     if validation:
         held_out = predict(model, validation)
         metadata = describe_confidence(metadata, held_out.probabilities, held_out.labels)
-    accuracy, chance = (
-        float((answers.probabilities.argmax(axis=1) == answers.labels).mean()),
-        1 / model.output_shape[-1],
-    )
-    poor = (_POOR_REMARK.format(path, accuracy, test.name),) if accuracy < _POOR * chance else ()
+    accuracy = float((answers.probabilities.argmax(axis=1) == answers.labels).mean())
+    is_poor = accuracy < _POOR / model.output_shape[-1]
+    poor = (_POOR_REMARK.format(path, accuracy, test.name),) if is_poor else ()
     return Original(
         path=path,
         model=model,

@@ -20,16 +20,7 @@ from mnist_cnn.config import SHIPPED_MODEL
 from mnist_cnn.errors import InputError, MnistCnnError, ModelFileError, SettingError, first_line
 from mnist_cnn.files import write_whole
 from mnist_cnn.reading.conventions import IMAGE_SHAPES
-from mnist_cnn.reading.scaling import (
-    Adoption,
-    KnownDigits,
-    Scaling,
-    ScalingChoice,
-    bundled_digits,
-    choose,
-    declared,
-    given,
-)
+from mnist_cnn.reading.scaling import DECLARED, Adoption, KnownDigits, Scaling, ScalingChoice, bundled_digits, choose
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -44,7 +35,7 @@ _TRIED = 2000  # training images on which the usual ranges are tried
 # Words in Keras' errors that tell why it refuses a file.
 _SIGNS_OF_CODE = ("`Lambda`", "safe_mode", "unsafe", "Could not locate", "Unknown layer", "custom_objects")
 _SIGN_OF_WEIGHTS = "No model config found"
-_VALID = "Give a run folder, or a whole model saved by Keras (model.save)."
+_VALID = "Give a run folder, or a model saved by Keras (model.save)."
 _SHIPPED = Path(__file__).parents[1] / "reading" / "weights" / f"{SHIPPED_MODEL}.keras"
 
 
@@ -119,11 +110,9 @@ def model_file(path: Path) -> Path:
         hint = f"Did you mean {SHIPPED_MODEL!r}?" if is_close else "Train one with: mnist-cnn train"
         raise ModelFileError(f"there is no model {file}. {hint}")
     if file.suffix not in MODEL_SUFFIXES:
-        is_onnx = file.suffix.lower() == ".onnx"
-        what = "an ONNX file, for predict and serve; this needs the Keras model" if is_onnx else "not a model file"
         raise ModelFileError(
-            f"{file} is {what}: its name must end in {' or '.join(MODEL_SUFFIXES)}. Give such a file or "
-            f"a run; train --init-from also takes {SHIPPED_MODEL!r}, the network that ships."
+            f"{file} is not a Keras model: its name must end in {' or '.join(MODEL_SUFFIXES)}. Give such a file, a "
+            f"run, or {SHIPPED_MODEL!r} for the network that ships."
         )
     return file
 
@@ -216,7 +205,12 @@ def _adopt(model: keras.Model, file: Path, scale: float | None, known: Callable[
         raise SettingError(f"{file} says itself which range it needs. Leave out the scale ({scale:g}).")
     if is_declared and fits(model):
         return OpenedModel(model, Adoption())
-    choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, known(model.output_shape[-1]))
+    if is_declared:
+        choice = DECLARED
+    elif scale:
+        choice = ScalingChoice(Scaling(scale), "user")
+    else:
+        choice = _try_ranges(model, known(model.output_shape[-1]))
     rebuilt = rebuild(model, None if is_declared else choice.scaling)
     return OpenedModel(rebuilt, Adoption(choice, change=give_probabilities(rebuilt)))
 

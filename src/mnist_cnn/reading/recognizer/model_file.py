@@ -27,8 +27,6 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
     """
     if path is None:
         return _SHIPPED.read_bytes(), "the model that ships"
-    if path.suffix in (".tflite", ".xml"):
-        raise ModelFileError(f"{path} is for another runtime. Give the ONNX file: mnist-cnn export RUN --format onnx")
     if path.suffix in (".keras", ".h5"):
         raise ModelFileError(f"{path} is a Keras model. Export it first: mnist-cnn export {path}")
     file = path

@@ -15,7 +15,7 @@ from mnist_cnn.errors import ModelFileError
 from mnist_cnn.reading.conventions import IMAGE_SHAPES, IMAGE_SIZE, SUM_TOLERANCE
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 from mnist_cnn.reading.recognizer.session import reason, shortened
-from mnist_cnn.reading.scaling import CANDIDATES, UNIT, Scaling, ScalingChoice, bundled_digits, choose, declared, given
+from mnist_cnn.reading.scaling import CANDIDATES, DECLARED, UNIT, Scaling, ScalingChoice, bundled_digits, choose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,7 +101,7 @@ class Network:
 
 
 def adopt_network(network: Network, scale: float | None) -> tuple[Network, ScalingChoice]:
-    """Find out, on known digits, what a network without our metadata gives, and which range of grey levels it needs.
+    """Find out, on known digits, what a network without our metadata returns, and which range of grey levels it needs.
 
     Args:
         network: From `find_network`.
@@ -112,9 +112,9 @@ def adopt_network(network: Network, scale: float | None) -> tuple[Network, Scali
     ranges = (Scaling(scale),) if scale else (Scaling(),) if takes_grey_levels else CANDIDATES
     scores = {each: replace(network, scaling=each).scores(known.images, threads=1) for each in ranges}
     if scale:
-        choice = given(scale)
+        choice = ScalingChoice(Scaling(scale), "user")
     elif takes_grey_levels:
-        choice = declared()
+        choice = DECLARED
     else:
         choice = choose(lambda scaling, _: scores[scaling], known)
     # Only in the chosen range: in a wrong one, a network can overflow, which says nothing about its output.
@@ -171,14 +171,14 @@ def _misfit_of_output(session: Any) -> str:
     return f"has no output of scores: {shortened(_tensors(session.get_outputs()))}. {_ACCEPTED}"
 
 
-def _fixed_batch(given: Any) -> int | None:
-    batch = given.shape[0] if given.shape else None
+def _fixed_batch(image: Any) -> int | None:
+    batch = image.shape[0] if image.shape else None
     return batch if isinstance(batch, int) else None
 
 
 def _signature(session: Any) -> str:
-    given, wanted = (shortened(_tensors(side)) for side in (session.get_inputs(), session.get_outputs()))
-    return f"takes {given} and gives {wanted}"
+    taken, returned = (shortened(_tensors(side)) for side in (session.get_inputs(), session.get_outputs()))
+    return f"takes {taken} and returns {returned}"
 
 
 def _tensors(values: Any) -> str:
