@@ -17,7 +17,6 @@ import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
@@ -145,14 +144,6 @@ def test_predicting_needs_no_keras(fitted: DigitClassifier, tmp_path: Path) -> N
     )
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert answer.split() == [str(label) for label in fitted.predict(DIGITS[:30])]
-
-
-def test_copies_are_fitted_and_clones_are_not(fitted: DigitClassifier) -> None:
-    np.testing.assert_array_equal(copy.deepcopy(fitted).predict(DIGITS[:30]), fitted.predict(DIGITS[:30]))
-    fresh = clone(fitted)
-    assert fresh.get_params() == fitted.get_params()
-    with pytest.raises(NotFittedError):
-        fresh.predict(DIGITS[:30])
 
 
 def test_labels_may_be_words() -> None:

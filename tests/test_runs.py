@@ -46,7 +46,7 @@ def test_runs_created_at_once_get_different_folders(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_hold_runs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(MnistCnnError, match=r"file cannot hold runs: .*--runs-dir"):
+    with pytest.raises(MnistCnnError, match=r"file cannot contain runs: .*--runs-dir"):
         create_run(tmp_path / "file", "a")
 
 

@@ -42,10 +42,7 @@ def test_a_whole_file_is_read_and_a_truncated_one_refused(
     assert "\n" not in str(caught.value)
 
 
-@given(
-    head=st.sampled_from([b"", b"\0\0\x08\x03", b"\0\0\x0e\x01", b"\x1f\x8b\x08\0"]),
-    tail=st.binary(max_size=64),
-)
+@given(head=st.sampled_from([b"", b"\0\0\x08\x03", b"\0\0\x0e\x01", b"\x1f\x8b\x08\0"]), tail=st.binary(max_size=64))
 def test_garbage_raises_nothing_but_data_error(folder: Path, head: bytes, tail: bytes) -> None:
     (folder / "garbage").write_bytes(head + tail)
     with contextlib.suppress(DataError):

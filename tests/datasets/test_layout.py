@@ -197,22 +197,6 @@ def test_an_unknown_layout_is_described(tmp_path: Path) -> None:
     assert "Expected one subfolder of images per class, optionally in folders named train and test." in str(it.value)
 
 
-@pytest.mark.parametrize(
-    ("inner", "beside", "parts"),
-    [("images", "labels", ("train", "test")), ("mnist/png", "docs", ("Training",)), ("zipped", "0", ("train", "test"))],
-)
-def test_parts_below_another_folder_are_pointed_to(
-    tmp_path: Path, inner: str, beside: str, parts: tuple[str, ...]
-) -> None:
-    """As YOLO's tools lay out: `images/train` and `images/test`, and a folder of something else beside them."""
-    (tmp_path / beside).mkdir()
-    for part in parts:
-        fill(tmp_path / inner / part, STYLES["digits"], 5)
-    with pytest.raises(DataError, match=f"has folders for training and test .* give the path {tmp_path / inner}\\.$"):
-        load_dataset(tmp_path)
-    assert load_dataset(tmp_path / inner).class_names == DIGIT_NAMES
-
-
 def test_an_empty_class_of_the_test_part_is_not_a_fault(tmp_path: Path) -> None:
     fill(tmp_path / "train", ["a", "b"])
     fill(tmp_path / "test", ["a"])

@@ -58,8 +58,10 @@ def test_a_training_set_alone_is_divided_and_that_is_said(
     np.savez(path, allow_pickle=True, **arrays)
     train, test = (load_dataset(path, split=split) for split in ("train", "test"))
     assert (len(train), len(test)) == (80, 20)
-    unread = f" (not read: {', '.join(others)})" if others else ""
-    assert train.notice.startswith(f"{path} contains {' and '.join(names)}, but no test set{unread}: a fixed fifth")
+    assert (
+        train.notice
+        == f"{path} has only {', '.join(sorted([*names, *others]))}: a fixed fifth of {names[0]} is the test set"
+    )
 
 
 def test_only_the_wanted_split_is_read_and_nothing_is_unpickled(tmp_path: Path) -> None:

@@ -22,10 +22,7 @@ def write(path: Path, rows: np.ndarray, header: str = "", quote: str = "") -> Pa
     return path
 
 
-@pytest.mark.parametrize(
-    ("header", "last"),
-    [(f"Label,{PIXELS}", False), ("", False), (f"{PIXELS},class", True)],
-)
+@pytest.mark.parametrize(("header", "last"), [(f"Label,{PIXELS}", False), ("", False), (f"{PIXELS},class", True)])
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_the_label_is_found_and_the_rest_is_the_image(tmp_path: Path, header: str, last: bool, quote: str) -> None:
     columns = (IMAGES, LABELS[:, None]) if last else (LABELS[:, None], IMAGES)

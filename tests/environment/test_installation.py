@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mnist_cnn.environment.installation import install_command, upgrade_command
+from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import MissingExtraError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -143,13 +143,3 @@ def test_no_text_installs_the_package_from_an_index() -> None:
         if file.suffix in (".py", ".md", ".html", ".js", ".toml", "") and file.name != "installation.py":
             text = file.read_text("utf-8")
             assert not re.search(r"install [\"']?mnist-cnn", text), file
-
-
-def test_another_package_is_updated_by_its_installer(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert upgrade_command("mnist-cnn") == "pip install --upgrade mnist-cnn"
-    assert upgrade_command("no-such-package") == "pip install --upgrade no-such-package"
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    (environment / "INSTALLER").write_text("uv\n")
-    assert upgrade_command("mnist-cnn") == shlex.join(
-        ["uv", "pip", "install", "--python", sys.executable, "--upgrade", "mnist-cnn"]
-    )

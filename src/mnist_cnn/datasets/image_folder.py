@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 def read_folder(path: Path, split: str) -> Dataset:
     """Read one split of a folder of images, or all of it if it is not divided into train and test.
 
-    `mnist_cnn.reading.ink` converts each image to MNIST's form, as in reading. Classes are the subfolders' names, sorted; by number if all mean one ("3", "three", "digit_3").
-    Hidden files are skipped, and so are files without the suffix of an image format (notes, tables).
+    `mnist_cnn.reading.ink` converts each image to MNIST's form, as in reading. Classes are the subfolders' names,
+    sorted; by number if all mean one ("3", "three", "digit_3"). Hidden files and files without the suffix of an image
+    format are skipped.
 
     Args:
         path: The folder, in one of the forms that `layout` knows.

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import cv2
@@ -166,35 +165,12 @@ def test_the_bundled_digits_keep_their_shape() -> None:
     assert np.median(scores) > 0.9
 
 
-def test_the_result_is_a_copy() -> None:
-    image = reference("2")
-    prepared = prepare(image).image
-    prepared[:] = 0
-    assert image.any()
-
-
 def test_the_stages_end_with_what_prepare_gives() -> None:
     for picture in (SCENES["gradient"](drawn("5", 280, 30)), BLANKS["noise"], reference("2")):
         steps = stages(picture)
         assert len(steps) == len({name for name, _ in steps})
         assert all(image.dtype == np.uint8 and image.ndim == 2 for _, image in steps)
         np.testing.assert_array_equal(steps[-1][1], prepare(picture).image)
-
-
-def test_threads_do_not_disturb_each_other() -> None:
-    pictures = [scene(drawn("4", 280, 30)) for scene in list(SCENES.values())[:6]]
-    alone = [prepare(picture).image for picture in pictures]
-    together: dict[int, Grey] = {}
-
-    def work(index: int) -> None:
-        together[index] = prepare(pictures[index]).image
-
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(pictures))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    np.testing.assert_array_equal([together[index] for index in range(len(pictures))], alone)
 
 
 @settings(max_examples=60)

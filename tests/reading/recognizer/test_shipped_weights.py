@@ -1,4 +1,4 @@
-"""What the weights in the package promise. On the real MNIST where it is at hand, on the bundled digits elsewhere."""
+"""What the included weights promise, on the bundled digits, and on the real MNIST if it is available."""
 
 from __future__ import annotations
 
