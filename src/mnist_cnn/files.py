@@ -48,16 +48,12 @@ def write_whole(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: The folder cannot be written or the disk is full.
     """
-    with _explained(path):
+    with as_write_error(path):
         partial = _create_beside(path)
     try:
-        try:
+        with as_write_error(path, partial):
             yield partial
-        except OSError as error:
-            if is_about_writing(partial, error):
-                raise WriteError(_explain(path, error)) from error
-            raise
-        with _explained(path):
+        with as_write_error(path):
             flush_to_disk(partial)
             partial.replace(path)
     finally:
@@ -84,14 +80,22 @@ def flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def is_about_writing(partial: Path, error: OSError) -> bool:
-    """Return whether an error concerns what is written at a temporary path rather than something else in the block.
+@contextlib.contextmanager
+def as_write_error(path: Path, partial: Path | None = None) -> Iterator[None]:
+    """Raise the system's errors about writing `path` as `WriteError`; others pass through.
 
     Args:
-        partial: The file, or the folder of the files.
-        error: Names the file if opening it failed, and no file if writing to it failed.
+        path: The file or folder, for the message.
+        partial: The temporary file or folder. None if the block does nothing but write.
     """
-    return partial.name in str(error) or (error.filename is None and error.errno in _WRITING_ALONE)
+    try:
+        yield
+    except OSError as error:
+        # The error names the file if opening it failed, and no file if writing to it failed.
+        is_writing = error.filename is None and error.errno in _WRITING_ALONE
+        if partial is None or is_writing or partial.name in str(error):
+            raise WriteError(_explain(path, error)) from error
+        raise
 
 
 def remove_partial(folder: Path) -> None:
@@ -141,14 +145,6 @@ def _create_beside(path: Path) -> Path:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path.parent / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return path.parent / name
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(_explain(path, error)) from error
 
 
 def _explain(path: Path, error: OSError) -> str:

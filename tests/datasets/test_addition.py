@@ -55,12 +55,6 @@ def test_skipped_files_are_named(tmp_path: Path) -> None:
     assert load_addition(tmp_path, DIGIT_NAMES).notice.startswith(f"skipped {notes}, which does not have the suffix")
 
 
-def test_a_single_image_is_not_a_folder(tmp_path: Path) -> None:
-    write(tmp_path, "7", 1)
-    with pytest.raises(InputError, match=r"00\.png is not a data set\. Give a folder with one subfolder"):
-        load_addition(tmp_path / "7" / "00.png", DIGIT_NAMES)
-
-
 def test_a_class_that_is_not_in_the_data_set_is_named(tmp_path: Path) -> None:
     write(tmp_path, "sevn", 1)
     with pytest.raises(InputError, match=r"class 'sevn', which the data set does not have\. Did you mean 'seven'\?"):

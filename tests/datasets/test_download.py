@@ -3,11 +3,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -203,24 +201,6 @@ def test_two_processes_at_once_download_once(tiny: Tiny, tmp_path: Path) -> None
     assert visible(tmp_path / "cache") == sorted(contents)
     labels = source.files["train", "labels"].name
     assert sum(labels in request for request in requests) == 1
-
-
-@pytest.mark.slow
-def test_a_killed_download_leaves_nothing_under_the_final_name(tiny: Tiny, tmp_path: Path) -> None:
-    half_way = threading.Event()
-
-    def stall_half_way(request: Any, content: bytes) -> None:
-        serve(request, content[: len(content) // 2], len(content))
-        if any((tmp_path / "cache").glob(".partial-*")):  # not the first request, which only asks for an answer
-            half_way.set()
-        time.sleep(1)
-
-    with mirrors(tiny[1], stall=stall_half_way) as (addresses, _):
-        process = child(tmp_path, addresses["stall"], "child")
-        assert half_way.wait(30)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert not set(visible(tmp_path / "cache")) & set(tiny[1])
 
 
 def test_the_registry_is_consistent() -> None:

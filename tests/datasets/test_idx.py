@@ -49,15 +49,6 @@ def test_garbage_raises_nothing_but_data_error(folder: Path, head: bytes, tail: 
         read_idx(folder / "garbage")
 
 
-@given(position=st.integers(0, 200), value=st.integers(0, 255))
-def test_a_flipped_byte_in_a_gzip_raises_nothing_but_data_error(folder: Path, position: int, value: int) -> None:
-    content = bytearray(gzip.compress(idx_bytes(np.arange(256, dtype=np.uint8)), mtime=0))
-    content[position] = value
-    (folder / "flipped.gz").write_bytes(content)
-    with contextlib.suppress(DataError):
-        read_idx(folder / "flipped.gz")
-
-
 _TWO = b"\0\0\x08\x01\0\0\0\x02"  # the header of two bytes
 _HUGE = b"\0\0\x08\x03" + (2**32 - 1).to_bytes(4, "big") + (1000).to_bytes(4, "big") * 2
 

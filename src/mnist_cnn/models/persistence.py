@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import logging
 import math
@@ -106,9 +105,9 @@ def model_file(path: Path) -> Path:
         return _SHIPPED
     file = RunFolder(path).model if path.is_dir() else path
     if not file.is_file():
-        is_close = difflib.get_close_matches(path.stem, [SHIPPED_MODEL])
-        hint = f"Did you mean {SHIPPED_MODEL!r}?" if is_close else "Train one with: mnist-cnn train"
-        raise ModelFileError(f"there is no model {file}. {hint}")
+        raise ModelFileError(
+            f"there is no model {file}. Give a run, a .keras file or {SHIPPED_MODEL!r}, or train one: mnist-cnn train"
+        )
     if file.suffix not in MODEL_SUFFIXES:
         raise ModelFileError(
             f"{file} is not a Keras model: its name must end in {' or '.join(MODEL_SUFFIXES)}. Give such a file, a "

@@ -205,13 +205,6 @@ def test_a_large_transparent_drawing_is_read_smaller() -> None:
 
 
 @settings(max_examples=80)
-@given(garbage=st.binary(max_size=300), head=st.sampled_from([b"", b"GIF89a", b"BM", b"II*\0", b"P5 ", b"RIFF"]))
-def test_garbage_raises_nothing_but_data_error(garbage: bytes, head: bytes) -> None:
-    with contextlib.suppress(DataError):
-        read_image(head + garbage)
-
-
-@settings(max_examples=80)
 @given(place=st.integers(8, 300), byte=st.integers(0, 255), format_=st.sampled_from(["PNG", "JPEG", "TIFF", "WEBP"]))
 def test_a_damaged_file_raises_nothing_but_data_error(place: int, byte: int, format_: str) -> None:
     content = bytearray(encoded(stroke("L", 255, 0), format_))

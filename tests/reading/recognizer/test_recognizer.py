@@ -110,18 +110,15 @@ def box(left: int, top: int, width: int, height: int, level: int = 255) -> NDArr
         (box(2, 2, 24, 24), False),  # large
         (box(0, 4, 6, 20), False),  # at the side
         (np.zeros((28, 28), np.uint8), False),
+        (np.zeros((28, 28, 3), np.uint8), False),
+        (np.zeros((27, 28), np.uint8), False),
     ],
 )
 def test_an_image_that_looks_like_mnist_needs_no_preparation(image: NDArray[np.uint8], is_unchanged: bool) -> None:
     assert is_mnist_form(image) == is_unchanged
-    if image.dtype == np.uint8:
+    if image.dtype == np.uint8 and image.size == 784:
         reached = arrange(np.stack([image, image]), 1)[1]
         assert np.array_equal(reached, image.reshape(28, 28)) or not is_unchanged
-
-
-@pytest.mark.parametrize("shape", [(28,), (27, 28), (28, 28, 3), (1, 28, 28), ()])
-def test_other_shapes_are_not_in_mnist_form(shape: tuple[int, ...]) -> None:
-    assert not is_mnist_form(np.zeros(shape, np.uint8))
 
 
 def test_a_reading_describes_one_image(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
@@ -203,19 +200,6 @@ def test_classes_may_have_names(tmp_path: Path, digits: NDArray[np.uint8]) -> No
     loaded = Recognizer.load(path)
     assert loaded.class_names == names
     assert loaded.read(digits[0]).label == names[loaded.predict(digits[0])[0]]
-
-
-def test_an_iterable_that_fails_yields_the_earlier_results_first(
-    recognizer: Recognizer, digits: NDArray[np.uint8]
-) -> None:
-    def images() -> Iterator[NDArray[np.uint8]]:
-        yield from digits[:3]
-        raise OSError("the camera is gone")
-
-    taken = recognizer.read_many(images())
-    assert [next(taken)[1] for _ in range(3)]
-    with pytest.raises(OSError, match="the camera is gone"):
-        next(taken)
 
 
 def test_a_threshold_for_another_preprocessing_is_reported(tmp_path: Path) -> None:
@@ -302,8 +286,6 @@ def test_an_open_file_is_one_picture(recognizer: Recognizer, digits: NDArray[np.
             with pytest.raises(InputError, match="this is one"):
                 recognizer.read_many(one)
         assert len(recognizer.predict([file, written, path])) == 3
-        both: list[Any] = [file, written]
-        assert all(isinstance(reading, Reading) for _, reading in recognizer.read_many(both))
         assert not file.closed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,9 +87,7 @@ def reason(error: Exception) -> str:
 
 def shortened(text: str) -> str:
     """Cut a long text at the end of a word."""
-    if len(text) <= _LONGEST_REASON:
-        return text
-    return text[:_LONGEST_REASON].rpartition(" ")[0].rstrip(",;:") + " …"
+    return textwrap.shorten(text, _LONGEST_REASON, placeholder=" …")
 
 
 def _explained(error: Exception) -> str:
