@@ -292,10 +292,11 @@ def test_range_and_kind_of_scores_are_found_out(
 
 def test_an_overflow_in_a_wrong_range_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """A softmax written out, as some converters do: at 0 … 255 its powers are infinite, and their shares NaN."""
+    network = Recognizer.load().network
     right = np.eye(10, dtype=np.float32)[bundled_digits().labels]
     nothing = np.full_like(right, np.nan)
     monkeypatch.setattr(Network, "scores", lambda self, *_, **__: right if self.scaling == UNIT else nothing)
-    network, choice = adopt_network(Recognizer.load().network, None)
+    network, choice = adopt_network(network, None)
     assert (choice.scaling, network.kind) == (UNIT, "probabilities")
 
 
