@@ -75,13 +75,6 @@ def test_a_missing_or_broken_file_of_a_run_is_named(tmp_path: Path) -> None:
     assert run.read_json(run.metrics) == {"accuracy": 1}
 
 
-def test_no_two_files_of_a_run_share_a_place(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    paths = [value for name in vars(RunFolder) if isinstance(value := getattr(run, name), Path)]
-    assert len(set(paths)) == len(paths) >= 15
-    assert all(path.parent == tmp_path for path in paths)
-
-
 def test_one_run_is_trained_by_one_process(tmp_path: Path) -> None:
     run = create_run(tmp_path, "mine")
     (run.root / ".partial-state-abc.npz").write_bytes(b"half written by a process that was killed")

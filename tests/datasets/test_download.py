@@ -17,14 +17,14 @@ import pytest
 from datasets.mirror_server import (
     Behaviour,
     drip,
-    fail_first,
+    fail_twice,
     flood,
     lie,
     mirrors,
+    refuse,
     serve,
     sha256,
     stall,
-    status,
     tiny_mnist,
     truncate,
 )
@@ -66,7 +66,7 @@ def assert_whole(source: Source, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (status(404), "404 Client Error: Not Found"),
+        (refuse, "404 Client Error: Not Found"),
         (truncate, "IncompleteRead"),
         (lie, r"wrong content \(SHA-256"),
         (flood, "it sends more than"),
@@ -94,7 +94,7 @@ def test_a_bad_mirror_is_named_and_the_next_one_used(
 
 def test_a_transient_failure_is_retried(module: Any, tiny: Tiny, tmp_path: Path) -> None:
     source, contents = tiny
-    with mirrors(contents, flaky=fail_first(503, 2)) as (addresses, _):
+    with mirrors(contents, flaky=fail_twice()) as (addresses, _):
         module.download(served_by(source, *addresses.values()), TEST, tmp_path / "cache")
     assert_whole(source, tmp_path / "cache")
 

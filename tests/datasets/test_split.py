@@ -50,9 +50,14 @@ def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
 
 
 def test_classes_too_small_are_refused() -> None:
-    with pytest.raises(InputError, match=r"0.5 of the 4 images of memory cannot be held out: The least populated class"):
+    with pytest.raises(
+        InputError, match=r"0.5 of the 4 images of memory cannot be held out: The least populated class"
+    ):
         split_validation(dataset_of(np.array([0, 0, 0, 1])), 0.5, 1)
-    with pytest.raises(InputError, match=r"0.05 of the 20 images .*: The test_size = 1 should be greater or equal to the number of classes"):
+    with pytest.raises(
+        InputError,
+        match=r"0.05 of the 20 images .*: The test_size = 1 should be greater or equal to the number of classes",
+    ):
         split_validation(dataset_of(np.arange(20) % 10), 0.05, 1)
 
 

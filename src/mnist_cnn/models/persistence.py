@@ -219,8 +219,8 @@ def _try_ranges(model: keras.Model, known: KnownDigits) -> ScalingChoice:
 
     bare = rebuild(model)
 
-    def ask(scaling: Scaling, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        scaled = scaling.apply(images)[..., np.newaxis]
+    def ask(scaling: Scaling) -> NDArray[np.float32]:
+        scaled = scaling.apply(known.images)[..., np.newaxis]
         return np.asarray(bare.predict(scaled, batch_size=200, verbose=0), np.float32)
 
     return choose(ask, known)

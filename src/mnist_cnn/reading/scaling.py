@@ -155,7 +155,7 @@ class Adoption:
         return tuple(remark for remark in (self.choice.remark, self.change) if remark)
 
 
-def choose(ask: Callable[[Scaling, NDArray[np.uint8]], NDArray[np.floating[Any]]], known: KnownDigits) -> ScalingChoice:
+def choose(ask: Callable[[Scaling], NDArray[np.floating[Any]]], known: KnownDigits) -> ScalingChoice:
     """Let a network read known digits in each of the usual ranges.
 
     Accuracy decides if it differs significantly (McNemar's test on the same digits); otherwise the more common range
@@ -163,11 +163,10 @@ def choose(ask: Callable[[Scaling, NDArray[np.uint8]], NDArray[np.floating[Any]]
     higher confidence, and one that classifies all known digits correctly has the lower log loss in the wrong range.
 
     Args:
-        ask: Returns the scores [n, k] for grey levels, uint8 [n, 28, 28], in a given range; the class with the highest
-            score is the answer.
+        ask: Returns the network's scores [n, k] for these digits in a given range.
         known: At least one digit.
     """
-    scores = [np.nan_to_num(ask(scaling, known.images)) for scaling in CANDIDATES]  # [n, k] each
+    scores = [np.nan_to_num(ask(scaling)) for scaling in CANDIDATES]  # [n, k] each
     is_right = {each: rows.argmax(axis=1) == known.labels for each, rows in zip(CANDIDATES, scores, strict=True)}
     accuracies = {each: float(right.mean()) for each, right in is_right.items()}
 

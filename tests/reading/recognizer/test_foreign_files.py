@@ -111,7 +111,7 @@ def test_everything_else_is_refused_in_one_line(tmp_path: Path, data: bytes, mes
 def test_two_inputs_are_refused(tmp_path: Path) -> None:
     tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 784)) for name in ("a", "b", "sum")]
     graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["sum"])], "two", tensors[:2], tensors[2:])
-    with pytest.raises(InputError, match=r"has 2 inputs \(a, b\)"):
+    with pytest.raises(InputError, match=r"takes a \('n', 784\) tensor\(float\), b "):
         load(tmp_path, linear.finish(graph))
 
 
@@ -239,14 +239,14 @@ def test_labels_beside_probabilities_are_passed_over(tmp_path: Path, digits: NDA
 
 
 def test_labels_alone_and_dictionaries_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"has no output of scores: label \(None,\) tensor\(int64\)"):
+    with pytest.raises(ModelFileError, match=r"returns label \(None,\) tensor\(int64\)"):
         load(tmp_path, classifier([LABEL], []))
     zipped = helper.make_node(
         "ZipMap", ["shares"], ["dictionaries"], domain="ai.onnx.ml", classlabels_int64s=list(range(10))
     )
     share = helper.make_tensor_type_proto(TensorProto.FLOAT, ())
     kind = helper.make_sequence_type_proto(helper.make_map_type_proto(TensorProto.INT64, share))
-    with pytest.raises(ModelFileError, match=r"returns dictionaries instead of an array of scores.*zipmap=False"):
+    with pytest.raises(ModelFileError, match=r"returns label .* dictionaries .*zipmap=False"):
         load(tmp_path, classifier([LABEL, helper.make_value_info("dictionaries", kind)], [zipped]))
 
 

@@ -69,14 +69,6 @@ def test_they_know_what_is_no_digit(recognizer: Recognizer) -> None:
     assert np.mean([reading.accepted for reading in readings]) < 0.1
 
 
-@pytest.mark.parametrize("level", [0, 128, 255])
-@pytest.mark.parametrize("size", [28, 280])
-def test_a_blank_picture_is_not_accepted(recognizer: Recognizer, level: int, size: int) -> None:
-    reading = recognizer.read(np.full((size, size), level, np.uint8))
-    assert not reading.has_ink
-    assert not reading.accepted
-
-
 @pytest.mark.parametrize("digit", range(10))
 def test_a_printed_digit_is_read_in_any_polarity(recognizer: Recognizer, digit: int) -> None:
     paper = np.full((200, 160), 235, np.uint8)
