@@ -1,4 +1,4 @@
-"""Other people's layouts of folders: what is read, what is skipped and named, what is refused and how."""
+"""Other people's folder layouts: what is read, what is skipped, and what is refused."""
 
 from __future__ import annotations
 
@@ -54,22 +54,21 @@ def summary(path: Path) -> tuple[int, int, str]:
 
 
 @pytest.mark.parametrize(
-    ("train", "test"),
+    "pattern",
     [
-        ("train", "test"),
-        ("TRAIN", "TEST"),
-        ("Training", "Testing"),
-        ("trainingSet/trainingSet", "testSet/testSet"),
-        ("train_images", "test_images"),
-        ("trainset", "testset"),
-        ("MNIST Dataset JPG format/MNIST - JPG - training", "MNIST Dataset JPG format/MNIST - JPG - testing"),
-        ("archive/mnist/train", "archive/mnist/test"),
-        ("train/images", "test/images"),
+        "{}",
+        "{}ing",
+        "{0}ingSet/{0}ingSet",
+        "{}_images",
+        "{}set",
+        "MNIST JPG format/MNIST - JPG - {}ing",
+        "a/mnist/{}",
+        "{}/images",
     ],
 )
-def test_the_usual_names_of_train_and_test_are_known(tmp_path: Path, train: str, test: str) -> None:
-    fill(tmp_path / train, STYLES["digits"], 3)
-    fill(tmp_path / test, STYLES["digits"], 2)
+def test_the_usual_names_of_train_and_test_are_known(tmp_path: Path, pattern: str) -> None:
+    fill(tmp_path / pattern.format("Train"), STYLES["digits"], 3)
+    fill(tmp_path / pattern.format("Test"), STYLES["digits"], 2)
     assert summary(tmp_path) == (30, 20, "")
     assert len(load_dataset(tmp_path, split="all")) == 50
 

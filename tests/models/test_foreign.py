@@ -67,13 +67,14 @@ def teach(model: keras.Model, digits: Dataset, wanted: scaling.Scaling, epochs: 
     return model
 
 
-def accuracy_and_outputs(
-    model: keras.Model, digits: Dataset, wanted: scaling.Scaling
-) -> tuple[float, NDArray[np.float32]]:
+def original_outputs(model: keras.Model, digits: Dataset, wanted: scaling.Scaling) -> NDArray[np.float32]:
     """Run the original model in the range that it was trained on."""
     images = wanted.apply(digits.images).reshape(-1, *model.input_shape[1:])
-    answers = np.asarray(model.predict(images, verbose=0))
-    return float((answers.argmax(axis=1) == digits.labels).mean()), answers
+    return np.asarray(model.predict(images, verbose=0))
+
+
+def accuracy_of(answers: NDArray[np.float32], digits: Dataset) -> float:
+    return float((answers.argmax(axis=1) == digits.labels).mean())
 
 
 def outputs(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -121,10 +122,10 @@ def test_the_range_that_a_model_was_trained_on_is_found_and_exported(
     opened = read_model(path, known=partial(known_digits_of, DIGITS))
     assert (opened.adoption.choice.scaling, opened.adoption.choice.origin) == (wanted, "tried")
     assert str(wanted) in opened.adoption.remarks[0]
-    accuracy, expected = accuracy_and_outputs(model, test_digits, wanted)
+    expected = original_outputs(model, test_digits, wanted)
     np.testing.assert_allclose(outputs(opened.model, test_digits.images), expected, atol=1e-4)
     onnx = exported(path, tmp_path)
-    assert onnx.agreement.accuracy == accuracy
+    assert onnx.agreement.accuracy == accuracy_of(expected, test_digits)
     scores = Recognizer.load(onnx.path).network.scores(test_digits.images, threads=1)
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
@@ -150,7 +151,7 @@ def test_the_commands_say_what_they_chose_and_take_a_scale(
         path = tmp_path / f"{wanted.factor}.keras"
         model = teach(dense(), train_digits, wanted)
         model.save(path)
-        accuracy, _ = accuracy_and_outputs(model, test_digits, wanted)
+        accuracy = accuracy_of(original_outputs(model, test_digits, wanted), test_digits)
         record = call(capsys, "evaluate", str(path), "--dataset", "digits", "--output", str(tmp_path / "report"), *more)
         assert record["accuracy"] == pytest.approx(accuracy)
         assert record["scaling"]["factor"] == wanted.factor
@@ -172,7 +173,7 @@ def test_every_usual_shape_is_read_and_exported(
     model = teach(dense(shape=shape), train_digits, scaling.UNIT)
     path = tmp_path / f"model{suffix}"
     model.save(path)
-    _, expected = accuracy_and_outputs(model, test_digits, scaling.UNIT)
+    expected = original_outputs(model, test_digits, scaling.UNIT)
     opened = read_model(path)
     assert opened.model.input_shape == (None, 28, 28, 1)
     np.testing.assert_allclose(outputs(opened.model, test_digits.images), expected, atol=1e-4)
@@ -185,14 +186,14 @@ def test_other_outputs_become_probabilities(
 ) -> None:
     model = teach(dense(activation=activation), train_digits, scaling.UNIT)
     model.save(tmp_path / "model.keras")
-    _, scores = accuracy_and_outputs(model, test_digits, scaling.UNIT)
+    scores = original_outputs(model, test_digits, scaling.UNIT)
     powers = np.exp(scores) if activation == "linear" else scores / (1 - scores)
     opened = read_model(tmp_path / "model.keras", known=partial(known_digits_of, DIGITS))
     assert "softmax" in opened.adoption.remarks[1]
     expected = powers / powers.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(outputs(opened.model, test_digits.images), expected, atol=1e-3)
     onnx = exported(tmp_path / "model.keras", tmp_path)
-    assert onnx.agreement.accuracy == pytest.approx((scores.argmax(axis=1) == test_digits.labels).mean())
+    assert onnx.agreement.accuracy == pytest.approx(accuracy_of(scores, test_digits))
 
 
 @pytest.mark.parametrize("is_nested", [False, True])
@@ -336,7 +337,7 @@ def test_nested_models_are_unpacked(scales: bool, train_digits: Dataset, test_di
     model.fit(wanted.apply(train_digits.images)[..., None], train_digits.labels, epochs=4, verbose=0)
     path = tmp_path / "nested.keras"
     model.save(path)
-    _, expected = accuracy_and_outputs(model, test_digits, wanted)
+    expected = original_outputs(model, test_digits, wanted)
     opened = read_model(path, known=partial(known_digits_of, DIGITS)).model
     assert not any(isinstance(layer, keras.Model) for layer in opened.layers)
     np.testing.assert_allclose(outputs(opened, test_digits.images), expected, atol=1e-4)

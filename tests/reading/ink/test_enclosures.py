@@ -57,7 +57,6 @@ def test_the_digit_of_a_case_is_read(path: Path, recognizer: Recognizer) -> None
         ((190, 190), 9, 25, 0),
         ((180, 190), 9, 0, 0.05),
     ],
-    ids=["thin", "thick", "ellipse", "open", "wavering"],
 )
 def test_a_ring_is_not_part_of_the_digit(
     radii: tuple[float, float], pen: int, gap: float, waver: float, digit: str, recognizer: Recognizer
