@@ -57,7 +57,6 @@ def load_dataset(
     *,
     split: str = "train",
     data_dir: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
     offline: bool = False,
 ) -> Dataset:
     """Load one split of a data set by name or path; the other split's files are not opened.
@@ -71,7 +70,6 @@ def load_dataset(
             file, an `.npz` file, or a `.csv` table.
         split: "train", "test", or "all" for both together.
         data_dir: A folder to look in first; ignored for paths and for "digits".
-        progress: Called for every piece of a download.
         offline: Do not use the network.
 
     Returns:
@@ -86,9 +84,9 @@ def load_dataset(
     if split not in _VALID_SPLITS:
         raise SettingError(f"there is no split {split!r}. {suggest(split, _VALID_SPLITS)}")
     if name == AUTO:
-        return resolve_dataset(name, data_dir=data_dir, progress=progress, offline=offline).load(split, offline=offline)
+        return resolve_dataset(name, data_dir=data_dir, offline=offline).load(split, offline=offline)
     if name in SOURCES:
-        return _load_split(KnownDataset(SOURCES[str(name)], _folder(data_dir), progress, offline).load, split)
+        return _load_split(KnownDataset(SOURCES[str(name)], _folder(data_dir), offline).load, split)
     return _load_split(_load_digits if name == DIGITS else _path_reader(name), split)
 
 
@@ -123,7 +121,7 @@ def resolve_dataset(
         return ResolvedDataset(str(Path(name).expanduser().resolve()))  # absolute: also found from another folder
     folder = _folder(data_dir)
     try:
-        KnownDataset(source, folder, progress, offline).ensure()
+        KnownDataset(source, folder, offline, progress).ensure()
     except DatasetUnavailableError:
         if name != AUTO:
             raise

@@ -45,8 +45,8 @@ class KnownDataset:
 
     source: Source
     data_dir: Path | None  # looked in first
-    progress: Progress | None
     offline: bool
+    progress: Progress | None = None
 
     def load(self, split: str) -> Dataset:
         """Read one split, downloading it if it is not on this machine.
