@@ -114,13 +114,13 @@ def test_only_missing_and_damaged_files_are_downloaded(module: Any, tiny: Tiny, 
 
 def test_progress_is_reported_to_the_end(module: Any, tiny: Tiny, tmp_path: Path) -> None:
     source, contents = tiny
-    told: list[tuple[str, int, int]] = []
+    reported: list[tuple[str, int, int]] = []
     with mirrors(contents, good=serve) as (addresses, _):
         whole = served_by(source, *addresses.values())
-        module.download(whole, TEST, tmp_path / "cache", lambda *state: told.append(state))
+        module.download(whole, TEST, tmp_path / "cache", lambda *state: reported.append(state))
     for key in TEST:
         name = source.files[key].name
-        done = [state[1:] for state in told if state[0] == name]
+        done = [state[1:] for state in reported if state[0] == name]
         assert done == sorted(done)
         assert done[-1] == (len(contents[name]), len(contents[name]))
 

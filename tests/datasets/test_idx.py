@@ -57,7 +57,7 @@ _HUGE = b"\0\0\x08\x03" + (2**32 - 1).to_bytes(4, "big") + (1000).to_bytes(4, "b
     ("content", "message"),
     [
         (_TWO + b"abc", "more than the 2 bytes"),
-        (gzip.compress(_TWO + bytes(50_000_000)), "more than the 2 bytes"),  # and no more of it is unpacked
+        (gzip.compress(_TWO + bytes(50_000_000)), "more than the 2 bytes"),  # and the rest is not unpacked
         (_HUGE + b"x", r"declares [\d,]+ bytes"),  # and no memory is allocated for it
         (b"<html>403</html>", "3c 68 74 6d; MNIST's images start with 00 00 08 03"),
     ],

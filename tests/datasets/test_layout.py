@@ -33,7 +33,7 @@ def picture(label: int) -> Image.Image:
 
 
 def fill(folder: Path, names: list[str], count: int = 2, inner: str = "", suffix: str = ".png") -> None:
-    """Save `count` images in each class folder; their grey level tells its place in the list."""
+    """Save `count` images in each class folder; their grey level encodes its position in the list."""
     for label, name in enumerate(names):
         (folder / name / inner).mkdir(parents=True, exist_ok=True)
         for index in range(count):
@@ -41,7 +41,7 @@ def fill(folder: Path, names: list[str], count: int = 2, inner: str = "", suffix
 
 
 def drawn(dataset: Dataset) -> list[int]:
-    """Give the label that each image was drawn as."""
+    """Return the label that each image was drawn as."""
     return [int(image.max()) - 220 for image in dataset.images]
 
 
@@ -108,7 +108,7 @@ def test_val_is_the_test_set_only_if_there_is_no_other(tmp_path: Path) -> None:
 
 
 def test_a_test_set_without_labels_is_skipped_and_named(tmp_path: Path) -> None:
-    """As in Kaggle's "MNIST as .jpg": a labelled part, a sample of it, and pictures that nobody has labelled."""
+    """As in Kaggle's "MNIST as .jpg": a labelled part, a sample of it, and unlabelled pictures."""
     fill(tmp_path / "trainingSet" / "trainingSet", STYLES["digits"], 5)
     fill(tmp_path / "trainingSample" / "trainingSample", STYLES["digits"], 1)
     fill(tmp_path / "testSet", ["testSet"], 30)

@@ -12,7 +12,7 @@ from mnist_cnn.errors import InputError
 
 def dataset_of(labels: np.ndarray, notice: str = "") -> Dataset:
     images = np.zeros((len(labels), 28, 28), np.uint8)
-    images[:, 0, :2] = np.stack(np.divmod(np.arange(len(labels)), 256), axis=1)  # each tells its own index
+    images[:, 0, :2] = np.stack(np.divmod(np.arange(len(labels)), 256), axis=1)  # the index of each
     return Dataset("d", "train", images, labels.astype(np.int64), DIGIT_NAMES, "memory", notice)
 
 
@@ -38,7 +38,7 @@ def test_parts_are_exact_disjoint_stratified_and_repeatable(per_class: int, frac
     assert indices(again) == indices(validation) == sorted(indices(validation))
 
 
-def test_a_fraction_of_0_gives_no_validation() -> None:
+def test_a_fraction_of_0_means_no_validation() -> None:
     whole = dataset_of(np.arange(20) % 10)
     assert split_validation(whole, 0, 1) == (whole, None)
 

@@ -33,7 +33,7 @@ def test_the_label_is_found_and_the_rest_is_the_image(tmp_path: Path, header: st
 
 
 @pytest.mark.parametrize(("train", "test"), [("train", "test"), ("mnist_train", "mnist_test"), ("Train", "val")])
-def test_two_tables_are_told_apart_by_their_names(tmp_path: Path, train: str, test: str) -> None:
+def test_two_tables_are_distinguished_by_their_names(tmp_path: Path, train: str, test: str) -> None:
     rows = np.hstack([LABELS[:, None], IMAGES])
     write(tmp_path / f"{train}.csv", rows)
     write(tmp_path / f"{test}.csv", rows[:3])

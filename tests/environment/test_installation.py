@@ -34,7 +34,7 @@ Requires-Dist: mnist-cnn[train]; extra == 'tune'
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An activated environment in which the package seems to be installed; gives its dist-info folder."""
+    """An activated environment in which the package seems to be installed; returns its dist-info folder."""
     info = tmp_path / "site" / "mnist_cnn-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(METADATA)

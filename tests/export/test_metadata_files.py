@@ -42,7 +42,7 @@ def write_each(folder: Path, text: str) -> list[tuple[str, Path]]:
     return [("savedmodel", saved), ("openvino", openvino), *archives]
 
 
-def test_each_place_gives_back_what_was_written(tmp_path: Path, onnx_content: bytes) -> None:
+def test_metadata_can_be_read_back_from_each_format(tmp_path: Path, onnx_content: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(onnx_content)
     places = [*write_each(tmp_path, json.dumps(METADATA.to_strings())), ("onnx", tmp_path / "model.onnx")]
     for name, path in places:

@@ -260,7 +260,7 @@ def learnt() -> NDArray[np.float32]:
 
 
 def learnt_network(weights: NDArray[np.float32], wanted: Scaling, last: str) -> bytes:
-    """That network in a file that wants grey levels in another range, or gives something else than a softmax."""
+    """Write that network to a file that needs grey levels in another range, or does not end in a softmax."""
     factor, offset = np.float32(1 / 42.5 / wanted.factor), np.float32(wanted.offset / 42.5 / wanted.factor)
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (None, 1, 28, 28))
     scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, (None, 10))

@@ -38,7 +38,7 @@ def drawing(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("count", [0, 1, 64, 65, 200])
-def test_every_batch_size_gives_what_the_network_gives(
+def test_every_batch_size_returns_the_results_of_the_network(
     model_file: Path, digits: NDArray[np.uint8], count: int, threads: int
 ) -> None:
     recognizer = Recognizer.load(model_file, threads=threads)
@@ -114,7 +114,7 @@ def box(left: int, top: int, width: int, height: int, level: int = 255) -> NDArr
         (np.zeros((27, 28), np.uint8), False),
     ],
 )
-def test_an_image_that_looks_like_mnist_needs_no_preparation(image: NDArray[np.uint8], is_unchanged: bool) -> None:
+def test_an_image_that_looks_like_mnist_is_not_prepared(image: NDArray[np.uint8], is_unchanged: bool) -> None:
     assert is_mnist_form(image) == is_unchanged
     if image.dtype == np.uint8 and image.size == 784:
         reached = arrange(np.stack([image, image]), 1)[1]
