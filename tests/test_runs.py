@@ -41,7 +41,7 @@ def test_a_place_that_cannot_hold_runs_is_refused(tmp_path: Path) -> None:
         create_run(tmp_path / "file", "a")
 
 
-def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
+def test_other_folders_are_refused(tmp_path: Path) -> None:
     create_run(tmp_path, "batchnorm").config.write_text("")
     with pytest.raises(InputError, match=r"there is no run .*batchnorm-002\. Did you mean 'batchnorm-001'\?"):
         open_run(tmp_path / "batchnorm-002")

@@ -87,7 +87,7 @@ def test_keras_file_is_found_and_verified(original: Path, bare_machine: Path, mo
     assert load_dataset("mnist", offline=True).source == str(path)
 
 
-def test_a_damaged_place_is_skipped_and_that_is_said(original: Path, bare_machine: Path) -> None:
+def test_a_damaged_place_is_skipped_with_a_notice(original: Path, bare_machine: Path) -> None:
     shutil.copytree(original, bare_machine / "damaged")
     (bare_machine / "damaged" / TRAIN_LABELS).write_bytes(b"rubbish")
     shutil.copytree(original, bare_machine / "cache" / "datasets" / "mnist")

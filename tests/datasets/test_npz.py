@@ -49,7 +49,7 @@ def test_the_names_of_an_unsplit_set_are_known(tmp_path: Path, names: tuple[str,
         (("train_images", "train_labels"), ["x_val", "y_val"]),
     ],
 )
-def test_a_training_set_alone_is_divided_and_that_is_said(
+def test_a_training_set_alone_is_divided_with_a_notice(
     tmp_path: Path, names: tuple[str, str], others: list[str]
 ) -> None:
     arrays: dict[str, Any] = {names[0]: np.repeat(IMAGES, 5, 0), names[1]: np.repeat(LABELS, 5)}

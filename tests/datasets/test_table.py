@@ -45,7 +45,7 @@ def test_two_tables_are_distinguished_by_their_names(tmp_path: Path, train: str,
         load_dataset(tmp_path)
 
 
-def test_a_table_without_labels_is_skipped_and_that_is_said(tmp_path: Path) -> None:
+def test_a_table_without_labels_is_skipped_with_a_notice(tmp_path: Path) -> None:
     """As in Kaggle's "Digit Recognizer"."""
     rows = np.hstack([LABELS[:, None], IMAGES])
     write(tmp_path / "train.csv", rows, f"label,{PIXELS}")

@@ -74,7 +74,7 @@ def test_a_repository_is_installed_at_the_same_commit(environment: Path) -> None
     assert command == f"pip install 'mnist-cnn[train] @ git+ssh://git@example.org/b@{COMMIT}#subdirectory=python/here'"
 
 
-def test_an_archive_is_installed_again_while_it_is_there(environment: Path, tmp_path: Path) -> None:
+def test_an_archive_is_installed_again_if_it_still_exists(environment: Path, tmp_path: Path) -> None:
     archive = {"hashes": {"sha256": "0" * 64}}
     remote = "https://example.org/mnist_cnn-1.0-py3-none-any.whl"
     command = came_from(environment, url=remote, archive_info=archive)

@@ -96,7 +96,7 @@ def other_network() -> keras.Model:
 
 
 @pytest.mark.parametrize("make", [tiny_network, other_network])
-def test_int8_files_hold_integers_but_for_the_last_layer(
+def test_int8_files_contain_integers_except_in_the_last_layer(
     make: Callable[[], keras.Model], original: Original, tmp_path: Path
 ) -> None:
     import onnx
@@ -176,7 +176,7 @@ def test_a_missing_package_is_named_with_its_command(
     assert str(install_command(["train", "export"])) in str(FORMATS["onnx"].missing())
 
 
-def test_the_extras_bring_what_the_formats_need() -> None:
+def test_the_extras_install_what_the_formats_need() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for format_ in FORMATS.values():
         for module, extra in format_.needs:

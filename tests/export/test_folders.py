@@ -1,4 +1,4 @@
-"""Folders are written completely: a process killed at any step leaves the old one, the new one, or enough to restore it."""
+"""Folders are written completely: after a kill at any step, the old or the new one exists or can be restored."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_all_files_are_on_the_disk_before_the_folder_is_in_place(
     assert sorted(flushed) == sorted(entry.stat().st_ino for entry in (path / "variables").iterdir())
 
 
-def test_an_error_of_the_block_that_is_about_something_else_passes_as_it_is(tmp_path: Path) -> None:
+def test_errors_about_something_else_pass_through_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "saved_model"
     with pytest.raises(FileNotFoundError, match=r"source\.txt"), write_whole_folder(path) as partial:
         (partial / "a").write_bytes((tmp_path / "source.txt").read_bytes())

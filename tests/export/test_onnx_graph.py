@@ -162,7 +162,7 @@ def test_the_file_describes_itself_and_old_runtimes_read_it() -> None:
     assert session.run(None, {"image": batch(7)[:0]})[0].shape == (0, 10)
 
 
-def test_what_onnx_cannot_express_is_refused() -> None:
+def test_a_layer_without_an_onnx_operator_is_refused() -> None:
     import keras
     from keras import layers
 

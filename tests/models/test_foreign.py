@@ -143,7 +143,7 @@ def test_our_export_of_a_foreign_model_declares_its_range(
 
 
 @pytest.mark.slow
-def test_the_commands_say_what_they_chose_and_take_a_scale(
+def test_the_commands_report_their_choice_and_accept_a_scale(
     train_digits: Dataset, test_digits: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     signed, odd = RANGES["signed"], scaling.Scaling(1 / 16)  # a usual range, and one that is never tried

@@ -104,7 +104,7 @@ def test_weights_without_a_model_are_refused(tmp_path: Path, network: keras.Mode
     refused(tmp_path / "mine.weights.h5", r"Save the whole model with model\.save\.$")
 
 
-def test_what_is_not_a_model_file_is_refused(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "absent.keras", "there is no model")
     refused(tmp_path, "there is no model")
     (tmp_path / "model.pkl").write_bytes(b"cos\nsystem\n")

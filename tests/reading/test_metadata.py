@@ -31,7 +31,7 @@ FULL = ModelMetadata(
         accuracy=st.none() | st.floats(0, 1),
     )
 )
-def test_what_is_written_is_read_back(metadata: ModelMetadata) -> None:
+def test_written_metadata_can_be_read_back(metadata: ModelMetadata) -> None:
     assert ModelMetadata.from_strings(metadata.to_strings(), "a file") == metadata
 
 

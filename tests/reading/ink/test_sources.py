@@ -129,7 +129,7 @@ def test_arrays_of_every_kind_are_grey_levels(array: np.ndarray, expected: list[
         (np.array([["a"]]), "cannot contain <U1"),
     ],
 )
-def test_an_array_that_is_no_image_is_refused(array: np.ndarray, message: str) -> None:
+def test_an_array_that_is_not_an_image_is_refused(array: np.ndarray, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_image(array)
 
@@ -147,7 +147,7 @@ def test_an_array_that_is_no_image_is_refused(array: np.ndarray, message: str) -
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_a_file_that_is_no_image_is_refused_with_a_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_a_file_that_is_not_an_image_is_refused_with_a_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
     for source, name in ((path, str(path)), (content, "this image")):
@@ -156,7 +156,7 @@ def test_a_file_that_is_no_image_is_refused_with_a_reason(tmp_path: Path, conten
         assert str(caught.value).startswith(name)
 
 
-def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+def test_missing_files_and_other_types_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.png cannot be read: No such file"):
         read_image(tmp_path / "nowhere.png")
     with pytest.raises(DataError, match="cannot be read: Is a directory"):

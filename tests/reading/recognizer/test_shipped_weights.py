@@ -63,7 +63,7 @@ def test_they_read_other_peoples_digits(recognizer: Recognizer) -> None:
     assert accuracy > 0.93
 
 
-def test_they_know_what_is_no_digit(recognizer: Recognizer) -> None:
+def test_they_reject_outliers(recognizer: Recognizer) -> None:
     outliers = draw_outliers(300, load_dataset("digits").images, np.random.default_rng(2**31))
     readings = [recognizer.read(image) for image in outliers]
     assert np.mean([reading.accepted for reading in readings]) < 0.1
