@@ -158,7 +158,7 @@ def test_an_onnx_file_as_start_names_the_keras_model(tmp_path: Path, capsys: pyt
     words = ["--dataset", "digits", "--init-from", file, "--runs-dir", tmp_path / "runs"]
     code, out, error = call(capsys, "train", *words)
     assert (code, out) == (2, "")
-    assert "is an ONNX file" in error
+    assert "is not a Keras model" in error
     assert "'digits'" in error
 
 
