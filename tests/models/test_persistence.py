@@ -131,7 +131,7 @@ def test_what_is_not_a_model_file_is_refused(tmp_path: Path) -> None:
     [
         ((32, 32, 3), 10, r"takes \(None, 32, 32, 3\)"),
         ((28, 27), 10, "takes"),
-        ((28, 28, 1), 1, r"gives \(None, 1\)"),
+        ((28, 28, 1), 1, r"returns \(None, 1\)"),
     ],
 )
 def test_other_shapes_are_refused(tmp_path: Path, shape: tuple[int, ...], classes: int, message: str) -> None:
