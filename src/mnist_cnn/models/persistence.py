@@ -106,7 +106,7 @@ def model_file(path: Path) -> Path:
     file = RunFolder(path).model if path.is_dir() else path
     if not file.is_file():
         raise ModelFileError(
-            f"there is no model {file}. Give a run, a .keras file or {SHIPPED_MODEL!r}, or train one: mnist-cnn train"
+            f"there is no model {file}. Give a run, a .keras file or {SHIPPED_MODEL!r}. Train one with: mnist-cnn train"
         )
     if file.suffix not in MODEL_SUFFIXES:
         raise ModelFileError(
