@@ -20,6 +20,7 @@ from mnist_cnn.cli.app import main
 from mnist_cnn.errors import InputError, ModelFileError
 from mnist_cnn.reading.metadata import ModelMetadata
 from mnist_cnn.reading.recognizer import Recognizer
+from mnist_cnn.reading.recognizer.model_file import read_second_files
 from mnist_cnn.reading.recognizer.network import Network, adopt_network
 from mnist_cnn.reading.scaling import CANDIDATES, UNIT, Scaling, bundled_digits
 from reading.recognizer import linear
@@ -363,3 +364,11 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         os.truncate(file.fileno(), 2**40)  # sparse: takes no space
     with pytest.raises(InputError, match="more than 512 MB"):
         Recognizer.load(path)
+
+
+def test_second_files_have_a_common_limit(tmp_path: Path) -> None:
+    for name in ("a.bin", "b.bin"):
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, 300 * 2**20)
+    with pytest.raises(ModelFileError, match="more than 512 MB together"):
+        read_second_files(b"location: a.bin, b.bin", tmp_path / "model.onnx")
