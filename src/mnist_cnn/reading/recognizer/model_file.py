@@ -73,8 +73,8 @@ def read_second_files(data: bytes, file: Path) -> Mapping[str, bytes]:
     ]
     if sum(path.stat().st_size for path in named) > _LARGEST_FILE:
         raise ModelFileError(
-            f"the files beside {file} that it names have more than {_LARGEST_FILE >> 20} MB together. Put the model and "
-            "its weights into a folder of their own."
+            f"the files beside {file} that it names have more than {_LARGEST_FILE >> 20} MB together. Put the model "
+            "and its weights into a folder of their own."
         )
     return {path.name: path.read_bytes() for path in named}
 
