@@ -20,6 +20,11 @@ _EXPLAINED = (
         "it needs a newer ONNX Runtime ({0} {1}, this one reads up to {2}). Update the package onnxruntime",
     ),
     (
+        r"No Op registered for (\S+)|[\w.]+:(\w+)\(-?\d+\) is not a registered function/op",
+        "it uses an operator that is not in its ONNX opset. Operators from elsewhere are code, and none is loaded. "
+        "Convert the model again with standard operators",
+    ),
+    (
         r"(?i)external|Failed to parse value",
         "it keeps weights in a second file, which is not beside it (links to other folders are not followed), too "
         "short or damaged. Put both files into one folder, or save the weights in one file: "
