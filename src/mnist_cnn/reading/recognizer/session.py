@@ -20,9 +20,9 @@ _EXPLAINED = (
         "it needs a newer ONNX Runtime ({0} {1}, this one reads up to {2}). Update the package onnxruntime",
     ),
     (
-        r"No Op registered for (\S+)|[\w.]+:(\w+)\(-?\d+\) is not a registered function/op",
-        "it uses an operator that is not in its ONNX opset. Operators from elsewhere are code, and none is loaded. "
-        "Convert the model again with standard operators",
+        r"(?:No Op registered for|Fatal error:) (\S+?)(?:\(-?\d+\))? (?:with|is not a registered)",
+        "it uses {0}, which is not a standard ONNX operator. Other operators are code, and none is loaded. Convert the "
+        "model again with standard operators",
     ),
     (
         r"(?i)external|Failed to parse value",
