@@ -51,22 +51,6 @@ def test_a_recipe_comes_back_equal_from_the_file_of_a_run(tmp_path: Path, name: 
     assert load_recipe(str(tmp_path / "config.toml")) == load_recipe(tmp_path / "config.toml") == recipe
 
 
-def test_every_setting_comes_back_from_a_file(tmp_path: Path) -> None:
-    config = parse_config(
-        {
-            "title": 'quotes " and\nlines, ümläuts',
-            "data": {"dataset": "C:\\data", "validation": 0.0, "per_class": 7},
-            "model": {"architecture": "vgg", "arguments": {"filters": [4, 8], "dropout": 0.5}, "init_from": "a.keras"},
-            "augmentation": {"rotation": 12, "flip_vertical": True},
-            "optimizer": {"name": "sgd", "weight_decay": 1e-4, "momentum": 0.0},
-            "training": {"epochs": 3, "loss": "one-hot", "label_smoothing": 0.1, "outliers": 0.2},
-        },
-        "here",
-    )
-    save_config(tmp_path / "config.toml", config)
-    assert load_recipe(str(tmp_path / "config.toml")) == config
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -74,13 +58,10 @@ def test_every_setting_comes_back_from_a_file(tmp_path: Path) -> None:
         ({"training": {"epoch": 1}}, r"'training\.epoch'\. Did you mean 'training\.epochs'\?"),
         ({"epochs": 3}, r"there is no setting 'epochs'\. Did you mean"),
         ({"training": {"epochs": 3.5}}, r"training\.epochs = 3\.5 is not valid"),
-        ({"training": {"epochs": True}}, r"training\.epochs = True is not valid"),
         ({"training": {"epochs": 0}}, r"training\.epochs = 0 .*greater than or equal to 1"),
         ({"training": {"precision": "float16"}}, r"'float16' .*'float32', 'mixed_bfloat16' or 'auto'"),
         ({"training": 3}, r"training = 3 is not valid"),
-        ({"data": {"validation": 1.0}}, r"data\.validation = 1\.0 .*less than 1"),
         ({"model": {"arguments": [1]}}, r"model\.arguments = \[1\]"),
-        ({"optimizer": {"learning_rate": 0.0}}, r"optimizer\.learning_rate = 0\.0 .*greater than 0"),
         ({"optimizer": {"learning_rate": math.inf}}, r"optimizer\.learning_rate = inf .*finite"),
         ({"optimizer": {"schedule": "cosine"}, "training": {"reduce_on_plateau": 2}}, "reduce_on_plateau"),
         ({"training": {"label_smoothing": 0.1}}, "needs one-hot labels"),
@@ -111,7 +92,6 @@ def test_settings_are_replaced_one_by_one() -> None:
         ("training.epoch", r"there is no setting 'training\.epoch'\. Did you mean 'training\.epochs'\?"),
         ("epochs", r"there is no setting 'epochs'\. Did you mean 'training\.epochs'\?"),
         ("training.epochs.x", "there is no setting"),
-        ("arguments.filters", "there is no setting"),
         ("model.arguments.filters.x", "there is no setting"),
         ("augmentation.flip", r"Did you mean 'augmentation\.flip_(vertical|horizontal)'\?"),
     ],

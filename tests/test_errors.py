@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import mnist_cnn
 from mnist_cnn import errors
+from mnist_cnn.files import write_text
 
 _EXIT_CODES = {
     "MnistCnnError": 1,
@@ -27,36 +27,6 @@ _EXIT_CODES = {
 }
 
 
-def _write_into_a_file(folder: Path) -> None:
-    from mnist_cnn.files import write_text
-
-    (folder / "file").write_text("")
-    write_text(folder / "file" / "inside", "")
-
-
-def _damaged_picture(folder: Path) -> None:
-    (folder / "picture.png").write_bytes(b"\x89PNG and no more")
-    mnist_cnn.Recognizer.load().read(folder / "picture.png")
-
-
-def _not_a_model(folder: Path) -> None:
-    (folder / "model.onnx").write_bytes(b"not a model")
-    mnist_cnn.Recognizer.load(folder / "model.onnx")
-
-
-def _labels_without_images(folder: Path) -> None:
-    np.savez(folder / "digits.npz", labels=np.arange(3))
-    mnist_cnn.load_dataset(str(folder / "digits.npz"))
-
-
-def _no_run(folder: Path) -> None:
-    mnist_cnn.open_run(folder)
-
-
-def _no_recipe(folder: Path) -> None:
-    mnist_cnn.load_recipe("nonsuch")
-
-
 def test_the_tree_is_public_and_each_class_has_its_exit_code() -> None:
     found = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
     assert found == set(_EXIT_CODES)
@@ -70,19 +40,21 @@ def test_the_tree_is_public_and_each_class_has_its_exit_code() -> None:
 @pytest.mark.parametrize(
     ("provoke", "kind"),
     [
-        (_write_into_a_file, mnist_cnn.WriteError),
-        (_damaged_picture, mnist_cnn.ImageError),
-        (_not_a_model, mnist_cnn.ModelFileError),
-        (_labels_without_images, mnist_cnn.DataError),
-        (_no_run, mnist_cnn.RunFolderError),
-        (_no_recipe, mnist_cnn.SettingError),
+        (lambda file: write_text(file / "inside", ""), mnist_cnn.WriteError),
+        (lambda file: mnist_cnn.Recognizer.load().read(file), mnist_cnn.ImageError),
+        (mnist_cnn.Recognizer.load, mnist_cnn.ModelFileError),
+        (mnist_cnn.load_dataset, mnist_cnn.DataError),
+        (mnist_cnn.open_run, mnist_cnn.RunFolderError),
+        (mnist_cnn.load_recipe, mnist_cnn.SettingError),
     ],
 )
 def test_a_caller_catches_an_error_by_its_cause(
-    tmp_path: Path, provoke: Callable[[Path], None], kind: type[errors.MnistCnnError]
+    tmp_path: Path, provoke: Callable[[Path], object], kind: type[errors.MnistCnnError]
 ) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("of no use to any of them")
     with pytest.raises(errors.MnistCnnError) as caught:
-        provoke(tmp_path)
+        provoke(file)
     assert type(caught.value) is kind
 
 

@@ -23,7 +23,7 @@ LIGHT_MODULES = [
 
 
 def run_python(program: str, **variables: str) -> str:
-    """Run a program in a fresh process and give what it printed."""
+    """Run a program in a fresh process and return what it printed."""
     unset = {"ORT_DISABLE_TELEMETRY", "OPENBLAS_NUM_THREADS", "TF_ENABLE_ONEDNN_OPTS"}
     environment = {key: value for key, value in os.environ.items() if key not in unset} | variables
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
@@ -90,7 +90,7 @@ def test_every_public_name_exists(module: str) -> None:
 
 
 def test_no_two_modules_share_a_name() -> None:
-    """Packages may: a verb `cli/export.py` and the room `export/`."""
+    """Packages may: the command `cli/export.py` and the room `export/`."""
     assert repeated(path.stem for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__")) == []
 
 
@@ -113,7 +113,7 @@ def test_no_private_module_or_name_of_another_package_is_imported() -> None:
 
 
 def imported_names(node: ast.AST) -> Iterator[tuple[int, str]]:
-    """Give the line of an import statement and what it names, with dots."""
+    """Yield the line of an import statement and what it names, with dots."""
     if isinstance(node, ast.Import):
         yield from ((node.lineno, alias.name) for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module:
@@ -125,7 +125,7 @@ def is_private(name: str) -> bool:
 
 
 def nodes(folder: Path) -> Iterator[tuple[Path, ast.AST]]:
-    """Give all nodes of the syntax trees of the modules below a folder."""
+    """Yield all nodes of the syntax trees of the modules below a folder."""
     for path in sorted(folder.rglob("*.py")):
         yield from ((path, node) for node in ast.walk(ast.parse(path.read_text("utf-8"))))
 

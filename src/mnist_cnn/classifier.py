@@ -147,7 +147,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.classes_, numbered = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y has 1 class, {self.classes_.tolist()}; a classifier needs at least 2.")
-        self.image_shape_ = _picture_shape(X) or _smallest_square(rows.shape[1])
+        side = math.isqrt(rows.shape[1] - 1) + 1  # of the smallest square that contains a flat row
+        self.image_shape_ = _picture_shape(X) or (side, side)
         self.value_range_ = float(rows.min()), float(rows.max())
         dataset = Dataset(
             name="fit",
@@ -171,7 +172,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             changes["training.epochs"] = self.epochs
         changes |= self.settings or {}
         recipe = load_recipe(fitting if self.recipe == AUTO else self.recipe)
-        return override(recipe, {name: _plain(value) for name, value in changes.items()})
+        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in changes.items()}
+        return override(recipe, plain)
 
     def _check_shape(self, X: ArrayLike) -> None:  # noqa: N803
         """Refuse images with as many pixels as those in `fit`, but another shape."""
@@ -201,21 +203,18 @@ def _train(config: Config, dataset: Dataset) -> tuple[bytes, list[Row]]:
     from mnist_cnn.export.onnx_graph import to_onnx
     from mnist_cnn.training.trainer import train
 
-    with _KERAS, _global_generators_kept(), tempfile.TemporaryDirectory(prefix="mnist-cnn-") as folder:
-        run = create_run(Path(folder), "fit")
-        result = train(config, dataset, run)
-        if result.interrupted:
-            raise KeyboardInterrupt
-        return to_onnx(result.model, _describe(config, dataset)), run.read_json(run.history_json)
-
-
-def _describe(config: Config, dataset: Dataset) -> ModelMetadata:
-    return ModelMetadata(
+    metadata = ModelMetadata(
         class_names=dataset.class_names,
         dataset=f"{len(dataset)} images given to DigitClassifier",
         architecture=config.model.architecture,
         package_version=importlib.metadata.version("mnist-cnn"),
     )
+    with _KERAS, _global_generators_kept(), tempfile.TemporaryDirectory(prefix="mnist-cnn-") as folder:
+        run = create_run(Path(folder), "fit")
+        result = train(config, dataset, run)
+        if result.interrupted:
+            raise KeyboardInterrupt
+        return to_onnx(result.model, metadata), run.read_json(run.history_json)
 
 
 @contextlib.contextmanager
@@ -254,11 +253,6 @@ def _picture_shape(X: ArrayLike) -> tuple[int, int] | None:  # noqa: N803
     return (height, width) if height * width and channels in ([], [1]) else None
 
 
-def _smallest_square(pixels: int) -> tuple[int, int]:
-    side = math.isqrt(pixels - 1) + 1
-    return side, side
-
-
 def scale_picture(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale an image [h, w], 0 to 255, into the middle of 28×28."""
     longer = max(picture.shape)
@@ -276,8 +270,3 @@ def _seed(random_state: int | np.random.RandomState | None) -> int:
     if isinstance(random_state, numbers.Integral):
         return int(random_state)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def _plain(value: Any) -> Any:
-    """Convert NumPy's numbers, common in parameter grids, to Python's."""
-    return value.item() if isinstance(value, np.generic) else value

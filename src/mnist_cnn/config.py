@@ -11,7 +11,6 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,9 +21,10 @@ from pydantic.dataclasses import dataclass
 from mnist_cnn.errors import SettingError, suggest
 from mnist_cnn.files import write_text
 
+_RECIPES = Path(__file__).with_name("recipes")
 DEFAULT_RECIPE = "quick"
 SHIPPED_MODEL = "digits"  # what `init_from` calls the network that ships with this package
-DEFAULT_SMALL_RECIPE = "small"  # for the bundled digits, which give quick too few steps
+DEFAULT_SMALL_RECIPE = "small"  # for the bundled digits, too few for quick
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -120,7 +120,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, config=_STRICT)
 class Config:
-    """One whole training run."""
+    """A complete training run."""
 
     title: str = ""  # one phrase for people
     source: str = ""  # where the network or the settings come from
@@ -139,26 +139,18 @@ class Config:
                 f"schedule {self.optimizer.schedule!r} sets the learning rate of every step, so reduce_on_plateau "
                 "has no effect. Use schedule = 'constant' or reduce_on_plateau = 0."
             )
-        if self.training.label_smoothing and self.training.loss != "one-hot":
-            raise SettingError(
-                f"label_smoothing = {self.training.label_smoothing} needs one-hot labels. Use loss = 'one-hot'."
-            )
-        if self.training.outliers and self.training.loss != "one-hot":
-            raise SettingError(
-                f"outliers = {self.training.outliers} needs one-hot labels: an outlier belongs equally to every "
-                "class. Use loss = 'one-hot'."
-            )
-        if self.model.freeze != "nothing" and not self.model.init_from:
-            raise SettingError("freeze = 'features' needs a trained model. Name one with init_from.")
-        if self.model.init_scale and not self.model.init_from:
-            raise SettingError("init_scale is a property of a trained model. Name the model with init_from.")
+        for name in ("label_smoothing", "outliers"):
+            if (share := getattr(self.training, name)) and self.training.loss != "one-hot":
+                raise SettingError(f"{name} = {share} needs one-hot labels. Use loss = 'one-hot'.")
+        if (self.model.freeze != "nothing" or self.model.init_scale) and not self.model.init_from:
+            raise SettingError("freeze and init_scale need a trained model. Name one with init_from.")
         if self.optimizer.weight_decay and self.optimizer.name not in ("adamw", "sgd"):
             raise SettingError(
                 f"weight_decay works with adamw and sgd, not with {self.optimizer.name!r}. Use name = 'adamw'."
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give nested dictionaries, as in the TOML file."""
+        """Return nested dictionaries, as in the TOML file."""
         return dataclasses.asdict(self)
 
 
@@ -170,7 +162,7 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
 
     Args:
         values: As read from TOML.
-        origin: What to call it in an error message, such as the file's path.
+        origin: Its name for messages, such as the file's path.
 
     Raises:
         SettingError: An unknown key, a wrong type or a value out of range.
@@ -206,7 +198,7 @@ def _migrate(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def override(config: Config, settings: Mapping[str, Any]) -> Config:
-    """Give a copy with some settings replaced, such as `{"training.epochs": 3}`.
+    """Copy a configuration with some settings replaced, such as `{"training.epochs": 3}`.
 
     Raises:
         SettingError: An unknown setting or an invalid value.
@@ -224,12 +216,12 @@ def override(config: Config, settings: Mapping[str, Any]) -> Config:
 
 
 def setting_names() -> list[str]:
-    """Give the dotted name of every setting, such as `training.epochs`."""
+    """Return the dotted name of every setting, such as `training.epochs`."""
     return [name for name, _ in flatten(Config().to_dict())]
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every leaf of nested dictionaries with its dotted name."""
+    """Yield every leaf of nested dictionaries with its dotted name."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")
@@ -253,9 +245,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def recipe_names() -> list[str]:
-    """Give the names of the recipes that ship with the package, the default first."""
-    folder = resources.files("mnist_cnn") / "recipes"
-    names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    """Return the names of the recipes that ship with the package, the default first."""
+    names = sorted(path.stem for path in _RECIPES.glob("*.toml"))
     return sorted(names, key=lambda name: name != DEFAULT_RECIPE)
 
 
@@ -266,25 +257,17 @@ def load_recipe(name: str | os.PathLike[str]) -> Config:
         SettingError: There is no such recipe, or the file is not a valid recipe.
     """
     name = os.fspath(name)
-    if name in recipe_names():
-        return _parse_toml((resources.files("mnist_cnn") / "recipes" / f"{name}.toml").read_text("utf-8"), name)
-    path = Path(name)
+    path = _RECIPES / f"{name}.toml" if name in recipe_names() else Path(name)
     if path.suffix != ".toml":
         raise SettingError(f"there is no recipe {name!r}. {suggest(name, recipe_names())}")
     try:
-        return _parse_toml(path.read_text("utf-8"), str(path))
+        return parse_config(tomllib.loads(path.read_text("utf-8")), name)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"{name} is not valid TOML: {error}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"the recipe file {path} cannot be read: {error}.") from None
 
 
 def save_config(path: Path, config: Config) -> None:
-    """Write `config` as a recipe file; `load_recipe` gives an equal one."""
+    """Write `config` as a recipe file; `load_recipe` reads an equal one."""
     write_text(path, tomli_w.dumps(config.to_dict()))
-
-
-def _parse_toml(text: str, origin: str) -> Config:
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingError(f"{origin} is not valid TOML: {error}.") from None
-    return parse_config(values, origin)

@@ -1,4 +1,4 @@
-"""The errors of this package, in one tree, and the exit code that the command line gives each.
+"""The errors of this package, in one tree, with the exit codes of the command line.
 
 A message is one line (a list of places tried may follow). It names the bad value, what would be valid, and the next
 step.
@@ -70,7 +70,7 @@ class MissingExtraError(InputError):
 
 
 def suggest(value: str, valid: Iterable[str]) -> str:
-    """Say what would have been valid: "Did you mean 'conv3'? Valid: …".
+    """Suggest what would have been valid: "Did you mean 'conv3'? Valid: …".
 
     Args:
         value: What the caller wrote.
@@ -90,6 +90,6 @@ def suggest(value: str, valid: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of another library's message, shortened between words to fit into a sentence."""
+    """Return the first line of another library's message, shortened between words to fit into a sentence."""
     lines = str(error).strip().splitlines()
     return textwrap.shorten(lines[0], 200, placeholder=" …").rstrip(".") if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and the names of files and folders that several rooms must agree on."""
+"""Files written completely or not at all, and the names of files and folders that several rooms share."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_a-zA-Z]+")
 
 @contextlib.contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, which is renamed to `path` when the block ends without an error.
+    """Yield a temporary path beside `path`, which is renamed to `path` when the block ends without an error.
 
     The temporary name keeps the suffixes of `path`, because some writers choose the format by them. An interrupted or
     failed block leaves what was at `path` untouched. Errors that are not about writing this file pass through.
@@ -48,16 +48,12 @@ def write_whole(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: The folder cannot be written or the disk is full.
     """
-    with _explained(path):
+    with as_write_error(path):
         partial = _create_beside(path)
     try:
-        try:
+        with as_write_error(path, partial):
             yield partial
-        except OSError as error:
-            if is_about_writing(partial, error):
-                raise WriteError(_explain(path, error)) from error
-            raise
-        with _explained(path):
+        with as_write_error(path):
             flush_to_disk(partial)
             partial.replace(path)
     finally:
@@ -65,13 +61,13 @@ def write_whole(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text to `path`, whole or not at all."""
+    """Write UTF-8 text to `path`, completely or not at all."""
     with write_whole(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
-    """Write `value` as indented JSON to `path`, whole or not at all."""
+    """Write `value` as indented JSON to `path`, completely or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -84,18 +80,26 @@ def flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def is_about_writing(partial: Path, error: OSError) -> bool:
-    """Whether an error concerns what is written at a temporary path rather than something else in the block.
+@contextlib.contextmanager
+def as_write_error(path: Path, partial: Path | None = None) -> Iterator[None]:
+    """Raise the system's errors about writing `path` as `WriteError`; others pass through.
 
     Args:
-        partial: The file, or the folder of the files.
-        error: Names the file if opening it failed, and no file if writing to it failed.
+        path: The file or folder, for the message.
+        partial: The temporary file or folder. None if the block does nothing but write.
     """
-    return partial.name in str(error) or (error.filename is None and error.errno in _WRITING_ALONE)
+    try:
+        yield
+    except OSError as error:
+        # The error names the file if opening it failed, and no file if writing to it failed.
+        is_writing = error.filename is None and error.errno in _WRITING_ALONE
+        if partial is None or is_writing or partial.name in str(error):
+            raise WriteError(_explain(path, error)) from error
+        raise
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what killed processes left half-written in a folder; the caller knows that nobody writes there now."""
+    """Remove what killed processes left half-written in a folder; no other process may write there."""
     for partial in list(folder.rglob(f"{PARTIAL}*")):
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
@@ -104,7 +108,7 @@ def remove_partial(folder: Path) -> None:
 
 
 def part_of(name: str) -> str | None:
-    """Give the part of a data set that a name stands for, in any style: "Training", "testSet", "MNIST - test".
+    """Return the part of a data set that a name stands for, in any style: "Training", "testSet", "MNIST - test".
 
     Returns:
         "train", "test" or "val"; None if the name means anything else or more.
@@ -116,17 +120,17 @@ def part_of(name: str) -> str | None:
 
 
 def is_unlabelled(name: str) -> bool:
-    """Whether a name says that images have no labels, in any style: "unlabelled", "Unlabeled_Images"."""
+    """Return whether a name says that images have no labels, in any style: "unlabelled", "Unlabeled_Images"."""
     return "".join(_telling_words(name)) in _UNLABELLED
 
 
 def is_filler(name: str) -> bool:
-    """Whether a name says only that there are images or data, such as "images"."""
+    """Return whether a name says only that there are images or data, such as "images"."""
     return name.casefold() in _FILLERS
 
 
 def is_left_behind(name: str) -> bool:
-    """Whether a name is that of a hidden file, or of what operating systems and archivers leave behind."""
+    """Return whether a name is that of a hidden file, or of what operating systems and archivers leave behind."""
     return name.startswith(".") or name.casefold() in _JUNK
 
 
@@ -141,14 +145,6 @@ def _create_beside(path: Path) -> Path:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path.parent / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return path.parent / name
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(_explain(path, error)) from error
 
 
 def _explain(path: Path, error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""The run folder: what a training run leaves, and the only door from training to evaluation.
+"""The run folder: what a training run writes, and the only connection from training to evaluation.
 
 The layout of `runs/NAME-001/` is written here, except for the names in `files` that the reading side looks for.
 """
@@ -68,7 +68,7 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether training was completed and left a model."""
+        """Whether training is completed and there is a model."""
         return self.model.exists() and not self.state.exists()
 
     def read_json(self, path: Path) -> Any:
@@ -109,7 +109,7 @@ def create_run(parent: str | os.PathLike[str], name: str) -> RunFolder:
                 return run
     except OSError as error:
         raise WriteError(
-            f"{parent} cannot hold runs: {error.strerror}. Choose another folder with --runs-dir."
+            f"{parent} cannot contain runs: {error.strerror}. Choose another folder with --runs-dir."
         ) from error
 
 
@@ -158,7 +158,7 @@ def open_run(path: str | os.PathLike[str]) -> RunFolder:
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]], monitor: str) -> int:
-    """Give the epoch (1-based) with the best validation result: the earliest of equals, without validation the last.
+    """Return the epoch (1-based) with the best validation result: the earliest of equals, without validation the last.
 
     Args:
         history: At least one row; values that are not finite numbers are ignored.

@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mnist_cnn.augmentation.distortion import augment, sampling_map
 from mnist_cnn.config import AugmentationConfig
@@ -87,22 +85,17 @@ def test_rotation_turns_about_the_centre_either_way_within_its_limit() -> None:
     spread_evenly(np.rad2deg(np.arctan2(linear[:, 0, 1], linear[:, 0, 0])), -20, 20)
 
 
-def test_shift_moves_both_axes_independently() -> None:
-    linear, translation = affine(AugmentationConfig(shift=0.25))
+def test_shift_and_zoom_affect_both_axes_independently() -> None:
+    linear, shifts = affine(AugmentationConfig(shift=0.25))
     np.testing.assert_allclose(linear, np.broadcast_to(np.eye(2), linear.shape), atol=1e-4)
-    for axis in (0, 1):
-        spread_evenly(translation[:, axis], -0.25 * 28, 0.25 * 28)
-    assert abs(correlation(*translation.T)) < 0.2
-
-
-def test_zoom_scales_width_and_height_independently() -> None:
-    linear, translation = affine(AugmentationConfig(zoom=0.3))
+    zoomed, translation = affine(AugmentationConfig(zoom=0.3))
     np.testing.assert_allclose(translation, 0, atol=1e-4)
-    np.testing.assert_allclose(linear[:, [0, 1], [1, 0]], 0, atol=1e-4)
-    sizes = 1 / linear[:, [0, 1], [0, 1]]  # how much larger the digit becomes
+    np.testing.assert_allclose(zoomed[:, [0, 1], [1, 0]], 0, atol=1e-4)
+    sizes = 1 / zoomed[:, [0, 1], [0, 1]]  # how much larger the digit becomes
     for axis in (0, 1):
+        spread_evenly(shifts[:, axis], -0.25 * 28, 0.25 * 28)
         spread_evenly(sizes[:, axis], 0.7, 1.3)
-    assert abs(correlation(*sizes.T)) < 0.2
+    assert max(abs(correlation(*shifts.T)), abs(correlation(*sizes.T))) < 0.2
 
 
 def test_shear_slants_and_keeps_rows() -> None:
@@ -170,31 +163,6 @@ def test_only_the_generator_decides(digits: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(first, again)
     assert (first != other).any(axis=(1, 2)).all()
     np.testing.assert_array_equal(digits, before, err_msg="the input must stay as it was")
-
-
-STRENGTHS = st.builds(
-    AugmentationConfig,
-    rotation=st.floats(0, 180),
-    shift=st.floats(0, 0.99),
-    zoom=st.floats(0, 0.99),
-    shear=st.floats(0, 89),
-    elastic=st.floats(0, 20),
-    elastic_smoothness=st.floats(0.1, 30),
-    flip_horizontal=st.booleans(),
-    flip_vertical=st.booleans(),
-)
-
-
-@settings(max_examples=40)
-@given(config=STRENGTHS, count=st.integers(1, 5), seed=st.integers(0, 2**32), level=st.integers(0, 255))
-def test_grey_levels_never_leave_the_range_of_the_input(
-    config: AugmentationConfig, count: int, seed: int, level: int
-) -> None:
-    images = generator(seed).integers(0, level + 1, (count, 28, 28), dtype=np.uint8)
-    result = augment(images, config, generator(seed))
-    assert (result.shape, result.dtype) == (images.shape, np.dtype(np.uint8))
-    assert result.max() <= images.max()
-    np.testing.assert_array_equal(result, augment(images, config, generator(seed)))
 
 
 def test_the_contact_sheet_shows_every_class_and_names_what_distorts() -> None:

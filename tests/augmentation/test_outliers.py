@@ -46,7 +46,7 @@ def test_shuffled_moves_every_quarter() -> None:
         assert all(found != place for found, place in zip(corners, (0, 2, 1, 3), strict=True))
 
 
-def test_a_pair_holds_two_pieces_within_the_usual_margin() -> None:
+def test_a_pair_contains_two_pieces_within_the_usual_margin() -> None:
     bar = np.zeros((1, 28, 28), np.uint8)
     bar[0, 5:23, 12:16] = 255
     drawn = pair(bar, random(0))

@@ -125,7 +125,7 @@ def test_help_is_shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
         (["train", "--init-from", "x.keras", "--set", "model.architecture=vgg"], "brings its own network"),
         (["train", "--dataset", "digits", "--add", "mine"], "'mine' does not exist"),
         (["train", "--dataset", "digits", "--add", "empty"], "no class folders"),
-        (["train", "--dataset", "digits", "--init-from", "digit"], "Did you mean 'digits'?"),
+        (["train", "--dataset", "digits", "--init-from", "digit"], "Give a run, a .keras file or 'digits'"),
         (["train", "--dataset", "digits", "--init-from", "none.keras"], "Train one with: mnist-cnn train"),
         (["train", "--dataset", "digits", "--scale", "2"], "--scale 2.0 needs a trained model"),
         (["train", "--dataset", "digits", "--freeze", "features"], "Give one with --init-from, or leave out --freeze"),
@@ -154,7 +154,7 @@ def test_an_onnx_file_as_start_names_the_keras_model(tmp_path: Path, capsys: pyt
     words = ["--dataset", "digits", "--init-from", file, "--runs-dir", tmp_path / "runs"]
     code, out, error = call(capsys, "train", *words)
     assert (code, out) == (2, "")
-    assert "is an ONNX file" in error
+    assert "is not a Keras model" in error
     assert "'digits'" in error
 
 

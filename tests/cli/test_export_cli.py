@@ -34,8 +34,8 @@ def test_a_run_becomes_an_onnx_file(run: Path, capsys: pytest.CaptureFixture[str
     code, out, _ = call(capsys, run)
     assert code == 0
     assert "Compared with the Keras model on 359 images of digits" in out
-    assert f"Files: {run / 'exports'}" in out
-    metadata = FORMATS["onnx"].read_metadata(run / "exports" / "model.onnx")
+    assert f"Files: {tmp_path}" in out
+    metadata = FORMATS["onnx"].read_metadata(tmp_path / "model.onnx")
     assert (metadata.architecture, metadata.dataset) == ("conv3", "digits")
     assert metadata.accuracy is not None
     assert metadata.accuracy > 0.3

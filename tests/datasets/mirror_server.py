@@ -1,4 +1,4 @@
-"""A local HTTP server whose mirrors misbehave on purpose, and a MNIST small enough to serve."""
+"""A local HTTP server whose mirrors misbehave, and a small MNIST to serve."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -56,26 +57,23 @@ def drip(request: BaseHTTPRequestHandler, content: bytes) -> None:
         time.sleep(0.1)
 
 
-def status(code: int) -> Behaviour:
-    return lambda request, _content: request.send_error(code)
+def refuse(request: BaseHTTPRequestHandler, _content: bytes) -> None:
+    request.send_error(404)
 
 
-def fail_first(code: int, times: int) -> Behaviour:
-    failures: dict[str, int] = {}
+def fail_twice() -> Behaviour:
+    failures = Counter[str]()
 
     def behave(request: BaseHTTPRequestHandler, content: bytes) -> None:
-        failures[request.path] = failures.get(request.path, 0) + 1
-        if failures[request.path] <= times:
-            request.send_error(code)
-        else:
-            serve(request, content)
+        failures[request.path] += 1
+        request.send_error(503) if failures[request.path] <= 2 else serve(request, content)
 
     return behave
 
 
 @contextlib.contextmanager
 def mirrors(files: dict[str, bytes], **behaviours: Behaviour) -> Iterator[tuple[dict[str, str], list[str]]]:
-    """Serve `files` at one mirror per behaviour; give the mirrors' addresses and the list of requests."""
+    """Serve `files` at one mirror per behaviour; yield the mirrors' addresses and the list of requests."""
     requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -102,7 +100,7 @@ def mirrors(files: dict[str, bytes], **behaviours: Behaviour) -> Iterator[tuple[
 
 
 def tiny_mnist(folder: Path) -> tuple[Source, dict[str, bytes]]:
-    """Make a MNIST of 40 + 20 images; give its description and the files as a mirror would serve them."""
+    """Create a MNIST of 40 + 20 images; return its description and the files as a mirror would serve them."""
     generator = np.random.default_rng(0)
     files, contents = {}, {}
     for (split, kind), file in SOURCES["mnist"].files.items():

@@ -53,15 +53,6 @@ def test_skipped_files_are_named(tmp_path: Path) -> None:
     for file in (notes, notes.with_name(".hidden"), tmp_path / "test" / "7" / "notes.txt"):
         file.write_text("no image")
     assert load_addition(tmp_path, DIGIT_NAMES).notice.startswith(f"skipped {notes}, which does not have the suffix")
-    notes.with_name("more.csv").write_text("1,2")
-    assert "skipped 2 files" in load_addition(tmp_path, DIGIT_NAMES).notice
-    assert "the first: " in load_addition(tmp_path, DIGIT_NAMES).notice
-
-
-def test_a_single_image_is_not_a_folder(tmp_path: Path) -> None:
-    write(tmp_path, "7", 1)
-    with pytest.raises(InputError, match=r"00\.png is not a data set\. Give a folder with one subfolder"):
-        load_addition(tmp_path / "7" / "00.png", DIGIT_NAMES)
 
 
 def test_a_class_that_is_not_in_the_data_set_is_named(tmp_path: Path) -> None:

@@ -53,18 +53,9 @@ def test_every_listed_name_is_known_and_others_are_refused(bare_machine: Path) -
         load_dataset("mnist", data_dir=bare_machine / "nothing")
 
 
+@pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize(
-    ("place", "packed"),
-    [
-        ("data-dir", True),
-        ("data-dir", False),
-        ("data-dir/MNIST/raw", False),
-        ("environment", True),
-        ("environment/mnist", False),
-        ("cache/datasets/mnist", True),
-        ("work/data/MNIST/raw", False),
-        ("home/data/MNIST/raw", False),
-    ],
+    "place", ["data-dir", "data-dir/MNIST/raw", "environment/mnist", "cache/datasets/mnist", "home/data/MNIST/raw"]
 )
 def test_files_are_found_in_each_place(
     original: Path, bare_machine: Path, monkeypatch: pytest.MonkeyPatch, place: str, packed: bool
@@ -96,7 +87,7 @@ def test_keras_file_is_found_and_verified(original: Path, bare_machine: Path, mo
     assert load_dataset("mnist", offline=True).source == str(path)
 
 
-def test_a_damaged_place_is_skipped_and_that_is_said(original: Path, bare_machine: Path) -> None:
+def test_a_damaged_place_is_skipped_with_a_notice(original: Path, bare_machine: Path) -> None:
     shutil.copytree(original, bare_machine / "damaged")
     (bare_machine / "damaged" / TRAIN_LABELS).write_bytes(b"rubbish")
     shutil.copytree(original, bare_machine / "cache" / "datasets" / "mnist")

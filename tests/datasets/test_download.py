@@ -3,11 +3,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,14 +17,14 @@ import pytest
 from datasets.mirror_server import (
     Behaviour,
     drip,
-    fail_first,
+    fail_twice,
     flood,
     lie,
     mirrors,
+    refuse,
     serve,
     sha256,
     stall,
-    status,
     tiny_mnist,
     truncate,
 )
@@ -68,7 +66,7 @@ def assert_whole(source: Source, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (status(404), "404 Client Error: Not Found"),
+        (refuse, "404 Client Error: Not Found"),
         (truncate, "IncompleteRead"),
         (lie, r"wrong content \(SHA-256"),
         (flood, "it sends more than"),
@@ -96,7 +94,7 @@ def test_a_bad_mirror_is_named_and_the_next_one_used(
 
 def test_a_transient_failure_is_retried(module: Any, tiny: Tiny, tmp_path: Path) -> None:
     source, contents = tiny
-    with mirrors(contents, flaky=fail_first(503, 2)) as (addresses, _):
+    with mirrors(contents, flaky=fail_twice()) as (addresses, _):
         module.download(served_by(source, *addresses.values()), TEST, tmp_path / "cache")
     assert_whole(source, tmp_path / "cache")
 
@@ -116,13 +114,13 @@ def test_only_missing_and_damaged_files_are_downloaded(module: Any, tiny: Tiny, 
 
 def test_progress_is_reported_to_the_end(module: Any, tiny: Tiny, tmp_path: Path) -> None:
     source, contents = tiny
-    told: list[tuple[str, int, int]] = []
+    reported: list[tuple[str, int, int]] = []
     with mirrors(contents, good=serve) as (addresses, _):
         whole = served_by(source, *addresses.values())
-        module.download(whole, TEST, tmp_path / "cache", lambda *state: told.append(state))
+        module.download(whole, TEST, tmp_path / "cache", lambda *state: reported.append(state))
     for key in TEST:
         name = source.files[key].name
-        done = [state[1:] for state in told if state[0] == name]
+        done = [state[1:] for state in reported if state[0] == name]
         assert done == sorted(done)
         assert done[-1] == (len(contents[name]), len(contents[name]))
 
@@ -203,24 +201,6 @@ def test_two_processes_at_once_download_once(tiny: Tiny, tmp_path: Path) -> None
     assert visible(tmp_path / "cache") == sorted(contents)
     labels = source.files["train", "labels"].name
     assert sum(labels in request for request in requests) == 1
-
-
-@pytest.mark.slow
-def test_a_killed_download_leaves_nothing_under_the_final_name(tiny: Tiny, tmp_path: Path) -> None:
-    half_way = threading.Event()
-
-    def stall_half_way(request: Any, content: bytes) -> None:
-        serve(request, content[: len(content) // 2], len(content))
-        if any((tmp_path / "cache").glob(".partial-*")):  # not the first request, which only asks for an answer
-            half_way.set()
-        time.sleep(1)
-
-    with mirrors(tiny[1], stall=stall_half_way) as (addresses, _):
-        process = child(tmp_path, addresses["stall"], "child")
-        assert half_way.wait(30)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert not set(visible(tmp_path / "cache")) & set(tiny[1])
 
 
 def test_the_registry_is_consistent() -> None:

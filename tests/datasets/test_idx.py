@@ -42,23 +42,11 @@ def test_a_whole_file_is_read_and_a_truncated_one_refused(
     assert "\n" not in str(caught.value)
 
 
-@given(
-    head=st.sampled_from([b"", b"\0\0\x08\x03", b"\0\0\x0e\x01", b"\x1f\x8b\x08\0"]),
-    tail=st.binary(max_size=64),
-)
+@given(head=st.sampled_from([b"", b"\0\0\x08\x03", b"\0\0\x0e\x01", b"\x1f\x8b\x08\0"]), tail=st.binary(max_size=64))
 def test_garbage_raises_nothing_but_data_error(folder: Path, head: bytes, tail: bytes) -> None:
     (folder / "garbage").write_bytes(head + tail)
     with contextlib.suppress(DataError):
         read_idx(folder / "garbage")
-
-
-@given(position=st.integers(0, 200), value=st.integers(0, 255))
-def test_a_flipped_byte_in_a_gzip_raises_nothing_but_data_error(folder: Path, position: int, value: int) -> None:
-    content = bytearray(gzip.compress(idx_bytes(np.arange(256, dtype=np.uint8)), mtime=0))
-    content[position] = value
-    (folder / "flipped.gz").write_bytes(content)
-    with contextlib.suppress(DataError):
-        read_idx(folder / "flipped.gz")
 
 
 _TWO = b"\0\0\x08\x01\0\0\0\x02"  # the header of two bytes
@@ -69,7 +57,7 @@ _HUGE = b"\0\0\x08\x03" + (2**32 - 1).to_bytes(4, "big") + (1000).to_bytes(4, "b
     ("content", "message"),
     [
         (_TWO + b"abc", "more than the 2 bytes"),
-        (gzip.compress(_TWO + bytes(50_000_000)), "more than the 2 bytes"),  # and no more of it is unpacked
+        (gzip.compress(_TWO + bytes(50_000_000)), "more than the 2 bytes"),  # and the rest is not unpacked
         (_HUGE + b"x", r"declares [\d,]+ bytes"),  # and no memory is allocated for it
         (b"<html>403</html>", "3c 68 74 6d; MNIST's images start with 00 00 08 03"),
     ],

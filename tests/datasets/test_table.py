@@ -22,10 +22,7 @@ def write(path: Path, rows: np.ndarray, header: str = "", quote: str = "") -> Pa
     return path
 
 
-@pytest.mark.parametrize(
-    ("header", "last"),
-    [(f"Label,{PIXELS}", False), ("", False), (f"{PIXELS},class", True)],
-)
+@pytest.mark.parametrize(("header", "last"), [(f"Label,{PIXELS}", False), ("", False), (f"{PIXELS},class", True)])
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_the_label_is_found_and_the_rest_is_the_image(tmp_path: Path, header: str, last: bool, quote: str) -> None:
     columns = (IMAGES, LABELS[:, None]) if last else (LABELS[:, None], IMAGES)
@@ -36,7 +33,7 @@ def test_the_label_is_found_and_the_rest_is_the_image(tmp_path: Path, header: st
 
 
 @pytest.mark.parametrize(("train", "test"), [("train", "test"), ("mnist_train", "mnist_test"), ("Train", "val")])
-def test_two_tables_are_told_apart_by_their_names(tmp_path: Path, train: str, test: str) -> None:
+def test_two_tables_are_distinguished_by_their_names(tmp_path: Path, train: str, test: str) -> None:
     rows = np.hstack([LABELS[:, None], IMAGES])
     write(tmp_path / f"{train}.csv", rows)
     write(tmp_path / f"{test}.csv", rows[:3])
@@ -48,7 +45,7 @@ def test_two_tables_are_told_apart_by_their_names(tmp_path: Path, train: str, te
         load_dataset(tmp_path)
 
 
-def test_a_table_without_labels_is_skipped_and_that_is_said(tmp_path: Path) -> None:
+def test_a_table_without_labels_is_skipped_with_a_notice(tmp_path: Path) -> None:
     """As in Kaggle's "Digit Recognizer"."""
     rows = np.hstack([LABELS[:, None], IMAGES])
     write(tmp_path / "train.csv", rows, f"label,{PIXELS}")

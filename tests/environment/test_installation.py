@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mnist_cnn.environment.installation import install_command, upgrade_command
+from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import MissingExtraError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -34,7 +34,7 @@ Requires-Dist: mnist-cnn[train]; extra == 'tune'
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An activated environment in which the package seems to be installed; gives its dist-info folder."""
+    """An activated environment in which the package seems to be installed; returns its dist-info folder."""
     info = tmp_path / "site" / "mnist_cnn-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(METADATA)
@@ -74,7 +74,7 @@ def test_a_repository_is_installed_at_the_same_commit(environment: Path) -> None
     assert command == f"pip install 'mnist-cnn[train] @ git+ssh://git@example.org/b@{COMMIT}#subdirectory=python/here'"
 
 
-def test_an_archive_is_installed_again_while_it_is_there(environment: Path, tmp_path: Path) -> None:
+def test_an_archive_is_installed_again_if_it_still_exists(environment: Path, tmp_path: Path) -> None:
     archive = {"hashes": {"sha256": "0" * 64}}
     remote = "https://example.org/mnist_cnn-1.0-py3-none-any.whl"
     command = came_from(environment, url=remote, archive_info=archive)
@@ -143,13 +143,3 @@ def test_no_text_installs_the_package_from_an_index() -> None:
         if file.suffix in (".py", ".md", ".html", ".js", ".toml", "") and file.name != "installation.py":
             text = file.read_text("utf-8")
             assert not re.search(r"install [\"']?mnist-cnn", text), file
-
-
-def test_another_package_is_updated_by_its_installer(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert upgrade_command("mnist-cnn") == "pip install --upgrade mnist-cnn"
-    assert upgrade_command("no-such-package") == "pip install --upgrade no-such-package"
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    (environment / "INSTALLER").write_text("uv\n")
-    assert upgrade_command("mnist-cnn") == shlex.join(
-        ["uv", "pip", "install", "--python", sys.executable, "--upgrade", "mnist-cnn"]
-    )

@@ -54,8 +54,3 @@ def test_the_exported_model_itself_is_never_replaced(original: Original, tmp_pat
     for target, source in ((model, model), (model, folder), (model, link), (link, model), (folder, model)):
         with pytest.raises(InputError, match=r"is or contains the model itself. Choose another folder with --output"):
             check_place(KERAS, target, source)
-
-
-def test_an_export_is_replaced_by_the_next(original: Original, tmp_path: Path) -> None:
-    for _ in range(2):
-        assert export(original, KERAS, tmp_path).path.exists()

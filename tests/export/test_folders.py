@@ -1,4 +1,4 @@
-"""Folders written whole: a process killed before any step leaves the old one, the new one, or the way back."""
+"""Folders are written completely: after a kill at any step, the old or the new one exists or can be restored."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def replace_and_die(path: Path, step: int) -> int:
     return subprocess.run(words, timeout=60, check=False).returncode
 
 
-def test_a_killed_process_leaves_the_old_or_the_new_whole(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_the_old_or_the_new_folder(tmp_path: Path) -> None:
     found = []
     for step in range(1, 30):
         run = RunFolder(tmp_path / str(step))
@@ -62,9 +62,9 @@ def test_a_killed_process_leaves_the_old_or_the_new_whole(tmp_path: Path) -> Non
         path.mkdir(parents=True)
         fill(path, "old")
         code = replace_and_die(path, step)
-        with lock_run(run):  # which sweeps up what is half written
+        with lock_run(run):  # which removes half-written files
             assert not list(run.root.rglob(".partial-*"))
-        fail_to_write(path)  # so that nothing but going back is done
+        fail_to_write(path)  # only restores
         assert [entry.name for entry in run.exports.iterdir()] == ["saved_model"]
         assert contents(path) in ({"a": "old", "b": "old"}, {"a": "new", "b": "new"})
         found.append(contents(path)["a"])
@@ -75,7 +75,7 @@ def test_a_killed_process_leaves_the_old_or_the_new_whole(tmp_path: Path) -> Non
     assert found == sorted(found, reverse=True)  # old before a certain step, new from it on
 
 
-def test_a_change_that_fails_brings_back_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_change_restores_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "openvino"
     path.mkdir()
     fill(path, "old")
@@ -110,7 +110,7 @@ def test_all_files_are_on_the_disk_before_the_folder_is_in_place(
     assert sorted(flushed) == sorted(entry.stat().st_ino for entry in (path / "variables").iterdir())
 
 
-def test_an_error_of_the_block_that_is_about_something_else_passes_as_it_is(tmp_path: Path) -> None:
+def test_errors_about_something_else_pass_through_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "saved_model"
     with pytest.raises(FileNotFoundError, match=r"source\.txt"), write_whole_folder(path) as partial:
         (partial / "a").write_bytes((tmp_path / "source.txt").read_bytes())

@@ -1,11 +1,10 @@
-"""Keras models as tutorials leave them: of any usual input shape, range and output, read as they were trained."""
+"""Keras models as in tutorials: any usual input shape, range and output, read as they were trained."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import warnings
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,17 +50,6 @@ def dense(*, shape: tuple[int, ...] = (28, 28, 1), activation: str = "softmax") 
     return keras.Sequential([keras.Input(shape), layers.Flatten(), hidden, layers.Dense(10, activation=activation)])
 
 
-def convolutional() -> keras.Model:
-    import keras
-    from keras import layers
-
-    keras.utils.set_random_seed(1)
-    image = keras.Input((28, 28))
-    x = layers.Reshape((28, 28, 1))(image)
-    x = layers.MaxPooling2D(2)(layers.Conv2D(6, 5, strides=2, activation="relu")(x))
-    return keras.Model(image, layers.Dense(10, activation="softmax")(layers.Dropout(0.2)(layers.Flatten()(x))))
-
-
 def teach(model: keras.Model, digits: Dataset, wanted: scaling.Scaling, epochs: int = 4) -> keras.Model:
     """Train a model on digits in a certain range."""
     import keras
@@ -79,13 +67,14 @@ def teach(model: keras.Model, digits: Dataset, wanted: scaling.Scaling, epochs: 
     return model
 
 
-def accuracy_and_outputs(
-    model: keras.Model, digits: Dataset, wanted: scaling.Scaling
-) -> tuple[float, NDArray[np.float32]]:
+def original_outputs(model: keras.Model, digits: Dataset, wanted: scaling.Scaling) -> NDArray[np.float32]:
     """Run the original model in the range that it was trained on."""
     images = wanted.apply(digits.images).reshape(-1, *model.input_shape[1:])
-    answers = np.asarray(model.predict(images, verbose=0))
-    return float((answers.argmax(axis=1) == digits.labels).mean()), answers
+    return np.asarray(model.predict(images, verbose=0))
+
+
+def accuracy_of(answers: NDArray[np.float32], digits: Dataset) -> float:
+    return float((answers.argmax(axis=1) == digits.labels).mean())
 
 
 def outputs(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -110,14 +99,13 @@ def call(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     return dict(json.loads(capsys.readouterr().out))
 
 
-Foreign = tuple[Path, scaling.Scaling, Any]
-
-
 OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("unit", "grey", "standard")]
 
 
 @pytest.fixture(scope="module", params=["signed", *OTHERS])
-def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, train_digits: Dataset) -> Foreign:
+def foreign(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, train_digits: Dataset
+) -> tuple[Path, scaling.Scaling, Any]:
     wanted = RANGES[request.param]
     model = teach(dense(), train_digits, wanted)
     path = tmp_path_factory.mktemp("foreign") / f"{request.param}.keras"
@@ -126,7 +114,7 @@ def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_the_range_that_a_model_was_trained_on_is_found_and_exported(
-    foreign: Foreign, test_digits: Dataset, tmp_path: Path
+    foreign: tuple[Path, scaling.Scaling, Any], test_digits: Dataset, tmp_path: Path
 ) -> None:
     path, wanted, model = foreign
     if not wanted.offset:  # 200 digits are too few to distinguish the rarer ranges
@@ -134,10 +122,10 @@ def test_the_range_that_a_model_was_trained_on_is_found_and_exported(
     opened = read_model(path, known=partial(known_digits_of, DIGITS))
     assert (opened.adoption.choice.scaling, opened.adoption.choice.origin) == (wanted, "tried")
     assert str(wanted) in opened.adoption.remarks[0]
-    accuracy, expected = accuracy_and_outputs(model, test_digits, wanted)
+    expected = original_outputs(model, test_digits, wanted)
     np.testing.assert_allclose(outputs(opened.model, test_digits.images), expected, atol=1e-4)
     onnx = exported(path, tmp_path)
-    assert onnx.agreement.accuracy == accuracy
+    assert onnx.agreement.accuracy == accuracy_of(expected, test_digits)
     scores = Recognizer.load(onnx.path).network.scores(test_digits.images, threads=1)
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
@@ -145,7 +133,7 @@ def test_the_range_that_a_model_was_trained_on_is_found_and_exported(
 def test_our_export_of_a_foreign_model_declares_its_range(
     train_digits: Dataset, test_digits: Dataset, tmp_path: Path
 ) -> None:
-    teach(convolutional(), train_digits, scaling.UNIT, epochs=2).save(tmp_path / "foreign.keras")
+    teach(dense(shape=(28, 28)), train_digits, scaling.UNIT, epochs=2).save(tmp_path / "foreign.keras")
     again = read_model(exported(tmp_path / "foreign.keras", tmp_path, "keras").path)
     assert again.adoption.remarks == ()
     first = read_model(tmp_path / "foreign.keras")
@@ -155,7 +143,7 @@ def test_our_export_of_a_foreign_model_declares_its_range(
 
 
 @pytest.mark.slow
-def test_the_commands_say_what_they_chose_and_take_a_scale(
+def test_the_commands_report_their_choice_and_accept_a_scale(
     train_digits: Dataset, test_digits: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     signed, odd = RANGES["signed"], scaling.Scaling(1 / 16)  # a usual range, and one that is never tried
@@ -163,7 +151,7 @@ def test_the_commands_say_what_they_chose_and_take_a_scale(
         path = tmp_path / f"{wanted.factor}.keras"
         model = teach(dense(), train_digits, wanted)
         model.save(path)
-        accuracy, _ = accuracy_and_outputs(model, test_digits, wanted)
+        accuracy = accuracy_of(original_outputs(model, test_digits, wanted), test_digits)
         record = call(capsys, "evaluate", str(path), "--dataset", "digits", "--output", str(tmp_path / "report"), *more)
         assert record["accuracy"] == pytest.approx(accuracy)
         assert record["scaling"]["factor"] == wanted.factor
@@ -185,7 +173,7 @@ def test_every_usual_shape_is_read_and_exported(
     model = teach(dense(shape=shape), train_digits, scaling.UNIT)
     path = tmp_path / f"model{suffix}"
     model.save(path)
-    _, expected = accuracy_and_outputs(model, test_digits, scaling.UNIT)
+    expected = original_outputs(model, test_digits, scaling.UNIT)
     opened = read_model(path)
     assert opened.model.input_shape == (None, 28, 28, 1)
     np.testing.assert_allclose(outputs(opened.model, test_digits.images), expected, atol=1e-4)
@@ -198,43 +186,27 @@ def test_other_outputs_become_probabilities(
 ) -> None:
     model = teach(dense(activation=activation), train_digits, scaling.UNIT)
     model.save(tmp_path / "model.keras")
-    _, scores = accuracy_and_outputs(model, test_digits, scaling.UNIT)
+    scores = original_outputs(model, test_digits, scaling.UNIT)
     powers = np.exp(scores) if activation == "linear" else scores / (1 - scores)
     opened = read_model(tmp_path / "model.keras", known=partial(known_digits_of, DIGITS))
     assert "softmax" in opened.adoption.remarks[1]
     expected = powers / powers.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(outputs(opened.model, test_digits.images), expected, atol=1e-3)
     onnx = exported(tmp_path / "model.keras", tmp_path)
-    assert onnx.agreement.accuracy == pytest.approx((scores.argmax(axis=1) == test_digits.labels).mean())
+    assert onnx.agreement.accuracy == pytest.approx(accuracy_of(scores, test_digits))
 
 
-def with_rescaling(*before: Any) -> keras.Model:
-    import keras
-    from keras import layers
-
-    stack = [*before, layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(10, activation="softmax")]
-    return keras.Sequential([keras.Input((28, 28, 1)), *stack])
-
-
-def after_distortions() -> keras.Model:
-    from keras import layers
-
-    return with_rescaling(layers.RandomRotation(0.1), layers.RandomZoom(0.1))
-
-
-def in_a_nested_model() -> keras.Model:
-    import keras
-
-    first = keras.Sequential([keras.layers.Rescaling(1 / 127.5, -1)])
-    return keras.Sequential([keras.Input((28, 28, 1)), first, dense()])
-
-
-@pytest.mark.parametrize("make", [with_rescaling, after_distortions, in_a_nested_model])
+@pytest.mark.parametrize("is_nested", [False, True])
 def test_a_model_that_scales_by_itself_is_believed(
-    make: Callable[[], keras.Model], tmp_path: Path, test_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    is_nested: bool, tmp_path: Path, test_digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mnist_cnn.models.persistence.choose", lambda *_: pytest.fail("it was asked"))
-    model = make()
+    import keras
+    from keras import layers
+
+    monkeypatch.setattr("mnist_cnn.models.persistence.choose", lambda *_: pytest.fail("ranges were tried"))
+    scaled = [layers.RandomRotation(0.1), layers.Rescaling(1 / 127.5, -1)]
+    first = [keras.Sequential(scaled)] if is_nested else scaled
+    model = keras.Sequential([keras.Input((28, 28, 1)), *first, dense()])
     model.save(tmp_path / "model.keras")
     opened = read_model(tmp_path / "model.keras")
     assert opened.adoption.remarks == ()
@@ -291,13 +263,13 @@ def test_the_bundled_digits_are_training_digits(train_digits: Dataset, test_digi
 
 @pytest.mark.parametrize("wanted", scaling.CANDIDATES[4:], ids=str)
 def test_a_network_for_dark_ink_on_light_paper_is_recognised(wanted: scaling.Scaling) -> None:
-    shipped = Recognizer.load().network
+    shipped, known = Recognizer.load().network, scaling.bundled_digits()
 
-    def ask(tried: scaling.Scaling, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        grey = (tried.apply(images) - wanted.offset) / wanted.factor  # how the network interprets its input
+    def ask(tried: scaling.Scaling) -> NDArray[np.float32]:
+        grey = (tried.apply(known.images) - wanted.offset) / wanted.factor  # how the network interprets its input
         return shipped.scores(np.clip(np.rint(grey), 0, 255).astype(np.uint8), threads=1)
 
-    choice = scaling.choose(ask, scaling.bundled_digits())
+    choice = scaling.choose(ask, known)
     assert (choice.scaling, choice.origin) == (wanted, "tried")
 
 
@@ -365,7 +337,7 @@ def test_nested_models_are_unpacked(scales: bool, train_digits: Dataset, test_di
     model.fit(wanted.apply(train_digits.images)[..., None], train_digits.labels, epochs=4, verbose=0)
     path = tmp_path / "nested.keras"
     model.save(path)
-    _, expected = accuracy_and_outputs(model, test_digits, wanted)
+    expected = original_outputs(model, test_digits, wanted)
     opened = read_model(path, known=partial(known_digits_of, DIGITS)).model
     assert not any(isinstance(layer, keras.Model) for layer in opened.layers)
     np.testing.assert_allclose(outputs(opened, test_digits.images), expected, atol=1e-4)

@@ -194,6 +194,6 @@ def test_another_project_s_network_gets_its_input_range_and_that_is_reported(tmp
     frozen |= {"optimizer.name": "sgd", "optimizer.learning_rate": 1e-12}
     done = train_tiny(tmp_path, frozen)
     np.testing.assert_allclose(predictions.predict_images(done.result.model, digits().images), expected, atol=1e-4)
-    assert "brought to 0 … 1" in done.heard.notices[0]
+    assert "scaled to 0 … 1" in done.heard.notices[0]
     wrong = train_tiny(tmp_path, {**frozen, "model.init_scale": 1.0}).result.model
     assert np.abs(predictions.predict_images(wrong, digits().images) - expected).max() > 0.01

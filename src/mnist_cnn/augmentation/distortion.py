@@ -94,7 +94,7 @@ def _elastic_field(count: int, config: AugmentationConfig, random: np.random.Gen
 
 @functools.cache
 def _smooth_basis(sigma: float) -> NDArray[np.float32]:
-    """Give B, float32 [28, r], such that B times white noise is Gaussian-smoothed white noise of variance 1.
+    """Return B, float32 [28, r], such that B times white noise is Gaussian-smoothed white noise of variance 1.
 
     White noise stays white when it is rotated, so only the scaled left singular vectors of the smoothing matrix matter.
     Those with less than a millionth of the variance are dropped: for sigma = 4, 9 of 28 remain, and a field needs a

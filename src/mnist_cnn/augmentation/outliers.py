@@ -66,7 +66,9 @@ def blob(digits: Image, random: np.random.Generator) -> Image:
         shape = (shape + shape[:, ::-1]) / 2
     shades = cv2.resize(random.uniform(0.4, 1, (grain, grain)), (IMAGE_SIZE, IMAGE_SIZE))
     filled = (shape > np.quantile(shape, random.uniform(0.2, 0.7))) * shades * _WHITE
-    return _with_margin(np.asarray(filled, np.uint8), int(random.integers(0, 5)))
+    margin = int(random.integers(0, 5))
+    inner = (IMAGE_SIZE - 2 * margin,) * 2
+    return np.pad(cv2.resize(np.asarray(filled, np.uint8), inner, interpolation=cv2.INTER_AREA), margin)
 
 
 def polygon(digits: Image, random: np.random.Generator) -> Image:
@@ -160,8 +162,3 @@ def _fitted(picture: NDArray[np.uint8], size: int) -> Image:
     x, y = (IMAGE_SIZE - wide) // 2, (IMAGE_SIZE - high) // 2
     canvas[y : y + high, x : x + wide] = ink
     return canvas
-
-
-def _with_margin(picture: Image, margin: int) -> Image:
-    inner = IMAGE_SIZE - 2 * margin
-    return np.pad(cv2.resize(picture, (inner, inner), interpolation=cv2.INTER_AREA), margin)

@@ -1,4 +1,4 @@
-"""Data sets: MNIST and its kin by name, the user's own by path, all as one `Dataset` of 28×28 grey images."""
+"""Data sets: MNIST and similar ones by name, the user's own by path, all as a `Dataset` of 28×28 grey images."""
 
 from __future__ import annotations
 

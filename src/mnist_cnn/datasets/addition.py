@@ -1,4 +1,4 @@
-"""The user's own images, trained on beside a data set: a few of some of its classes, none held out."""
+"""The user's own images, added to the training images of a data set: a few of some classes, none held out."""
 
 from __future__ import annotations
 
@@ -31,34 +31,27 @@ def load_addition(path: Path, class_names: Sequence[str]) -> Dataset:
     Raises:
         DataError: The path does not exist, is damaged or has no images, or a class is not in `class_names`.
     """
+    from mnist_cnn.datasets.image_folder import find_skipped
     from mnist_cnn.datasets.local import read_path  # Pillow is slow to import
 
     if not path.exists():
         raise DataError(f"there are no images to add at {path}. Give a folder with one subfolder of images per class.")
     own = read_path(path, "train").with_classes(class_names)
-    return replace(own, split="train", notice="; ".join(filter(None, (own.notice, _describe_skipped(path)))))
-
-
-def _describe_skipped(path: Path) -> str:
-    """Say which files were skipped: among a few images each one counts."""
-    from mnist_cnn.datasets.image_folder import find_skipped
-
-    files = find_skipped(path) if path.is_dir() else []
-    if len(files) > 1:
-        return f"skipped {len(files)} files without the suffix of an image format, the first: {files[0]}"
-    return f"skipped {files[0]}, which does not have the suffix of an image format" if files else ""
+    skipped = find_skipped(path) if path.is_dir() else []
+    remarks = [f"skipped {file}, which does not have the suffix of an image format" for file in skipped]
+    return replace(own, split="train", notice="; ".join(filter(None, (own.notice, *remarks))))
 
 
 def blend(dataset: Dataset, added: Dataset, share: float) -> Dataset:
-    """Give both as one, the added images repeated to make up a share of it, each at least once.
+    """Combine two data sets. The added images are repeated to make up a share of the result, each at least once.
 
-    A network forgets what it is no longer shown (McCloskey & Cohen 1989), and hardly learns what makes up a thousandth
-    of its images. Therefore it is trained on both, in a fixed proportion.
+    A network forgets what it is no longer shown (McCloskey & Cohen 1989), and hardly learns from a thousandth of its
+    images.
 
     Args:
-        dataset: The many.
-        added: The few, of the same classes.
-        share: Of the added images among all, 0 < share < 1.
+        dataset: Many images.
+        added: A few images of the same classes.
+        share: Share of the added images in the result, 0 < share < 1.
     """
     count = max(len(added), round(len(dataset) * share / (1 - share)))
     repeated = added.subset(np.resize(np.arange(len(added)), count))

@@ -1,4 +1,4 @@
-"""Arrays of numbers from other people's files, checked and brought to the form of a `Dataset`."""
+"""Arrays of numbers from other people's files, checked and converted to the form of a `Dataset`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def as_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
-    """Bring whole numbers from 0 to 255, [n, *shape] with a shape of `reading.IMAGE_SHAPES`, to uint8 [n, 28, 28].
+    """Convert whole numbers from 0 to 255, [n, *shape] with a shape of `IMAGE_SHAPES`, to uint8 [n, 28, 28].
 
     Raises:
         DataError: Another shape, or other values.
@@ -28,7 +28,7 @@ def as_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
 
 
 def as_labels(array: NDArray[Any], where: str) -> NDArray[np.int64]:
-    """Bring class numbers from 0, [n] or [n, 1], to int64 [n].
+    """Convert class numbers from 0, [n] or [n, 1], to int64 [n].
 
     Raises:
         DataError: Another shape (such as one-hot), or values that are not class numbers.

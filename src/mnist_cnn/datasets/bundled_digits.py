@@ -1,4 +1,4 @@
-"""scikit-learn's bundled digits: 1,797 real handwritten digits, brought to MNIST's form without a network.
+"""scikit-learn's bundled digits: 1,797 real handwritten digits, converted to MNIST's form. Needs no network connection.
 
 They are the test part of the UCI set "Optical Recognition of Handwritten Digits" (Alpaydin, Kaynak 1998): 32×32
 bitmaps, reduced to 8×8 by counting the ink in blocks of 4×4, which gives values from 0 to 16.

@@ -1,4 +1,4 @@
-"""The one door to all data: a name or a path becomes a `Dataset`."""
+"""The entry point to all data: a name or a path becomes a `Dataset`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FALLBACK_NOTICE = (
 
 @dataclass(frozen=True)
 class ResolvedDataset:
-    """Which data set a name stands for now: decided once, so that train and test come from the same one."""
+    """The data set that a name stands for, decided once: train and test come from the same one."""
 
     name: str  # "mnist", "digits", …, or a path; never "auto"
     data_dir: Path | None = None
@@ -44,7 +44,7 @@ class ResolvedDataset:
 
 
 def list_datasets() -> dict[str, str]:
-    """Give each name that `load_dataset` knows with a line about it."""
+    """Return each name that `load_dataset` knows, with a description."""
     return {
         AUTO: "mnist, or digits if MNIST is not on this machine and cannot be downloaded",
         **{source.name: source.description for source in SOURCES.values()},
@@ -57,7 +57,6 @@ def load_dataset(
     *,
     split: str = "train",
     data_dir: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
     offline: bool = False,
 ) -> Dataset:
     """Load one split of a data set by name or path; the other split's files are not opened.
@@ -71,7 +70,6 @@ def load_dataset(
             file, an `.npz` file, or a `.csv` table.
         split: "train", "test", or "all" for both together.
         data_dir: A folder to look in first; ignored for paths and for "digits".
-        progress: Told of every piece of a download.
         offline: Do not use the network.
 
     Returns:
@@ -86,9 +84,9 @@ def load_dataset(
     if split not in _VALID_SPLITS:
         raise SettingError(f"there is no split {split!r}. {suggest(split, _VALID_SPLITS)}")
     if name == AUTO:
-        return resolve_dataset(name, data_dir=data_dir, progress=progress, offline=offline).load(split, offline=offline)
+        return resolve_dataset(name, data_dir=data_dir, offline=offline).load(split, offline=offline)
     if name in SOURCES:
-        return _load_split(KnownDataset(SOURCES[str(name)], _folder(data_dir), progress, offline).load, split)
+        return _load_split(KnownDataset(SOURCES[str(name)], _folder(data_dir), offline).load, split)
     return _load_split(_load_digits if name == DIGITS else _path_reader(name), split)
 
 
@@ -99,7 +97,7 @@ def resolve_dataset(
     progress: Progress | None = None,
     offline: bool = False,
 ) -> ResolvedDataset:
-    """Decide once which data set a name stands for, and make sure that both its splits are on this machine.
+    """Decide which data set a name stands for, and make sure that both its splits are on this machine.
 
     "auto" is MNIST, or the bundled digits if MNIST is not on this machine and cannot be downloaded; without a
     network this takes about `download.ANSWER_SECONDS`. The test set's files are not opened.
@@ -107,7 +105,7 @@ def resolve_dataset(
     Args:
         name: As for `load_dataset`.
         data_dir: As for `load_dataset`.
-        progress: Told of every piece of a download.
+        progress: Called for every piece of a download.
         offline: Do not use the network.
 
     Raises:
@@ -123,7 +121,7 @@ def resolve_dataset(
         return ResolvedDataset(str(Path(name).expanduser().resolve()))  # absolute: also found from another folder
     folder = _folder(data_dir)
     try:
-        KnownDataset(source, folder, progress, offline).ensure()
+        KnownDataset(source, folder, offline, progress).ensure()
     except DatasetUnavailableError:
         if name != AUTO:
             raise

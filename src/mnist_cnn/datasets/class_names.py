@@ -1,4 +1,4 @@
-"""Names of classes: their order, and which name means which class if they are written in different styles."""
+"""Names of classes: their order, and which names mean the same class in different styles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PREFIXES = frozenset(("digit", "digits", "class", "cls", "label", "number", "nu
 
 
 def number_of(name: str) -> int | None:
-    """Give the number that a class name stands for: "3", "03", "three", "Digit 3", "class_3"; None for others."""
+    """Return the number that a class name stands for: "3", "03", "three", "Digit 3", "class_3"; None for others."""
     words = [word for word in _WORDS.findall(name.casefold()) if word not in _PREFIXES]
     if len(words) != 1:
         return None
@@ -35,8 +35,8 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 def find_class(name: str, class_names: Sequence[str]) -> int | None:
     """Find the class that a name means: the name itself, or the only one that differs only in style.
 
-    Style is how a number is written, punctuation, and upper or lower case. Two things are not style: the case of single
-    letters, because "a" and "A" are two classes of letter data; and a name of nothing but punctuation, such as "+".
+    Style is how a number is written, punctuation, and case. Not style: the case of single letters, because "a" and "A"
+    are two classes of letter data; and a name of punctuation only, such as "+".
 
     Args:
         name: Such as "7", "07", "seven", "Digit_7".
@@ -54,7 +54,7 @@ def find_class(name: str, class_names: Sequence[str]) -> int | None:
 
 
 def _essence(name: str) -> str | int | None:
-    """Give what is left of a name without its style; None if nothing is."""
+    """Return what is left of a name without its style; None if nothing is."""
     if (number := number_of(name)) is not None:
         return number
     words = _WORDS.findall(name)

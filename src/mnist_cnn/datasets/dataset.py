@@ -1,4 +1,4 @@
-"""What every source of data gives: one set of small grey images with their labels."""
+"""What every source of data returns: a set of small grey images with their labels."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Dataset:
         DataError: Shapes or labels do not fit together, or there are no images.
     """
 
-    name: str  # as the user asked for it: "mnist", "digits", "my-folder"
+    name: str  # as the user specified it: "mnist", "digits", "my-folder"
     split: str  # "train", "validation", "test", or "all" if it is not split
     images: NDArray[np.uint8]  # [n, 28, 28], 0 is background, 255 full ink
     labels: NDArray[np.int64]  # [n], 0 … len(class_names) - 1
     class_names: tuple[str, ...]
     source: str  # for people: where it was found
-    notice: str = ""  # something the user must be told, such as a fallback
+    notice: str = ""  # for the user, such as a fallback
 
     def __post_init__(self) -> None:
         if self.images.ndim != 3 or self.images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE):
@@ -56,7 +56,7 @@ class Dataset:
         return len(self.labels)
 
     def subset(self, indices: NDArray[np.int64]) -> Dataset:
-        """Give the images at `indices`, int [m], as a data set."""
+        """Return the images at `indices`, int [m], as a data set."""
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
     def with_classes(self, class_names: Sequence[str]) -> Dataset:
@@ -81,21 +81,14 @@ class Dataset:
         return replace(self, labels=places[self.labels], class_names=tuple(class_names))
 
     def numbered_for(self, outputs: int) -> Dataset:
-        """Number some of the ten digits, in any style, as a model with ten outputs does; otherwise change nothing.
-
-        Args:
-            outputs: Number of the model's outputs.
-        """
-        if len(self.class_names) < outputs == len(DIGIT_NAMES) and self.holds_only(DIGIT_NAMES):
+        """Number some of the ten digits, in any style, as a model with ten outputs does; otherwise change nothing."""
+        are_digits = all(find_class(name, DIGIT_NAMES) is not None for name in self.class_names)
+        if are_digits and len(self.class_names) < outputs == len(DIGIT_NAMES):
             return self.with_classes(DIGIT_NAMES)
         return self
 
-    def holds_only(self, class_names: Sequence[str]) -> bool:
-        """Whether every class of this data set, in any style, is among these."""
-        return all(find_class(name, class_names) is not None for name in self.class_names)
-
     def checksum(self) -> str:
-        """Give the SHA-256 (hexadecimal) over the image bytes followed by the label bytes.
+        """Return the SHA-256 (hexadecimal) over the image bytes followed by the label bytes.
 
         Labels count as uint8, as in MNIST's files, or as little-endian int64 if one is above 255.
         """

@@ -1,8 +1,7 @@
-"""Downloads: mirrors in turn, each file verified, and put in place whole or not at all.
+"""Downloads: each file is verified, and written completely or not at all.
 
-pooch receives and hashes a file. It asks one mirror after another and sets no limit to a slow one, so two things are
-added here, and no wait is without an end: all mirrors are asked at once which of them answer, so that a machine
-without a network knows it within seconds; and a mirror that becomes too slow is given up.
+pooch receives and hashes a file. Two things are added, because pooch tries mirrors one after another and tolerates slow
+ones: all mirrors are asked at once which of them answer, and a mirror that becomes too slow is dropped.
 """
 
 from __future__ import annotations
@@ -29,25 +28,25 @@ if TYPE_CHECKING:
 
     from mnist_cnn.datasets.registry import RemoteFile, Source
 
-ANSWER_SECONDS = 8.0  # how long all mirrors together have for the first line of an answer
+ANSWER_SECONDS = 8.0  # for all mirrors together, until the first line of an answer
 GRACE_SECONDS = 20.0  # per file, before its speed is judged
-SLOWEST = 50_000  # bytes per second after the grace period; a slower mirror is given up
+SLOWEST = 50_000  # bytes per second after the grace period; a slower mirror is dropped
 LARGEST = 2**30  # bytes of one file: twice those of EMNIST's archive
 ATTEMPTS = 3  # at each mirror, after failures of the connection or the server
 PAUSE_SECONDS = 0.5  # before the second round of attempts, and twice as long before the third
 RETRY_SECONDS = 10.0  # no round begins later than this
-TIMEOUT = (5.0, 15.0)  # seconds to connect, and between two signs of life
+TIMEOUT = (5.0, 15.0)  # seconds to connect, and between two pieces
 
 
 class Progress(Protocol):
-    """Told while a file comes in; the command line draws a bar from it."""
+    """A callback during a download; the command line draws a bar from it."""
 
     def __call__(self, file: str, done: int, total: int) -> None:
         """Take the file's name, the bytes received, and the bytes expected (0 if the mirror does not say)."""
 
 
 class MirrorsFailedError(DatasetUnavailableError):
-    """No mirror gave a file."""
+    """No mirror provided a file."""
 
     def __init__(self, attempts: Sequence[str]) -> None:
         super().__init__("; ".join(attempts))
@@ -55,11 +54,11 @@ class MirrorsFailedError(DatasetUnavailableError):
 
 
 class _RefusedError(Exception):
-    """A mirror that sends something else, too much or too slowly: another attempt would not help."""
+    """A mirror sends something else, too much or too slowly: another attempt would not help."""
 
 
 def download(source: Source, keys: Iterable[tuple[str, str]], folder: Path, progress: Progress | None = None) -> None:
-    """Fetch those files of a data set that `folder` lacks.
+    """Download those files of a data set that are missing in `folder`.
 
     Safe with several processes at once: one downloads, the others wait and find the files.
 
@@ -67,10 +66,10 @@ def download(source: Source, keys: Iterable[tuple[str, str]], folder: Path, prog
         source: The data set.
         keys: Which of `source.files`.
         folder: Created if it is missing.
-        progress: Told of every piece that comes in.
+        progress: Called for every piece.
 
     Raises:
-        MirrorsFailedError: No mirror gave what is missing, or the folder cannot be written.
+        MirrorsFailedError: No mirror provided a missing file, or the folder cannot be written.
         WriteError: The disk is full.
     """
     wanted = [source.files[key] for key in keys]
@@ -93,7 +92,7 @@ def download(source: Source, keys: Iterable[tuple[str, str]], folder: Path, prog
 
 
 def _ask(addresses: Sequence[str]) -> dict[str, str]:
-    """Ask all addresses at once; give what is wrong with each, empty for those that answered anything at all."""
+    """Ask all addresses at once; return what is wrong with each, empty if there was any answer."""
     failures = dict.fromkeys(addresses, f"no answer within {ANSWER_SECONDS:g} s")
 
     def ask(address: str) -> None:
@@ -114,7 +113,7 @@ def _ask(addresses: Sequence[str]) -> dict[str, str]:
 
 
 def _fetch(file: RemoteFile, mirrors: Sequence[str], target: Path, progress: Progress | None) -> None:
-    """Put one file at `target` from the first mirror that gives it right."""
+    """Download one file to `target` from the first mirror that provides the right content."""
     addresses = [mirror.format(file=file.name) for mirror in mirrors]
     failures: dict[str, Exception] = {}
     deadline = time.monotonic() + RETRY_SECONDS
@@ -133,7 +132,7 @@ def _fetch(file: RemoteFile, mirrors: Sequence[str], target: Path, progress: Pro
 
 
 def _receive(address: str, file: RemoteFile, target: Path, progress: Progress | None) -> None:
-    # The checksum decides in the end, so that a redirect or a mirror without TLS does no harm.
+    # The checksum decides in the end: a redirect or a mirror without TLS does no harm.
     fetch = pooch.HTTPDownloader(
         progressbar=_Watch(file.name, progress),
         chunk_size=4096,  # bytes: small, so that a slow mirror is noticed soon
@@ -148,7 +147,7 @@ def _receive(address: str, file: RemoteFile, target: Path, progress: Progress | 
 
 
 class _Watch:
-    """What pooch takes for a progress bar: passes progress on, and ends a download that is too slow or too large."""
+    """A progress bar for pooch, which ends a download that is too slow or too large."""
 
     total = 0  # bytes, set by pooch; 0 if the mirror does not say
 
@@ -177,7 +176,7 @@ class _Watch:
 def _fetch_archive(
     source: Source, archive: RemoteFile, mirrors: Sequence[str], folder: Path, progress: Progress | None
 ) -> None:
-    """Fetch the zip archive with everything in it, unpack the data set's files beside it, and remove it."""
+    """Download the zip archive, unpack the data set's files beside it, and remove it."""
     path = folder / archive.name
     try:
         _fetch(archive, mirrors, path, progress)
@@ -216,7 +215,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """Give the cause that requests and urllib3 wrap, in one line."""
+    """Return the cause that requests and urllib3 wrap, in one line."""
     inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     cause = getattr(inner, "reason", None)
     return first_line(cause if isinstance(cause, Exception) else inner)

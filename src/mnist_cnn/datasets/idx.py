@@ -70,7 +70,7 @@ def find_idx(folder: Path, name: str) -> Path | None:
 
 
 def idx_checksum(array: NDArray[Any]) -> str:
-    """Give the SHA-256 (hexadecimal) of the uncompressed IDX file that contains `array`.
+    """Return the SHA-256 (hexadecimal) of the uncompressed IDX file that contains `array`.
 
     The format leaves no freedom, so this checks an array against a published file's checksum wherever the array came
     from: an IDX file, a gzip of it, or Keras' `mnist.npz`.

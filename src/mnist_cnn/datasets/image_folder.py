@@ -11,7 +11,6 @@ from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.layout import (
     describe,
     entries,
-    find_divided,
     find_layout,
     has_images,
     image_files,
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 def read_folder(path: Path, split: str) -> Dataset:
     """Read one split of a folder of images, or all of it if it is not divided into train and test.
 
-    Each image is brought to MNIST's form by `mnist_cnn.reading.ink`, as in reading, so that a model is trained on what
-    it will be shown. Classes are the subfolders' names, sorted; by number if all mean one ("3", "three", "digit_3").
-    Hidden files are skipped, and so are files without the suffix of an image format (notes, tables).
+    `mnist_cnn.reading.ink` converts each image to MNIST's form, as in reading. Classes are the subfolders' names,
+    sorted; by number if all mean one ("3", "three", "digit_3"). Hidden files and files without the suffix of an image
+    format are skipped.
 
     Args:
         path: The folder, in one of the forms that `layout` knows.
@@ -66,14 +65,14 @@ def read_folder(path: Path, split: str) -> Dataset:
 
 
 def find_skipped(path: Path) -> list[Path]:
-    """Give the files among a folder's training images that are not read because of their suffix; not hidden ones."""
+    """Return the files among a folder's training images that are not read because of their suffix; not hidden ones."""
     layout = find_layout(path)
     folders = [pictures_folder(folder) for folder in layout.classes] if layout.train else []
     return [file for folder in folders for file in entries(folder) if file.suffix.lower() not in SUFFIXES]
 
 
 def _all_folders(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
-    """Give each class's folder of images with its label.
+    """Return each class's folder of images with its label.
 
     Raises:
         DataError: A class has no images.
@@ -81,22 +80,16 @@ def _all_folders(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, i
     folders = [(pictures_folder(root / name), label) for label, name in enumerate(class_names)]
     for folder, label in folders:
         if not has_images(folder):
-            raise DataError(f"{folder} has no images of class {class_names[label]!r}{_advice(root, folder)}")
+            raise DataError(
+                f"{folder} has no images of class {class_names[label]!r}: found {describe(folder)}. Expected one "
+                "subfolder of images per class, optionally in folders named train and test. Put images of the class "
+                f"there, move what is not a class out of {root}, or give the path of the folder of class folders."
+            )
     return folders
 
 
-def _advice(root: Path, folder: Path) -> str:
-    if divided := find_divided(root):
-        parts = ", ".join(part.name for part in subfolders(divided))
-        return f". {divided} has folders for training and test ({parts}): give the path {divided}."
-    return (
-        f": found {describe(folder)}. Expected one subfolder of images per class, optionally in folders named train "
-        f"and test. Put images of the class there, or move what is not a class out of {root}."
-    )
-
-
 def _folders_by_class(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
-    """Give the folders of a test part with the labels of the training part; classes may be missing.
+    """Return the folders of a test part with the labels of the training part; classes may be missing.
 
     Raises:
         DataError: A folder of images is not a class of the training part.

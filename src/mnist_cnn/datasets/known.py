@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from mnist_cnn.datasets.download import Progress
 
-DATA_VARIABLE = "MNIST_CNN_DATA"  # a folder of data sets; only --data-dir comes before it
-CACHE_VARIABLE = "MNIST_CNN_CACHE"  # the folder for downloads, in place of the user's cache
+DATA_VARIABLE = "MNIST_CNN_DATA"  # environment variable: a folder of data sets; --data-dir takes precedence
+CACHE_VARIABLE = "MNIST_CNN_CACHE"  # environment variable: the folder for downloads instead of the user's cache
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images [n, 28, 28] and labels [n]
 
@@ -45,8 +45,8 @@ class KnownDataset:
 
     source: Source
     data_dir: Path | None  # looked in first
-    progress: Progress | None
     offline: bool
+    progress: Progress | None = None
 
     def load(self, split: str) -> Dataset:
         """Read one split, downloading it if it is not on this machine.
@@ -78,7 +78,7 @@ class KnownDataset:
             self._download(missing, tried)
 
     def _find(self, split: str) -> tuple[Dataset | None, list[str]]:
-        """Read a split at the first place that has it whole; otherwise say what is wrong with each place."""
+        """Read a split at the first place where it is complete; otherwise return what is wrong with each place."""
         tried, damaged = [], []
         for place in local_places(self.source, self.data_dir):
             try:
@@ -108,20 +108,16 @@ class KnownDataset:
 
     def _unavailable(self, tried: Sequence[str]) -> DatasetUnavailableError:
         files = ", ".join(file.name for file in self.source.files.values())
+        places = "\n".join(f"  - {line}" for line in tried)
         return DatasetUnavailableError(
-            "\n".join(
-                [
-                    f"{self.source.name} is not on this machine and could not be downloaded. Tried:",
-                    *(f"  - {line}" for line in tried),
-                    f"Connect to the network and try again, or put {files} into a folder and name it with --data-dir "
-                    "or $MNIST_CNN_DATA, or use --dataset digits.",
-                ]
-            )
+            f"{self.source.name} is not on this machine and could not be downloaded. Tried:\n{places}\n"
+            f"Connect to the network and try again, or put {files} into a folder and name it with --data-dir "
+            "or $MNIST_CNN_DATA, or use --dataset digits."
         )
 
 
 def cache_folder(source: Source) -> Path:
-    """Give the folder that downloads of `source` go to: below $MNIST_CNN_CACHE or the user's cache."""
+    """Return the folder that downloads of `source` go to: below $MNIST_CNN_CACHE or the user's cache."""
     root = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("mnist-cnn", appauthor=False)
     return Path(root).expanduser() / "datasets" / source.name
 
@@ -147,7 +143,7 @@ def local_places(source: Source, data_dir: Path | None) -> list[Place]:
 
 
 def has_split(place: Place, source: Source, split: str) -> bool:
-    """Whether `place` seems to have a split; no file is opened."""
+    """Return whether `place` seems to have a split; no file is opened."""
     if place.path.suffix == ".npz":
         return place.path.is_file()
     return None not in _pair_of_files(place.path, source, split)
@@ -181,7 +177,7 @@ def verify(array: NDArray[Any], file: RemoteFile, where: str, source: Source) ->
     """Check that an array is the content of a published file: by checksum where one is known, else by its form.
 
     Args:
-        array: As the IDX file gives it.
+        array: The content of the IDX file.
         file: What it should be.
         where: What to call it in an error message.
         source: The data set that it belongs to.
@@ -195,7 +191,8 @@ def verify(array: NDArray[Any], file: RemoteFile, where: str, source: Source) ->
     checksum = idx_checksum(array)
     if file.content_sha256 and checksum != file.content_sha256:
         raise DataError(f"{where}: wrong checksum (SHA-256 {checksum[:12]}…). Download it again.")
-    if not file.content_sha256 and (owner := _owner(checksum)):
+    owners = {known.content_sha256: other.name for other in SOURCES.values() for known in other.files.values()}
+    if not file.content_sha256 and (owner := owners.get(checksum)):
         raise DataError(f"{where}: these are the files of {owner}, which have the same names.")
     classes = array if array.ndim == 1 else array[..., 0]
     if array.ndim < 3 and not 0 <= classes.min() <= classes.max() < len(source.class_names):
@@ -203,7 +200,7 @@ def verify(array: NDArray[Any], file: RemoteFile, where: str, source: Source) ->
 
 
 def _layouts(root: Path, source: Source, reason: str, *, anything: bool) -> Iterator[Place]:
-    # Fashion-MNIST and KMNIST use MNIST's file names, so a folder for any set is theirs only by its name.
+    # Fashion-MNIST and KMNIST use MNIST's file names, so only a folder's name distinguishes them.
     if anything or source.name in root.parts[-1:] or source.torchvision in root.parts[-2:]:
         yield Place(root, reason)
     for below in (source.name, f"{source.torchvision}/raw", source.torchvision):
@@ -216,19 +213,12 @@ def _read_arrays(path: Path, source: Source, split: str) -> tuple[NDArray[Any], 
     if path.suffix == ".npz":
         return read_array(path, f"x_{split}"), read_array(path, f"y_{split}")
     images, labels = _pair_of_files(path, source, split)
-    return read_idx(images or path), read_idx(labels or path)  # `path` if they have gone since: an error that says so
+    return read_idx(images or path), read_idx(labels or path)  # `path` if they were removed meanwhile: its error
 
 
 def _pair_of_files(folder: Path, source: Source, split: str) -> tuple[Path | None, Path | None]:
-    return (
-        find_idx(folder, source.files[split, "images"].name),
-        find_idx(folder, source.files[split, "labels"].name),
-    )
-
-
-def _owner(checksum: str) -> str | None:
-    known = {file.content_sha256: source.name for source in SOURCES.values() for file in source.files.values()}
-    return known.get(checksum)
+    images, labels = (find_idx(folder, source.files[split, kind].name) for kind in ("images", "labels"))
+    return images, labels
 
 
 def _home() -> Path:

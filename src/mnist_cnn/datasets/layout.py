@@ -19,7 +19,7 @@ from mnist_cnn.files import TEST, TRAIN, VALIDATION, is_filler, is_left_behind, 
 from mnist_cnn.reading.ink import SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 _DEEPEST = 5  # folders that each contain only the next
 _NAMED = 3  # entries of a folder that a message names
@@ -38,8 +38,8 @@ class Layout:
 def find_layout(path: Path) -> Layout:
     """Find the folders of class folders below `path`.
 
-    A `val` folder is the test part if there is no other. Otherwise it is not read, because training holds its
-    validation images out of the training part. Class folders beside a test part are the training part.
+    A `val` folder is the test part if there is no other. Otherwise it is not read, because training takes its
+    validation images from the training part. Class folders beside a test part are the training part.
 
     Raises:
         DataError: The parts have no class folders, or two folders are the same part.
@@ -53,7 +53,8 @@ def find_layout(path: Path) -> Layout:
     else:
         _refuse_parts_without_classes(folders)
         classes = _class_folders(folders)
-    remarks = _skipped(folder for folder in folders if folder not in classes)
+    unread = [(folder, _why_not_read(folder)) for folder in folders if folder not in classes]
+    remarks = [f"skipped {folder}, {reason}" for folder, reason in unread if reason]
     if validation and test:
         remarks.append(f"skipped {validation}: validation images are held out of the training images")
     elif validation:
@@ -66,16 +67,6 @@ def find_layout(path: Path) -> Layout:
     if classes or not parts:
         train = root
     return Layout(train, test, classes or tuple(subfolders(train or test or root)), "; ".join(remarks))
-
-
-def find_divided(folder: Path) -> Path | None:
-    """Find a folder below `folder` that has train and test parts with class folders; None if there is none.
-
-    Raises:
-        DataError: Two folders in it are the same part.
-    """
-    inner = itertools.chain.from_iterable(folders_of(each) for each in subfolders(folder))
-    return next((each for each in inner if _labelled_parts(subfolders(each))), None)
 
 
 def entries(folder: Path) -> list[Path]:
@@ -98,12 +89,12 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def has_images(folder: Path) -> bool:
-    """Whether there is an image in a folder; the search ends at the first."""
+    """Return whether there is an image in a folder; the search ends at the first."""
     return any(_is_image(entry) for entry in _scan(folder))
 
 
 def folders_of(path: Path) -> Iterator[Path]:
-    """Give `path`, and as long as it has only one subfolder, that folder."""
+    """Return `path`, and as long as it has only one subfolder, that folder."""
     yield path
     for _ in range(_DEEPEST):
         inner = subfolders(path)
@@ -128,12 +119,12 @@ def unwrap(folder: Path, part: str | None = None) -> Path:
 
 
 def pictures_folder(folder: Path) -> Path:
-    """Give the folder with a class's images: its own, or the only one in it."""
+    """Return the folder with a class's images: its own, or the only one in it."""
     return next((each for each in folders_of(folder) if has_images(each)), folder)
 
 
 def describe(folder: Path) -> str:
-    """Say what is in a folder: "2 folders (a, b), 5 images (0.png, 1.png, 2.png, …)"."""
+    """Describe what is in a folder: "2 folders (a, b), 5 images (0.png, 1.png, 2.png, …)"."""
     images = image_files(folder)
     others = [entry for entry in entries(folder) if entry.is_file() and entry not in images]
     kinds = (("folder", subfolders(folder)), ("image", images), ("other file", others))
@@ -159,15 +150,13 @@ def _count(kind: str, found: Sequence[Path]) -> str:
 
 
 def _is_class(folder: Path) -> bool:
-    """Whether a folder has the images of a class: itself, or in a subfolder with a name like "images"."""
+    """Return whether a folder has the images of a class: itself, or in a subfolder with a name like "images"."""
     inner = subfolders(folder)
-    if has_images(folder) or len(inner) != 1:
-        return has_images(folder)
-    return is_filler(inner[0].name) and has_images(inner[0])
+    return has_images(folder) or (len(inner) == 1 and is_filler(inner[0].name) and has_images(inner[0]))
 
 
 def _has_classes(folder: Path) -> bool:
-    """Whether a part has class folders; `testSet/testSet` and `test/images` may contain images without labels."""
+    """Return whether a part has class folders; `testSet/testSet` and `test/images` may contain unlabelled images."""
     part = part_of(folder.name)
     classes = [each for each in subfolders(unwrap(folder, part)) if has_images(pictures_folder(each))]
     if len(classes) == 1:
@@ -176,7 +165,7 @@ def _has_classes(folder: Path) -> bool:
 
 
 def _labelled_parts(folders: Sequence[Path]) -> dict[str, Path]:
-    """Give the parts that have class folders.
+    """Return the parts that have class folders.
 
     Raises:
         DataError: Two folders are the same part.
@@ -221,7 +210,7 @@ def _class_folders(folders: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def _classes_beside(folders: Sequence[Path], part: Path | None) -> tuple[Path, ...]:
-    """Give the class folders beside a test part; none if no class of that part is among them."""
+    """Return the class folders beside a test part; none if no class of that part is among them."""
     found = tuple(folder for folder in folders if _is_class(folder) and not _is_part(folder))
     known = [folder.name for folder in subfolders(part)] if part else []
     return found if any(find_class(folder.name, known) is not None for folder in found) else ()
@@ -231,12 +220,8 @@ def _is_part(folder: Path) -> bool:
     return part_of(folder.name) is not None or is_unlabelled(folder.name)
 
 
-def _skipped(folders: Iterable[Path]) -> list[str]:
-    return [f"skipped {folder}, {reason}" for folder in folders if (reason := _why_not_read(folder))]
-
-
 def _why_not_read(folder: Path) -> str:
-    """Say why a folder beside the parts is not read; empty if it is read, or has nothing to do with images."""
+    """Return why a folder beside the parts is not read; empty if it is read, or unrelated to images."""
     if _has_classes(folder):
         return "" if part_of(folder.name) else "whose name is neither train nor test"
     if has_images(pictures_folder(folder)):

@@ -32,7 +32,7 @@ class ArrayNames:
 
     train: tuple[str, str]  # also of a set without a split
     test: tuple[str, str] | None
-    notice: str = ""  # what is not read, if the names announce a split but there is no whole test set
+    notice: str = ""  # what is not read, if the test set is missing or incomplete
 
 
 def find_arrays(path: Path) -> ArrayNames:
@@ -50,7 +50,8 @@ def find_arrays(path: Path) -> ArrayNames:
             return ArrayNames(pair, None)
     for train, _ in _SPLIT:
         if keys.issuperset(train):
-            return ArrayNames(train, None, _describe_train_alone(path, train, keys))
+            notice = f"{path} has only {', '.join(sorted(keys))}: a fixed fifth of {train[0]} is the test set"
+            return ArrayNames(train, None, notice)
     raise DataError(
         f"{path} contains {', '.join(sorted(keys)) or 'no arrays'}; expected x_train and y_train, optionally with "
         "x_test and y_test, or x and y, or images and labels."
@@ -69,15 +70,9 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
             member.seek(0)
             return np.lib.format.read_array(member, allow_pickle=False)
     except Exception as error:
-        # A hostile file reaches zipfile, zlib, lzma, ast and tokenize; whatever they raise means the same.
+        # A hostile file reaches zipfile, zlib, lzma, ast and tokenize, which raise errors of many kinds.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: {key} cannot be read ({reason}). Save it again with numpy.savez.") from error
-
-
-def _describe_train_alone(path: Path, train: tuple[str, str], keys: set[str]) -> str:
-    others = ", ".join(sorted(keys.difference(train)))
-    unread = f" (not read: {others})" if others else ""
-    return f"{path} contains {' and '.join(train)}, but no test set{unread}: a fixed fifth of the images is held out"
 
 
 def _keys(path: Path) -> set[str]:

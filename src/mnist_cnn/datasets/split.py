@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn.errors import DataError, MissingExtraError, SettingError
+from mnist_cnn.errors import DataError, MissingExtraError, SettingError, first_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,8 +30,8 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Data
         The rest for training, and the validation set, None for a fraction of 0.
 
     Raises:
-        SettingError: The fraction is out of range, or too small for every class to be in both parts.
-        DataError: A class has only one image.
+        SettingError: The fraction is out of range.
+        DataError: There are too few images for every class to be in both parts.
     """
     if not 0 <= fraction < 1:
         raise SettingError(f"the validation fraction is {fraction}; valid is 0 (none) or more, and less than 1.")
@@ -42,7 +42,7 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Data
 
 
 def divide(dataset: Dataset, *, per_class: int, validation: float, seed: int) -> tuple[Dataset, Dataset | None]:
-    """Give what a run trains on and what it holds out, according to its configuration's `data`.
+    """Return the images for training and for validation, according to a configuration's `data`.
 
     Args:
         dataset: The whole training split.
@@ -58,11 +58,10 @@ def divide(dataset: Dataset, *, per_class: int, validation: float, seed: int) ->
 
 
 def hold_out_test(dataset: Dataset, split: str) -> Dataset:
-    """Give the "train" or "test" part of an unsplit set: a fixed, stratified 20 % is the test set.
+    """Return the "train" or "test" part of an unsplit set: a fixed, stratified 20 % is the test set.
 
     Raises:
-        SettingError: There are too few images for every class to be in both parts.
-        DataError: A class has only one image.
+        DataError: There are too few images for every class to be in both parts.
     """
     kept, held_out = _stratified(dataset, HELD_OUT, _HELD_OUT_SEED)
     return replace(dataset.subset(held_out if split == "test" else kept), split=split)
@@ -97,25 +96,13 @@ def _stratified(dataset: Dataset, fraction: float, seed: int) -> tuple[NDArray[n
         from sklearn.model_selection import train_test_split  # slow to import
     except ImportError as error:
         raise MissingExtraError("scikit-learn", "train") from error
-    held_out = _checked_size(dataset, fraction)
-    parts = train_test_split(np.arange(len(dataset)), test_size=held_out, stratify=dataset.labels, random_state=seed)
-    kept, taken = (np.sort(part) for part in parts)
-    return kept, taken
-
-
-def _checked_size(dataset: Dataset, fraction: float) -> int:
-    sizes = np.bincount(dataset.labels, minlength=len(dataset.class_names))
-    for name, size in zip(dataset.class_names, sizes, strict=True):
-        if size == 1:
-            raise DataError(
-                f"class {name!r} of {dataset.source} has 1 image; at least 2 are needed to hold one out. "
-                "Add images, hold none out, or train on them beside a data set: mnist-cnn train --add"
-            )
-    held_out, classes = round(len(dataset) * fraction), int((sizes > 0).sum())
-    if not classes <= held_out <= len(dataset) - classes:
-        raise SettingError(
-            f"{fraction:.3g} of the {len(dataset)} images of {dataset.source} is {held_out}; "
-            f"each part needs at least {classes}, one per class. Choose another fraction, add images, or train on "
-            "them beside a data set: mnist-cnn train --add"
-        )
-    return held_out
+    count = round(len(dataset) * fraction)
+    try:
+        parts = train_test_split(np.arange(len(dataset)), test_size=count, stratify=dataset.labels, random_state=seed)
+    except ValueError as error:  # too few images of a class or in a part
+        raise DataError(
+            f"{fraction:.3g} of the {len(dataset)} images of {dataset.source} cannot be held out: {first_line(error)}. "
+            "Choose another fraction, add images, or train on them beside a data set: mnist-cnn train --add"
+        ) from error
+    kept, held_out = (np.sort(part) for part in parts)
+    return kept, held_out

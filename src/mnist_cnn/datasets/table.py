@@ -49,7 +49,7 @@ def find_tables(folder: Path) -> dict[str, Path]:
 
 
 def describe_unread(folder: Path, tables: Collection[Path]) -> str:
-    """Say which tables of images in a folder are not among those that are read; empty if all are."""
+    """Return which tables of images in a folder are not read; empty if all are."""
     spare = [file for file in _tables(folder, _PIXELS + 1) if file not in tables]
     remarks = [f"skipped {file}: validation images are held out of the training images" for file in spare]
     remarks += [f"skipped {file}, which has no labels" for file in _tables(folder, _PIXELS)]
@@ -84,7 +84,7 @@ def read_table_labels(path: Path) -> NDArray[np.int64]:
 
 
 def _columns(path: Path) -> tuple[list[str], int]:
-    """Give the cells of a table's first line, and the index of the label among them."""
+    """Return the cells of a table's first line, and the index of the label among them."""
     names = _first_cells(path)
     if len(names) == _PIXELS:
         raise DataError(

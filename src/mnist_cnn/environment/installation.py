@@ -1,6 +1,6 @@
-"""How this package was installed, and the commands that add extras to this installation or update it.
+"""How this package was installed, and the command that adds extras to this installation.
 
-The package is on no index, so `pip install mnist-cnn[…]` would install whatever somebody registers under that name.
+The package is on no index: `pip install mnist-cnn[…]` would install a stranger's package of that name.
 PEP 610's `direct_url.json` records the origin. If it is missing or the origin is gone, the command names the extra's
 own requirements instead.
 """
@@ -26,7 +26,7 @@ _WINDOWS = os.name == "nt"
 
 
 def install_command(extras: Sequence[str]) -> str | None:
-    """Give the command that installs extras, quoted for this system's shell.
+    """Return the command that installs extras, quoted for this system's shell.
 
     Args:
         extras: Such as "train" and "export".
@@ -40,23 +40,9 @@ def install_command(extras: Sequence[str]) -> str | None:
         installed = distribution(PACKAGE)
     except PackageNotFoundError:
         return None
-    what = _from_origin(_origin(installed), ",".join(extras)) or _requirements(installed, extras)
-    return _line([*_installer(installed), *what])
-
-
-def upgrade_command(package: str) -> str:
-    """Give the command that updates another package in this environment, quoted for this system's shell."""
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    try:
-        installed = distribution(package)
-    except PackageNotFoundError:
-        return f"pip install --upgrade {package}"
-    return _line([*_installer(installed), "--upgrade", package])
-
-
-def _line(words: Iterable[str]) -> str:
-    return " ".join(map(_quote, words))
+    required = dict.fromkeys(_requirements(installed, extras))
+    what = _from_origin(_origin(installed), ",".join(extras)) or required
+    return " ".join(map(_quote, [*_installer(installed), *what]))
 
 
 def _origin(installed: Distribution) -> Mapping[str, Any]:
@@ -68,7 +54,7 @@ def _origin(installed: Distribution) -> Mapping[str, Any]:
 
 
 def _from_origin(origin: Mapping[str, Any], extras: str) -> list[str]:
-    """Give what pip must install again, with extras; nothing if the origin is unknown or gone."""
+    """Return what pip must install again, with extras; nothing if the origin is unknown or gone."""
     if not origin:
         return []
     url: str = origin["url"]
@@ -93,12 +79,8 @@ def _local_path(url: str) -> Path | None:
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
-def _requirements(installed: Distribution, extras: Iterable[str]) -> list[str]:
-    """Give the requirements of extras for this system, each once, without the package itself."""
-    return list(dict.fromkeys(_each_requirement(installed, extras)))
-
-
-def _each_requirement(installed: Distribution, extras: Iterable[str]) -> Iterator[str]:
+def _requirements(installed: Distribution, extras: Iterable[str]) -> Iterator[str]:
+    """Yield the requirements of extras for this system, without the package itself."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
@@ -108,15 +90,15 @@ def _each_requirement(installed: Distribution, extras: Iterable[str]) -> Iterato
             if marker is None or not marker.evaluate({"extra": extra}) or marker.evaluate({"extra": ""}):
                 continue
             if canonicalize_name(requirement.name) == PACKAGE:
-                yield from _each_requirement(installed, sorted(requirement.extras))
+                yield from _requirements(installed, sorted(requirement.extras))
             else:
                 requirement.marker = None
                 yield str(requirement)
 
 
 def _installer(installed: Distribution) -> list[str]:
-    """Give the first words of a command that installs into this interpreter's environment."""
-    python = sys.executable or "python"  # empty if Python is embedded in another program
+    """Return the first words of a command that installs into this interpreter's environment."""
+    python = sys.executable
     if importlib.util.find_spec("pip"):
         found = shutil.which("pip")
         own = found and Path(found).parent == Path(python).parent  # the environment is activated

@@ -8,16 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = (
-    "mnist-cnn",
-    "keras",
-    "tensorflow",
-    "jax",
-    "torch",
-    "numpy",
-    "opencv-python-headless",
-    "scikit-learn",
-)
+_PACKAGES = ("mnist-cnn", "keras", "tensorflow", "jax", "torch", "numpy", "opencv-python-headless", "scikit-learn")
 # Instruction sets that decide how fast a processor trains, as Linux names them.
 _FEATURES = (
     *("avx", "avx2", "fma", "avx_vnni"),
@@ -35,7 +26,7 @@ def usable_cores() -> int:
 
 
 def describe_environment() -> dict[str, Any]:
-    """Give the versions of Python and packages, and the machine's hardware, as values for JSON."""
+    """Return the versions of Python and packages, and the machine's hardware, as values for JSON."""
     import psutil
 
     return {
@@ -52,12 +43,12 @@ def describe_environment() -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """Give the processor's marketing name if the system reports it."""
+    """Return the processor's marketing name if the system reports it."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def processor_features() -> list[str]:
-    """Give the instruction sets that decide how fast the processor trains; none if the system does not report them."""
+    """Return the instruction sets that decide how fast the processor trains, as far as the system reports them."""
     flags = set(_cpuinfo("flags").split())
     return [feature for feature in _FEATURES if feature in flags]
 
@@ -66,7 +57,7 @@ def label_processor(environment: dict[str, Any]) -> str:
     """Label a figure with the processor it was measured on: `AMD EPYC (2 cores: avx2, fma)`.
 
     Args:
-        environment: As `describe_environment` gives it and runs save it.
+        environment: From `describe_environment`, or saved in a run.
     """
     cores = environment["cores"]
     features = ", ".join(environment.get("processor_features", [])) or "instruction sets unknown"
@@ -76,7 +67,7 @@ def label_processor(environment: dict[str, Any]) -> str:
 
 
 def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 matrices in hardware; without, bfloat16 is slower than float32.
+    """Return whether this processor multiplies bfloat16 matrices in hardware; without, bfloat16 is slower than float32.
 
     False if the user restricts oneDNN to older instructions: its convolutions then fail in bfloat16.
     """
@@ -86,7 +77,7 @@ def has_bfloat16() -> bool:
 
 
 def peak_memory_gib() -> float:
-    """Give the peak memory use of this process, GiB (0 if the system does not report it)."""
+    """Return the peak memory use of this process, GiB (0 if the system does not report it)."""
     try:
         import resource
     except ImportError:  # Windows
@@ -96,7 +87,7 @@ def peak_memory_gib() -> float:
 
 
 def _confinement() -> str:
-    """Give the newest instruction set that oneDNN may use; empty if it is not restricted."""
+    """Return the newest instruction set that oneDNN may use; empty if it is not restricted."""
     name = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     return "" if name in ("DEFAULT", "ALL") else name
 

@@ -94,7 +94,7 @@ def check_batches(reader: Reader, original: Original, name: str, *, exact: bool)
         answers = reader(as_input(original.digits.images[:size]))
         expected = original.probabilities[:size]
         if answers.shape != expected.shape or answers.dtype != np.float32:
-            raise CheckError(f"{name}: {size} digits give {answers.dtype} {answers.shape}, not {expected.shape}.")
+            raise CheckError(f"{name}: {size} digits return {answers.dtype} {answers.shape}, not {expected.shape}.")
         if not np.abs(answers.sum(axis=1) - 1).max() <= SUM_TOLERANCE:
             raise CheckError(f"{name}: at batch size {size}, the probabilities of a digit do not add up to 1.")
         if exact:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def export(original: Original, format_: Format, folder: Path, allowed_drop: floa
         allowed_drop: Accuracy that an int8 format may cost, percentage points.
 
     Raises:
-        InputError: The format cannot hold a layer of the network, there are no digits to calibrate int8 on, or the
+        InputError: The format cannot express a layer of the network, there are no digits to calibrate int8 on, or the
             place is taken by something else than an earlier export.
         MissingExtraError: The format needs a package that is not installed.
         CheckError: The file does not compute what the Keras model computes.
@@ -54,7 +53,7 @@ def export(original: Original, format_: Format, folder: Path, allowed_drop: floa
     target = folder / format_.file
     check_place(format_, target, original.path)
     began = time.perf_counter()
-    with _room(format_, target) as partial:
+    with write_whole_folder(target) if format_.is_folder else write_whole(target) as partial:
         try:
             agreement = _write_and_check(original, format_, partial, allowed_drop)
         except (MnistCnnError, OSError, MemoryError):
@@ -66,10 +65,6 @@ def export(original: Original, format_: Format, folder: Path, allowed_drop: floa
             ) from error
         size = sum(file.stat().st_size for file in [partial, *partial.rglob("*")] if file.is_file())
     return Exported(format_, target, size, time.perf_counter() - began, agreement)
-
-
-def _room(format_: Format, target: Path) -> AbstractContextManager[Path]:
-    return write_whole_folder(target) if format_.is_folder else write_whole(target)
 
 
 def _write_and_check(original: Original, format_: Format, partial: Path, allowed_drop: float) -> Agreement:

@@ -8,8 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_cnn.errors import WriteError
-from mnist_cnn.files import PARTIAL, flush_to_disk, is_about_writing
+from mnist_cnn.files import PARTIAL, as_write_error, flush_to_disk
 
 _ASIDE = ".before-"  # not `PARTIAL`: leftovers with that prefix may be deleted, and this one is needed to go back
 
@@ -26,39 +25,20 @@ def write_whole_folder(path: Path) -> Iterator[Path]:
     """
     aside = path.with_name(_ASIDE + path.name)
     with contextlib.ExitStack() as stack:
-        with _explained(path):
+        with as_write_error(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _settle(path, aside)
-            room = Path(stack.enter_context(_temporary_folder(path.parent)))
+            made = tempfile.TemporaryDirectory(dir=path.parent, prefix=PARTIAL, ignore_cleanup_errors=True)
+            room = Path(stack.enter_context(made))
             partial = room / path.name
             partial.mkdir()
-        try:
+        with as_write_error(path, room):
             yield partial
-        except OSError as error:
-            if is_about_writing(room, error):
-                raise _failure(path, error) from error
-            raise
-        with _explained(path):
+        with as_write_error(path):
             for file in partial.rglob("*"):
                 if file.is_file():
                     flush_to_disk(file)
             _exchange(partial, path, aside)
-
-
-def _temporary_folder(parent: Path) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(dir=parent, prefix=PARTIAL, ignore_cleanup_errors=True)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _failure(path, error) from error
-
-
-def _failure(path: Path, error: OSError) -> WriteError:
-    return WriteError(f"{path} was not written: {error.strerror or error}. Choose another folder.")
 
 
 def _exchange(new: Path, path: Path, aside: Path) -> None:

@@ -60,7 +60,7 @@ def _gelu(x: Any) -> Any:
 
 
 def _rename(model: onnx.ModelProto) -> None:
-    """Give input, output and batch the names that they have in every export."""
+    """Return input, output and batch the names that they have in every export."""
     graph = model.graph
     names = {graph.input[0].name: INPUT, graph.output[0].name: OUTPUT}
     for node in graph.node:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.export.channelwise import factor_and_shift
+from mnist_cnn.export.channelwise import as_float64, factor_and_shift
 from mnist_cnn.export.onnx_nodes import Graph, Linear, Tensor, Value
 from mnist_cnn.models.backend import keras, layers
 
@@ -44,7 +44,7 @@ def _rescaling(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
 
 def _convolution(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     tensor, factor = _without_factor(graph, inputs[0])
-    kernel = _weights(layer.kernel).transpose(3, 2, 0, 1) * factor  # (h, w, in, out) → (out, in, h, w)
+    kernel = as_float64(layer.kernel).transpose(3, 2, 0, 1) * factor  # (h, w, in, out) → (out, in, h, w)
     windows, size = _windows(tensor, layer, layer.kernel_size, layer.dilation_rate)
     attributes = {**windows, "dilations": list(layer.dilation_rate), "group": layer.groups}
     linear = Linear("Conv", tensor, kernel, _bias(layer), attributes, (len(kernel), *size), layer.name)
@@ -54,7 +54,7 @@ def _convolution(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
 def _dense(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     _require(layer, len(inputs[0].shape) == 1)
     tensor, factor = _without_factor(graph, inputs[0])
-    kernel = _weights(layer.kernel).T * factor  # (in, out) → (out, in)
+    kernel = as_float64(layer.kernel).T * factor  # (in, out) → (out, in)
     linear = Linear("Gemm", tensor, kernel, _bias(layer), {"transB": 1}, (len(kernel),), layer.name)
     return _activate(graph, layer, linear)
 
@@ -157,8 +157,4 @@ def _without_factor(graph: Graph, x: Value) -> tuple[Tensor, float]:
 
 
 def _bias(layer: Layer) -> NDArray[np.float64]:
-    return _weights(layer.bias) if layer.use_bias else np.zeros(layer.kernel.shape[-1])
-
-
-def _weights(variable: Any) -> NDArray[np.float64]:
-    return np.asarray(keras.ops.convert_to_numpy(variable), np.float64)
+    return as_float64(layer.bias) if layer.use_bias else np.zeros(layer.kernel.shape[-1])

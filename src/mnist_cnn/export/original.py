@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from mnist_cnn.models.persistence import known_digits_of, read_model
 from mnist_cnn.reading.conventions import IMAGE_SIZE, SUM_TOLERANCE
 from mnist_cnn.reading.ink import PREPROCESSING
 from mnist_cnn.reading.metadata import ModelMetadata
-from mnist_cnn.reading.scaling import ScalingChoice, bundled_digits, declared
+from mnist_cnn.reading.scaling import DECLARED, ScalingChoice, bundled_digits
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -37,6 +37,17 @@ _POOR_REMARK = (
     "{} classifies only {:.1%} of {}'s test images correctly, hardly more than chance. Is it trained, on these classes "
     "in this order, and do its images have this scale?"
 )
+_NO_DATA_REMARK = (
+    "no data set is given, so temperature and rejection threshold keep their defaults, and no accuracy is measured; "
+    "the bundled digits serve for the comparison. Name the training data with --dataset."
+)
+_NO_VALIDATION_REMARK = (
+    "the run held out no validation digits, so temperature and rejection threshold keep their defaults."
+)
+_FITTED_ON_TRAINING_REMARK = (
+    "temperature and threshold are fitted on a fifth of {}'s training images. If the model was trained on them, "
+    "it will be overconfident."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +62,7 @@ class Original:
     representative: NDArray[np.uint8]  # [m, 28, 28], held-out or training digits; m = 0 if there are none
     has_labels: bool = True  # whether the digits' classes are the model's
     remarks: tuple[str, ...] = ()  # what was assumed or could not be done, for the user
-    choice: ScalingChoice = field(default_factory=declared)  # the range in which its layers get grey levels
+    choice: ScalingChoice = DECLARED  # the range in which its layers get grey levels
 
 
 def open_original(path: Path, data: ResolvedDataset | None, scale: float | None = None) -> Original:
@@ -77,26 +88,19 @@ def open_original(path: Path, data: ResolvedDataset | None, scale: float | None 
 
 
 def _with_data(path: Path, model: keras.Model, data: ResolvedDataset) -> Original:
-    training, validation, remarks = _held_out(path, data.load("train"))
-    test = data.load("test")
-    answers = predict(model, test)
-    metadata = _metadata(model, answers.dataset.class_names, test.name)
+    training, validation, remark = _held_out(path, data.load("train"))
+    answers = predict(model, data.load("test"))
+    test = answers.dataset
+    metadata = _metadata(model, test.class_names, test.name)
     if validation:
         held_out = predict(model, validation)
         metadata = describe_confidence(metadata, held_out.probabilities, held_out.labels)
-    accuracy, chance = (
-        float((answers.probabilities.argmax(axis=1) == answers.labels).mean()),
-        1 / model.output_shape[-1],
-    )
-    poor = (_POOR_REMARK.format(path, accuracy, test.name),) if accuracy < _POOR * chance else ()
+    accuracy = float((answers.probabilities.argmax(axis=1) == answers.labels).mean())
+    is_poor = accuracy < _POOR / model.output_shape[-1]
+    remarks = (_POOR_REMARK.format(path, accuracy, test.name) if is_poor else "", remark)
+    representative = _draw((validation or training).images)
     return Original(
-        path=path,
-        model=model,
-        metadata=metadata,
-        remarks=(*poor, *remarks),
-        digits=answers.dataset,
-        probabilities=answers.probabilities,
-        representative=_draw((validation or training).images),
+        path, model, metadata, test, answers.probabilities, representative, remarks=tuple(filter(None, remarks))
     )
 
 
@@ -105,37 +109,18 @@ def _without_data(path: Path, model: keras.Model) -> Original:
     classes = tuple(str(number) for number in range(model.output_shape[-1]))
     probabilities = predict_images(model, digits.images)
     metrics.check(np.zeros(len(digits), np.int64), probabilities, classes)
-    return Original(
-        path=path,
-        model=model,
-        metadata=_metadata(model, classes, ""),
-        digits=digits,
-        probabilities=probabilities,
-        representative=digits.images[:0],
-        has_labels=False,
-        remarks=(
-            "no data set is given, so temperature and rejection threshold keep their defaults, and no accuracy is "
-            "measured; the bundled digits serve for the comparison. Name the training data with --dataset.",
-        ),
-    )
+    metadata, none = _metadata(model, classes, ""), digits.images[:0]
+    return Original(path, model, metadata, digits, probabilities, none, has_labels=False, remarks=(_NO_DATA_REMARK,))
 
 
-def _held_out(path: Path, train: Dataset) -> tuple[Dataset, Dataset | None, tuple[str, ...]]:
-    """Return the training digits, the validation digits, and remarks about them."""
+def _held_out(path: Path, train: Dataset) -> tuple[Dataset, Dataset | None, str]:
+    """Return the training digits, the validation digits, and a remark about them, which may be empty."""
     run = RunFolder(path)
     if not run.config.exists():
-        training, validation = split_validation(train, _HELD_OUT, _SEED)
-        return training, validation, (
-            f"temperature and threshold are fitted on a fifth of {train.name}'s training images. If the model was "
-            "trained on them, it will be overconfident.",
-        )  # fmt: skip
+        return *split_validation(train, _HELD_OUT, _SEED), _FITTED_ON_TRAINING_REMARK.format(train.name)
     data = load_recipe(str(run.config)).data
     training, validation = divide(train, per_class=data.per_class, validation=data.validation, seed=data.split_seed)
-    if validation is None:
-        return training, None, (
-            "the run held out no validation digits, so temperature and rejection threshold keep their defaults.",
-        )  # fmt: skip
-    return training, validation, ()
+    return training, validation, "" if validation else _NO_VALIDATION_REMARK
 
 
 def _metadata(model: keras.Model, class_names: tuple[str, ...], dataset: str) -> ModelMetadata:

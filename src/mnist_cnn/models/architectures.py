@@ -22,12 +22,7 @@ _MOMENTUM = 0.9  # of batch statistics; Keras' 0.99 needs 500 steps to forget it
 
 
 def conv3(
-    classes: int,
-    *,
-    filters: Sequence[int] = (32, 64, 64),
-    kernel: int = 3,
-    dense: int = 64,
-    dropout: float = 0.5,
+    classes: int, *, filters: Sequence[int] = (32, 64, 64), kernel: int = 3, dense: int = 64, dropout: float = 0.5
 ) -> keras.Model:
     """Three convolutions with max-pooling between them, one hidden dense layer: the notebooks' first CNN.
 
@@ -45,17 +40,11 @@ def conv3(
         x = layers.Conv2D(channels, kernel, activation="relu")(x)
     x = layers.Flatten()(x)  # (B, 3 * 3 * 64)
     x = layers.Dense(dense, activation="relu")(x)
-    x = layers.Dropout(dropout)(x)
-    return keras.Model(image, _probabilities(x, classes), name="conv3")
+    return _model(image, x, classes, dropout, "conv3")
 
 
 def batchnorm(
-    classes: int,
-    *,
-    filters: Sequence[int] = (32, 64, 64),
-    kernel: int = 3,
-    dense: int = 128,
-    dropout: float = 0.5,
+    classes: int, *, filters: Sequence[int] = (32, 64, 64), kernel: int = 3, dense: int = 128, dropout: float = 0.5
 ) -> keras.Model:
     """Convolution, batch normalisation and pooling, twice; then once without pooling. 459,210 parameters at 10 classes.
 
@@ -74,17 +63,11 @@ def batchnorm(
             x = layers.MaxPooling2D(2)(x)
     x = layers.Flatten()(x)  # (B, 7 * 7 * 64)
     x = layers.Dense(dense, activation="relu")(x)
-    x = layers.Dropout(dropout)(x)
-    return keras.Model(image, _probabilities(x, classes), name="batchnorm")
+    return _model(image, x, classes, dropout, "batchnorm")
 
 
 def vgg(
-    classes: int,
-    *,
-    filters: Sequence[int] = (32, 64, 128),
-    depth: int = 2,
-    dense: int = 0,
-    dropout: float = 0.3,
+    classes: int, *, filters: Sequence[int] = (32, 64, 128), depth: int = 2, dense: int = 0, dropout: float = 0.3
 ) -> keras.Model:
     """VGG (Simonyan & Zisserman 2015) for 28×28: pairs of 3×3 convolutions, then pooling.
 
@@ -106,8 +89,7 @@ def vgg(
         x = layers.Dense(dense, activation="relu")(x)
     else:
         x = layers.GlobalAveragePooling2D()(x)  # (B, filters[-1])
-    x = layers.Dropout(dropout)(x)
-    return keras.Model(image, _probabilities(x, classes), name="vgg")
+    return _model(image, x, classes, dropout, "vgg")
 
 
 def resnet(
@@ -130,16 +112,10 @@ def resnet(
         for block in range(blocks):
             x = _residual_block(x, channels, stride=2 if stage and not block else 1)  # (B, 14 | 7 | 4, ·)
     x = layers.GlobalAveragePooling2D()(x)  # (B, filters[-1])
-    x = layers.Dropout(dropout)(x)
-    return keras.Model(image, _probabilities(x, classes), name="resnet")
+    return _model(image, x, classes, dropout, "resnet")
 
 
-def light(
-    classes: int,
-    *,
-    filters: Sequence[int] = (16, 32, 64, 64, 64),
-    dropout: float = 0.3,
-) -> keras.Model:
+def light(classes: int, *, filters: Sequence[int] = (16, 32, 64, 64, 64), dropout: float = 0.3) -> keras.Model:
     """Accurate with few operations: 2.0 million multiply-adds per image, a third of `batchnorm`'s.
 
     Strides come first, because a convolution at 28×28 costs four times as much as at 14×14. Channels are multiples of
@@ -159,8 +135,7 @@ def light(
         # (B, 14, 14, ·), (B, 7, 7, ·), (B, 5, 5, ·), (B, 5, 5, ·), (B, 3, 3, ·)
         x = _convolution(x, channels, 2 if strided else 1, kernel=3 if index else 5, padding=padding)
     x = layers.Flatten()(x)  # (B, 3 * 3 * filters[-1])
-    x = layers.Dropout(dropout)(x)
-    return keras.Model(image, _probabilities(x, classes), name="light")
+    return _model(image, x, classes, dropout, "light")
 
 
 ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
@@ -169,12 +144,7 @@ ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
 
 
 def build_model(
-    architecture: str,
-    arguments: Mapping[str, Any],
-    classes: int,
-    *,
-    seed: int = 0,
-    precision: str = "float32",
+    architecture: str, arguments: Mapping[str, Any], classes: int, *, seed: int = 0, precision: str = "float32"
 ) -> keras.Model:
     """Build a named architecture with random initial weights.
 
@@ -236,9 +206,12 @@ def _scaled_image() -> tuple[Tensor, Tensor]:
     return image, layers.Rescaling(1 / GREY_LEVELS)(image)
 
 
-def _probabilities(x: Tensor, classes: int) -> Tensor:
+def _model(image: Tensor, features: Tensor, classes: int, dropout: float, name: str) -> keras.Model:
+    """Add dropout and the output layer."""
+    x = layers.Dropout(dropout)(features)
     # float32 under every policy: bfloat16 has 3 significant digits, too few for a probability near 1.
-    return layers.Dense(classes, activation="softmax", dtype="float32")(x)
+    probabilities = layers.Dense(classes, activation="softmax", dtype="float32")(x)
+    return keras.Model(image, probabilities, name=name)
 
 
 def _convolution(x: Tensor, channels: int, stride: int = 1, *, kernel: int = 3, padding: str = "same") -> Tensor:

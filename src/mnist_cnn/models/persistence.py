@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import logging
 import math
@@ -20,16 +19,7 @@ from mnist_cnn.config import SHIPPED_MODEL
 from mnist_cnn.errors import InputError, MnistCnnError, ModelFileError, SettingError, first_line
 from mnist_cnn.files import write_whole
 from mnist_cnn.reading.conventions import IMAGE_SHAPES
-from mnist_cnn.reading.scaling import (
-    Adoption,
-    KnownDigits,
-    Scaling,
-    ScalingChoice,
-    bundled_digits,
-    choose,
-    declared,
-    given,
-)
+from mnist_cnn.reading.scaling import DECLARED, Adoption, KnownDigits, Scaling, ScalingChoice, bundled_digits, choose
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -44,7 +34,7 @@ _TRIED = 2000  # training images on which the usual ranges are tried
 # Words in Keras' errors that tell why it refuses a file.
 _SIGNS_OF_CODE = ("`Lambda`", "safe_mode", "unsafe", "Could not locate", "Unknown layer", "custom_objects")
 _SIGN_OF_WEIGHTS = "No model config found"
-_VALID = "Give a run folder, or a whole model saved by Keras (model.save)."
+_VALID = "Give a run folder, or a model saved by Keras (model.save)."
 _SHIPPED = Path(__file__).parents[1] / "reading" / "weights" / f"{SHIPPED_MODEL}.keras"
 
 
@@ -115,15 +105,13 @@ def model_file(path: Path) -> Path:
         return _SHIPPED
     file = RunFolder(path).model if path.is_dir() else path
     if not file.is_file():
-        is_close = difflib.get_close_matches(path.stem, [SHIPPED_MODEL])
-        hint = f"Did you mean {SHIPPED_MODEL!r}?" if is_close else "Train one with: mnist-cnn train"
-        raise ModelFileError(f"there is no model {file}. {hint}")
-    if file.suffix not in MODEL_SUFFIXES:
-        is_onnx = file.suffix.lower() == ".onnx"
-        what = "an ONNX file, for predict and serve; this needs the Keras model" if is_onnx else "not a model file"
         raise ModelFileError(
-            f"{file} is {what}: its name must end in {' or '.join(MODEL_SUFFIXES)}. Give such a file or "
-            f"a run; train --init-from also takes {SHIPPED_MODEL!r}, the network that ships."
+            f"there is no model {file}. Give a run, a .keras file or {SHIPPED_MODEL!r}. Train one with: mnist-cnn train"
+        )
+    if file.suffix not in MODEL_SUFFIXES:
+        raise ModelFileError(
+            f"{file} is not a Keras model: its name must end in {' or '.join(MODEL_SUFFIXES)}. Give such a file, a "
+            f"run, or {SHIPPED_MODEL!r} for the network that ships."
         )
     return file
 
@@ -216,7 +204,12 @@ def _adopt(model: keras.Model, file: Path, scale: float | None, known: Callable[
         raise SettingError(f"{file} says itself which range it needs. Leave out the scale ({scale:g}).")
     if is_declared and fits(model):
         return OpenedModel(model, Adoption())
-    choice = declared() if is_declared else given(scale) if scale else _try_ranges(model, known(model.output_shape[-1]))
+    if is_declared:
+        choice = DECLARED
+    elif scale:
+        choice = ScalingChoice(Scaling(scale), "user")
+    else:
+        choice = _try_ranges(model, known(model.output_shape[-1]))
     rebuilt = rebuild(model, None if is_declared else choice.scaling)
     return OpenedModel(rebuilt, Adoption(choice, change=give_probabilities(rebuilt)))
 
@@ -226,8 +219,8 @@ def _try_ranges(model: keras.Model, known: KnownDigits) -> ScalingChoice:
 
     bare = rebuild(model)
 
-    def ask(scaling: Scaling, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        scaled = scaling.apply(images)[..., np.newaxis]
+    def ask(scaling: Scaling) -> NDArray[np.float32]:
+        scaled = scaling.apply(known.images)[..., np.newaxis]
         return np.asarray(bare.predict(scaled, batch_size=200, verbose=0), np.float32)
 
     return choose(ask, known)

@@ -1,9 +1,9 @@
-"""What every network in this package takes and gives. Reading, data sets, training and export share these facts."""
+"""What every network in this package takes and returns. Reading, data sets, training and export share these facts."""
 
 from __future__ import annotations
 
 IMAGE_SIZE = 28  # pixels, height and width
-# Accepted shapes of one image, without the batch; all hold the same numbers in the same order.
+# Accepted shapes of one image, without the batch; all contain the same numbers in the same order.
 IMAGE_SHAPES = (
     (IMAGE_SIZE, IMAGE_SIZE, 1),
     (1, IMAGE_SIZE, IMAGE_SIZE),

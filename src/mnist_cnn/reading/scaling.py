@@ -1,9 +1,9 @@
 """The range of grey levels that a network needs: declared by its file, given by the user, or found on known digits.
 
-The same rule holds for Keras and ONNX files, in this order:
+For Keras and ONNX files alike:
 
 1. A file that declares it (our metadata, a `Rescaling` as its first layer, an integer input) is believed.
-2. Otherwise the user's `scale` holds: grey levels 0 to 255 are multiplied by it.
+2. Otherwise the user's `scale` decides: grey levels 0 to 255 are multiplied by it.
 3. Otherwise the network reads digits with known labels in each of the usual ranges, and the best one is chosen.
 4. If it is not clearly better than chance in any of them, 0 to 1 is assumed, which is the most common.
 
@@ -139,30 +139,23 @@ class ScalingChoice:
         )
 
 
+DECLARED = ScalingChoice(GREY_LEVELS, "file")  # of a network that declares that it takes raw grey levels
+
+
 @dataclass(frozen=True)
 class Adoption:
-    """How a model was adapted so that it takes grey levels 0 to 255 and gives probabilities."""
+    """How a model was adapted so that it takes grey levels 0 to 255 and returns probabilities."""
 
-    choice: ScalingChoice = ScalingChoice(GREY_LEVELS, "file")
+    choice: ScalingChoice = DECLARED
     change: str = ""  # to its output, for the user; empty if nothing was changed
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the user should know about it; empty for a model of this package."""
+        """What the user should know about both; empty for a model of this package."""
         return tuple(remark for remark in (self.choice.remark, self.change) if remark)
 
 
-def declared() -> ScalingChoice:
-    """Return the choice for a network that declares that it takes raw grey levels."""
-    return ScalingChoice(GREY_LEVELS, "file")
-
-
-def given(scale: float) -> ScalingChoice:
-    """Return the user's choice."""
-    return ScalingChoice(Scaling(scale), "user")
-
-
-def choose(ask: Callable[[Scaling, NDArray[np.uint8]], NDArray[np.floating[Any]]], known: KnownDigits) -> ScalingChoice:
+def choose(ask: Callable[[Scaling], NDArray[np.floating[Any]]], known: KnownDigits) -> ScalingChoice:
     """Let a network read known digits in each of the usual ranges.
 
     Accuracy decides if it differs significantly (McNemar's test on the same digits); otherwise the more common range
@@ -170,11 +163,10 @@ def choose(ask: Callable[[Scaling, NDArray[np.uint8]], NDArray[np.floating[Any]]
     higher confidence, and one that classifies all known digits correctly has the lower log loss in the wrong range.
 
     Args:
-        ask: Returns the scores [n, k] for grey levels, uint8 [n, 28, 28], in a given range; the class with the highest
-            score is the answer.
+        ask: Returns the network's scores [n, k] for these digits in a given range.
         known: At least one digit.
     """
-    scores = [np.nan_to_num(ask(scaling, known.images)) for scaling in CANDIDATES]  # [n, k] each
+    scores = [np.nan_to_num(ask(scaling)) for scaling in CANDIDATES]  # [n, k] each
     is_right = {each: rows.argmax(axis=1) == known.labels for each, rows in zip(CANDIDATES, scores, strict=True)}
     accuracies = {each: float(right.mean()) for each, right in is_right.items()}
 

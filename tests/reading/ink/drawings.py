@@ -60,7 +60,7 @@ def noise(height: int, width: int, deviation: float, blur: float = 0) -> NDArray
 
 
 def ruled(height: int, width: int, step: int, level: float, thick: int, squared: bool = False) -> NDArray[np.float64]:
-    """Give the share of light that ruled or squared paper reflects."""
+    """Return the share of light that ruled or squared paper reflects."""
     paper = np.ones((height, width))
     for start in range(thick):
         paper[step // 2 + start :: step] = level

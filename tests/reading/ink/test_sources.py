@@ -46,7 +46,6 @@ def test_every_usual_format_is_read_by_path_and_by_bytes(tmp_path: Path, suffix:
 @pytest.mark.parametrize(
     ("image", "paper", "ink"),
     [
-        (stroke("L", 255, 0), 255, 0),
         (stroke("L", 0, 255), 0, 255),
         (stroke("1", 1, 0), 255, 0),
         (stroke("I;16", 65535, 256), 255, 1),
@@ -100,6 +99,7 @@ def test_a_large_photo_is_decoded_at_reduced_size() -> None:
         (np.array([[0, 7, 255]], np.uint8), [[0, 7, 255]]),
         (np.array([[[0], [7]]], np.uint8), [[0, 7]]),
         (np.array([[False, True]]), [[0, 255]]),
+        (np.array([[0, 1]], np.uint8), [[0, 255]]),
         (np.array([[0, 255]], np.int64), [[0, 255]]),
         (np.array([[0, 65535]], np.uint16), [[0, 255]]),
         (np.array([[0, 200]], np.uint16), [[0, 200]]),
@@ -123,15 +123,13 @@ def test_arrays_of_every_kind_are_grey_levels(array: np.ndarray, expected: list[
         (np.zeros((28, 28, 0), np.uint8), r"shape \(28, 28, 0\) is not an image"),
         (np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (9000, 9000), (0, 0)), "9000×9000 pixels; at most"),
         (np.array([[0.5, np.nan]]), "without NaN"),
-        (np.array([[0.5, np.inf]]), "without NaN"),
         (np.array([[-1, 3]]), "range from -1 to 3"),
         (np.array([[0.0, 300.0]]), "to 300. Valid: 0 to 1, or 0 to 255"),
         (np.full((2, 2, 3), 300), "to 300. Valid"),
         (np.array([["a"]]), "cannot contain <U1"),
-        (np.array([[None]]), "cannot contain object"),
     ],
 )
-def test_an_array_that_is_no_image_is_refused(array: np.ndarray, message: str) -> None:
+def test_an_array_that_is_not_an_image_is_refused(array: np.ndarray, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_image(array)
 
@@ -141,7 +139,6 @@ def test_an_array_that_is_no_image_is_refused(array: np.ndarray, message: str) -
     [
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
-        (b"%PDF-1.7\n", "PDF"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n", "PostScript, a program"),
         (b"", "cannot be read: damaged"),
         (b"\x89PNG\r\n\x1a\nrubbish", "cannot be read: damaged"),
@@ -150,7 +147,7 @@ def test_an_array_that_is_no_image_is_refused(array: np.ndarray, message: str) -
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_a_file_that_is_no_image_is_refused_with_a_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_a_file_that_is_not_an_image_is_refused_with_a_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
     for source, name in ((path, str(path)), (content, "this image")):
@@ -159,24 +156,21 @@ def test_a_file_that_is_no_image_is_refused_with_a_reason(tmp_path: Path, conten
         assert str(caught.value).startswith(name)
 
 
-def test_what_is_no_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere\.png does not exist"):
+def test_missing_files_and_other_types_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere\.png cannot be read: No such file"):
         read_image(tmp_path / "nowhere.png")
-    with pytest.raises(DataError, match="is a folder, not an image"):
+    with pytest.raises(DataError, match="cannot be read: Is a directory"):
         read_image(tmp_path)
     with pytest.raises(DataError, match="int is not an image"):
         read_image(5)  # type: ignore[arg-type]
 
 
-def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
-    with pytest.raises(DataError, match=f"9000×9000 pixels; at most {MAX_PIXELS:,}"):
-        read_image(encoded(Image.new("1", (9000, 9000))))
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.bool_])
-def test_a_mask_is_black_and_white(dtype: Any) -> None:
-    mask = np.eye(30, dtype=dtype)
-    np.testing.assert_array_equal(read_image(mask), np.eye(30, dtype=np.uint8) * 255)
+@pytest.mark.parametrize(
+    ("side", "message"), [(9000, "9000×9000 pixels"), (14_000, "too many pixels")]
+)  # ours, Pillow's
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(side: int, message: str) -> None:
+    with pytest.raises(DataError, match=f"{message}; at most {MAX_PIXELS:,}"):
+        read_image(encoded(Image.new("1", (side, side))))
 
 
 @pytest.mark.parametrize("high", [1.0, 1.0001, 1.16, 2.0])
@@ -185,16 +179,9 @@ def test_floats_may_overshoot_1_a_little(high: float) -> None:
     np.testing.assert_array_equal(read_image(array), np.arange(256, dtype=np.uint8).reshape(16, 16))
 
 
-def test_a_bomb_that_pillow_itself_refuses_is_named_too() -> None:
-    with pytest.raises(DataError, match=f"too many pixels; at most {MAX_PIXELS:,}"):
-        read_image(encoded(Image.new("1", (14_000, 14_000))))
-
-
-def test_damaged_notes_of_the_camera_do_not_spoil_the_picture() -> None:
+def test_damaged_exif_data_do_not_matter() -> None:
     picture = stroke("L", 255, 0)
-    file = io.BytesIO()
-    picture.save(file, "PNG", exif=b"Exif\0\0 no notes at all")
-    np.testing.assert_array_equal(read_image(file.getvalue()), np.asarray(picture))
+    np.testing.assert_array_equal(read_image(encoded(picture, exif=b"Exif\0\0 damaged")), np.asarray(picture))
 
 
 def test_a_lack_of_memory_is_not_the_image_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,13 +200,6 @@ def test_a_large_transparent_drawing_is_read_smaller() -> None:
     grey = read_image(drawing)
     assert grey.shape == (2000, 1600)
     assert (grey[1000, 600], grey[100, 100]) == (0, 255)
-
-
-@settings(max_examples=80)
-@given(garbage=st.binary(max_size=300), head=st.sampled_from([b"", b"GIF89a", b"BM", b"II*\0", b"P5 ", b"RIFF"]))
-def test_garbage_raises_nothing_but_data_error(garbage: bytes, head: bytes) -> None:
-    with contextlib.suppress(DataError):
-        read_image(head + garbage)
 
 
 @settings(max_examples=80)

@@ -1,4 +1,4 @@
-"""ONNX files made by a stranger: one matrix product, whose answer NumPy gives as well."""
+"""ONNX files of another maker: one matrix product, which NumPy computes too."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ TYPES = {
     "float64": TensorProto.DOUBLE,
     "float16": TensorProto.FLOAT16,
     "uint8": TensorProto.UINT8,
+    "int32": TensorProto.INT32,
+    "int64": TensorProto.INT64,
 }
 
 
@@ -24,7 +26,7 @@ def weights(classes: int = CLASSES) -> NDArray[np.float32]:
 
 
 def scores(images: NDArray[np.uint8], classes: int = CLASSES) -> NDArray[np.float32]:
-    """What the network below gives for uint8 [n, 28, 28], before its softmax."""
+    """What the network below returns for uint8 [n, 28, 28], before its softmax."""
     return (images.reshape(-1, 784) / 255).astype(np.float32) @ weights(classes)
 
 
@@ -49,7 +51,7 @@ def make(
 
     Args:
         shape: Of the input, as declared.
-        dtype: Of the input and the output (float32 output for uint8 input).
+        dtype: Of the input and the output (float32 output for integers).
         classes: k.
         grey_levels: Whether pixels come as 0 … 255.
         softmax: Whether the last step is one.
@@ -58,7 +60,7 @@ def make(
         metadata: Properties of the file.
     """
     main = next((name for name in ("probabilities", "logits") if name in outputs), outputs[-1])
-    result = TYPES[dtype] if dtype != "uint8" else TensorProto.FLOAT
+    result = TYPES[dtype] if dtype.startswith("float") else TensorProto.FLOAT
     scale = np.float32(1 / 255 if grey_levels else 1)
     nodes = [
         helper.make_node("Cast", ["image"], ["cast"], to=TensorProto.FLOAT),
@@ -84,7 +86,7 @@ def make(
 
 
 def finish(graph: Any, metadata: Mapping[str, str] | None = None) -> bytes:
-    """Make a file of a graph."""
+    """Write a graph as the content of a file."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     helper.set_model_props(model, dict(metadata or {}))
     checker.check_model(model)

@@ -1,9 +1,8 @@
-"""ONNX files of other makers: read where their shapes allow, refused with a reason where not, harmless always."""
+"""ONNX files of other makers: read if their shapes allow it, otherwise refused with a reason, and always harmless."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,11 +17,12 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from mnist_cnn.cli.app import main
-from mnist_cnn.environment.installation import upgrade_command
 from mnist_cnn.errors import InputError, ModelFileError
 from mnist_cnn.reading.metadata import ModelMetadata
 from mnist_cnn.reading.recognizer import Recognizer
-from mnist_cnn.reading.scaling import CANDIDATES, Scaling, bundled_digits
+from mnist_cnn.reading.recognizer.model_file import read_second_files
+from mnist_cnn.reading.recognizer.network import Network, adopt_network
+from mnist_cnn.reading.scaling import CANDIDATES, UNIT, Scaling, bundled_digits
 from reading.recognizer import linear
 
 SHAPES: list[tuple[int | str | None, ...]] = [
@@ -30,9 +30,6 @@ SHAPES: list[tuple[int | str | None, ...]] = [
     (1, 28, 28, 1), (1, 1, 28, 28), (1, 28, 28), (1, 784),
     (None, 28, 28, 1), (7, 1, 28, 28), ("n", 1, "h", "w"), ("n", "h", "w"), ("n", "pixels"),
 ]  # fmt: skip
-
-
-UPDATE = re.escape(upgrade_command("onnxruntime"))
 
 
 def load(folder: Path, data: bytes, **arguments: Any) -> Recognizer:
@@ -53,8 +50,8 @@ def test_every_usual_shape_is_read(
 
 @pytest.mark.parametrize("dtype", list(linear.TYPES))
 def test_every_usual_dtype_is_read(tmp_path: Path, digits: NDArray[np.uint8], dtype: str) -> None:
-    """Floats are scaled to 0 … 1, as most networks want them; bytes can only be grey levels."""
-    loaded = load(tmp_path, linear.make(dtype=dtype, grey_levels=dtype == "uint8"))
+    """Floats are scaled to 0 … 1, as most networks need them; integers can only be grey levels."""
+    loaded = load(tmp_path, linear.make(dtype=dtype, grey_levels="int" in dtype))
     found = loaded.predict_proba(digits[:9])
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, linear.probabilities(digits[:9]), atol=0.01 if dtype == "float16" else 1e-5)
@@ -70,8 +67,9 @@ def test_scores_before_a_softmax_become_probabilities(tmp_path: Path, digits: ND
 
 
 def test_the_scale_can_be_given(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
-    """As for the MNIST network of the ONNX model zoo, which wants grey levels."""
+    """As for the MNIST network of the ONNX model zoo, which needs grey levels."""
     loaded = load(tmp_path, linear.make((1, 1, 28, 28), grey_levels=True), scale=1)
+    assert (loaded.choice.scaling, loaded.choice.origin) == (Scaling(1), "user")
     np.testing.assert_allclose(loaded.predict_proba(digits[:5]), linear.probabilities(digits[:5]), atol=1e-5)
 
 
@@ -91,9 +89,7 @@ def test_the_right_one_of_several_outputs_is_taken(tmp_path: Path, digits: NDArr
     ("data", "message"),
     [
         (linear.make(("n", 3, 32, 32)), r"image \('n', 3, 32, 32\)"),
-        (linear.make(("n", 3, 28, 28)), "Accepted: one input"),
-        (linear.make(("n", 28, 28, 3)), "Accepted"),
-        (linear.make((28, 28)), "Accepted"),
+        (linear.make((28, 28)), "Accepted: one input"),
         (linear.make((100_000, 784)), "100000 images per run"),
         (linear.make(classes=1), "Accepted"),
         (linear.make(inner_batch=3), "does not run on 28×28 digits"),
@@ -101,8 +97,6 @@ def test_the_right_one_of_several_outputs_is_taken(tmp_path: Path, digits: NDArr
         (linear.make(metadata={"mnist_cnn.temperature": "0", "mnist_cnn.class_names": "[]"}), "temperature"),
         (linear.make(metadata={"mnist_cnn.temperature": "import os"}), "metadata in .* are damaged"),
         (b"", "cannot be loaded"),
-        (b"no network", "cannot be loaded"),
-        (b"\x00" * 4096, "cannot be loaded"),
         (linear.make()[:-1000], "cannot be loaded"),
         (b"\x10\x00\x00\x00ORTM" + b"\xff" * 64, "cannot be loaded"),  # the mark of ORT's own format
     ],
@@ -118,7 +112,7 @@ def test_everything_else_is_refused_in_one_line(tmp_path: Path, data: bytes, mes
 def test_two_inputs_are_refused(tmp_path: Path) -> None:
     tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 784)) for name in ("a", "b", "sum")]
     graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["sum"])], "two", tensors[:2], tensors[2:])
-    with pytest.raises(InputError, match=r"has 2 inputs \(a, b\)"):
+    with pytest.raises(InputError, match=r"takes a \('n', 784\) tensor\(float\), b "):
         load(tmp_path, linear.finish(graph))
 
 
@@ -162,18 +156,6 @@ def test_both_files_may_be_links_into_one_folder(tmp_path: Path, digits: NDArray
     np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
 
 
-def test_models_that_onnx_itself_splits_are_read(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
-    path, whole = tmp_path / "split.onnx", onnx.load_from_string(linear.make())
-    onnx.save_model(whole, path, save_as_external_data=True, location="all.bin")
-    assert path.stat().st_size < 2000
-    found = Recognizer.load(path).predict_proba(digits[:9])
-    np.testing.assert_allclose(found, linear.probabilities(digits[:9]), atol=1e-5)
-    whole = onnx.load_from_string(linear.make())
-    onnx.save_model(whole, path, save_as_external_data=True, location="shapes.bin", size_threshold=0)
-    with pytest.raises(ModelFileError, match=r"keeps even the shapes .* in a second file\. Instead, save"):
-        Recognizer.load(path)
-
-
 @pytest.mark.parametrize("where", ["working directory", "absolute", "above", "below", "link", "nowhere"])
 def test_no_file_in_another_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """ONNX Runtime by itself would take the weights from the working directory."""
@@ -187,35 +169,19 @@ def test_no_file_in_another_folder_is_read(tmp_path: Path, monkeypatch: pytest.M
     if where == "link":
         (folder / "secret.bin").symlink_to(secret)
     location = {"absolute": str(secret), "above": "../secret.bin", "below": "below/secret.bin"}
-    with pytest.raises(ModelFileError, match=r"second file, which is not beside it.*Put both.*or save") as refused:
+    with pytest.raises(ModelFileError, match=r"weights in a second file, which is not beside it.*Put both") as refused:
         load(folder, external(location.get(where, "secret.bin")))
     assert len(str(refused.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (external("weights.bin", length=784 * 40), "second file, which is too short or damaged"),
-        (external("weights.bin", offset=-4), "second file, which is too short or damaged"),
-        (external("weights.bin", offset="0x"), "second file, which is too short or damaged"),
-        (external(""), "cannot be loaded"),
-    ],
-)
-def test_a_damaged_second_file_is_named(tmp_path: Path, data: bytes, message: str) -> None:
+@pytest.mark.parametrize("part", [{"length": 784 * 40}, {"offset": -4}, {"offset": "0x"}])
+def test_a_damaged_second_file_is_named(tmp_path: Path, part: dict[str, Any]) -> None:
     (tmp_path / "weights.bin").write_bytes(b"short")
-    with pytest.raises(ModelFileError, match=message):
-        load(tmp_path, data)
+    with pytest.raises(ModelFileError, match=r"second file, .* too short or damaged"):
+        load(tmp_path, external("weights.bin", **part))
 
 
-def version(number: int) -> Callable[[Any], None]:
-    return lambda model: setattr(model.opset_import[0], "version", number)
-
-
-def input_type(number: int) -> Callable[[Any], None]:
-    return lambda model: setattr(model.graph.input[0].type.tensor_type, "elem_type", number)
-
-
-def changed(change: Any) -> bytes:
+def changed(change: Callable[[Any], object]) -> bytes:
     model = onnx.load_from_string(linear.make())
     change(model)
     return bytes(model.SerializeToString())
@@ -229,20 +195,17 @@ def of_another_library(model: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda model: setattr(model, "ir_version", 99), rf"newer ONNX Runtime \(IR version 99, .*{UPDATE}; or"),
-        (version(99), r"needs a newer ONNX Runtime \(opset 99 of ai.onnx, this one reads up to \d+\)"),
-        (lambda model: model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 99)), r"opset 99 of ai.onnx.ml"),
-        (lambda model: setattr(model.graph.node[0], "op_type", "RunThis"), "operator RunThis, which opset 17 does not"),
-        (of_another_library, "uses Cast of ai.onnx.contrib, an operator that is not ONNX's own"),
-        (lambda model: model.ClearField("opset_import"), "is damaged or of another kind"),
+        (lambda model: setattr(model, "ir_version", 99), r"newer ONNX Runtime \(IR version 99, .* up to \d+\)"),
+        (lambda model: setattr(model.opset_import[0], "version", 99), r"newer ONNX Runtime \(opset 99, .* up to \d+\)"),
+        (lambda model: setattr(model.graph.node[0], "op_type", "RunThis"), "uses RunThis, which is not a standard"),
+        (of_another_library, r"uses ai\.onnx\.contrib:Cast, which is not a standard"),
         (lambda model: model.ClearField("ir_version"), "is damaged or of another kind"),
         (lambda model: model.graph.node[2].input.__setitem__(0, "nothing"), "'nothing' is not a graph input"),
         (lambda model: model.graph.initializer[1].dims.__setitem__(0, 7840), "."),
-        (input_type(TensorProto.STRING), r"tensor\(string\)"),
-        (input_type(TensorProto.BFLOAT16), r"tensor\(bfloat16\)"),
+        (lambda model: setattr(model.graph.input[0].type.tensor_type, "elem_type", 8), r"tensor\(string\)"),
     ],
-    ids=["IR", "opset", "ml", "operator", "library", "no opset", "no IR", "input", "weights", "strings", "bfloat16"],
-)  # fmt: skip
+    ids=["IR", "opset", "operator", "library", "no IR", "input", "weights", "strings"],
+)
 def test_the_reason_is_complete_and_in_plain_words(tmp_path: Path, change: Any, message: str) -> None:
     with pytest.raises(ModelFileError, match=message) as refused:
         load(tmp_path, changed(change))
@@ -277,14 +240,14 @@ def test_labels_beside_probabilities_are_passed_over(tmp_path: Path, digits: NDA
 
 
 def test_labels_alone_and_dictionaries_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"has no output of scores: label \(None,\) tensor\(int64\)"):
+    with pytest.raises(ModelFileError, match=r"returns label \(None,\) tensor\(int64\)"):
         load(tmp_path, classifier([LABEL], []))
     zipped = helper.make_node(
         "ZipMap", ["shares"], ["dictionaries"], domain="ai.onnx.ml", classlabels_int64s=list(range(10))
     )
     share = helper.make_tensor_type_proto(TensorProto.FLOAT, ())
     kind = helper.make_sequence_type_proto(helper.make_map_type_proto(TensorProto.INT64, share))
-    with pytest.raises(ModelFileError, match=r"returns dictionaries instead of an array of scores.*zipmap=False"):
+    with pytest.raises(ModelFileError, match=r"returns label .* dictionaries .*zipmap=False"):
         load(tmp_path, classifier([LABEL, helper.make_value_info("dictionaries", kind)], [zipped]))
 
 
@@ -298,7 +261,7 @@ def learnt() -> NDArray[np.float32]:
 
 
 def learnt_network(weights: NDArray[np.float32], wanted: Scaling, last: str) -> bytes:
-    """That network in a file that wants grey levels in another range, or gives something else than a softmax."""
+    """Write that network to a file that needs grey levels in another range, or does not end in a softmax."""
     factor, offset = np.float32(1 / 42.5 / wanted.factor), np.float32(wanted.offset / 42.5 / wanted.factor)
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (None, 1, 28, 28))
     scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, (None, 10))
@@ -328,36 +291,14 @@ def test_range_and_kind_of_scores_are_found_out(
     np.testing.assert_allclose(loaded.predict_proba(images), expected, atol=2e-3)
 
 
-def test_an_overflow_in_a_wrong_range_does_not_matter(tmp_path: Path) -> None:
+def test_an_overflow_in_a_wrong_range_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """A softmax written out, as some converters do: at 0 … 255 its powers are infinite, and their shares NaN."""
-    known = bundled_digits()
-    pixels = known.images.reshape(-1, 784) / 255
-    weights = np.linalg.solve(pixels.T @ pixels + np.eye(784), pixels.T @ (8 * np.eye(10)[known.labels] - 4))
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (None, 784))
-    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, (None, 10))
-    nodes = [
-        helper.make_node("MatMul", ["image", "W"], ["sums"]),
-        helper.make_node("Exp", ["sums"], ["powers"]),
-        helper.make_node("ReduceSum", ["powers", "axes"], ["all"]),
-        helper.make_node("Div", ["powers", "all"], ["scores"]),
-    ]
-    constants = [
-        numpy_helper.from_array(weights.astype(np.float32), "W"),
-        numpy_helper.from_array(np.array([1]), "axes"),
-    ]
-    loaded = load(tmp_path, linear.finish(helper.make_graph(nodes, "written out", [image], [scores], constants)))
-    grey = loaded.network.session.run(None, {"image": known.images.reshape(-1, 784).astype(np.float32)})[0]
-    assert np.isnan(grey).any()
-    assert (loaded.choice.scaling, loaded.network.kind) == (Scaling(1 / 255), "probabilities")
-    powers = np.exp(pixels @ weights)
-    np.testing.assert_allclose(
-        loaded.predict_proba(known.images), powers / powers.sum(axis=1, keepdims=True), atol=1e-4
-    )
-
-
-def test_a_given_scale_is_not_questioned(tmp_path: Path, learnt: NDArray[np.float32]) -> None:
-    loaded = load(tmp_path, learnt_network(learnt, Scaling(1 / 16), "Softmax"), scale=1 / 16)
-    assert (loaded.choice.scaling, loaded.choice.origin) == (Scaling(1 / 16), "user")
+    network = Recognizer.load().network
+    right = np.eye(10, dtype=np.float32)[bundled_digits().labels]
+    nothing = np.full_like(right, np.nan)
+    monkeypatch.setattr(Network, "scores", lambda self, *_, **__: right if self.scaling == UNIT else nothing)
+    network, choice = adopt_network(network, None)
+    assert (choice.scaling, network.kind) == (UNIT, "probabilities")
 
 
 def test_predict_says_which_range_it_chose(
@@ -365,28 +306,16 @@ def test_predict_says_which_range_it_chose(
 ) -> None:
     path, picture = tmp_path / "foreign.onnx", tmp_path / "digit.png"
     Image.fromarray(bundled_digits().images[0]).save(picture)
-    for data, said in (
-        (learnt_network(learnt, CANDIDATES[1], "Softmax"), "scaled to 0 … 255"),
-        (linear.make(), "0 … 1 is assumed"),
-    ):
-        path.write_bytes(data)
-        with pytest.raises(SystemExit):
-            main(["predict", str(picture), "--model", str(path)])
-        assert capsys.readouterr().err.count(said) == 1
+    path.write_bytes(learnt_network(learnt, CANDIDATES[1], "Softmax"))
+    with pytest.raises(SystemExit):
+        main(["predict", str(picture), "--model", str(path)])
+    assert capsys.readouterr().err.count("scaled to 0 … 255") == 1
 
 
 def test_the_most_common_range_is_assumed_with_a_warning(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="classifies 200 bundled digits in none of the usual ranges.*0 … 1 is assumed"):
         loaded = load(tmp_path, linear.make())
     assert loaded.choice.scaling == Scaling(1 / 255)
-
-
-@pytest.mark.parametrize("dtype", [TensorProto.INT32, TensorProto.INT64])
-def test_integers_can_only_be_grey_levels(tmp_path: Path, digits: NDArray[np.uint8], dtype: int) -> None:
-    model = onnx.load_from_string(linear.make(dtype="uint8", grey_levels=True))
-    model.graph.input[0].type.tensor_type.elem_type = dtype
-    loaded = load(tmp_path, model.SerializeToString())
-    np.testing.assert_allclose(loaded.predict_proba(digits[:9]), linear.probabilities(digits[:9]), atol=1e-5)
 
 
 def test_an_input_that_declares_no_shape_is_read(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
@@ -435,3 +364,11 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         os.truncate(file.fileno(), 2**40)  # sparse: takes no space
     with pytest.raises(InputError, match="more than 512 MB"):
         Recognizer.load(path)
+
+
+def test_second_files_have_a_common_limit(tmp_path: Path) -> None:
+    for name in ("a.bin", "b.bin"):
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, 300 * 2**20)
+    with pytest.raises(ModelFileError, match="more than 512 MB together"):
+        read_second_files(b"location: a.bin, b.bin", tmp_path / "model.onnx")

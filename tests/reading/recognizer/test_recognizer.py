@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import io
 import zipfile
 from collections.abc import Iterator
@@ -39,7 +38,7 @@ def drawing(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("count", [0, 1, 64, 65, 200])
-def test_every_batch_size_gives_what_the_network_gives(
+def test_every_batch_size_returns_the_results_of_the_network(
     model_file: Path, digits: NDArray[np.uint8], count: int, threads: int
 ) -> None:
     recognizer = Recognizer.load(model_file, threads=threads)
@@ -111,18 +110,15 @@ def box(left: int, top: int, width: int, height: int, level: int = 255) -> NDArr
         (box(2, 2, 24, 24), False),  # large
         (box(0, 4, 6, 20), False),  # at the side
         (np.zeros((28, 28), np.uint8), False),
+        (np.zeros((28, 28, 3), np.uint8), False),
+        (np.zeros((27, 28), np.uint8), False),
     ],
 )
-def test_an_image_that_looks_like_mnist_needs_no_preparation(image: NDArray[np.uint8], is_unchanged: bool) -> None:
+def test_an_image_that_looks_like_mnist_is_not_prepared(image: NDArray[np.uint8], is_unchanged: bool) -> None:
     assert is_mnist_form(image) == is_unchanged
-    if image.dtype == np.uint8:
+    if image.dtype == np.uint8 and image.size == 784:
         reached = arrange(np.stack([image, image]), 1)[1]
         assert np.array_equal(reached, image.reshape(28, 28)) or not is_unchanged
-
-
-@pytest.mark.parametrize("shape", [(28,), (27, 28), (28, 28, 3), (28, 28, 28), (1, 28, 28), (784,), ()])
-def test_other_shapes_are_not_in_mnist_form(shape: tuple[int, ...]) -> None:
-    assert not is_mnist_form(np.zeros(shape, np.uint8))
 
 
 def test_a_reading_describes_one_image(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
@@ -184,12 +180,6 @@ def test_an_unreadable_image_of_a_batch_is_named_by_its_index(
         recognizer.predict([digits[0], digits[1], b"no image"])
 
 
-@pytest.mark.parametrize("wrong", [7, np.zeros((2, 2, 2, 2, 2)), np.array([]), [None], "", b""])
-def test_other_values_are_refused(recognizer: Recognizer, wrong: Any) -> None:
-    with pytest.raises(DataError):
-        recognizer.predict(wrong)
-
-
 def test_many_threads_share_one_recognizer(recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
     expected = recognizer.predict_proba(digits)
 
@@ -203,11 +193,6 @@ def test_many_threads_share_one_recognizer(recognizer: Recognizer, digits: NDArr
         assert all(pool.map(work, range(200)))
 
 
-def test_a_recognizer_is_immutable(recognizer: Recognizer) -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        recognizer.threshold = 0.1  # type: ignore[misc]
-
-
 def test_classes_may_have_names(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
     names = tuple("abcdefghij")
     path = tmp_path / "letters.onnx"
@@ -215,19 +200,6 @@ def test_classes_may_have_names(tmp_path: Path, digits: NDArray[np.uint8]) -> No
     loaded = Recognizer.load(path)
     assert loaded.class_names == names
     assert loaded.read(digits[0]).label == names[loaded.predict(digits[0])[0]]
-
-
-def test_an_iterable_that_fails_yields_the_earlier_results_first(
-    recognizer: Recognizer, digits: NDArray[np.uint8]
-) -> None:
-    def images() -> Iterator[NDArray[np.uint8]]:
-        yield from digits[:3]
-        raise OSError("the camera is gone")
-
-    taken = recognizer.read_many(images())
-    assert [next(taken)[1] for _ in range(3)]
-    with pytest.raises(OSError, match="the camera is gone"):
-        next(taken)
 
 
 def test_a_threshold_for_another_preprocessing_is_reported(tmp_path: Path) -> None:
@@ -285,13 +257,10 @@ def wide(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("make", [
     lambda grey: grey,
     lambda grey: grey[..., None],
-    lambda grey: np.stack([grey, np.full_like(grey, 255)], axis=2),
     lambda grey: np.stack([np.zeros_like(grey), 255 - grey], axis=2),  # black ink, transparent paper
     lambda grey: np.stack([grey] * 3, axis=2),
-    lambda grey: np.stack([*[grey] * 3, np.full_like(grey, 255)], axis=2),
-    lambda grey: grey / 255,
     lambda grey: np.stack([grey / 255, np.ones(grey.shape)], axis=2),
-], ids=["grey", "1 channel", "grey and alpha", "transparent", "RGB", "RGBA", "floats", "floats and alpha"])  # fmt: skip
+], ids=["grey", "1 channel", "transparent", "RGB", "floats and alpha"])  # fmt: skip
 def test_one_picture_as_an_array_is_one(make: Any, recognizer: Recognizer, digits: NDArray[np.uint8]) -> None:
     grey = wide(digits[3])
     expected = recognizer.read(grey)
@@ -317,8 +286,6 @@ def test_an_open_file_is_one_picture(recognizer: Recognizer, digits: NDArray[np.
             with pytest.raises(InputError, match="this is one"):
                 recognizer.read_many(one)
         assert len(recognizer.predict([file, written, path])) == 3
-        both: list[Any] = [file, written]
-        assert all(isinstance(reading, Reading) for _, reading in recognizer.read_many(both))
         assert not file.closed
 
 
@@ -335,54 +302,27 @@ def test_a_file_that_cannot_be_read_is_named(recognizer: Recognizer, tmp_path: P
         recognizer.predict(io.BytesIO(b"no image"))
 
 
-class Table:
-    """A stand-in for the DataFrame of pandas and polars."""
-
-    columns = ("pixel0", "pixel1")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.columns)
-
-    def to_numpy(self) -> NDArray[np.uint8]:
-        return np.zeros((2, 784), np.uint8)
-
-    def __array__(self, *_: Any) -> NDArray[np.uint8]:
-        return self.to_numpy()
-
-
-class Tensor:
-    """A stand-in for the tensor of another framework."""
-
-    def __iter__(self) -> Iterator[int]:
-        return iter((1, 2))
-
-    def __array__(self, *_: Any) -> NDArray[np.uint8]:
-        return np.zeros((28, 28), np.uint8)
-
-
 @pytest.mark.parametrize(
-    ("refused", "name", "instead"),
-    [
-        ({"a": np.zeros((28, 28))}, "a dict", r"list\(images.values\(\)\)"),
-        (Table(), "a Table", r"images.to_numpy\(\).reshape\(-1, 28, 28\)"),
-        (Tensor(), "a Tensor", r"numpy.asarray\(images\)"),
-        ({"a.png"}, "a set", "Give a list"),
-        ((each for each in ("a.png",)), "a generator", r"list\(images\)"),
-        (iter(["a.png"]), "a list_iterator", "read_many"),
-        (collections.deque(["a.png"]), "a deque", "Give a list"),
-        (3.5, "a float", "Valid: array, path"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    "refused",
+    [{"a": np.zeros((28, 28))}, {"a.png"}, iter(["a.png"]), collections.deque(["a.png"]), 3.5, None],
+    ids=lambda value: type(value).__name__,
 )
-def test_other_collections_are_refused_by_name(recognizer: Recognizer, refused: Any, name: str, instead: str) -> None:
+def test_other_collections_are_refused_by_name(recognizer: Recognizer, refused: Any) -> None:
+    name = type(refused).__name__
     for method in (recognizer.predict, recognizer.predict_proba):
-        with pytest.raises(DataError, match=f"^{name} is neither one image nor many.*{instead}"):
+        with pytest.raises(DataError, match=f"^{name} is neither one image nor many. Valid: array, path"):
             method(refused)
-    with pytest.raises(DataError, match=f"{type(refused).__name__} is not an image"):
+    with pytest.raises(DataError, match=f"{name} is not an image"):
         recognizer.read(refused)
     if not isinstance(refused, Iterator):
         with pytest.raises(DataError, match=f"^{name} is neither"):
             recognizer.read_many(refused)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 2, 2, 2, 2)), np.array([]), [None], "", b""])
+def test_other_values_are_refused(recognizer: Recognizer, wrong: Any) -> None:
+    with pytest.raises(DataError):
+        recognizer.predict(wrong)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 70])
@@ -414,7 +354,6 @@ def test_a_run_folder_and_a_folder_of_exports_are_read(tmp_path: Path, model_fil
         ({"scale": 255}, "Leave out the scale"),
         ({"path": "none.onnx"}, "there is no model none.onnx"),
         ({"path": "runs/mine/model.keras"}, "mnist-cnn export"),
-        ({"path": "model.tflite"}, "for another runtime"),
     ],
 )
 def test_invalid_arguments_are_named(arguments: dict[str, Any], message: str, model_file: Path) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import MissingExtraError
+from mnist_cnn.reading.metadata import ModelMetadata
 
 if TYPE_CHECKING:
     from mnist_cnn.export.original import Original
-    from mnist_cnn.reading.metadata import ModelMetadata
 
 # An exported model in its runtime: float32 [n, 28, 28, 1], grey levels 0 to 255 → probabilities, float32 [n, k].
 Reader = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -49,10 +49,7 @@ class Format:
     def missing(self) -> MissingExtraError | None:
         """Return the error that gives the install command, or None if everything is installed."""
         missing = [need for need in self.needs if importlib.util.find_spec(need[0]) is None]
-        if not missing:
-            return None
-        extras = dict.fromkeys(extra for _, extra in missing)
-        return MissingExtraError(missing[0][0], *extras)
+        return MissingExtraError(missing[0][0], *dict.fromkeys(extra for _, extra in missing)) if missing else None
 
     def read_metadata(self, path: Path) -> ModelMetadata | None:
         """Read what an exported model says about itself, without running any of it; None if it says nothing.
@@ -60,6 +57,4 @@ class Format:
         Raises:
             ModelFileError: The metadata are damaged.
         """
-        from mnist_cnn.reading.metadata import ModelMetadata
-
         return ModelMetadata.from_strings(self.read_strings(path), str(path))

@@ -1,4 +1,4 @@
-"""Any image of a digit, converted to the 28×28 grey levels that MNIST's makers would have made of it.
+"""Any image of a digit, converted to 28×28 grey levels as in MNIST.
 
     >>> from mnist_cnn.reading.ink import prepare
     >>> prepare("photo.jpg").image  # uint8 [28, 28], ink light on 0

@@ -104,21 +104,15 @@ def _content(file: Any) -> bytes:
         content = file.read(_LARGEST_FILE + 1)
     except (OSError, ValueError) as error:  # ValueError: it is closed
         raise ImageError(f"{name} cannot be read: {first_line(error)}. Give an open file.") from error
-    if isinstance(content, str):
-        raise ImageError(f"{name} is open in text mode. Open it in binary mode: open(path, 'rb')")
-    if not isinstance(content, (bytes, bytearray)):
-        raise ImageError(f"{name} is not a file: it returns {type(content).__name__}. {VALID}")
+    if not isinstance(content, bytes):
+        raise ImageError(f"{name} returns {type(content).__name__}. Open it in binary mode: open(path, 'rb')")
     if len(content) > _LARGEST_FILE:
         raise ImageError(f"{name} has more than {_LARGEST_FILE >> 20} MB. Give a smaller file.")
-    return bytes(content)
+    return content
 
 
 def _reason(error: Exception, name: str, max_pixels: int) -> str:
     match error:
-        case FileNotFoundError():
-            return f"{name} does not exist. Check the path."
-        case IsADirectoryError():
-            return f"{name} is a folder, not an image. Give a file."
         case Image.DecompressionBombError():
             return f"{name} has too many pixels; at most {max_pixels:,} are read. Scale it down."
         case OSError(strerror=str()):

@@ -23,7 +23,7 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: in
 
     Args:
         work: Called from several threads at the same time. If it raises, the iteration ends at that item.
-        items: Consumed one by one, in the calling thread.
+        items: Consumed one by one, in the calling thread. If it raises, the iteration ends at once.
         threads: 1 works in the calling thread.
 
     Yields:
@@ -35,10 +35,9 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: in
     from concurrent.futures import ThreadPoolExecutor  # costs 5 ms, and a single image needs no threads
 
     waiting: deque[Future[Result]] = deque()
-    failure: list[Exception] = []
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for item in _until_failure(items, failure):
+            for item in items:
                 waiting.append(pool.submit(work, item))
                 while waiting and (waiting[0].done() or len(waiting) > _AHEAD * threads):
                     yield waiting.popleft().result()
@@ -47,13 +46,3 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: in
         finally:
             for future in waiting:
                 future.cancel()
-    if failure:
-        raise failure[0]
-
-
-def _until_failure(items: Iterable[Item], failure: list[Exception]) -> Iterator[Item]:
-    """Yield items; if the iterable raises, keep the error until the results of the earlier items are consumed."""
-    try:
-        yield from items
-    except Exception as error:  # of the caller's iterable
-        failure.append(error)

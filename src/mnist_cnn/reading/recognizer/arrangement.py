@@ -15,7 +15,7 @@ reshape it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
@@ -110,24 +110,11 @@ def check_stream(images: Any) -> None:
 
 
 def _neither(images: Any) -> ImageError:
-    name = type(images).__name__
-    article = "an" if name[0] in "AEIOUaeiou" else "a"
-    return ImageError(f"{article} {name} is neither one image nor many. {_advice(images)}")
-
-
-def _advice(images: Any) -> str:
-    """Say what to pass instead of something that is refused."""
-    if isinstance(images, Mapping):
-        return "Give its images as a list: list(images.values())"
-    if hasattr(images, "columns") and hasattr(images, "to_numpy"):  # a data frame of pandas, polars, …
-        return "Give its pixels as an array [n, 28, 28]: images.to_numpy().reshape(-1, 28, 28)"
-    if hasattr(images, "__array__") or hasattr(images, "__dlpack__"):
-        return "Give an array: numpy.asarray(images)"
-    if isinstance(images, Iterator):
-        return "Give a list: list(images). read_many accepts iterators."
-    if isinstance(images, Iterable):
-        return "Give a list, in the order in which you want the answers."
-    return f"{VALID} Many images are a list, a tuple or an array [n, h, w] of them."
+    return ImageError(
+        f"{type(images).__name__} is neither one image nor many. {VALID} Many images: a list, a tuple or an array "
+        "[n, h, w]; only read_many takes iterators. Convert tables and tensors with "
+        "numpy.asarray(images).reshape(-1, 28, 28)."
+    )
 
 
 def _arrange_array(array: NDArray[Any], threads: int) -> NDArray[np.uint8]:

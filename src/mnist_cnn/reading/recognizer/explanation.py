@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from mnist_cnn.reading import palette
+from mnist_cnn.reading.palette import MUTED, PAPER, RIGHT, RULE, TEXT, WRONG
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from mnist_cnn.reading.recognizer.verdict import Reading
-
-_ACCEPTED, _REJECTED = palette.RIGHT, palette.WRONG
-_TEXT, _MUTED, _RULE, _PAPER = palette.TEXT, palette.MUTED, palette.RULE, palette.PAPER
 
 # All in pixels.
 _TILE = 140
@@ -59,13 +56,13 @@ def draw(rows: Sequence[Explained]) -> Image.Image:
     """
     stages = max(len(row.tiles) for row in rows)
     width = _GAP + stages * (_TILE + _GAP) + _VERDICT
-    sheet = Image.new("RGB", (width, _ROW * len(rows)), _PAPER)
+    sheet = Image.new("RGB", (width, _ROW * len(rows)), PAPER)
     pen = ImageDraw.Draw(sheet)
     for place, row in enumerate(rows):
         top = place * _ROW
         if place:
-            pen.line([(_GAP, top), (width - _GAP, top)], _RULE)
-        pen.text((_GAP, top + _GAP // 2), _shortened(row.name, width - 2 * _GAP), _TEXT, _font(14))
+            pen.line([(_GAP, top), (width - _GAP, top)], RULE)
+        pen.text((_GAP, top + _GAP // 2), _shortened(row.name, width - 2 * _GAP), TEXT, _font(14))
         _draw_tiles(sheet, row, top + _GAP // 2 + _CAPTION)
         _draw_verdict(pen, row, width - _VERDICT, top + _GAP // 2 + _CAPTION)
     return sheet
@@ -83,23 +80,23 @@ def _draw_tiles(sheet: Image.Image, row: Explained, top: int) -> None:
         left = _GAP + place * (_TILE + _GAP)
         x, y = left + (_TILE - tile.width) // 2, top + (_TILE - tile.height) // 2
         sheet.paste(tile, (x, y))
-        pen.rectangle([x - 1, y - 1, x + tile.width, y + tile.height], outline=_RULE)
-        pen.text((left + _TILE // 2, top + _TILE + 4), caption, _MUTED, _font(12), anchor="ma")
+        pen.rectangle([x - 1, y - 1, x + tile.width, y + tile.height], outline=RULE)
+        pen.text((left + _TILE // 2, top + _TILE + 4), caption, MUTED, _font(12), anchor="ma")
 
 
 def _draw_verdict(pen: ImageDraw.ImageDraw, row: Explained, left: int, top: int) -> None:
     reading = row.reading
-    colour = _ACCEPTED if reading.accepted else _REJECTED
+    colour = RIGHT if reading.accepted else WRONG
     verdict = "accepted" if reading.accepted else f"rejected: {reading.reason}"
     large = _font(56 if len(reading.label) == 1 else 20)
-    pen.text((left, top), reading.label, _TEXT, large)
+    pen.text((left, top), reading.label, TEXT, large)
     pen.text((left + 44 if len(reading.label) == 1 else left, top + 38), verdict, colour, _font(16))
     for place, (label, probability) in enumerate(row.ranking):
         y = top + 76 + place * (_CAPTION + 2)
-        pen.text((left, y), _shortened(label, 60), _TEXT, _font(13))
+        pen.text((left, y), _shortened(label, 60), TEXT, _font(13))
         start = left + (24 if len(label) == 1 else 64)
-        pen.rectangle([start, y + 2, start + round(_BAR * probability), y + 14], fill=colour if place == 0 else _RULE)
-        pen.text((start + _BAR + 6, y), f"{probability:.1%}", _MUTED, _font(12))
+        pen.rectangle([start, y + 2, start + round(_BAR * probability), y + 14], fill=colour if place == 0 else RULE)
+        pen.text((start + _BAR + 6, y), f"{probability:.1%}", MUTED, _font(12))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -27,8 +27,6 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
     """
     if path is None:
         return _SHIPPED.read_bytes(), "the model that ships"
-    if path.suffix in (".tflite", ".xml"):
-        raise ModelFileError(f"{path} is for another runtime. Give the ONNX file: mnist-cnn export RUN --format onnx")
     if path.suffix in (".keras", ".h5"):
         raise ModelFileError(f"{path} is a Keras model. Export it first: mnist-cnn export {path}")
     file = path
@@ -58,18 +56,27 @@ def read_second_files(data: bytes, file: Path) -> Mapping[str, bytes]:
 
     Returns:
         The content of each file whose name occurs in the ONNX file, by name.
+
+    Raises:
+        ModelFileError: They are too large together.
     """
     if b"location" not in data:  # a field of every reference to a second file
         return {}
     folders = file.parent.resolve(), file.resolve().parent
-    return {
-        path.name: path.read_bytes()
+    named = [
+        path
         for path in file.parent.iterdir()
         if path.name.encode() in data
         and path.resolve().parent in folders
         and path.is_file()
         and path.stat().st_size <= _LARGEST_FILE
-    }
+    ]
+    if sum(path.stat().st_size for path in named) > _LARGEST_FILE:
+        raise ModelFileError(
+            f"the files beside {file} that it names have more than {_LARGEST_FILE >> 20} MB together. Put the model "
+            "and its weights into a folder of their own."
+        )
+    return {path.name: path.read_bytes() for path in named}
 
 
 def _missing(path: Path) -> str:

@@ -15,7 +15,7 @@ from mnist_cnn.errors import ModelFileError
 from mnist_cnn.reading.conventions import IMAGE_SHAPES, IMAGE_SIZE, SUM_TOLERANCE
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 from mnist_cnn.reading.recognizer.session import reason, shortened
-from mnist_cnn.reading.scaling import CANDIDATES, UNIT, Scaling, ScalingChoice, bundled_digits, choose, declared, given
+from mnist_cnn.reading.scaling import DECLARED, UNIT, Scaling, ScalingChoice, bundled_digits, choose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,24 +101,25 @@ class Network:
 
 
 def adopt_network(network: Network, scale: float | None) -> tuple[Network, ScalingChoice]:
-    """Find out, on known digits, what a network without our metadata gives, and which range of grey levels it needs.
+    """Find out, on known digits, what a network without our metadata returns, and which range of grey levels it needs.
 
     Args:
         network: From `find_network`.
         scale: Factor for grey levels; None to find out, see `scaling`.
     """
     known = bundled_digits(network.classes)
-    takes_grey_levels = not np.issubdtype(network.dtype, np.floating)
-    ranges = (Scaling(scale),) if scale else (Scaling(),) if takes_grey_levels else CANDIDATES
-    scores = {each: replace(network, scaling=each).scores(known.images, threads=1) for each in ranges}
+
+    def ask(scaling: Scaling) -> NDArray[np.float32]:
+        return replace(network, scaling=scaling).scores(known.images, threads=1)
+
     if scale:
-        choice = given(scale)
-    elif takes_grey_levels:
-        choice = declared()
+        choice = ScalingChoice(Scaling(scale), "user")
+    elif np.issubdtype(network.dtype, np.floating):
+        choice = choose(ask, known)
     else:
-        choice = choose(lambda scaling, _: scores[scaling], known)
+        choice = DECLARED
     # Only in the chosen range: in a wrong one, a network can overflow, which says nothing about its output.
-    return replace(network, scaling=choice.scaling, kind=_kind(scores[choice.scaling])), choice
+    return replace(network, scaling=choice.scaling, kind=_kind(ask(choice.scaling))), choice
 
 
 def find_network(session: Any, origin: str) -> Network:
@@ -136,7 +137,7 @@ def find_network(session: Any, origin: str) -> Network:
     Raises:
         ModelFileError: Its inputs or outputs do not fit a network for digits.
     """
-    if misfit := _misfit_of_output(session) or _misfit(session):
+    if misfit := _misfit(session):
         raise ModelFileError(f"{origin} {misfit}.")
     first = ""
     for candidate in _candidates(session):
@@ -148,41 +149,26 @@ def find_network(session: Any, origin: str) -> Network:
 
 
 def _misfit(session: Any) -> str:
-    """Return what is wrong with the declared input; empty if nothing."""
+    """Return what is wrong with the declared inputs and outputs; empty if nothing."""
     inputs = session.get_inputs()
-    if len(inputs) != 1:
-        return f"has {len(inputs)} inputs ({shortened(', '.join(each.name for each in inputs))}). {_ACCEPTED}"
-    if inputs[0].type not in _DTYPES or not any(True for _ in _layouts(inputs[0].shape)):
-        return f"{_signature(session)}. {_ACCEPTED}"
+    is_image = len(inputs) == 1 and inputs[0].type in _DTYPES and any(True for _ in _layouts(inputs[0].shape))
+    if not is_image or not any(output.type in _SCORES for output in session.get_outputs()):
+        return f"{_signature(session)}. {_ACCEPTED}. scikit-learn's converter returns scores with zipmap=False"
     batch = _fixed_batch(inputs[0])
     return f"takes {batch} images per run. Valid: at most {_LARGEST_BATCH}" if (batch or 0) > _LARGEST_BATCH else ""
 
 
-def _misfit_of_output(session: Any) -> str:
-    """Return why none of the declared outputs can be class scores; empty if one can."""
-    types = [output.type for output in session.get_outputs()]
-    if any(each in _SCORES for each in types):
-        return ""
-    if any("map(" in each for each in types):
-        return (
-            "returns dictionaries instead of an array of scores. Convert it again with zipmap=False: "
-            "skl2onnx.to_onnx(model, X, options={'zipmap': False})"
-        )
-    return f"has no output of scores: {shortened(_tensors(session.get_outputs()))}. {_ACCEPTED}"
-
-
-def _fixed_batch(given: Any) -> int | None:
-    batch = given.shape[0] if given.shape else None
+def _fixed_batch(image: Any) -> int | None:
+    batch = image.shape[0] if image.shape else None
     return batch if isinstance(batch, int) else None
 
 
 def _signature(session: Any) -> str:
-    given, wanted = (shortened(_tensors(side)) for side in (session.get_inputs(), session.get_outputs()))
-    return f"takes {given} and gives {wanted}"
-
-
-def _tensors(values: Any) -> str:
-    return ", ".join(f"{each.name} {tuple(each.shape or ())} {each.type}" for each in values)
+    taken, returned = (
+        shortened(", ".join(f"{each.name} {tuple(each.shape or ())} {each.type}" for each in side))
+        for side in (session.get_inputs(), session.get_outputs())
+    )
+    return f"takes {taken} and returns {returned}"
 
 
 def _layouts(shape: list[Any] | None) -> Iterator[tuple[int, ...]]:

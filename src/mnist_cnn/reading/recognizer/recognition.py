@@ -6,7 +6,7 @@ import numbers
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,7 +22,7 @@ from mnist_cnn.reading.recognizer.model_file import read_model_file, read_second
 from mnist_cnn.reading.recognizer.network import Network, adopt_network, find_network
 from mnist_cnn.reading.recognizer.session import metadata_of, start_session
 from mnist_cnn.reading.recognizer.verdict import Reading
-from mnist_cnn.reading.scaling import GREY_LEVELS, ScalingChoice, declared
+from mnist_cnn.reading.scaling import DECLARED, GREY_LEVELS, ScalingChoice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +56,7 @@ class Recognizer:
     metadata: ModelMetadata
     threshold: float
     threads: int
-    choice: ScalingChoice = field(default_factory=declared)
+    choice: ScalingChoice = DECLARED
 
     @classmethod
     def load(
@@ -94,7 +94,7 @@ class Recognizer:
         metadata = ModelMetadata.from_strings(metadata_of(session, origin), origin)
         if metadata and scale:
             raise SettingError(f"{origin} says itself which range it needs. Leave out the scale ({scale:g}).")
-        network, choice = find_network(session, origin), declared()
+        network, choice = find_network(session, origin), DECLARED
         if metadata:
             network = replace(network, scaling=GREY_LEVELS)
         else:

@@ -4,49 +4,31 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from mnist_cnn.environment.installation import upgrade_command
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.reading.onnx_runtime import onnxruntime
 
 _LONGEST_REASON = 240  # characters of another library's message
-_IN_ONE = "save the weights in one file: onnx.save_model(onnx.load(PATH), 'one.onnx')"
 
 # Patterns of ONNX Runtime's messages; for each, a reason and the next step.
 _EXPLAINED = (
     (
-        r"Unsupported model IR version: (\d+), max supported IR version: (\d+)",
-        "it needs a newer ONNX Runtime (IR version {0}, this one reads up to {1}). Update it with: "
-        "{update}; or save the model with ir_version={1}",
+        r"(IR version|[Oo]pset)\D* (\d+)\D.* (\d+)",
+        "it needs a newer ONNX Runtime ({0} {1}, this one reads up to {2}). Update the package onnxruntime",
     ),
     (
-        r"Opset (\d+) is under development.* for domain (\S+) is till opset (\d+)",
-        "it needs a newer ONNX Runtime (opset {0} of {1}, this one reads up to {2}). Update it with: "
-        "{update}; or convert the model for opset {2}",
+        r"(?:No Op registered for|Fatal error:) (\S+?)(?:\(-?\d+\))? (?:with|is not a registered)",
+        "it uses {0}, which is not a standard ONNX operator. Other operators are code, and none is loaded. Convert the "
+        "model again with standard operators",
     ),
     (
-        r"No Op registered for (\S+) with domain_version of (\d+)",
-        "it uses the operator {0}, which opset {1} does not have. Convert the model again with standard operators",
-    ),
-    (
-        r"([\w.]+):(\w+)\(-?\d+\) is not a registered function/op",
-        "it uses {1} of {0}, an operator that is not ONNX's own; such operators are code, and none is loaded. Convert "
-        "the model again with standard operators",
-    ),
-    (
-        r"(?i)external .*(?:out of bounds|Failed to parse)|Failed to parse value",
-        "its weights are in a second file, which is too short or damaged. Copy both files again, or " + _IN_ONE,
-    ),
-    (
-        r"external tensors",
-        "it keeps even the shapes of its arrays in a second file. Instead, " + _IN_ONE,
-    ),
-    (
-        r"(?i)external (?:data|file|initializer)",
-        "its weights are in a second file, which is not beside it (links to other folders are not followed). Put both "
-        "files into one folder, or " + _IN_ONE,
+        r"(?i)external|Failed to parse value",
+        "it keeps weights in a second file, which is not beside it (links to other folders are not followed), too "
+        "short or damaged. Put both files into one folder, or save the weights in one file: "
+        "onnx.save_model(onnx.load(PATH), 'one.onnx')",
     ),
     (
         r"protobuf parsing failed|No graph was found|Missing (?:opset|model IR version)",
@@ -110,14 +92,12 @@ def reason(error: Exception) -> str:
 
 def shortened(text: str) -> str:
     """Cut a long text at the end of a word."""
-    if len(text) <= _LONGEST_REASON:
-        return text
-    return text[:_LONGEST_REASON].rpartition(" ")[0].rstrip(",;:") + " …"
+    return textwrap.shorten(text, _LONGEST_REASON, placeholder=" …")
 
 
 def _explained(error: Exception) -> str:
     message = " ".join(str(error).split())
     for pattern, explanation in _EXPLAINED:
         if found := re.search(pattern, message):
-            return explanation.format(*found.groups(), update=upgrade_command("onnxruntime"))
+            return explanation.format(*found.groups())
     return f"{reason(error)}. Give a file that ONNX Runtime reads"
