@@ -30,8 +30,8 @@ def hide(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     )
 
 
-def test_a_run_becomes_an_onnx_file(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, run)
+def test_a_run_becomes_an_onnx_file(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, run, "--output", tmp_path)
     assert code == 0
     assert "Compared with the Keras model on 359 images of digits" in out
     assert f"Files: {tmp_path}" in out
