@@ -25,6 +25,7 @@ from mnist_cnn.files import write_text
 DEFAULT_RECIPE = "quick"
 SHIPPED_MODEL = "digits"  # what `init_from` calls the network that ships with this package
 DEFAULT_SMALL_RECIPE = "small"  # for the bundled digits, which give quick too few steps
+PROMISES: dict[str, Any] = {"expected_accuracy": "", "expected_time": "", "parameters": 0}  # empty: not known
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.datasets import load_dataset
-from training.late import Late
 from training.tiny import digits, train_tiny
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from late import Late
 from mnist_cnn.config import AugmentationConfig
-from training.late import Late
 from training.tiny import digits, tiny_config
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.errors import InputError
-from training.late import Late
 
 keras, checkpoint = Late("keras"), Late("mnist_cnn.training.checkpoint")
 

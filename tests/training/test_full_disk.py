@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.errors import MnistCnnError
-from training.late import Late
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from training.late import Late
+from late import Late
 from training.tiny import digits
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.config import OptimizerConfig
-from training.late import Late
 
 keras, optimizers = Late("keras"), Late("mnist_cnn.training.optimizers")
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.augmentation.outliers import draw_outliers
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.errors import InputError
 from mnist_cnn.runs import create_run
-from training.late import Late
 from training.tiny import digits, tiny_config
 
 stream, loss, trainer = (Late(f"mnist_cnn.training.{name}") for name in ("batches", "loss", "trainer"))

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import split_validation
 from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import DivergedError, InputError, MissingExtraError, MnistCnnError
 from mnist_cnn.runs import RunFolder, create_run
-from training.late import Late
 from training.tiny import Recorder, Trained, digits, tiny_config, train_tiny
 
 if TYPE_CHECKING:

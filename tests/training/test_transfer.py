@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from late import Late
 from mnist_cnn.config import ModelConfig
 from mnist_cnn.datasets import Dataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.runs import RunFolder, create_run
-from training.late import Late
 from training.tiny import Trained, digits, tiny_config, train_tiny
 
 keras, architectures, persistence = (

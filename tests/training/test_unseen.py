@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.config import SHIPPED_ON, load_recipe, override
 from mnist_cnn.datasets import divide
 from mnist_cnn.errors import InputError
-from training.late import Late
 from training.tiny import digits, tiny_config, train_tiny
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from late import Late
 from mnist_cnn.config import Config, override, parse_config
 from mnist_cnn.datasets import Dataset, load_dataset
 from mnist_cnn.runs import RunFolder, create_run
 from mnist_cnn.training.listener import Listener
-from training.late import Late
 
 if TYPE_CHECKING:
     from mnist_cnn.runs import Row

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.config import load_recipe
 from mnist_cnn.tuning.search_folder import TuningFolder
 from mnist_cnn.tuning.space import suggest_settings
-from training.late import Late
 from tuning.small import small_plan, small_search
 
 optuna, confirmation, report = (

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from late import Late
 from mnist_cnn.datasets import Dataset, ResolvedDataset, load_dataset
 from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.tuning.search_folder import TuningFolder, is_at_work
-from training.late import Late
 from tuning.small import SPACE, beginnings, small_plan, small_search, start_worker, wait_until
 
 optuna, worker, bounds = Late("optuna"), Late("mnist_cnn.tuning.worker"), Late("mnist_cnn.tuning.bounds")

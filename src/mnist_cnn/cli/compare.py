@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -26,4 +27,4 @@ def compare(runs: tuple[Path, ...], as_json: bool) -> None:
     terminal.table(["metric", *comparison.runs], comparison.metric_rows(), title="Metrics")
     for other in comparison.tests:
         terminal.say(other.summary)
-    terminal.finish(comparison.as_dict())
+    terminal.finish(dataclasses.asdict(comparison))

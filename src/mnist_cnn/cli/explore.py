@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def explore(dataset: str, data_dir: Path | None, output: Path, as_json: bool) ->
 
     terminal = Terminal(as_json)
     resolved = resolve(dataset, data_dir, terminal)
-    found = write_exploration(output, resolved.load("train"), resolved.load("test")).as_dict()
+    found = dataclasses.asdict(write_exploration(output, resolved.load("train"), resolved.load("test")))
     counts = found["class_counts"]
     terminal.table(
         ["class", *counts],

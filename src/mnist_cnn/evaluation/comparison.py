@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_cnn.config import flatten, load_recipe
+from mnist_cnn.config import PROMISES, flatten, load_recipe
 from mnist_cnn.errors import SettingError
 from mnist_cnn.evaluation import narrative
 from mnist_cnn.evaluation.metrics import METRICS, PairedTest, paired_test
@@ -24,13 +23,7 @@ ROWS = (
     "dataset", "split", "n", *(metric.key for metric in METRICS), "training.parameters", "training.epochs",
     "training.seconds",
 )  # fmt: skip
-WORDS_ONLY = (
-    "title",
-    "source",
-    "parameters",
-    "expected_accuracy",
-    "expected_time",
-)  # descriptions, without effect on training
+WORDS_ONLY = ("title", "source", *PROMISES)  # descriptions, without effect on training
 
 
 @dataclass(frozen=True)
@@ -51,10 +44,6 @@ class Comparison:
     settings: dict[str, tuple[Any, ...]]  # only those that differ, by dotted name
     metrics: dict[str, tuple[Any, ...]]  # by dotted name
     tests: tuple[PairedComparison, ...]  # the first run against each other one
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give plain dictionaries, lists and numbers, ready for JSON."""
-        return dataclasses.asdict(self)
 
     def metric_rows(self) -> list[list[Any]]:
         """Give a table of the metrics for people: a label, then one text or number per run."""

@@ -19,5 +19,7 @@ HUB_DATASETS = {"mnist": "ylecun/mnist", "fashion-mnist": "zalando-datasets/fash
 def model_card(findings: Findings) -> str:
     """Write the model card."""
     return render(
-        "model_card.md", **narrative.told(findings), hub_id=HUB_DATASETS.get(findings.predictions.dataset.name, "")
+        "model_card.md",
+        **narrative.common_values(findings),
+        hub_id=HUB_DATASETS.get(findings.predictions.dataset.name, ""),
     )

@@ -138,7 +138,7 @@ def render_page(findings: Findings, pictures: Mapping[str, Path]) -> str:
     config = findings.config
     return render(
         "report.html",
-        **narrative.told(findings),
+        **narrative.common_values(findings),
         settings=narrative.settings(dict(flatten(config.to_dict()))) if config else [],
         environment=narrative.settings(dict(flatten(findings.environment))),
         pictures=embed(pictures),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @styled
 def class_distribution(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]) -> Figure:
-    """Draw how many images of each class every split holds.
+    """Draw how many images of each class every split contains.
 
     Args:
         counts: By split, the number of images of each class, [k].
