@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from mnist_cnn.config import flatten
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation import metrics
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 NAMES = ("zero", "one", "two", "three")
 

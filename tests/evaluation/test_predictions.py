@@ -1,22 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from evaluation.small_network import build_network
+from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation import predictions as evaluation
 from mnist_cnn.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import keras
-
-    from mnist_cnn.datasets.dataset import Dataset
 
 
 def test_another_number_of_classes_is_refused(digits: Dataset) -> None:

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import yaml
 
+from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation.findings import gather
 from mnist_cnn.evaluation.metrics import METRICS
@@ -16,12 +19,7 @@ from mnist_cnn.evaluation.predictions import Predictions
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     import keras
-
-    from mnist_cnn.datasets.dataset import Dataset
 
 
 class Page(HTMLParser):

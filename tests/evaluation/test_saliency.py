@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnist_cnn.evaluation.saliency import occlusion_maps
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def read_brightness(images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from late import Late
 from training.tiny import digits
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 keras, architectures = Late("keras"), Late("mnist_cnn.models.architectures")
 fused_batchnorm = Late("mnist_cnn.training.fused_batchnorm")

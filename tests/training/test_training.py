@@ -8,28 +8,24 @@ import importlib.util
 import math
 import re
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from late import Late
-from mnist_cnn.config import load_recipe
+from mnist_cnn.config import Config, load_recipe
 from mnist_cnn.datasets import split_validation
 from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import DivergedError, InputError, MissingExtraError, MnistCnnError
-from mnist_cnn.runs import RunFolder, create_run
+from mnist_cnn.runs import Row, RunFolder, create_run
 from training.tiny import Recorder, Trained, digits, tiny_config, train_tiny
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from mnist_cnn.config import Config
-    from mnist_cnn.runs import Row
     from mnist_cnn.training.trainer import TrainingResult
 
 keras, callbacks, trainer = Late("keras"), Late("mnist_cnn.training.callbacks"), Late("mnist_cnn.training.trainer")

@@ -11,11 +11,10 @@ import numpy as np
 from late import Late
 from mnist_cnn.config import Config, override, parse_config
 from mnist_cnn.datasets import Dataset, load_dataset
-from mnist_cnn.runs import RunFolder, create_run
+from mnist_cnn.runs import Row, RunFolder, create_run
 from mnist_cnn.training.listener import Listener
 
 if TYPE_CHECKING:
-    from mnist_cnn.runs import Row
     from mnist_cnn.training.trainer import TrainingResult
 
 TINY = parse_config(

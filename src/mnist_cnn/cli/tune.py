@@ -170,16 +170,8 @@ def _start(
     if confirm:
         _check_confirmable(space, base)
     checksum, seed = data.load("train").checksum(), given["seed"] or 0
-    plan = Plan(
-        given["name"] or "tuning",
-        base,
-        space,
-        checksum,
-        objectives,
-        pruner,
-        seed,
-        sampler=given["sampler"] or Plan.sampler,
-    )
+    name, sampler = given["name"] or "tuning", given["sampler"] or Plan.sampler
+    plan = Plan(name, base, space, checksum, objectives, pruner, seed, sampler=sampler)
     with _new_folder(given["runs_dir"], plan.name, storage) as folder:
         create_study(plan, folder, data)
     return folder

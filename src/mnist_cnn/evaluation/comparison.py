@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,7 @@ from mnist_cnn.errors import SettingError
 from mnist_cnn.evaluation import narrative
 from mnist_cnn.evaluation.metrics import METRICS, PairedTest, paired_test
 from mnist_cnn.evaluation.predictions import read_predictions
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from mnist_cnn.runs import RunFolder
+from mnist_cnn.runs import RunFolder
 
 # The rows of the comparison, by dotted name in metrics.json.
 ROWS = (

@@ -5,18 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.files import write_json
 from mnist_cnn.reading.conventions import IMAGE_SIZE
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SAMPLES_PER_CLASS = 12  # columns of the sample grid

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.config import Config, load_recipe
 from mnist_cnn.evaluation import predictions as evaluation
 from mnist_cnn.evaluation.layers import LayerRow, layer_rows
+from mnist_cnn.evaluation.metrics import Metrics
+from mnist_cnn.evaluation.predictions import LabelErrorAccuracy, Predictions
 from mnist_cnn.reading.scaling import Adoption
-from mnist_cnn.runs import best_epoch
+from mnist_cnn.runs import RunFolder, best_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from mnist_cnn.evaluation.metrics import Metrics
-    from mnist_cnn.evaluation.predictions import LabelErrorAccuracy, Predictions
     from mnist_cnn.models.backend import keras
-    from mnist_cnn.runs import RunFolder
 
 
 @dataclass(frozen=True, eq=False)

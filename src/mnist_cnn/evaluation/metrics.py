@@ -10,18 +10,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError, ModelFileError
 from mnist_cnn.reading.conventions import SUM_TOLERANCE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.floating[Any]]

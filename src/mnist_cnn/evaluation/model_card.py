@@ -5,13 +5,9 @@ Source of the form: https://huggingface.co/docs/hub/model-cards and, for the res
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mnist_cnn.evaluation import narrative
+from mnist_cnn.evaluation.findings import Findings
 from mnist_cnn.evaluation.templates import render
-
-if TYPE_CHECKING:
-    from mnist_cnn.evaluation.findings import Findings
 
 HUB_DATASETS = {"mnist": "ylecun/mnist", "fashion-mnist": "zalando-datasets/fashion_mnist"}
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mnist_cnn.config import SHIPPED_MODEL
-from mnist_cnn.evaluation.metrics import METRICS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from mnist_cnn.config import AugmentationConfig, Config, OptimizerConfig, TrainingConfig
-    from mnist_cnn.datasets.dataset import Dataset
-    from mnist_cnn.evaluation.findings import Findings
-    from mnist_cnn.evaluation.metrics import Metrics, PairedTest
+from mnist_cnn.config import SHIPPED_MODEL, AugmentationConfig, Config, OptimizerConfig, TrainingConfig
+from mnist_cnn.datasets.dataset import Dataset
+from mnist_cnn.evaluation.findings import Findings
+from mnist_cnn.evaluation.metrics import METRICS, Metrics, PairedTest
 
 GUESSING = 1.3  # times the share of right answers that guessing gives: up to that, little has been learnt
 SIGNIFICANT = 0.05  # p-values below are called significant

@@ -122,13 +122,10 @@ class _Fixed:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
-        del high, step, log
+    def suggest_float(self, name: str, low: float, *_: Any, **__: Any) -> Any:
         return self._values.get(name, low)
 
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
-        del high, step, log
-        return self._values.get(name, low)
+    suggest_int = suggest_float
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         return self._values.get(name, choices[0])

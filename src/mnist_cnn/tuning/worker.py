@@ -43,7 +43,7 @@ def work(folder: TuningFolder, dataset: Dataset, bounds: Bounds) -> None:
     for config in corner_configs(plan.space, plan.base):
         find_architecture(config.model.architecture, config.model.arguments)
     claim = contextlib.ExitStack()
-    objective = Objective(plan, dataset, folder, begun=claim.close, may_go_on=bounds.in_time)
+    objective = Objective(plan, dataset, folder, claim.close, bounds.in_time)
     with explain_loss(folder), contextlib.suppress(KeyboardInterrupt):
         while not objective.stopped:
             with claim:

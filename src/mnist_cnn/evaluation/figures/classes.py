@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mnist_cnn.evaluation.figures.style import MUTED, PAPER, RIGHT, WRONG, label_classes, shorten, styled
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from matplotlib.axes import Axes
-
-    from mnist_cnn.evaluation.metrics import ClassScores
+from mnist_cnn.evaluation.metrics import ClassScores
 
 
 @styled

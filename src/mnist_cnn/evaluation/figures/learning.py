@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter
 
 from mnist_cnn.evaluation.figures.style import MUTED, RIGHT, WRONG, styled
 from mnist_cnn.runs import best_epoch
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Epoch = Mapping[str, Any]  # epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds
 
