@@ -55,7 +55,7 @@ def test_evaluate_measures_a_model_file_on_other_data(
     assert json.loads(out)["accuracy"] == record["accuracy"]
     code, out, _ = call(capsys, *words, "--split", "all", "--output", tmp_path / "page")
     assert code == 0
-    assert (tmp_path / "page" / "report.html").exists()
+    assert "--dataset digits --split all" in (tmp_path / "page" / "report.html").read_text()
     assert "1,797" in out
 
 

@@ -41,7 +41,7 @@ def digits(count: int = 300) -> Dataset:
 
 
 class Recorder(Listener):
-    """Remembers everything it was told."""
+    """Records all events."""
 
     def __init__(self) -> None:
         self.starts: list[tuple[int, int, int]] = []

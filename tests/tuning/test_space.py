@@ -22,7 +22,7 @@ KEEP = {"training.keep": {"choices": ["best", "last"]}}
 
 
 class Drawing:
-    """Chooses what hypothesis draws, and remembers what it was asked."""
+    """Chooses what hypothesis draws, and records its choices."""
 
     def __init__(self, data: st.DataObject) -> None:
         self._data = data
@@ -50,7 +50,7 @@ class Drawing:
 
 
 class Repeating:
-    """Chooses what it is told."""
+    """Repeats given choices."""
 
     def __init__(self, choices: dict[str, Any]) -> None:
         self._choices = choices
@@ -170,7 +170,7 @@ def test_ranges_choices_and_lists_find_their_values() -> None:
                     {"when": {"optimizer.schedule": "cosine", "training.keep": "last"}, "optimizer.warmup": 0.1},
                 ],
             },
-            "never holds",
+            "is never true",
         ),
         ({"settings": {**KEEP, "training.seed": 3}}, "training.seed decides how trials are judged"),
         ({"settings": KEEP, "conditional": [{"when": {"training.keep": "last"}, "data.per_class": 9}]}, "are judged"),

@@ -157,6 +157,13 @@ def test_a_moved_search_keeps_its_identity(tmp_path: Path) -> None:
     assert TuningFolder(folder.root.rename(tmp_path / "moved")).place == place
 
 
+def test_commands_quote_paths_and_name_the_server(tmp_path: Path) -> None:
+    folder = small_search(tmp_path / "my search")
+    assert folder.train_command == f"mnist-cnn train --recipe '{folder.best}'"
+    folder.plan.write_text('{"storage": "postgresql://me@host/db"}')
+    assert folder.resume_command == f"mnist-cnn tune --resume '{folder.root}' --storage postgresql://me@host/db"
+
+
 def test_every_named_strategy_can_be_built() -> None:
     for sampler, pruner in itertools.zip_longest(SAMPLER_NAMES, PRUNER_NAMES, fillvalue="tpe"):
         plan = small_plan(sampler=sampler, pruner=pruner)

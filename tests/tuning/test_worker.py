@@ -329,7 +329,7 @@ def test_an_outage_costs_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_a_worker_stops_when_told_although_its_trial_was_taken_from_it(tmp_path: Path) -> None:
+def test_a_worker_stops_although_its_trial_was_taken_from_it(tmp_path: Path) -> None:
     folder = small_search(tmp_path, small_plan({"training.epochs": 2}))
     study, history = studies.open_study(folder), folder.trial("0000").history_json
 

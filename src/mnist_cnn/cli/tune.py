@@ -293,7 +293,7 @@ def _show(folder: TuningFolder, results: StudyResults, limits: Limits, interrupt
             rows = [(trial.number, *trial.values, str(folder.front(trial.number))) for trial in results.front]
             title = "Pareto front: no other trial is better in one objective and as good in all"
             terminal.table(["trial", *results.objectives, "recipe"], sorted(rows, key=lambda row: -row[1]), title=title)
-        terminal.say(f"  train it:     mnist-cnn train --recipe {folder.best}")
+        terminal.say(f"  train it:     {folder.train_command}")
     else:
         terminal.warn("No trial is complete yet.")
     terminal.say(f"  continue:     {folder.resume_command} {more_options(limits, results.ended)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -84,8 +85,8 @@ def gather(
 
 def _command(run: RunFolder, predictions: Predictions) -> str:
     if run.config.exists():
-        return f"mnist-cnn train --recipe {run.config}"
-    return f"mnist-cnn evaluate MODEL --dataset {predictions.dataset.name}"
+        return shlex.join(["mnist-cnn", "train", "--recipe", str(run.config)])
+    return shlex.join(["mnist-cnn", "evaluate", "MODEL", "--dataset", predictions.dataset.name])
 
 
 def metrics_record(findings: Findings) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def _floor(results: StudyResults) -> float:
 
 
 def _lowest(best: float, times: float) -> float:
-    """Give the accuracy with so many times the errors of the best, in percent."""
+    """Give the accuracy, in percent, of a network with `times` the errors of the best."""
     return max(0.0, 100 - times * max(100 - best, 0.02))
 
 

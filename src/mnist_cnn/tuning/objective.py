@@ -163,7 +163,7 @@ class _TrialListener(Listener):
         epoch, accuracy = len(accuracies), accuracies[-1]
         self._trial.report(accuracy, epoch)  # from 1: Hyperband takes it as what the trial has cost
         if epoch < self._epochs and self._trial.should_prune():
-            raise optuna.TrialPruned(f"{accuracy:.2%} after epoch {epoch}: other trials did better by then")
+            raise optuna.TrialPruned(f"{accuracy:.2%} after epoch {epoch}: other trials were better at that epoch")
 
 
 def _accuracies(history: list[Row]) -> list[float]:
@@ -178,6 +178,6 @@ def _explain(error: Exception) -> str:
 
 
 def _drop_weights(run: RunFolder) -> None:
-    """Remove the large files of a training that nobody continues; its settings, history and log stay."""
+    """Remove the large files of a training that will not continue; its settings, history and log stay."""
     for path in (run.state, run.best_checkpoint, run.model, run.weights):
         path.unlink(missing_ok=True)

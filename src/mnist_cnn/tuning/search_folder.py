@@ -41,7 +41,12 @@ class TuningFolder:
     @property
     def dashboard_command(self) -> str:
         """The command that shows the study in a browser."""
-        return f"optuna-dashboard sqlite:///{self.database}"
+        return shlex.join(["optuna-dashboard", f"sqlite:///{self.database}"])
+
+    @property
+    def train_command(self) -> str:
+        """The command that trains the best configuration."""
+        return shlex.join(["mnist-cnn", "train", "--recipe", str(self.best)])
 
     @property
     def place(self) -> str:
@@ -93,7 +98,7 @@ class TuningFolder:
             return 0.0  # only the remaining time depends on it
 
     def save_seconds(self, seconds: float) -> None:
-        """Remember how long the search has run."""
+        """Save how long the search has run."""
         write_json(self.clock, {"seconds": seconds})
 
     def read_plan(self) -> dict[str, Any]:

@@ -145,7 +145,7 @@ class _ServerStorage(RDBStorage):
 
 def _connecting() -> dict[str, Any]:
     # Connections close with their transaction, because many workers share the few that a server allows. Without a
-    # time-out, connecting to an address where nobody answers takes minutes.
+    # time-out, connecting to an address that does not answer takes minutes.
     return {"poolclass": sqlalchemy.NullPool, "connect_args": {"connect_timeout": _ANSWER}}
 
 

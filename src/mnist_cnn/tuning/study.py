@@ -16,7 +16,7 @@ from mnist_cnn.tuning.space import starting_point
 from mnist_cnn.tuning.storage import open_storage, without_password
 from mnist_cnn.tuning.strategies import build_pruner, build_sampler
 
-_PLAN = "mnist-cnn"  # the study's attribute that holds the plan
+_PLAN = "mnist-cnn"  # the study's attribute that contains the plan
 
 
 def create_study(plan: Plan, folder: TuningFolder, data: ResolvedDataset) -> None:
