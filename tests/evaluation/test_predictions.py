@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from evaluation.small_network import build_network
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation import predictions as evaluation
@@ -15,11 +14,6 @@ from mnist_cnn.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
     import keras
-
-
-def test_another_number_of_classes_is_refused(digits: Dataset) -> None:
-    with pytest.raises(InputError, match="has 3 classes, but digits has 10"):
-        evaluation.predict(build_network(classes=3), digits)
 
 
 def test_predictions_do_not_depend_on_the_batch_size(digits: Dataset, network: keras.Model, said: Predictions) -> None:

@@ -18,6 +18,7 @@ from mnist_cnn.datasets import ResolvedDataset, load_dataset
 from mnist_cnn.tuning.declaration import parse_space
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.search_folder import TuningFolder
+from mnist_cnn.tuning.space import suggest_settings
 from training.tiny import tiny_config
 
 if TYPE_CHECKING:
@@ -62,6 +63,17 @@ def small_search(root: Path, plan: Plan | None = None) -> TuningFolder:
     folder.database.write_bytes(_empty_database())
     Late("mnist_cnn.tuning.study").create_study(plan or small_plan(), folder, ResolvedDataset("digits"))
     return folder
+
+
+def add_trial(folder: TuningFolder, *values: float, **attributes: Any) -> None:
+    """Add a complete trial that was not trained."""
+    studies = Late("mnist_cnn.tuning.study")
+    study = studies.open_study(folder)
+    trial = study.ask()
+    settings = suggest_settings(studies.open_plan(folder).space, trial)
+    for name, value in {"settings": settings, **attributes}.items():
+        trial.set_user_attr(name, value)
+    study.tell(trial, values)
 
 
 def start_worker(folder: TuningFolder, bounds: Any) -> subprocess.Popen[bytes]:

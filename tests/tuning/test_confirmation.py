@@ -17,9 +17,8 @@ from mnist_cnn.config import load_recipe, override
 from mnist_cnn.datasets import Dataset, ResolvedDataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.tuning.search_folder import TuningFolder
-from mnist_cnn.tuning.space import suggest_settings
 from training.tiny import Recorder, digits, tiny_config
-from tuning.small import small_plan, small_search
+from tuning.small import add_trial, small_plan, small_search
 
 predictions, terminal = Late("mnist_cnn.evaluation.predictions"), Late("cli.test_cli")
 confirmation, report, results, retraining, studies = (
@@ -45,20 +44,16 @@ class Interrupting(Recorder):
         signal.raise_signal(signal.SIGINT)
 
 
-def add_trial(folder: TuningFolder, accuracies: list[float]) -> None:
-    study, plan = studies.open_study(folder), studies.open_plan(folder)
-    trial = study.ask()
-    trial.set_user_attr("settings", suggest_settings(plan.space, trial))
-    trial.set_user_attr("accuracies", accuracies)
-    trial.set_user_attr("kept_epoch", accuracies.index(max(accuracies)) + 1)
-    study.tell(trial, max(accuracies))
+def add_curve(folder: TuningFolder, accuracies: list[float]) -> None:
+    best = max(accuracies)
+    add_trial(folder, best, accuracies=accuracies, kept_epoch=accuracies.index(best) + 1)
 
 
 def searched(root: Path) -> TuningFolder:
     """Give a search with one trial."""
     plan = small_plan({"training.epochs": 2, "training.early_stopping": 1}, data_checksum=digits().checksum())
     folder = small_search(root, plan)
-    add_trial(folder, [0.6, 0.5])
+    add_curve(folder, [0.6, 0.5])
     return folder
 
 
@@ -113,7 +108,7 @@ def test_a_new_best_trial_is_confirmed_and_the_report_says_so(
     tmp_path: Path, two_seeds: tuple[TuningFolder, Any, FewDigits]
 ) -> None:
     folder = copied(two_seeds[0], tmp_path)
-    add_trial(folder, [0.7, 0.9])
+    add_curve(folder, [0.7, 0.9])
     found, begun = results.read_results(folder), []
     assert confirmation.read_confirmation(folder, studies.open_plan(folder), found) is None
     assert confirmation.confirmed_before(folder, found) == ["trial-0000"]
@@ -168,7 +163,7 @@ def test_nothing_is_confirmed_before_a_trial_has_ended(tmp_path: Path) -> None:
     ],
 )
 def test_epochs_as_found(settings: dict[str, object], epochs: int, folder: TuningFolder) -> None:
-    add_trial(folder, [0.7, 0.9, 0.8])  # ended early, of eight
+    add_curve(folder, [0.7, 0.9, 0.8])  # ended early, of eight
     trial = results.read_results(folder).trials[-1]
     assert confirmation.found_epochs(tiny_config({"training.epochs": 8, **settings}), trial) == epochs
 
@@ -184,7 +179,7 @@ def test_a_rate_that_depends_on_held_out_images_is_not_confirmed(
 ) -> None:
     plan = small_plan({"training.reduce_on_plateau": 2}, data_checksum=digits().checksum())
     folder, data = small_search(tmp_path, plan), FewDigits()
-    add_trial(folder, [0.6])
+    add_curve(folder, [0.6])
     with pytest.raises(InputError, match=r"--set training\.reduce_on_plateau=0"):
         retraining.confirm(folder, results.read_results(folder), data, 1)
     assert data.loaded == []
@@ -209,7 +204,7 @@ def test_a_finished_search_is_confirmed_from_the_command_line(
 ) -> None:
     plan = small_plan({"training.epochs": 1})
     folder = small_search(tmp_path, plan)
-    add_trial(folder, [0.6])
+    add_curve(folder, [0.6])
     words = ["tune", "--resume", str(folder.root), "--trials", "1", "--confirm", "1", "--json"]
     code, out, error = terminal.call(capsys, *words)
     assert code == 0, error

@@ -115,15 +115,6 @@ def test_a_machine_that_was_cut_off_does_not_count_twice(tmp_path: Path, server:
     assert [trial.state for trial in after.trials] == ["complete"]
 
 
-def test_a_trial_whose_machine_died_while_starting_it_is_queued_again(tmp_path: Path, server: Server) -> None:
-    first, second = two_machines(tmp_path, server, "begun", epochs=1)
-    studies.open_study(first).ask()  # no heartbeat yet
-    study = studies.open_study(second)
-    with storage.claim_study(second, "begun"):
-        handover.hand_back_abandoned(study, second)
-    assert [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]
-
-
 def test_a_machine_takes_no_trial_that_another_one_works_at(tmp_path: Path, server: Server) -> None:
     """Not even one that was its own before."""
     first, second = two_machines(tmp_path, server, "inherited", epochs=1)

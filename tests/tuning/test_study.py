@@ -16,7 +16,7 @@ from mnist_cnn.errors import InputError
 from mnist_cnn.tuning.plan import PRUNER_NAMES, SAMPLER_NAMES, parse_objectives, parse_plan
 from mnist_cnn.tuning.search_folder import TuningFolder, lead
 from mnist_cnn.tuning.space import suggest_settings
-from tuning.small import small_plan, small_search
+from tuning.small import add_trial, small_plan, small_search
 
 optuna = Late("optuna")
 bounds, results, search, storage, strategies, studies = (
@@ -105,11 +105,9 @@ def test_a_plan_is_read_back(tmp_path: Path) -> None:
 def test_results_are_plain_values_with_best_and_front(tmp_path: Path) -> None:
     plan = small_plan(objectives=("accuracy", "parameters"))
     folder = small_search(tmp_path, plan)
-    study = studies.open_study(folder)
     for accuracy, parameters in [(0.9, 100.0), (0.95, 300.0), (0.95, 200.0), (0.8, 150.0)]:
-        trial = study.ask()
-        trial.set_user_attr("settings", suggest_settings(plan.space, trial))
-        study.tell(trial, [accuracy, parameters])
+        add_trial(folder, accuracy, parameters)
+    study = studies.open_study(folder)
     broken = study.ask()
     broken.set_user_attr("reason", "no such layer")
     study.tell(broken, state=optuna.trial.TrialState.FAIL)
