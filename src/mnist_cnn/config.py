@@ -24,7 +24,8 @@ from mnist_cnn.files import write_text
 _RECIPES = Path(__file__).with_name("recipes")
 DEFAULT_RECIPE = "quick"
 SHIPPED_MODEL = "digits"  # what `init_from` calls the network that ships with this package
-DEFAULT_SMALL_RECIPE = "small"  # for the bundled digits, too few for quick
+DEFAULT_SMALL_RECIPE = "small"  # for the bundled digits, which give quick too few steps
+PROMISES: dict[str, Any] = {"expected_accuracy": "", "expected_time": "", "parameters": 0}  # empty: not known
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -143,7 +144,7 @@ class Config:
             if (share := getattr(self.training, name)) and self.training.loss != "one-hot":
                 raise SettingError(f"{name} = {share} needs one-hot labels. Use loss = 'one-hot'.")
         if (self.model.freeze != "nothing" or self.model.init_scale) and not self.model.init_from:
-            raise SettingError("freeze and init_scale need a trained model. Name one with init_from.")
+            raise SettingError("freeze and init_scale need a trained model. Name one with init_from (--init-from).")
         if self.optimizer.weight_decay and self.optimizer.name not in ("adamw", "sgd"):
             raise SettingError(
                 f"weight_decay works with adamw and sgd, not with {self.optimizer.name!r}. Use name = 'adamw'."

@@ -55,7 +55,7 @@ def test_evaluate_measures_a_model_file_on_other_data(
     assert json.loads(out)["accuracy"] == record["accuracy"]
     code, out, _ = call(capsys, *words, "--split", "all", "--output", tmp_path / "page")
     assert code == 0
-    assert (tmp_path / "page" / "report.html").exists()
+    assert "--dataset digits --split all" in (tmp_path / "page" / "report.html").read_text()
     assert "1,797" in out
 
 
@@ -127,8 +127,10 @@ def test_help_is_shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
         (["train", "--dataset", "digits", "--add", "empty"], "no class folders"),
         (["train", "--dataset", "digits", "--init-from", "digit"], "Give a run, a .keras file or 'digits'"),
         (["train", "--dataset", "digits", "--init-from", "none.keras"], "Train one with: mnist-cnn train"),
-        (["train", "--dataset", "digits", "--scale", "2"], "--scale 2.0 needs a trained model"),
-        (["train", "--dataset", "digits", "--freeze", "features"], "Give one with --init-from, or leave out --freeze"),
+        (["train", "--dataset", "digits", "--scale", "2"], "--init-from"),
+        (["train", "--dataset", "digits", "--freeze", "features"], "need a trained model"),
+        (["train", "--init-from", "digits", "--scale", "0"], "0.0 is not in the range"),
+        (["predict", "x.png", "--scale", "inf"], "scale = inf is not valid"),
         (["train", "--dataset", "digits", "--name", "../mine"], "../mine"),
         (["evaluate", "none.keras", "--dataset", "digits"], "there is no model"),
         (["compare", "one"], "there is no run"),

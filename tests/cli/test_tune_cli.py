@@ -199,7 +199,7 @@ def test_the_live_table_shows_text_unchanged(tmp_path: Path) -> None:
     study.tell(trial, state=TrialState.FAIL)
     terminal, screen = Terminal(json_only=False), io.StringIO()
     terminal.console = Console(file=screen, force_terminal=True, width=200)
-    with TrialsView(terminal, Limits(seconds=1800)) as view:
+    with TrialsView(terminal, Limits(seconds=1799.7)) as view:
         view.show(read_results(folder))
     assert "[/x] of [1, 2]" in screen.getvalue()
     assert "0:00 of 30:00" in screen.getvalue()

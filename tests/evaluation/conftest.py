@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +12,11 @@ import pytest
 from evaluation.small_network import HISTORY, build_network
 from mnist_cnn.config import parse_config, save_config
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
+from mnist_cnn.evaluation.predictions import Predictions
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import keras
-
-    from mnist_cnn.evaluation.predictions import Predictions
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ HISTORY = [
 ]  # fmt: skip
 
 
-def build_network(classes: int = 10) -> keras.Model:
+def build_network() -> keras.Model:
     from mnist_cnn.models.backend import keras
 
     keras.utils.set_random_seed(3)
@@ -24,4 +24,4 @@ def build_network(classes: int = 10) -> keras.Model:
     branch = keras.layers.Conv2D(4, 3, padding="same", name="branch")(features)
     merged = keras.layers.Add(name="merged")([features, branch])
     flat = keras.layers.Flatten()(merged)
-    return keras.Model(pixels, keras.layers.Dense(classes, activation="softmax", name="answer")(flat))
+    return keras.Model(pixels, keras.layers.Dense(10, activation="softmax", name="answer")(flat))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mnist_cnn.evaluation.calibration import describe_confidence, fit_temperature, rejection_threshold
+from mnist_cnn.evaluation.calibration import describe_confidence, fit_temperature
 from mnist_cnn.reading.metadata import ModelMetadata
 
 
@@ -20,7 +20,7 @@ def drawn(count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]
     return logits, np.array([random.choice(5, p=row) for row in softmax(logits)])
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
 def test_the_temperature_that_distorted_the_probabilities_is_found(temperature: float) -> None:
     logits, labels = drawn(4000, seed=1)
     assert fit_temperature(softmax(logits * temperature), labels) == pytest.approx(temperature, rel=0.1)
@@ -31,18 +31,11 @@ def test_a_certain_wrong_answer_does_not_make_the_loss_infinite() -> None:
     assert np.isfinite(fit_temperature(probabilities, np.array([0, 1, 2, 1])))
 
 
-@pytest.mark.parametrize("temperature", [0.1, 0.8, 2.5, 10])
+@pytest.mark.parametrize("temperature", [0.1, 10])
 def test_calibration_is_the_softmax_of_divided_logits(temperature: float) -> None:
     logits, _ = drawn(200, seed=3)
     found = ModelMetadata(class_names=(), temperature=temperature).calibrate(softmax(logits))
     np.testing.assert_allclose(found, softmax(logits / temperature), atol=1e-5)
-
-
-def test_the_threshold_accepts_the_given_share() -> None:
-    confidences = np.random.default_rng(0).random(1000)
-    threshold = rejection_threshold(confidences, accepted=0.9)
-    assert (confidences >= threshold).mean() == pytest.approx(0.9, abs=0.002)
-    assert rejection_threshold(confidences, accepted=1.0) == confidences.min()
 
 
 def test_metadata_get_temperature_and_threshold() -> None:

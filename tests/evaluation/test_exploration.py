@@ -1,18 +1,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.evaluation import exploration
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 
 def dataset(images: NDArray[np.uint8], labels: list[int], split: str = "train") -> Dataset:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from mnist_cnn.config import flatten
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation import metrics
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 NAMES = ("zero", "one", "two", "three")
 
@@ -84,6 +83,7 @@ SLOW: dict[str, Callable[[Any, Any], float]] = {
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 60))
 def test_every_metric_agrees_with_a_slow_reference(seed: int, n: int) -> None:
     labels, probabilities = draw(seed, n)
+    probabilities[0] = np.eye(4)[(labels[0] + 1) % 4]  # a probability of 0 has a large but finite loss
     for metric in metrics.METRICS:
         assert metric.compute(labels, probabilities) == pytest.approx(SLOW[metric.key](labels, probabilities)), metric
 
@@ -118,8 +118,8 @@ def test_log_loss_and_binary_cross_entropy_are_those_of_scikit_learn_and_keras()
 
 
 def test_a_confidence_on_an_edge_belongs_to_the_lower_bin() -> None:
-    bins = metrics.calibration_bins(np.array([0.0, 0.5, 1.0]), np.array([True, True, True]), bins=2)
-    assert [each.count for each in bins] == [2, 1]
+    bins = metrics.calibration_bins(np.array([0.0, 0.2, 1.0]), np.array([True, True, True]))
+    assert [index for index, each in enumerate(bins) if each.count] == [0, 2, 14]
 
 
 def test_the_rates_of_an_absent_class_are_zero() -> None:
@@ -131,7 +131,6 @@ def test_most_confused_lists_only_errors_and_the_most_frequent_first() -> None:
     counts = np.array([[90, 2, 0], [5, 80, 0], [0, 2, 70]])
     pairs = metrics.most_confused(counts, ("a", "b", "c"))
     assert [(each.label, each.predicted, each.count) for each in pairs] == [("b", "a", 5), ("a", "b", 2), ("c", "b", 2)]
-    assert len(metrics.most_confused(counts, ("a", "b", "c"), limit=1)) == 1
 
 
 @given(correct=st.integers(0, 500), extra=st.integers(0, 500))
@@ -177,12 +176,7 @@ def test_equal_models_do_not_differ() -> None:
 def test_the_json_has_every_metric_under_its_key() -> None:
     labels, probabilities = draw(1, 50)
     plain = json.loads(json.dumps(metrics.measure(labels, probabilities, NAMES).as_dict(), allow_nan=False))
-    assert set(plain) == {
-        "n", "errors", "accuracy", "accuracy_interval", "log_loss", "binary_cross_entropy", "top2_accuracy",
-        "expected_calibration_error", "macro", "weighted", "classes", "confusion", "confusion_normalised",
-        "most_confused", "calibration", "classification_report",
-    }  # fmt: skip
-    assert set(plain["macro"]) == set(plain["weighted"]) == {"precision", "recall", "f1"}
+    assert {metric.key for metric in metrics.METRICS} <= set(dict(flatten(plain)))
     assert plain["accuracy"] == (50 - plain["errors"]) / 50
     assert plain["accuracy_interval"][0] < plain["accuracy"] < plain["accuracy_interval"][1]
     assert "weighted avg" in plain["classification_report"]
@@ -195,16 +189,11 @@ def test_one_image_and_absent_classes_are_measured() -> None:
     assert [each.name for each in measured.classes] == ["one"]
 
 
-def test_a_probability_of_zero_has_a_large_but_finite_loss() -> None:
-    assert metrics.image_losses(np.array([0]), np.array([[0.0, 1.0]]))[0] == pytest.approx(23 * math.log(2))
-
-
 @pytest.mark.parametrize(
     ("labels", "probabilities", "message"),
     [
         ([0, 1], [[0.5, np.nan], [0.5, 0.5]], "NaN or infinity for 1 of 2 images"),
-        ([0, 1], [[3.0, -2.0], [0.5, 0.5]], "not probabilities"),
-        ([0, 1], [[0.5, 0.6], [0.5, 0.5]], "not probabilities"),
+        ([0, 1], [[3.0, -2.0], [0.5, 0.6]], "not probabilities"),
         ([0, 2], [[0.5, 0.5], [0.5, 0.5]], "must be 0 to 1"),
         ([0], [[0.5, 0.5], [0.5, 0.5]], "shape"),
         ([], np.zeros((0, 2)), "at least one image"),

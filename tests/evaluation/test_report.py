@@ -2,27 +2,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import yaml
 
+from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation.findings import gather
 from mnist_cnn.evaluation.metrics import METRICS
 from mnist_cnn.evaluation.predictions import Predictions
-from mnist_cnn.reading import palette
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     import keras
-
-    from mnist_cnn.datasets.dataset import Dataset
 
 
 class Page(HTMLParser):
@@ -93,10 +90,6 @@ def test_page_and_card_show_every_metric(reported: RunFolder, said: Predictions)
         assert f"{metric.label}: {text}" in page
         assert metric.meaning in page
         assert f"| {metric.label} | {text} |" in card
-
-
-def test_the_page_has_the_colours_of_the_figures(reported: RunFolder) -> None:
-    assert f"--accent: {palette.RIGHT};" in reported.report.read_text()
 
 
 def test_metrics_json_has_data_metrics_and_training(

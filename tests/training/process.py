@@ -1,4 +1,4 @@
-"""Trains in its own process, which may be told to die: `python -m training.process RUN CONFIG [HOW EPOCH]`.
+"""Trains in its own process, which can kill itself: `python -m training.process RUN CONFIG [HOW EPOCH]`.
 
 HOW is `in-epoch`, to die between two batches of the epoch (1-based), or `after-state`, to die as soon as the state
 after that epoch is on the disk. It dies by SIGKILL, as when memory runs out: nothing can be cleaned up.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.datasets import load_dataset
-from training.late import Late
 from training.tiny import digits, train_tiny
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 keras, architectures = Late("keras"), Late("mnist_cnn.models.architectures")
 statistics, predictions = Late("mnist_cnn.training.batch_statistics"), Late("mnist_cnn.evaluation.predictions")

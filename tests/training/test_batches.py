@@ -2,19 +2,17 @@ from __future__ import annotations
 
 import itertools
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from late import Late
 from mnist_cnn.config import AugmentationConfig
-from training.late import Late
 from training.tiny import digits, tiny_config
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 stream, loss = Late("mnist_cnn.training.batches"), Late("mnist_cnn.training.loss")
 

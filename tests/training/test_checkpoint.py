@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.errors import InputError
-from training.late import Late
 
 keras, checkpoint = Late("keras"), Late("mnist_cnn.training.checkpoint")
 
@@ -59,33 +60,11 @@ class Harmful:
         return (Path.touch, (self.marker,))
 
 
-def whole(tmp_path: Path) -> bytes:
-    example().save(tmp_path / FILE_NAME)
-    return (tmp_path / FILE_NAME).read_bytes()
-
-
 def refused(folder: Path, content: bytes) -> None:
     (folder / FILE_NAME).write_bytes(content)
     with pytest.raises(InputError, match=r"state\.npz is damaged .*cannot be resumed") as caught:
         checkpoint.TrainingState.load(folder / FILE_NAME)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("kept", [0.0, 0.5, 0.999])
-def test_a_truncated_state_is_refused(tmp_path: Path, kept: float) -> None:
-    content = whole(tmp_path)
-    refused(tmp_path, content[: int(kept * len(content))])
-
-
-def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
-    content = bytearray(whole(tmp_path))
-    content[content.index(b'"history"') + 3] ^= 1
-    refused(tmp_path, bytes(content))
-
-
-@pytest.mark.parametrize("content", [b"garbage", b"PK\x03\x04 torn", b"\x93NUMPY\x01\x00 torn"])
-def test_garbage_is_refused(tmp_path: Path, content: bytes) -> None:
-    refused(tmp_path, content)
 
 
 def zipped(**entries: Any) -> bytes:
@@ -94,10 +73,21 @@ def zipped(**entries: Any) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("words", [b"{", b"[]", b'{"unknown": 1}', b"\xff"])
-def test_a_state_with_other_words_is_refused(tmp_path: Path, words: bytes) -> None:
-    refused(tmp_path, zipped(words=np.frombuffer(words, np.uint8)))
-    refused(tmp_path, zipped(other=np.zeros(1)))
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: b"",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole.replace(b'"history"', b'"histori"'),  # the checksum notices it
+        lambda whole: b"\x93NUMPY\x01\x00 torn",
+        lambda whole: zipped(words=np.frombuffer(b"{", np.uint8)),
+        lambda whole: zipped(words=np.frombuffer(b'{"unknown": 1}', np.uint8)),
+        lambda whole: zipped(other=np.zeros(1)),
+    ],
+)
+def test_a_damaged_state_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    example().save(tmp_path / FILE_NAME)
+    refused(tmp_path, damage((tmp_path / FILE_NAME).read_bytes()))
 
 
 def test_nothing_in_a_state_is_ever_executed(tmp_path: Path) -> None:
@@ -105,9 +95,7 @@ def test_nothing_in_a_state_is_ever_executed(tmp_path: Path) -> None:
     harmful = pickle.dumps(Harmful(marker))
     refused(tmp_path, harmful)
     objects = np.array([Harmful(marker)], dtype=object)
-    buffer = io.BytesIO()
-    np.savez(buffer, words=np.frombuffer(b"{}", np.uint8), variable_0=objects)
-    refused(tmp_path, buffer.getvalue())
+    refused(tmp_path, zipped(words=np.frombuffer(b"{}", np.uint8), variable_0=objects))
     assert not marker.exists()
     pickle.loads(harmful)  # noqa: S301 - the trap must work, or this test shows nothing
     assert marker.exists()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.errors import MnistCnnError
-from training.late import Late
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 architectures, persistence = Late("mnist_cnn.models.architectures"), Late("mnist_cnn.models.persistence")
 checkpoint = Late("mnist_cnn.training.checkpoint")

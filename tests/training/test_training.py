@@ -6,30 +6,24 @@ import csv
 import dataclasses
 import importlib.util
 import math
-import re
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from mnist_cnn.config import load_recipe
+from late import Late
+from mnist_cnn.config import Config, load_recipe
 from mnist_cnn.datasets import split_validation
-from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import DivergedError, InputError, MissingExtraError, MnistCnnError
-from mnist_cnn.runs import RunFolder, create_run
-from training.late import Late
+from mnist_cnn.runs import Row, RunFolder, create_run
 from training.tiny import Recorder, Trained, digits, tiny_config, train_tiny
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from mnist_cnn.config import Config
-    from mnist_cnn.runs import Row
     from mnist_cnn.training.trainer import TrainingResult
 
 keras, callbacks, trainer = Late("keras"), Late("mnist_cnn.training.callbacks"), Late("mnist_cnn.training.trainer")
@@ -95,19 +89,14 @@ def test_the_best_epoch_becomes_the_model(trained: Trained) -> None:
     assert accuracy == pytest.approx(trained.column("val_accuracy")[best - 1])
 
 
-@pytest.mark.parametrize("name", ["model", "best_checkpoint", "legacy_h5"])
+@pytest.mark.parametrize("name", ["model", "best_checkpoint", "legacy_h5", "weights"])
 def test_every_saved_model_predicts_like_the_one_in_memory(trained: Trained, name: str) -> None:
-    saved = predictions.predict_images(persistence.open_model(getattr(trained.run, name)), digits().images)
-    np.testing.assert_allclose(saved, predictions.predict_images(trained.result.model, digits().images), atol=1e-6)
-
-
-def test_the_saved_weights_fit_the_network(trained: Trained) -> None:
-    model = persistence.open_model(trained.run.model)
-    expected = model.get_weights()
-    model.set_weights([np.zeros_like(weights) for weights in expected])
-    model.load_weights(trained.run.weights)
-    for loaded, weights in zip(model.get_weights(), expected, strict=True):
-        np.testing.assert_array_equal(loaded, weights)
+    model = persistence.open_model(trained.run.model if name == "weights" else getattr(trained.run, name))
+    if name == "weights":
+        model.set_weights([np.zeros_like(weights) for weights in model.get_weights()])
+        model.load_weights(trained.run.weights)
+    expected = predictions.predict_images(trained.result.model, digits().images)
+    np.testing.assert_allclose(predictions.predict_images(model, digits().images), expected, atol=1e-6)
 
 
 def test_a_finished_run_is_not_trained_again(trained: Trained) -> None:
@@ -194,11 +183,6 @@ def record_weights(monkeypatch: pytest.MonkeyPatch) -> list[list[NDArray[np.floa
     return noted
 
 
-def test_few_images_per_class() -> None:
-    batches, held_out = trainer.prepare_data(tiny_config({"data.per_class": 8}), digits(), None)
-    assert (len(batches.images), len(held_out[0])) == (64, 16)
-
-
 @pytest.mark.parametrize(
     ("layer", "message"),
     # Whether ReLU hides the NaN of the first layer from the loss depends on the processor's kernels.
@@ -234,12 +218,8 @@ def test_a_last_step_that_ruins_validation_is_noticed(tmp_path: Path) -> None:
     run = create_run(tmp_path, "tiny")
     # One batch per epoch: its loss is computed before the update that ruins the weights.
     settings = {"optimizer.name": "sgd", "optimizer.learning_rate": 1e38, "training.batch_size": 300}
-    with pytest.raises(
-        DivergedError, match=r"val_loss became nan in epoch 1; no epoch was finished\. Lower the"
-    ) as caught:
+    with pytest.raises(DivergedError, match=r"val_loss became nan in epoch 1; no epoch was finished\. Lower the"):
         trainer.train(tiny_config(settings), digits(), run)
-    assert "Lower the learning rate" in str(caught.value)
-    assert "\n" not in str(caught.value)
     assert not run.best_checkpoint.exists()
     assert not run.model.exists()
 
@@ -297,7 +277,7 @@ def test_ctrl_c_in_the_first_epoch_leaves_an_unfinished_run_with_a_model(tmp_pat
 
 
 class Dying(Recorder):
-    """Fails when it is told of an epoch: the state is saved, and nothing after it."""
+    """Fails at the end of an epoch: the state is saved, and nothing after it."""
 
     def on_epoch(self, row: Row, is_best: bool) -> None:
         super().on_epoch(row, is_best)
@@ -337,14 +317,6 @@ def test_after_a_full_disk_resuming_loses_nothing(tmp_path: Path, monkeypatch: p
     assert heard.starts[0][0] == 1
 
 
-def test_a_run_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(MnistCnnError) as caught:
-        trainer.train(tiny_config(), digits(), RunFolder(tmp_path / "file"))
-    assert "\n" not in str(caught.value)
-    assert (tmp_path / "file").read_text() == ""
-
-
 @pytest.mark.slow
 def test_tensorboard_files_are_written_on_request(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="TENSORBOARD NOT TESTED: pip install '.[tensorboard]'")
@@ -352,26 +324,17 @@ def test_tensorboard_files_are_written_on_request(tmp_path: Path) -> None:
     assert any(path.stat().st_size for path in run.tensorboard.rglob("events.out.tfevents.*"))
 
 
-def test_a_missing_tensorboard_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_tensorboard_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     build = callbacks.tensorboard_callback
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtraError, match=re.escape(str(install_command(["tensorboard"])))):
+    with pytest.raises(MissingExtraError, match="tensorboard"):
         build(tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("architecture", "arguments"),
-    [
-        ("batchnorm", {"filters": [4, 4], "dense": 16}),
-        ("vgg", {"filters": [4, 4], "depth": 1}),
-        ("resnet", {"stem": 4, "filters": [4, 8], "blocks": 1}),
-    ],
-)
-def test_every_architecture_trains_in_mixed_precision(
-    tmp_path: Path, architecture: str, arguments: dict[str, Any]
-) -> None:
-    settings = {"model.architecture": architecture, "model.arguments": arguments, "training.epochs": 2}
+def test_mixed_precision_trains_and_saves_float32(tmp_path: Path) -> None:
+    arguments = {"stem": 4, "filters": [4, 8], "blocks": 1}
+    settings = {"model.architecture": "resnet", "model.arguments": arguments, "training.epochs": 2}
     done = train_tiny(tmp_path, {**settings, "training.precision": "mixed_bfloat16", "training.keep": "last"})
     assert {weights.dtype for weights in done.result.model.get_weights()} == {np.dtype("float32")}
     loss, _ = evaluate(done.result.model)  # in float32
@@ -391,6 +354,6 @@ def test_automatic_precision_follows_the_processor(monkeypatch: pytest.MonkeyPat
     assert precision.training_precision(tiny_config({"training.precision": "float32"})) == "float32"
 
 
-@pytest.mark.parametrize(("steps", "together"), [(8, 8), (375, 15), (751, 1), (48, 16), (34, 2)])
+@pytest.mark.parametrize(("steps", "together"), [(8, 8), (375, 15), (751, 1)])
 def test_executions_never_cross_the_end_of_an_epoch(steps: int, together: int) -> None:
     assert trainer.steps_per_execution(steps) == together

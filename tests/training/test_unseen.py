@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.config import SHIPPED_ON, load_recipe, override
 from mnist_cnn.datasets import divide
 from mnist_cnn.errors import InputError
-from training.late import Late
+from mnist_cnn.runs import RunFolder
 from training.tiny import digits, tiny_config, train_tiny
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mnist_cnn.runs import RunFolder
-
 
 trainer, unseen = Late("mnist_cnn.training.trainer"), Late("mnist_cnn.training.unseen")
 

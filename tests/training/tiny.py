@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from late import Late
 from mnist_cnn.config import Config, override, parse_config
 from mnist_cnn.datasets import Dataset, load_dataset
-from mnist_cnn.runs import RunFolder, create_run
+from mnist_cnn.runs import Row, RunFolder, create_run
 from mnist_cnn.training.listener import Listener
-from training.late import Late
 
 if TYPE_CHECKING:
-    from mnist_cnn.runs import Row
     from mnist_cnn.training.trainer import TrainingResult
 
 TINY = parse_config(
@@ -42,7 +41,7 @@ def digits(count: int = 300) -> Dataset:
 
 
 class Recorder(Listener):
-    """Remembers everything it was told."""
+    """Records all events."""
 
     def __init__(self) -> None:
         self.starts: list[tuple[int, int, int]] = []

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_cnn.datasets import load_dataset
+from late import Late
+from mnist_cnn.datasets import ResolvedDataset, load_dataset
 from mnist_cnn.tuning.declaration import parse_space
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.search_folder import TuningFolder
-from training.late import Late
+from mnist_cnn.tuning.space import suggest_settings
 from training.tiny import tiny_config
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _empty_database() -> bytes:
     """Give a database with Optuna's tables, which take longer to create than to copy."""
     with tempfile.TemporaryDirectory() as root:
         folder = TuningFolder(Path(root))
-        Late("mnist_cnn.tuning.storage").open_storage(folder, "", 1)
+        Late("mnist_cnn.tuning.storage").open_storage(folder, heartbeat=1)
         return folder.database.read_bytes()
 
 
@@ -60,18 +61,28 @@ def small_search(root: Path, plan: Plan | None = None) -> TuningFolder:
     folder = TuningFolder(root)
     root.mkdir(parents=True, exist_ok=True)
     folder.database.write_bytes(_empty_database())
-    create = Late("mnist_cnn.tuning.study").create_study
-    create(plan or small_plan(), folder, local={"dataset": "digits", "data_dir": None})
+    Late("mnist_cnn.tuning.study").create_study(plan or small_plan(), folder, ResolvedDataset("digits"))
     return folder
 
 
-def start_worker(folder: TuningFolder, bounds: Any, url: str = "") -> subprocess.Popen[bytes]:
+def add_trial(folder: TuningFolder, *values: float, **attributes: Any) -> None:
+    """Add a complete trial that was not trained."""
+    studies = Late("mnist_cnn.tuning.study")
+    study = studies.open_study(folder)
+    trial = study.ask()
+    settings = suggest_settings(studies.open_plan(folder).space, trial)
+    for name, value in {"settings": settings, **attributes}.items():
+        trial.set_user_attr(name, value)
+    study.tell(trial, values)
+
+
+def start_worker(folder: TuningFolder, bounds: Any) -> subprocess.Popen[bytes]:
     """Start a worker process, which logs to the folder."""
-    told = Late("mnist_cnn.tuning.bounds").write_environment(bounds, url)
+    environment = Late("mnist_cnn.tuning.bounds").write_environment(bounds, folder.url)
     with folder.worker_log(0).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "mnist_cnn.tuning.worker", str(folder.root)],
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **told}, stdout=log, stderr=log,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}, stdout=log, stderr=log,
         )  # fmt: skip
 
 

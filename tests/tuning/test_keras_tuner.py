@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from late import Late
 from mnist_cnn.config import Config, load_recipe, save_config
 from mnist_cnn.errors import InputError
 from mnist_cnn.tuning.declaration import load_space, parse_space
-from training.late import Late
 from training.tiny import digits, tiny_config
 from tuning.small import SPACE
 

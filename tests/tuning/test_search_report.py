@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from late import Late
 from mnist_cnn.config import load_recipe
 from mnist_cnn.tuning.search_folder import TuningFolder
 from mnist_cnn.tuning.space import suggest_settings
-from training.late import Late
-from tuning.small import small_plan, small_search
+from tuning.small import add_trial, small_plan, small_search
 
 optuna, confirmation, report = (
     Late("optuna"),
@@ -72,9 +72,8 @@ def test_the_page_holds_everything_and_fetches_nothing(tmp_path: Path) -> None:
     matplotlib = Late("matplotlib")
     before = dict(matplotlib.rcParams), dict(matplotlib.style.library["ggplot"])
     page = read_page(folder)
-    assert (dict(matplotlib.rcParams), dict(matplotlib.style.library["ggplot"])) == before, (
-        "drawing changes no defaults"
-    )
+    after = dict(matplotlib.rcParams), dict(matplotlib.style.library["ggplot"])
+    assert after == before, "drawing changes no defaults"
     assert not Late("matplotlib.pyplot").get_fignums()
     assert not page.open
     assert {address.split(",")[0] for address in page.fetched} <= {"data:image/png;base64", "data:"}
@@ -84,9 +83,8 @@ def test_the_page_holds_everything_and_fetches_nothing(tmp_path: Path) -> None:
     assert best is not None
     assert f"Trial {best.number} is the best of 14 trials" in page.text
     assert f"learning_rate = {best.settings['optimizer.learning_rate']}" in page.text
-    for words in ("14 trials", "1 pruned", "2 failed", "too large", "12 min 34 s", REASON, "21,000 parameters are over",
-                  "Two kinds of rates", "20,000 parameters", "optimizer.warmup (cosine)", "optuna-dashboard",
-                  "others did better", "by merit and by luck", "add --confirm 3"):  # fmt: skip
+    for words in ("1 pruned", "2 failed", "12 min 34 s", REASON, "21,000 parameters are over", "Two kinds of rates",
+                  "20,000 parameters", "optimizer.warmup (cosine)", "optuna-dashboard", "--confirm 3"):  # fmt: skip
         assert words in page.text, words
     assert not list(tmp_path.rglob(".partial*"))
 
@@ -97,15 +95,6 @@ def test_any_state_of_a_search_has_a_page(ends: str, tmp_path: Path) -> None:
     assert not page.open
     assert ("is complete yet" in page.text) == ("c" not in ends)
     assert ("img" in page.tags) == ("c" in ends)
-
-
-def test_pictures_of_an_earlier_state_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnist_cnn.tuning.search_report.draw", lambda *_: iter(()))
-    folder = searched(tmp_path, "c")
-    folder.figures.mkdir()
-    (folder.figures / "importance.png").write_bytes(b"of another state")
-    report.write_report(folder)
-    assert not (folder.figures / "importance.png").exists()
 
 
 def test_several_objectives_have_their_front_in_the_page(tmp_path: Path) -> None:
@@ -120,19 +109,18 @@ def test_several_objectives_have_their_front_in_the_page(tmp_path: Path) -> None
     assert "Latencies from different machines are not comparable" in page.text
 
 
-def test_recipes_that_left_the_front_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outdated_pictures_and_recipes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnist_cnn.tuning.search_report.draw", lambda *_: iter(()))
     folder = searched(tmp_path, "cc", objectives=("accuracy", "parameters"))
     report.write_report(folder)
     first = {path.name for path in folder.front(0).parent.iterdir()}
     assert first == {f"{trial.number:04d}.toml" for trial in results.read_results(folder).front}
-    study = studies.open_study(folder)
-    trial = study.ask()
-    trial.set_user_attr("settings", suggest_settings(studies.open_plan(folder).space, trial))
-    trial.set_user_attr("kept_epoch", 1)
-    study.tell(trial, [0.99, 1.0])
+    folder.figures.mkdir()
+    (folder.figures / "importance.png").write_bytes(b"outdated")
+    add_trial(folder, 0.99, 1.0)
     report.write_report(folder)
     assert [path.name for path in folder.front(0).parent.iterdir()] == ["0002.toml"], "better and smaller than all"
+    assert not (folder.figures / "importance.png").exists()
 
 
 def test_importance_finds_the_setting_that_decides(tmp_path: Path) -> None:
@@ -153,13 +141,9 @@ def test_importance_finds_the_setting_that_decides(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_random_accuracies_make_hardly_any_setting_important(tmp_path: Path) -> None:
     folder = small_search(tmp_path, small_plan(space=SPACE))
-    study, plan = studies.open_study(folder), studies.open_plan(folder)
-    random = np.random.default_rng(1)
-    for _ in range(12):
-        trial = study.ask()
-        suggest_settings(plan.space, trial)
-        study.tell(trial, float(random.uniform(0.9, 0.99)))
-    found = importance.importances(study)
+    for accuracy in np.random.default_rng(1).uniform(0.9, 0.99, 12):
+        add_trial(folder, float(accuracy))
+    found = importance.importances(studies.open_study(folder))
     assert len(found) >= 3
     assert sum(each.share > each.chance for each in found.values()) <= 1
 
@@ -167,12 +151,9 @@ def test_random_accuracies_make_hardly_any_setting_important(tmp_path: Path) -> 
 def test_importance_is_not_made_up(tmp_path: Path) -> None:
     assert importance.importances(studies.open_study(searched(tmp_path / "few", "ccccccc"))) == {}
     folder = small_search(tmp_path / "equal")
-    study, plan = studies.open_study(folder), studies.open_plan(folder)
     for _ in range(9):
-        trial = study.ask()
-        suggest_settings(plan.space, trial)
-        study.tell(trial, 0.5)
-    assert importance.importances(study) == {}
+        add_trial(folder, 0.5)
+    assert importance.importances(studies.open_study(folder)) == {}
 
 
 def test_pictures_show_pruned_trials_and_the_best(tmp_path: Path) -> None:
@@ -190,7 +171,6 @@ def test_pictures_show_pruned_trials_and_the_best(tmp_path: Path) -> None:
 def test_names_of_settings() -> None:
     assert figures.name_setting("optimizer.learning_rate") == "learning rate"
     assert figures.name_setting("model.arguments.filters (vgg)[0]") == "filters[0] (vgg)"
-    assert figures.name_setting("model.arguments.stem") == "stem"
     assert figures.name_setting("training.label_smoothing", 8) == "label s…"
 
 
@@ -206,15 +186,9 @@ def test_importance_picture_holds_the_largest_shares() -> None:
 
 def test_a_trial_that_learnt_nothing_does_not_squeeze_the_others(tmp_path: Path) -> None:
     folder = small_search(tmp_path, small_plan(space=SPACE))
-    study, plan = studies.open_study(folder), studies.open_plan(folder)
     for accuracy, parameters in [(0.99, 1000), (0.1, 10), (0.98, 100)]:
-        trial = study.ask()
-        suggest_settings(plan.space, trial)
-        trial.set_user_attr("accuracies", [accuracy])
-        trial.set_user_attr("parameters", parameters)
-        study.tell(trial, accuracy)
-    found = results.read_results(folder)
-    drawn = dict(report.draw(study, found))
+        add_trial(folder, accuracy, accuracies=[accuracy], parameters=parameters)
+    drawn = dict(report.draw(studies.open_study(folder), results.read_results(folder)))
     for name in ("history", "curves", "front_parameters"):
         low, high = drawn[name].axes[0].get_ylim()
         assert 90 < low < 98, name
@@ -232,9 +206,7 @@ def confirmed(*gains: float) -> Any:
 
 
 def test_one_seed_shows_nothing_about_training() -> None:
-    words = conclusions.confirmation_verdict(confirmed(0.01))
-    assert "with 1 seed, the settings of trial 7 classify 99.00\u202f% of the 1,000 test images correctly" in words
-    assert "One seed cannot show" in words, "however small the p-value of its pair of networks is"
+    assert "One seed cannot show" in conclusions.confirmation_verdict(confirmed(0.01)), "however small its p-value is"
     assert confirmed(0.01).as_dict()["interval"] is None
 
 
@@ -243,7 +215,6 @@ def test_one_seed_shows_nothing_about_training() -> None:
     [
         ((0.010, 0.011, 0.012), "are better than those of the recipe"),
         ((-0.010, -0.011, -0.012), "are worse than those of the recipe"),
-        ((0.01, 0.01, -0.02), "Random variation in training explains that"),
         ((0.001, 0.020), "Random variation in training explains that"),
     ],
 )

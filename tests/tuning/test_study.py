@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,17 @@ from typing import Any
 
 import pytest
 
+from late import Late
+from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.errors import InputError
-from mnist_cnn.tuning.plan import parse_objectives, parse_plan
+from mnist_cnn.tuning.plan import PRUNER_NAMES, SAMPLER_NAMES, parse_objectives, parse_plan
 from mnist_cnn.tuning.search_folder import TuningFolder, lead
 from mnist_cnn.tuning.space import suggest_settings
-from training.late import Late
-from tuning.small import small_plan, small_search
+from tuning.small import add_trial, small_plan, small_search
 
-optuna, bounds, results, search, storage, studies = (
-    Late("optuna"),
-    *(Late(f"mnist_cnn.tuning.{name}") for name in ("bounds", "results", "search", "storage", "study")),
+optuna = Late("optuna")
+bounds, results, search, storage, strategies, studies = (
+    Late(f"mnist_cnn.tuning.{name}") for name in ("bounds", "results", "search", "storage", "strategies", "study")
 )
 
 TAKE_ALL = """
@@ -56,18 +58,10 @@ def test_proposals_depend_on_the_seed_and_not_on_interruptions(tmp_path: Path, s
     first = proposals(small_search(tmp_path / "a", plan), 12, sessions=False)
     assert proposals(small_search(tmp_path / "b", plan), 12, sessions=True) == first
     other = proposals(small_search(tmp_path / "c", small_plan(sampler=sampler, seed=1)), 3, sessions=False)
-    assert first[0] == other[0], "the first trial is the recipe itself, as far as the space holds it"
+    assert first[0] == other[0]
+    assert first[0]["optimizer.learning_rate"] == plan.base.optimizer.learning_rate, "it starts at the recipe"
     assert first[1] != other[1]
     assert len({tuple(params.items()) for params in first}) == len(first)
-
-
-def test_the_first_trial_begins_at_the_recipe(tmp_path: Path) -> None:
-    plan = small_plan({"model.arguments": {"filters": [4, 8], "dense": 12, "dropout": 0.1}})
-    folder = small_search(tmp_path, plan)
-    settings = suggest_settings(plan.space, studies.open_study(folder).ask())
-    assert settings["model.arguments.filters"] == [4, 8]
-    assert settings["model.arguments.dense"] == 12
-    assert settings["optimizer.learning_rate"] == plan.base.optimizer.learning_rate
 
 
 @pytest.mark.slow
@@ -111,11 +105,9 @@ def test_a_plan_is_read_back(tmp_path: Path) -> None:
 def test_results_are_plain_values_with_best_and_front(tmp_path: Path) -> None:
     plan = small_plan(objectives=("accuracy", "parameters"))
     folder = small_search(tmp_path, plan)
-    study = studies.open_study(folder)
     for accuracy, parameters in [(0.9, 100.0), (0.95, 300.0), (0.95, 200.0), (0.8, 150.0)]:
-        trial = study.ask()
-        trial.set_user_attr("settings", suggest_settings(plan.space, trial))
-        study.tell(trial, [accuracy, parameters])
+        add_trial(folder, accuracy, parameters)
+    study = studies.open_study(folder)
     broken = study.ask()
     broken.set_user_attr("reason", "no such layer")
     study.tell(broken, state=optuna.trial.TrialState.FAIL)
@@ -123,26 +115,14 @@ def test_results_are_plain_values_with_best_and_front(tmp_path: Path) -> None:
     assert found.best.number == 2
     assert [trial.number for trial in found.front] == [0, 2]
     assert [trial.state for trial in found.trials] == ["complete"] * 4 + ["failed"]
-    assert found == results.collect(study, plan, folder)
-    assert found.as_dict()["front"] == [0, 2]
     recipe = results.best_config(found, plan)
     assert recipe.optimizer.learning_rate == found.best.settings["optimizer.learning_rate"]
     assert recipe.training.epochs == plan.base.training.epochs
 
 
-def test_nothing_is_best_before_a_trial_has_ended(tmp_path: Path) -> None:
-    folder = small_search(tmp_path)
-    found = results.read_results(folder)
-    assert found.best is None
-    assert [trial.state for trial in found.trials] == ["waiting"]
-    with pytest.raises(InputError, match="no trial"):
-        results.best_config(found, studies.open_plan(folder))
-
-
 @pytest.mark.parametrize(
     ("url", "written"),
     [
-        ("postgresql://me:s3cret@host/db", "postgresql://me@host/db"),
         ("postgresql+psycopg://me:s3cret%40@host:5433/db", "postgresql+psycopg://me@host:5433/db"),
         ("postgresql://me@host/db?password=s3cret&sslpassword=s3cret", "postgresql://me@host/db"),
         ("postgresql:///db?host=/run/postgresql", "postgresql:///db?host=%2Frun%2Fpostgresql"),
@@ -155,33 +135,38 @@ def test_a_password_is_not_written_down(url: str, written: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "somewhere",
         "postgresql//me:s3cret@host/db",
         "postgresql://me:x@s3cret@host/db",  # read as the host `s3cret@host`
         "postgresql://me:s3cret@host:port/db",
-        "postgresql://me:s3cret/db",
         "mysql://me:s3cret@host/db",
     ],
 )
 def test_an_invalid_address_is_refused_without_being_repeated(url: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not the address of a PostgreSQL server") as caught:
-        studies.create_study(small_plan(), TuningFolder(tmp_path), url)
+        studies.create_study(small_plan(), TuningFolder(tmp_path, url), ResolvedDataset("digits"))
     assert "s3cret" not in str(caught.value)
     assert caught.value.__context__ is None, "which would repeat it in a traceback"
 
 
-def test_a_moved_search_stays_itself(tmp_path: Path) -> None:
-    first, second = small_search(tmp_path / "first"), small_search(tmp_path / "second")
-    place = first.place
-    assert place != second.place
-    assert TuningFolder(first.root.rename(tmp_path / "a search")).place == place
+def test_a_moved_search_keeps_its_identity(tmp_path: Path) -> None:
+    folder = small_search(tmp_path / "first")
+    place = folder.place
+    assert place != small_search(tmp_path / "second").place
+    assert TuningFolder(folder.root.rename(tmp_path / "moved")).place == place
 
 
-def test_the_command_that_continues(tmp_path: Path) -> None:
-    folder = small_search(tmp_path)
-    assert folder.resume_command == f"mnist-cnn tune --resume {tmp_path}"
+def test_commands_quote_paths_and_name_the_server(tmp_path: Path) -> None:
+    folder = small_search(tmp_path / "my search")
+    assert folder.train_command == f"mnist-cnn train --recipe '{folder.best}'"
     folder.plan.write_text('{"storage": "postgresql://me@host/db"}')
-    assert folder.resume_command.endswith(" --storage postgresql://me@host/db")
+    assert folder.resume_command == f"mnist-cnn tune --resume '{folder.root}' --storage postgresql://me@host/db"
+
+
+def test_every_named_strategy_can_be_built() -> None:
+    for sampler, pruner in itertools.zip_longest(SAMPLER_NAMES, PRUNER_NAMES, fillvalue="tpe"):
+        plan = small_plan(sampler=sampler, pruner=pruner)
+        assert strategies.build_sampler(plan).reseed_rng
+        assert strategies.build_pruner(plan).prune
 
 
 def test_a_search_that_another_process_leads_keeps_its_limits(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from late import Late
 from mnist_cnn.datasets import Dataset, ResolvedDataset, load_dataset
 from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.tuning.search_folder import TuningFolder, is_at_work
-from training.late import Late
 from tuning.small import SPACE, beginnings, small_plan, small_search, start_worker, wait_until
 
 optuna, worker, bounds = Late("optuna"), Late("mnist_cnn.tuning.worker"), Late("mnist_cnn.tuning.bounds")
@@ -329,7 +329,7 @@ def test_an_outage_costs_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_a_worker_stops_when_told_although_its_trial_was_taken_from_it(tmp_path: Path) -> None:
+def test_a_worker_stops_although_its_trial_was_taken_from_it(tmp_path: Path) -> None:
     folder = small_search(tmp_path, small_plan({"training.epochs": 2}))
     study, history = studies.open_study(folder), folder.trial("0000").history_json
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -15,7 +16,10 @@ from mnist_cnn.runs import open_run
 @click.argument("runs", nargs=-1, required=True, type=PATH, help="Run folders; each is tested against the first.")
 @json_option
 def compare(runs: tuple[Path, ...], as_json: bool) -> None:
-    """Compare runs: settings that differ, metrics, and a paired test of the difference."""
+    """Compare the settings and the metrics of runs.
+
+    With a paired test of the difference on the same test images.
+    """
     from mnist_cnn.evaluation.comparison import compare as compare_runs
 
     terminal = Terminal(as_json)
@@ -26,4 +30,4 @@ def compare(runs: tuple[Path, ...], as_json: bool) -> None:
     terminal.table(["metric", *comparison.runs], comparison.metric_rows(), title="Metrics")
     for other in comparison.tests:
         terminal.say(other.summary)
-    terminal.finish(comparison.as_dict())
+    terminal.finish(dataclasses.asdict(comparison))

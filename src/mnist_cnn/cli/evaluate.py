@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -63,7 +64,8 @@ def evaluate(
     for remark in adoption.remarks:
         terminal.warn(remark)
     predictions = predict(network, data.load(split))
-    command = f"mnist-cnn evaluate {model} --dataset {data.name}" + (f" --scale {scale:.9g}" if scale else "")
+    options = [*(["--split", split] if split != "test" else []), *(["--scale", f"{scale:.9g}"] if scale else [])]
+    command = shlex.join(["mnist-cnn", "evaluate", str(model), "--dataset", data.name, *options])
     known = run.read_json(run.metrics)["training"] if run.metrics.exists() else {}
     if output:
         report_result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,15 @@ from mnist_cnn.cli.terminal import Terminal
 @click.option("--output", type=PATH, default=Path("exploration"), help="Folder for the pictures and exploration.json.")
 @json_option
 def explore(dataset: str, data_dir: Path | None, output: Path, as_json: bool) -> None:
-    """Describe a data set: class distribution, pixels, mean images, samples, duplicates."""
+    """Describe a data set in numbers and pictures.
+
+    Class distribution, pixels, mean images, samples and duplicates.
+    """
     from mnist_cnn.evaluation.exploration import write_exploration
 
     terminal = Terminal(as_json)
     resolved = resolve(dataset, data_dir, terminal)
-    found = write_exploration(output, resolved.load("train"), resolved.load("test")).as_dict()
+    found = dataclasses.asdict(write_exploration(output, resolved.load("train"), resolved.load("test")))
     counts = found["class_counts"]
     terminal.table(
         ["class", *counts],

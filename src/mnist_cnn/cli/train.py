@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -17,6 +17,7 @@ from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.config import (
     DEFAULT_RECIPE,
     DEFAULT_SMALL_RECIPE,
+    PROMISES,
     SHIPPED_MODEL,
     Config,
     load_recipe,
@@ -28,9 +29,6 @@ from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import SettingError
 from mnist_cnn.files import CONFIG_NAME
 from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _HARMLESS = {"training.seed", "training.deterministic"}  # settings that void none of a recipe's promises
 _SETTINGS = {  # option → the setting it stands for
@@ -89,11 +87,18 @@ def train(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train a network, evaluate it once on the test set, and write a report."""
+    """Train a network, evaluate it, and write a report.
+
+    The test set is read once, after training.
+    """
     terminal = Terminal(as_json)
     changes = _read_changes(options, settings)
     if resume:
-        _refuse_changes([*(word for word, value in (("--recipe", recipe), ("--name", name)) if value), *changes])
+        if given := [*(word for word, value in (("--recipe", recipe), ("--name", name)) if value), *changes]:
+            raise SettingError(
+                f"--resume uses the settings of the run, so {given[0]} cannot be changed. Leave it out, or train a new "
+                "run."
+            )
         run = open_run(resume)
         config = load_recipe(str(run.config))
         data = resolve_for_run(run, data_dir, terminal)
@@ -102,8 +107,8 @@ def train(
             terminal.finish({"run": str(run.root), "report": str(run.report), **run.read_json(run.metrics)})
             return
     else:
-        _refuse_without_model({"--scale": options["scale"], "--freeze": options["freeze"]}, recipe, changes)
-        data = resolve(_wanted_dataset(recipe, changes), data_dir, terminal)
+        wanted = override(load_recipe(recipe or DEFAULT_RECIPE), changes)  # finds invalid settings before a download
+        data = resolve(wanted.data.dataset, data_dir, terminal)
         recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
         config = _without_promises(override(load_recipe(recipe), {**changes, "data.dataset": data.name}), changes)
         run = create_run(runs_dir, name or _default_name(recipe, data))
@@ -127,7 +132,9 @@ def _read_changes(options: dict[str, Any], settings: tuple[str, ...]) -> dict[st
     changes |= dict(parse_setting(text) for text in settings)
     ignored = [key for key in changes if key.startswith(("model.arch", "model.arg"))]
     if options["init_from"] and ignored:
-        raise SettingError(f"--init-from brings its own network, so {ignored[0]} has no effect. Leave one of them out.")
+        raise SettingError(
+            f"--init-from uses the network of that model, so {ignored[0]} has no effect. Leave one of them out."
+        )
     return changes
 
 
@@ -183,33 +190,11 @@ def _say_interrupted(epochs: int, run: RunFolder, terminal: Terminal) -> None:
     terminal.finish({"run": str(run.root), "interrupted": True, "epochs": epochs})
 
 
-def _refuse_changes(given: list[str]) -> None:
-    if given:
-        raise SettingError(
-            f"--resume uses the settings of the run, so {given[0]} cannot be changed. Leave it out, or train a new run."
-        )
-
-
-def _refuse_without_model(given: Mapping[str, object], recipe: str | None, changes: Mapping[str, Any]) -> None:
-    """Refuse options that apply to --init-from if there is no model to start from."""
-    named = [f"{option} {value}" for option, value in given.items() if value not in (None, "nothing")]
-    if named and not changes.get("model.init_from", load_recipe(recipe or DEFAULT_RECIPE).model.init_from):
-        option = named[0].split()[0]
-        raise SettingError(
-            f"{named[0]} needs a trained model to start from. Give one with --init-from, or leave out {option}."
-        )
-
-
-def _wanted_dataset(recipe: str | None, changes: dict[str, Any]) -> str:
-    # Finds invalid settings before a download.
-    return override(load_recipe(recipe or DEFAULT_RECIPE), changes).data.dataset
-
-
 def _without_promises(config: Config, changes: dict[str, Any]) -> Config:
     """Drop the recipe's expected results if its settings were changed."""
     if all(key.startswith("data.dataset") or key in _HARMLESS for key in changes):
         return config
-    return override(config, {"expected_accuracy": "", "expected_time": "", "parameters": 0})
+    return override(config, PROMISES)
 
 
 def _default_name(recipe: str, data: ResolvedDataset) -> str:

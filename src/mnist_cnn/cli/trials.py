@@ -24,14 +24,14 @@ _OVER = ("complete", "pruned", "failed")
 
 
 class TrialsView:
-    """Shows the state of a study whenever it is told."""
+    """Shows the state of a study each time `show` is called."""
 
     def __init__(self, terminal: Terminal, limits: Limits) -> None:
         """Prepare the view; `limits` is what is left for this session."""
         self._terminal = terminal
         self._limits = limits
         self._began = time.monotonic()
-        self._told: set[int] | None = None  # trials that have their line; None before the first look
+        self._shown: set[int] | None = None  # trials that have their line; None before the first look
         self._live = Live(console=terminal.console, auto_refresh=False, transient=False)
 
     def __enter__(self) -> TrialsView:
@@ -49,9 +49,9 @@ class TrialsView:
             return
         over = {trial.number for trial in results.trials if trial.state in _OVER}
         for trial in results.trials:
-            if self._told is not None and trial.number in over - self._told:
+            if self._shown is not None and trial.number in over - self._shown:
                 self._terminal.say(describe_trial(trial, results))
-        self._told = over
+        self._shown = over
 
     def _picture(self, results: StudyResults) -> RenderableType:
         over = [trial for trial in results.trials if trial.state in _OVER]
@@ -105,4 +105,5 @@ def _short(value: object) -> str:
 
 
 def _clock(seconds: float) -> str:
-    return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"

@@ -18,10 +18,11 @@ from mnist_cnn.cli.options import PATH, data_dir_option, json_option, set_option
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
 from mnist_cnn.datasets.catalog import DIGITS
-from mnist_cnn.errors import MissingExtraError, MnistCnnError, SettingError, suggest
+from mnist_cnn.errors import MissingExtraError, MnistCnnError, SettingError
+from mnist_cnn.evaluation.narrative import count
 from mnist_cnn.runs import create_run
 from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, corner_configs, load_space
-from mnist_cnn.tuning.plan import OBJECTIVES, Plan, parse_objectives, parse_plan
+from mnist_cnn.tuning.plan import OBJECTIVES, PRUNER_NAMES, SAMPLER_NAMES, Plan, parse_objectives, parse_plan
 from mnist_cnn.tuning.search_folder import TuningFolder
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @click.option("--epochs", type=int, help="Maximum number of epochs per trial.")
 @set_option("Set any setting of the recipe, in all trials.")
 @click.option("--objective", help=f"One or several of {','.join(OBJECTIVES)} (a Pareto front). Default: accuracy.")
-@click.option("--sampler", help="What proposes settings: tpe (default) or random.")
-@click.option("--pruner", help="What stops unpromising trials: median (default), hyperband or none.")
+@click.option("--sampler", type=click.Choice(SAMPLER_NAMES), help="What proposes settings. Default: tpe.")
+@click.option("--pruner", type=click.Choice(PRUNER_NAMES), help="What stops unpromising trials. Default: median.")
 @click.option("--time", metavar="1h30m", help="Stop after this time; with --resume, after this additional time.")
 @click.option("--trials", type=_AT_LEAST_1, help="Stop after this many trials.")
 @click.option("--workers", type=_AT_LEAST_1, help="Processes on this machine, which share its cores. Default: 1.")
@@ -87,7 +88,10 @@ def tune(
     epochs: int | None,
     **given: Any,
 ) -> None:
-    """Search for better settings on validation data, and save the best as a recipe. Without limits: 30 minutes."""
+    """Search for better settings on validation data.
+
+    The best ones are saved as a recipe. Without limits, the search takes 30 minutes.
+    """
     _require_optuna()
     terminal = Terminal(as_json)
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
@@ -101,7 +105,7 @@ def tune(
         folder = _join(join, storage, given, terminal)
     else:
         folder = _start(given, changes, storage, confirm, terminal)
-    _search(folder, settle_limits(folder, trials, seconds, workers), storage or "", confirm or 0, terminal)
+    _search(folder, settle_limits(folder, trials, seconds, workers), confirm or 0, terminal)
 
 
 def parse_duration(text: str) -> float:
@@ -153,14 +157,12 @@ def _start(
 ) -> TuningFolder:
     """Create a search; mistakes are found before a download."""
     from mnist_cnn.tuning.storage import without_password
-    from mnist_cnn.tuning.strategies import PRUNERS, SAMPLERS
     from mnist_cnn.tuning.study import create_study
 
     if storage:
         without_password(storage)
     space, objectives = load_space(given["space"] or DEFAULT_SPACE), parse_objectives(given["objective"] or "accuracy")
-    sampler = _choose("sampler", given["sampler"] or Plan.sampler, SAMPLERS)
-    pruner = _choose("pruner", given["pruner"] or ("none" if len(objectives) > 1 else Plan.pruner), PRUNERS)
+    pruner = given["pruner"] or ("none" if len(objectives) > 1 else Plan.pruner)
     if len(objectives) > 1 and pruner != "none":
         raise SettingError(
             f"--pruner {pruner} works with one objective, not with {len(objectives)}. Leave it out, or use "
@@ -171,16 +173,11 @@ def _start(
     if confirm:
         _check_confirmable(space, base)
     checksum, seed = data.load("train").checksum(), given["seed"] or 0
-    plan = Plan(given["name"] or "tuning", base, space, checksum, objectives, pruner, seed, sampler=sampler)
-    with _new_folder(given["runs_dir"], plan.name) as folder:
-        create_study(plan, folder, storage or "", _local(data))
+    name, sampler = given["name"] or "tuning", given["sampler"] or Plan.sampler
+    plan = Plan(name, base, space, checksum, objectives, pruner, seed, sampler=sampler)
+    with _new_folder(given["runs_dir"], plan.name, storage) as folder:
+        create_study(plan, folder, data)
     return folder
-
-
-def _choose(option: str, name: str, known: Mapping[str, object]) -> str:
-    if name not in known:
-        raise SettingError(f"--{option} {name!r} is not known. {suggest(name, known)}")
-    return name
 
 
 def _base(given: Mapping[str, Any], changes: dict[str, Any], terminal: Terminal) -> tuple[Config, ResolvedDataset]:
@@ -202,7 +199,7 @@ def _check_confirmable(space: Space, base: Config) -> None:
 
 
 def _open(root: Path, storage: str | None, confirm: int | None) -> TuningFolder:
-    folder = TuningFolder(root)
+    folder = TuningFolder(root, storage or "")
     if storage and not folder.storage:
         raise SettingError(
             f"the search in {root} is not on a server; its study is {folder.database}. Leave out --storage, and unset "
@@ -219,17 +216,17 @@ def _join(name: str, storage: str | None, given: Mapping[str, Any], terminal: Te
 
     if not storage:
         raise SettingError("--join needs the shared database. Give it with --storage postgresql://…")
-    with _new_folder(given["runs_dir"], name) as folder:
-        known = find_plan(name, folder, storage)
+    with _new_folder(given["runs_dir"], name, storage) as folder:
+        known = find_plan(name, folder)
         data = resolve(given["dataset"] or known.base.data.dataset, given["data_dir"], terminal)
-        join_study(known, folder, storage, _local(data))
+        join_study(known, folder, data)
     return folder
 
 
 @contextmanager
-def _new_folder(runs_dir: Path | None, name: str) -> Iterator[TuningFolder]:
+def _new_folder(runs_dir: Path | None, name: str, storage: str | None) -> Iterator[TuningFolder]:
     """Create a search folder; remove it if the block fails."""
-    folder = TuningFolder(create_run(runs_dir or Path("runs"), name).root)
+    folder = TuningFolder(create_run(runs_dir or Path("runs"), name).root, storage or "")
     try:
         yield folder
     except BaseException:
@@ -237,30 +234,26 @@ def _new_folder(runs_dir: Path | None, name: str) -> Iterator[TuningFolder]:
         raise
 
 
-def _local(data: ResolvedDataset) -> dict[str, Any]:
-    return {"dataset": data.name, "data_dir": str(data.data_dir.resolve()) if data.data_dir else None}
-
-
-def _search(folder: TuningFolder, limits: Limits, storage: str, seeds: int, terminal: Terminal) -> None:
+def _search(folder: TuningFolder, limits: Limits, seeds: int, terminal: Terminal) -> None:
     from mnist_cnn.cli.trials import TrialsView
     from mnist_cnn.tuning.results import read_results
     from mnist_cnn.tuning.search import search
     from mnist_cnn.tuning.search_report import write_report
 
     left = replace(limits, seconds=limits.seconds - folder.seconds_used())
-    terminal.say(_describe(folder, left, read_results(folder, storage).ended))
+    terminal.say(_describe(folder, left, read_results(folder).ended))
     code = 0
     try:
         with TrialsView(terminal, left) as view:
-            results = search(folder, limits, url=storage, on_look=view.show)
+            results = search(folder, limits, on_look=view.show)
     except KeyboardInterrupt:
         code = INTERRUPTED
-        results = read_results(folder, storage)
-    write_report(folder, storage)
+        results = read_results(folder)
+    write_report(folder)
     confirmed = None
     if seeds and results.best and not code:
         confirmed, code = _confirm(folder, results, seeds, terminal)
-        write_report(folder, storage)
+        write_report(folder)
     interrupted = code == INTERRUPTED
     _show(folder, results, limits, interrupted, terminal)
     terminal.finish(
@@ -303,7 +296,7 @@ def _show(folder: TuningFolder, results: StudyResults, limits: Limits, interrupt
             rows = [(trial.number, *trial.values, str(folder.front(trial.number))) for trial in results.front]
             title = "Pareto front: no other trial is better in one objective and as good in all"
             terminal.table(["trial", *results.objectives, "recipe"], sorted(rows, key=lambda row: -row[1]), title=title)
-        terminal.say(f"  train it:     mnist-cnn train --recipe {folder.best}")
+        terminal.say(f"  train it:     {folder.train_command}")
     else:
         terminal.warn("No trial is complete yet.")
     terminal.say(f"  continue:     {folder.resume_command} {more_options(limits, results.ended)}")
@@ -316,16 +309,15 @@ def _show(folder: TuningFolder, results: StudyResults, limits: Limits, interrupt
 
 def _describe(folder: TuningFolder, left: Limits, ended: int) -> str:
     if left.trials <= ended:
-        return f"The search in {folder.root} already has {_trials(ended)}. Raise the limit with --trials {2 * ended}."
+        return (
+            f"The search in {folder.root} already has {count(ended, 'trial')}. Raise the limit with "
+            f"--trials {2 * ended}."
+        )
     if left.seconds <= 0:
         return f"The search in {folder.root} has used up its time. Give it more with --time 30m."
     bounds = [
         *([f"{left.seconds / 60:.3g} minutes"] if left.seconds < math.inf else []),
-        *([_trials(left.trials)] if left.trials < math.inf else []),
+        *([count(int(left.trials), "trial")] if left.trials < math.inf else []),
     ]
     shared = f", {left.workers} workers" if left.workers > 1 else ""
     return f"Searching in {folder.root} for at most {' or '.join(bounds)}{shared}. Ctrl-C keeps the results."
-
-
-def _trials(count: float) -> str:
-    return "1 trial" if count == 1 else f"{count:.0f} trials"

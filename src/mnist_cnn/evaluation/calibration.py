@@ -40,14 +40,9 @@ def fit_temperature(probabilities: NDArray[np.floating[Any]], labels: NDArray[np
     return float(np.exp(found.x))
 
 
-def rejection_threshold(confidences: NDArray[np.floating[Any]], accepted: float = ACCEPTED_DIGITS) -> float:
-    """Find the confidence that a given share of held-out digits reaches.
-
-    Args:
-        confidences: [n], the highest calibrated probability of each digit.
-        accepted: Share of the digits that must be accepted, 0 … 1.
-    """
-    return float(np.quantile(confidences, 1 - accepted, method="lower"))
+def rejection_threshold(confidences: NDArray[np.floating[Any]]) -> float:
+    """Find the confidence, [n], that `ACCEPTED_DIGITS` of the held-out digits reach."""
+    return float(np.quantile(confidences, 1 - ACCEPTED_DIGITS, method="lower"))
 
 
 def describe_confidence(

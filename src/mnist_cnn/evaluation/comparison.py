@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from mnist_cnn.config import flatten, load_recipe
+from mnist_cnn.config import PROMISES, flatten, load_recipe
 from mnist_cnn.errors import SettingError
 from mnist_cnn.evaluation import narrative
 from mnist_cnn.evaluation.metrics import METRICS, PairedTest, paired_test
 from mnist_cnn.evaluation.predictions import read_predictions
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from mnist_cnn.runs import RunFolder
+from mnist_cnn.runs import RunFolder
 
 # The rows of the comparison, by dotted name in metrics.json.
 ROWS = (
     "dataset", "split", "n", *(metric.key for metric in METRICS), "training.parameters", "training.epochs",
     "training.seconds",
 )  # fmt: skip
-WORDS_ONLY = (
-    "title",
-    "source",
-    "parameters",
-    "expected_accuracy",
-    "expected_time",
-)  # descriptions, without effect on training
+WORDS_ONLY = ("title", "source", *PROMISES)  # descriptions, without effect on training
 
 
 @dataclass(frozen=True)
@@ -51,10 +41,6 @@ class Comparison:
     settings: dict[str, tuple[Any, ...]]  # only those that differ, by dotted name
     metrics: dict[str, tuple[Any, ...]]  # by dotted name
     tests: tuple[PairedComparison, ...]  # the first run against each other one
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give plain dictionaries, lists and numbers, ready for JSON."""
-        return dataclasses.asdict(self)
 
     def metric_rows(self) -> list[list[Any]]:
         """Give a table of the metrics for people: a label, then one text or number per run."""

@@ -5,18 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.files import write_json
 from mnist_cnn.reading.conventions import IMAGE_SIZE
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SAMPLES_PER_CLASS = 12  # columns of the sample grid
@@ -64,10 +60,6 @@ class Exploration:
     ink: dict[str, InkExtent]
     duplicates: Duplicates
 
-    def as_dict(self) -> dict[str, Any]:
-        """Give plain dictionaries, lists and numbers, ready for JSON."""
-        return dataclasses.asdict(self)
-
 
 def explore(train: Dataset, test: Dataset) -> Exploration:
     """Describe a data set: classes, pixels, ink and exact duplicates."""
@@ -96,7 +88,7 @@ def pixel_statistics(images: NDArray[np.uint8]) -> PixelStatistics:
 
 
 def ink_extent(images: NDArray[np.uint8]) -> InkExtent:
-    """Measure the box around the ink and how far its centre of mass lies from the centre (13.5, 13.5)."""
+    """Measure the box around the ink and the distance of its centre of mass from the centre (13.5, 13.5)."""
     inked = images[images.any(axis=(1, 2))]  # [m, 28, 28]
     blank = len(images) - len(inked)
     if not len(inked):
@@ -155,12 +147,12 @@ def write_exploration(folder: Path, train: Dataset, test: Dataset) -> Exploratio
     style.save(classes.class_distribution(found.class_counts, names), folder / "class-distribution.png")
     style.save(samples.sample_grid(*sample_rows(train), names), folder / "samples.png")
     style.save(samples.mean_images(class_means(train), names), folder / "mean-images.png")
-    write_json(folder / "exploration.json", found.as_dict())
+    write_json(folder / "exploration.json", dataclasses.asdict(found))
     return found
 
 
-def sample_rows(dataset: Dataset, per_class: int = SAMPLES_PER_CLASS) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Take each class' first `per_class` images: uint8 [m, 28, 28], and their labels [m], by class."""
-    chosen = [np.flatnonzero(dataset.labels == label)[:per_class] for label in range(len(dataset.class_names))]
+def sample_rows(dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Take the first images of each class: uint8 [m, 28, 28], and their labels [m], by class."""
+    chosen = [np.flatnonzero(dataset.labels == label)[:SAMPLES_PER_CLASS] for label in range(len(dataset.class_names))]
     indices = np.concatenate(chosen)
     return dataset.images[indices], dataset.labels[indices]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.config import Config, load_recipe
 from mnist_cnn.evaluation import predictions as evaluation
 from mnist_cnn.evaluation.layers import LayerRow, layer_rows
+from mnist_cnn.evaluation.metrics import Metrics
+from mnist_cnn.evaluation.predictions import LabelErrorAccuracy, Predictions
 from mnist_cnn.reading.scaling import Adoption
-from mnist_cnn.runs import best_epoch
+from mnist_cnn.runs import RunFolder, best_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from mnist_cnn.evaluation.metrics import Metrics
-    from mnist_cnn.evaluation.predictions import LabelErrorAccuracy, Predictions
     from mnist_cnn.models.backend import keras
-    from mnist_cnn.runs import RunFolder
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +85,8 @@ def gather(
 
 def _command(run: RunFolder, predictions: Predictions) -> str:
     if run.config.exists():
-        return f"mnist-cnn train --recipe {run.config}"
-    return f"mnist-cnn evaluate MODEL --dataset {predictions.dataset.name}"
+        return shlex.join(["mnist-cnn", "train", "--recipe", str(run.config)])
+    return shlex.join(["mnist-cnn", "evaluate", "MODEL", "--dataset", predictions.dataset.name])
 
 
 def metrics_record(findings: Findings) -> dict[str, Any]:

@@ -10,18 +10,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError, ModelFileError
 from mnist_cnn.reading.conventions import SUM_TOLERANCE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.floating[Any]]
@@ -84,7 +81,7 @@ class Averages:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """The images whose confidence lies in (low, high]."""
+    """The images whose confidence is in (low, high]."""
 
     low: float
     high: float
@@ -251,10 +248,9 @@ def image_losses(labels: Labels, probabilities: Probabilities) -> NDArray[np.flo
     return -np.log(np.clip(given, SMALLEST_PROBABILITY, 1.0))
 
 
-def calibration_bins(
-    confidence: NDArray[np.floating[Any]], correct: NDArray[np.bool_], bins: int = CALIBRATION_BINS
-) -> tuple[CalibrationBin, ...]:
+def calibration_bins(confidence: NDArray[np.floating[Any]], correct: NDArray[np.bool_]) -> tuple[CalibrationBin, ...]:
     """Sort images (confidence [n] in 0 … 1, correct [n]) into equal-width bins (low, high] of confidence."""
+    bins = CALIBRATION_BINS
     edges = np.linspace(0, 1, bins + 1)
     where = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
     counts = np.bincount(where, minlength=bins)
@@ -275,11 +271,11 @@ def confusion_rates(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return rates
 
 
-def most_confused(counts: NDArray[np.int64], class_names: Sequence[str], limit: int = 10) -> tuple[ConfusedPair, ...]:
-    """List the most frequent confusions (label, prediction), the most frequent first, at most `limit`."""
+def most_confused(counts: NDArray[np.int64], class_names: Sequence[str]) -> tuple[ConfusedPair, ...]:
+    """List the ten most frequent confusions (label, prediction), the most frequent first."""
     errors = counts.copy()
     np.fill_diagonal(errors, 0)
-    order = np.argsort(-errors, axis=None, kind="stable")[:limit]
+    order = np.argsort(-errors, axis=None, kind="stable")[:10]
     pairs = [divmod(int(cell), len(counts)) for cell in order]
     return tuple(
         ConfusedPair(class_names[row], class_names[column], int(errors[row, column]))

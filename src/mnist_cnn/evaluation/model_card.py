@@ -5,13 +5,9 @@ Source of the form: https://huggingface.co/docs/hub/model-cards and, for the res
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mnist_cnn.evaluation import narrative
+from mnist_cnn.evaluation.findings import Findings
 from mnist_cnn.evaluation.templates import render
-
-if TYPE_CHECKING:
-    from mnist_cnn.evaluation.findings import Findings
 
 HUB_DATASETS = {"mnist": "ylecun/mnist", "fashion-mnist": "zalando-datasets/fashion_mnist"}
 
@@ -19,5 +15,7 @@ HUB_DATASETS = {"mnist": "ylecun/mnist", "fashion-mnist": "zalando-datasets/fash
 def model_card(findings: Findings) -> str:
     """Write the model card."""
     return render(
-        "model_card.md", **narrative.told(findings), hub_id=HUB_DATASETS.get(findings.predictions.dataset.name, "")
+        "model_card.md",
+        **narrative.common_values(findings),
+        hub_id=HUB_DATASETS.get(findings.predictions.dataset.name, ""),
     )

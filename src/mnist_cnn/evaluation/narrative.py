@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mnist_cnn.config import SHIPPED_MODEL
-from mnist_cnn.evaluation.metrics import METRICS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from mnist_cnn.config import AugmentationConfig, Config, OptimizerConfig, TrainingConfig
-    from mnist_cnn.datasets.dataset import Dataset
-    from mnist_cnn.evaluation.findings import Findings
-    from mnist_cnn.evaluation.metrics import Metrics, PairedTest
+from mnist_cnn.config import SHIPPED_MODEL, AugmentationConfig, Config, OptimizerConfig, TrainingConfig
+from mnist_cnn.datasets.dataset import Dataset
+from mnist_cnn.evaluation.findings import Findings
+from mnist_cnn.evaluation.metrics import METRICS, Metrics, PairedTest
 
 GUESSING = 1.3  # times the share of right answers that guessing gives: up to that, little has been learnt
 SIGNIFICANT = 0.05  # p-values below are called significant
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "nadam": "Nadam", "rmsprop": "RMSprop", "sgd": "SGD"}
 
 
-def told(findings: Findings) -> dict[str, Any]:
-    """Give what both the report and the model card tell, by the names that their templates use."""
+def common_values(findings: Findings) -> dict[str, Any]:
+    """Give the values that both the report and the model card show, by the names in their templates."""
     dataset, config = findings.predictions.dataset, findings.config
     return {
         "findings": findings,
@@ -88,7 +83,7 @@ def limits(measured: Metrics, dataset: Dataset, trained_here: bool) -> Iterator[
     """List what the numbers do not show."""
     width = 50 * (measured.accuracy.high - measured.accuracy.low)
     yield (
-        f"With {_count(measured.n, 'image')}, chance alone moves the accuracy by about ±{width:.2g} percentage points "
+        f"With {count(measured.n, 'image')}, chance alone moves the accuracy by about ±{width:.2g} percentage points "
         "(the 95 % interval above). Smaller differences between models need a paired test: mnist-cnn compare."
     )
     yield (
@@ -107,7 +102,7 @@ def limits(measured: Metrics, dataset: Dataset, trained_here: bool) -> Iterator[
     )
     missing = len(dataset.class_names) - sum(each.support > 0 for each in measured.classes)
     if missing:
-        yield f"The data set has no images of {_count(missing, 'class', 'classes')} of the model."
+        yield f"The data set has no images of {count(missing, 'class', 'classes')} of the model."
 
 
 def _data(config: Config) -> str:
@@ -174,7 +169,7 @@ def _outliers(training: TrainingConfig) -> str:
 
 def _length(config: Config, epochs: int, best: int) -> str:
     planned = f"{epochs} of at most {config.training.epochs} epochs"
-    ran = f"Training ran for {planned if epochs < config.training.epochs else _count(epochs, 'epoch')}"
+    ran = f"Training ran for {planned if epochs < config.training.epochs else count(epochs, 'epoch')}"
     if config.training.keep == "last" or not config.data.validation:
         return f"{ran}, and the model has the weights after the last epoch."
     quality = f"the best validation {config.training.monitor}"
@@ -199,5 +194,6 @@ def _join(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 
-def _count(number: int, singular: str, plural: str = "") -> str:
+def count(number: int, singular: str, plural: str = "") -> str:
+    """Write a number of things: "1 image", "1,000 images"."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import ModelFileError, RunFolderError, first_line
@@ -14,10 +16,6 @@ from mnist_cnn.evaluation import metrics
 from mnist_cnn.files import write_whole
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
     from mnist_cnn.models.backend import keras
 
 # Dataset.checksum() of MNIST's 10,000 test images.

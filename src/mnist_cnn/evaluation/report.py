@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnist_cnn.config import flatten
 from mnist_cnn.evaluation import narrative, saliency
@@ -14,21 +17,17 @@ from mnist_cnn.evaluation.findings import Findings, gather, metrics_record
 from mnist_cnn.evaluation.layers import first_kernel
 from mnist_cnn.evaluation.metrics import confusion_rates
 from mnist_cnn.evaluation.model_card import model_card
+from mnist_cnn.evaluation.predictions import Predictions
 from mnist_cnn.evaluation.templates import render
 from mnist_cnn.evaluation.templates.pictures import embed
 from mnist_cnn.files import write_json, write_text
+from mnist_cnn.reading.scaling import Adoption
+from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-    from mnist_cnn.evaluation.predictions import Predictions
     from mnist_cnn.models.backend import keras
-    from mnist_cnn.reading.scaling import Adoption
-    from mnist_cnn.runs import RunFolder
 
 ERRORS_SHOWN = 40
 SALIENCY_RIGHT, SALIENCY_WRONG = 6, 2
@@ -138,7 +137,7 @@ def render_page(findings: Findings, pictures: Mapping[str, Path]) -> str:
     config = findings.config
     return render(
         "report.html",
-        **narrative.told(findings),
+        **narrative.common_values(findings),
         settings=narrative.settings(dict(flatten(config.to_dict()))) if config else [],
         environment=narrative.settings(dict(flatten(findings.environment))),
         pictures=embed(pictures),

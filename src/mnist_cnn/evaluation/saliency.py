@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from mnist_cnn.reading.conventions import IMAGE_SIZE
 
-PATCH = 7  # pixels: hides a stroke and its surroundings, but not a whole digit
+PATCH = 7  # pixels, odd: hides a stroke and its surroundings, but not a whole digit
 
 Reader = Callable[[NDArray[np.uint8]], NDArray[np.floating]]  # images [m, 28, 28] → probabilities [m, k]
 
 
-def occlusion_maps(
-    read: Reader, images: NDArray[np.uint8], patch: int = PATCH, background: int = 0
-) -> NDArray[np.float32]:
+def occlusion_maps(read: Reader, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Measure how much the probability of the predicted class drops when each part of the image is hidden.
 
     Occlusion sensitivity (Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks",
@@ -25,25 +23,17 @@ def occlusion_maps(
     Args:
         read: Gives probabilities, [m, k], for images, uint8 [m, 28, 28].
         images: uint8 [n, 28, 28].
-        patch: Side of the hidden square in pixels, odd; clipped at the border.
-        background: The grey value, 0 … 255, of the hidden square.
 
     Returns:
-        float32 [n, 28, 28], -1 … 1: at (y, x) the drop when the square centred there is hidden; negative
-        where hiding raises the probability.
+        float32 [n, 28, 28], -1 … 1: at (y, x) the drop when a square of `PATCH` pixels centred there
+        is black; negative where hiding raises the probability.
     """
-    hidden = _patches(patch)  # [784, 28, 28]
+    line = np.arange(IMAGE_SIZE)
+    near = np.abs(line[:, np.newaxis] - line) <= PATCH // 2  # [centre, position]
+    visible = ~np.kron(near, near).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)  # [784, 28, 28], one mask per centre
     predicted = read(images).argmax(axis=1)
     maps = np.empty(images.shape, dtype=np.float32)
     for index, (image, digit) in enumerate(zip(images, predicted, strict=True)):
-        variants = np.where(hidden, np.uint8(background), image)  # [784, 28, 28]
-        both = read(np.concatenate([image[np.newaxis], variants]))[:, digit]  # [1 + 784]
+        both = read(np.concatenate([image[np.newaxis], visible * image]))[:, digit]  # [1 + 784]
         maps[index] = (both[0] - both[1:]).reshape(IMAGE_SIZE, IMAGE_SIZE)
     return maps
-
-
-def _patches(size: int) -> NDArray[np.bool_]:
-    """Give one mask per centre, bool [784, 28, 28], True in the size × size square around it."""
-    line = np.arange(IMAGE_SIZE)
-    near = np.abs(line[:, np.newaxis] - line) <= size // 2  # [centre, position]
-    return np.kron(near, near).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)

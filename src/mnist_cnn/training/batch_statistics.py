@@ -8,8 +8,6 @@ images: on MNIST, validation accuracy and loss were better after every epoch tha
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,9 +19,7 @@ _SAMPLE = 1024  # images: 512, 2,048 and 8,192 gave the same validation accuracy
 
 
 class BatchStatistics(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
-    """Measures them at the end of each epoch, before validation.
-
-    It comes after Keras' weight averaging, which puts the averaged weights in place.
+    """Measures them at the end of each epoch, before validation, for the averaged weights if Keras averages them.
 
     Attributes:
         images: uint8 [n, 28, 28, 1], on which they are measured.
@@ -59,24 +55,12 @@ def measure_statistics(model: keras.Model, images: NDArray[np.uint8]) -> None:
         model: Any network; without such layers nothing happens.
         images: uint8 [n, 28, 28, 1].
     """
-    trained = [layer for layer in model.layers if _is_trained_normalisation(layer)]
-    if trained:
-        with _without_memory(trained):
-            model(images, training=True)
-
-
-def _is_trained_normalisation(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization) and bool(layer.trainable)
-
-
-@contextlib.contextmanager
-def _without_memory(normalisations: list[Any]) -> Iterator[None]:
-    """Let moving averages be those of the last batch alone."""
-    momenta = [layer.momentum for layer in normalisations]
-    for layer in normalisations:
-        layer.momentum = 0.0
-    try:
-        yield
-    finally:
-        for layer, momentum in zip(normalisations, momenta, strict=True):
-            layer.momentum = momentum
+    normalisations = (layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+    momenta = {layer: layer.momentum for layer in normalisations if layer.trainable}
+    if not momenta:
+        return
+    for layer in momenta:
+        layer.momentum = 0.0  # the moving averages become those of this one batch
+    model(images, training=True)
+    for layer, momentum in momenta.items():
+        layer.momentum = momentum

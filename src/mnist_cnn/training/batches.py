@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -47,34 +48,20 @@ class Batches:
         portion = max(1, _AHEAD // self.batch_size) * self.batch_size
         for start in range(0, len(order), portion):
             chosen = order[start : start + portion]
-            replaced = self._choose_outliers(len(chosen), random)
-            images = self._with_outliers(self.images[chosen], replaced, random)
-            images = augment(images, self.augmentation, random)[..., np.newaxis]
-            targets = self.targets[chosen]
-            if len(replaced):
+            images, targets = self.images[chosen], self.targets[chosen]  # copies
+            if self.outliers:
+                replaced = np.flatnonzero(random.random(len(chosen)) < self.outliers)
+                images[replaced] = draw_outliers(len(replaced), self.images, random)
                 targets[replaced] = 1 / targets.shape[1]  # every class is equally wrong
+            images = augment(images, self.augmentation, random)[..., np.newaxis]
             for first in range(0, len(chosen), self.batch_size):
                 rows = slice(first, first + self.batch_size)
                 yield images[rows], targets[rows]
 
-    def _choose_outliers(self, count: int, random: np.random.Generator) -> NDArray[np.intp]:
-        """Draw which of `count` images are replaced with outliers."""
-        # No draw where none are wanted: the images are then distorted as they were before outliers existed.
-        return np.flatnonzero(random.random(count) < self.outliers) if self.outliers else np.empty(0, np.intp)
-
-    def _with_outliers(
-        self, images: NDArray[np.uint8], replaced: NDArray[np.intp], random: np.random.Generator
-    ) -> NDArray[np.uint8]:
-        if len(replaced):
-            images[replaced] = draw_outliers(len(replaced), self.images, random)  # `images` is a copy already
-        return images
-
     def stream(self, first_epoch: int) -> Iterator[Batch]:
         """Give one epoch after another, endlessly."""
-        number = first_epoch
-        while True:
+        for number in itertools.count(first_epoch):
             yield from self.epoch(number)
-            number += 1
 
     def feed(self, first_epoch: int) -> Any:
         """Give the input of `Model.fit` on this backend: a prefetching `tf.data.Dataset`, or a plain generator."""

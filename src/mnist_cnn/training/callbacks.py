@@ -45,7 +45,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Remember the epoch."""
+        """Note the epoch."""
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:

@@ -1,6 +1,6 @@
 """Everything that training changes, saved after each finished epoch in one file, from which a run resumes.
 
-The file is renamed into place: whenever the process dies, it holds the state after epoch n or after epoch n + 1.
+The file is renamed into place: whenever the process dies, it contains the state after epoch n or epoch n + 1.
 """
 
 from __future__ import annotations

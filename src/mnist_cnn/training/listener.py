@@ -6,7 +6,7 @@ from mnist_cnn.runs import Row
 
 
 class Listener:
-    """Is told how training progresses; here every method does nothing."""
+    """Receives the events; here every method does nothing."""
 
     def on_start(self, first_epoch: int, epochs: int, steps: int) -> None:
         """Training starts with `first_epoch` (0-based) of `epochs`, each with `steps` batches."""

@@ -58,7 +58,7 @@ def epoch_writer(run: RunFolder, float32_model: keras.Model, listener: Listener)
     Args:
         run: Where to write.
         float32_model: The network in float32 and not compiled, for saving weights.
-        listener: Told of the epoch.
+        listener: Receives the epoch.
     """
 
     def write(state: TrainingState) -> None:

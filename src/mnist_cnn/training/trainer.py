@@ -69,14 +69,14 @@ def train(
 ) -> TrainingResult:
     """Train one network and save it in `run`.
 
-    If `run` holds a state, training resumes after its last finished epoch. A finished run returns its result.
+    If `run` contains a state, training resumes after its last finished epoch. A finished run returns its result.
 
     Args:
         config: All settings.
         dataset: The training split, of which a part is held out for validation.
         run: An empty run folder, or an unfinished one with the same configuration and data.
         added: The images of `config.data.add`, if they are loaded already.
-        listener: Told of every step and epoch.
+        listener: Receives every step and epoch.
         tensorboard: Write event files to the run folder.
         legacy_h5: Also save the model in Keras' old HDF5 format.
 
@@ -86,8 +86,10 @@ def train(
         WriteError: The run folder cannot be written.
     """
     listener = listener or Listener()
-    if run.finished:
-        return read_result(config, run)
+    if run.finished:  # by a process that died before it reported
+        history = run.read_json(run.history_json)
+        best = best_epoch(history, config.training.monitor)
+        return _result(open_model(run.model), history, best, interrupted=False)
     if config.training.deterministic:
         fix_operation_order()
 
@@ -96,7 +98,7 @@ def train(
     batches, held_out = prepare_data(config, dataset, added)
     precision = training_precision(config)
     model = new_model(config, dataset, precision, listener.on_notice)
-    float32_model = in_float32(model, config, dataset)  # what is saved: neither bfloat16 nor compiled
+    float32_model = _in_float32(model, config, dataset)  # what is saved: neither bfloat16 nor compiled
     compile_model(model, config, batches.steps)
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
@@ -122,11 +124,11 @@ def train(
     epochs = range(state.epochs_done, state.epochs_done if state.is_complete else config.training.epochs)
     ending = run_epochs(model, batches, held_out, epochs, callbacks) if epochs else None
     if isinstance(ending, DivergedError):
-        raise explain_divergence(ending, state, run)
+        raise _explain_divergence(ending, state, run)
 
     if ending:
         state.save(run.state)  # before the model: a model without a state means that the run is finished
-    float32_model.set_weights(final_weights(config, state, model, statistics.images))
+    float32_model.set_weights(_final_weights(config, state, model, statistics.images))
     save_model(float32_model, run.model)
     save_weights(run.model, run.weights)
     if legacy_h5:
@@ -160,13 +162,9 @@ def prepare_data(config: Config, dataset: Dataset, added: Dataset | None) -> tup
         training = blend(training, added, config.data.add_share)
     targets = functools.partial(encode_labels, classes=len(dataset.class_names), form=config.training.loss)
     batches = Batches(
-        training.images,
-        targets(training.labels),
-        config.training.batch_size,
-        config.augmentation,
-        config.training.seed,
-        config.training.outliers,
-    )
+        training.images, targets(training.labels), config.training.batch_size, config.augmentation,
+        config.training.seed, config.training.outliers,
+    )  # fmt: skip
     return batches, validation and (validation.images[..., np.newaxis], targets(validation.labels))
 
 
@@ -209,12 +207,6 @@ def run_epochs(
     return None
 
 
-def read_result(config: Config, run: RunFolder) -> TrainingResult:
-    """Give the result of a finished run, for a process that died between training and report."""
-    history = run.read_json(run.history_json)
-    return _result(open_model(run.model), history, best_epoch(history, config.training.monitor), interrupted=False)
-
-
 def _result(model: keras.Model, history: list[Row], best: int, interrupted: bool) -> TrainingResult:
     return TrainingResult(
         model=model,
@@ -231,23 +223,18 @@ def new_model(
 ) -> keras.Model:
     """Build the configured network, or adapt the trained one that it starts from.
 
-    `note` is told how another project's network was adapted.
+    `note` receives how another project's network was adapted.
     """
     classes = len(dataset.class_names)
     if config.model.init_from:
         keras.utils.set_random_seed(config.training.seed)  # also for dropout layers in the file
         source = open_start(config.model, dataset, note)
         return adapt_model(source, classes, config.model, config.training.seed)
-    return build_model(
-        config.model.architecture,
-        config.model.arguments,
-        classes,
-        seed=config.training.seed,
-        precision=precision,
-    )
+    model = config.model
+    return build_model(model.architecture, model.arguments, classes, seed=config.training.seed, precision=precision)
 
 
-def in_float32(model: keras.Model, config: Config, dataset: Dataset) -> keras.Model:
+def _in_float32(model: keras.Model, config: Config, dataset: Dataset) -> keras.Model:
     """Give the same network in float32, with its own weights."""
     if not config.model.init_from:
         return new_model(config, dataset, precision="float32")
@@ -256,7 +243,7 @@ def in_float32(model: keras.Model, config: Config, dataset: Dataset) -> keras.Mo
     return float32_model
 
 
-def final_weights(
+def _final_weights(
     config: Config,
     state: TrainingState,
     model: keras.Model,
@@ -285,7 +272,7 @@ def steps_per_execution(steps: int) -> int:
     return next(size for size in range(min(steps, _STEPS_PER_EXECUTION), 0, -1) if steps % size == 0)
 
 
-def explain_divergence(error: DivergedError, state: TrainingState, run: RunFolder) -> DivergedError:
+def _explain_divergence(error: DivergedError, state: TrainingState, run: RunFolder) -> DivergedError:
     """Say what is left of a training that diverged."""
     kept = f"the best finished epoch ({state.best_epoch}) is saved in {run.best_checkpoint}"
     return DivergedError(

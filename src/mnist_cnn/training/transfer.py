@@ -23,7 +23,7 @@ def open_start(config: ModelConfig, dataset: Dataset, note: Callable[[str], None
         config: Names it.
         dataset: The training split; if its classes are the digits, it shows what input range another project's network
             expects.
-        note: Told how the network was adapted.
+        note: Receives how the network was adapted.
 
     Raises:
         ModelFileError: There is no such model, or it cannot be used.

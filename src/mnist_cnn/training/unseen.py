@@ -51,7 +51,8 @@ def _earlier_split(start: str, dataset: Dataset) -> DataConfig | None:
     while start:
         if start == SHIPPED_MODEL:
             return SHIPPED_ON if checksum == SHIPPED_CHECKSUM else None
-        run = _run_of(Path(start))
+        path = Path(start)
+        run = RunFolder(path.parent if path.suffix in MODEL_SUFFIXES else path)
         if not (run.config.exists() and run.environment.exists()):
             return None
         config = load_recipe(str(run.config))
@@ -59,11 +60,6 @@ def _earlier_split(start: str, dataset: Dataset) -> DataConfig | None:
             return config.data
         start = config.model.init_from
     return None
-
-
-def _run_of(start: Path) -> RunFolder:
-    """Give the run named by its folder, or by a model file in it."""
-    return RunFolder(start.parent if start.suffix in MODEL_SUFFIXES else start)
 
 
 def _split(data: DataConfig) -> tuple[float, int, int]:

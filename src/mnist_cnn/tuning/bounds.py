@@ -1,4 +1,4 @@
-"""When a search has done enough: what its leader is told, and what the leader tells its workers."""
+"""When a search ends: the limits that users give, and the bounds that its leader passes to workers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mnist_cnn.tuning.handover import REASON, is_too_large, superseded
 from mnist_cnn.tuning.search_folder import TuningFolder
 
 _VARIABLE = "MNIST_CNN_TUNE"
-_HOPELESS = 5  # so many trials, all failed: something is wrong with all of them
-_BARREN = 50  # so many networks in a row over the limits: the sampler finds none within them
+_HOPELESS = 5  # trials; if the first ones all fail, something is wrong with all of them
+_BARREN = 50  # networks in a row over the limits; the sampler finds none within them
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Bounds:
-    """When a worker has done enough."""
+    """When a worker stops."""
 
     trials: float = math.inf  # over all workers and sessions; failed and pruned trials count if they were trained
     deadline: float = math.inf  # seconds since 1970
@@ -65,7 +65,7 @@ class Bounds:
 
 
 def save_limits(folder: TuningFolder, limits: Limits) -> None:
-    """Remember the limits for a session that is given none."""
+    """Save the limits for a later session without limits of its own."""
     finite = {name: value for name, value in asdict(limits).items() if value < math.inf}
     write_json(folder.plan, {**folder.read_plan(), "limits": finite})
 
@@ -77,18 +77,18 @@ def read_limits(folder: TuningFolder) -> Limits | None:
 
 
 def write_environment(bounds: Bounds, url: str) -> dict[str, str]:
-    """Give the environment variable that tells a worker what is not in the folder.
+    """Give the environment variable that passes a worker what is not in the folder.
 
-    Not arguments: all users of a machine can read a command line, and the URL may hold a password.
+    Not arguments: all users of a machine can read a command line, and the URL may contain a password.
     """
     return {_VARIABLE: json.dumps({**asdict(bounds), "url": url})}
 
 
 def read_environment(environment: Mapping[str, str]) -> tuple[Bounds, str]:
-    """Give back what `write_environment` was given."""
-    told = json.loads(environment.get(_VARIABLE, "{}"))
-    url = told.pop("url", "")
-    return Bounds(**told), url
+    """Read what `write_environment` wrote."""
+    values = json.loads(environment.get(_VARIABLE, "{}"))
+    url = values.pop("url", "")
+    return Bounds(**values), url
 
 
 def _reason(trial: FrozenTrial) -> str:

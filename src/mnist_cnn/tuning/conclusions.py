@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from mnist_cnn.evaluation.narrative import plain
+from mnist_cnn.evaluation.narrative import count, plain
 from mnist_cnn.evaluation.templates import percent
 from mnist_cnn.tuning.confirmation import Confirmation, Spread
 from mnist_cnn.tuning.figures import name_setting
@@ -20,7 +20,7 @@ from mnist_cnn.tuning.strategies import PRUNERS, SAMPLERS
 def verdict(results: StudyResults) -> str:
     """Say in a sentence or two what the search found."""
     best = results.best
-    tried = _count(results.ended, "trial")
+    tried = count(results.ended, "trial")
     if best is None:
         return f"None of {tried} is complete yet, so there is nothing to choose from."
     return (
@@ -31,7 +31,7 @@ def verdict(results: StudyResults) -> str:
 
 def confirmation_verdict(confirmed: Confirmation) -> str:
     """Say in a few sentences how good the settings are on the test set."""
-    seeds = _count(len(confirmed.pairs), "seed")
+    seeds = count(len(confirmed.pairs), "seed")
     return (
         f"Trained on all training images with {seeds}, the settings of trial {confirmed.trial} classify "
         f"{spread(confirmed.found)} of the {confirmed.images:,} test images correctly, those of the recipe "
@@ -89,7 +89,7 @@ def method(plan: Plan, results: StudyResults) -> str:
     return (
         f"Trials are judged by {' and '.join(OBJECTIVES[name].title for name in plan.objectives)}. Settings are "
         f"proposed by {SAMPLERS[plan.sampler].title} (seed {plan.seed}), starting with those of the recipe where the "
-        f"space allows them. A trial has {_count(results.epochs, 'epoch')}; it {pruner.rule}. The validation images "
+        f"space allows them. A trial has {count(results.epochs, 'epoch')}; it {pruner.rule}. The validation images "
         f"are {100 * plan.base.data.validation:g} % of the training images, the same in every trial. No trial sees "
         "the test set."
     )
@@ -104,11 +104,11 @@ def failures(results: StudyResults) -> list[tuple[str, int, str]]:
         for trial in results.trials
         if trial.state == "failed" or trial.too_large
     ]
-    return [(state, count, reason) for (state, reason), count in Counter(lost).most_common()]
+    return [(state, number, reason) for (state, reason), number in Counter(lost).most_common()]
 
 
 def choices(trial: TrialResult) -> str:
-    """List in one line the settings of a trial."""
+    """List the settings of a trial in one line."""
     return ", ".join(f"{name_setting(name)} {_round(value)}" for name, value in trial.choices.items())
 
 
@@ -139,14 +139,14 @@ def limits(plan: Plan, results: StudyResults, images: int | None, confirmed: Con
         )
     if confirmed:
         yield (
-            f"The confirmation rests on {_count(len(confirmed.pairs), 'seed')} and one test set. Its interval covers "
+            f"The confirmation rests on {count(len(confirmed.pairs), 'seed')} and one test set. Its interval covers "
             "variation in training; McNemar's test covers that of the test images, for each pair of networks. "
             "Choosing again by these test results would make them optimistic too."
         )
     if confirmed and plan.base.training.early_stopping:
         yield (
             "The recipe stops early by validation images. Trained on all images it has none, so it ran all its "
-            f"{_count(confirmed.epochs[0], 'epoch')}."
+            f"{count(confirmed.epochs[0], 'epoch')}."
         )
 
 
@@ -173,7 +173,3 @@ def _plus_minus(values: Spread, form: str) -> str:
 
 def _signed(share: float) -> str:
     return f"{100 * share:+.2f}".replace("-", "−")
-
-
-def _count(number: int, singular: str) -> str:
-    return f"{number:,} {singular if number == 1 else singular + 's'}"

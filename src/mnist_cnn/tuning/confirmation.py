@@ -125,7 +125,7 @@ def retrainings(folder: TuningFolder, plan: Plan, results: StudyResults, step: i
     """
     best = results.best
     config = best_config(results, plan)
-    assert best is not None  # noqa: S101 - best_config has seen to it
+    assert best is not None  # noqa: S101 - best_config raises an error if it is None
     seed = plan.base.training.seed + step
     recipe, found = (folder.confirmation(f"{name}-seed-{seed}") for name in ("recipe", f"trial-{best.number:04d}"))
     return (

@@ -9,7 +9,7 @@
     "training.batch_size" = { choices = [64, 128, 256] }                   # one of several values
     "model.arguments.filters" = [{ low = 8, high = 32, step = 8 }, { low = 16, high = 64, step = 16 }]
 
-    [[conditional]]                            # only in trials in which `when` holds
+    [[conditional]]                            # only in trials that fulfil `when`
     when = { "optimizer.schedule" = ["cosine", "one-cycle"] }
     "optimizer.warmup" = { low = 0.0, high = 0.4 }
 
@@ -68,7 +68,7 @@ def parse_space(values: Mapping[str, Any], origin: str) -> Space:
         origin: What to call it in an error message, such as the file's path.
 
     Raises:
-        SettingError: A key or setting is unknown, a range or choice is not valid, a condition never holds, or a
+        SettingError: A key or setting is unknown, a range or choice is not valid, a condition is never true, or a
             setting decides how trials are judged.
     """
     _check_keys(values, {"title", "limits", "settings", "conditional"}, origin)
@@ -122,13 +122,10 @@ class _Fixed:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
-        del high, step, log
+    def suggest_float(self, name: str, low: float, *_: Any, **__: Any) -> Any:
         return self._values.get(name, low)
 
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
-        del high, step, log
-        return self._values.get(name, low)
+    suggest_int = suggest_float
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         return self._values.get(name, choices[0])
@@ -200,7 +197,7 @@ def _check_condition(part: Part, earlier: Sequence[Part], origin: str) -> None:
             if not any(setting.can_be(option) for setting in named):
                 raise SettingError(f"{origin}: when: {name} is never {option!r}. {_suggest_value(option, named)}")
     if not _ways(part, earlier):
-        raise SettingError(f"{origin}: when = {dict(part.when)} never holds: no trial has all these values. Split it.")
+        raise SettingError(f"{origin}: when = {dict(part.when)} is never true: no trial has all these values.")
 
 
 def _suggest_value(value: Any, settings: Sequence[Setting]) -> str:

@@ -11,12 +11,13 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import optuna
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from optuna.study import Study
@@ -25,9 +26,6 @@ from optuna.visualization import matplotlib as drawing
 
 from mnist_cnn.evaluation.figures.style import MUTED, RIGHT, RULE, TEXT, WRONG, shorten, styled
 from mnist_cnn.tuning.results import StudyResults, TrialResult
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 WORST_SHOWN = 4  # times the error of the best trial: lower accuracies are drawn at the edge
 BARS, SLICES, SLICE_COLUMNS, COORDINATES = 12, 12, 4, 7
@@ -213,7 +211,7 @@ def _floor(results: StudyResults) -> float:
 
 
 def _lowest(best: float, times: float) -> float:
-    """Give the accuracy with so many times the errors of the best, in percent."""
+    """Give the accuracy, in percent, of a network with `times` the errors of the best."""
     return max(0.0, 100 - times * max(100 - best, 0.02))
 
 

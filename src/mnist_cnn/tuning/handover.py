@@ -24,7 +24,7 @@ BEGUN, PAUSED = "begun", "paused"  # of one attempt only: a trial that is queued
 
 
 def hand_back_abandoned(study: Study, folder: TuningFolder) -> None:
-    """Queue every trial again that nobody works on any more.
+    """Queue every abandoned trial again.
 
     The study gets a new trial that refers to the old one, which counts as failed. The caller must hold the claim. If
     the caller dies here, the next caller completes the work.

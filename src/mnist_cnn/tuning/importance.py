@@ -31,12 +31,12 @@ def importances(study: Study) -> dict[str, Importance]:
     """Judge each setting by how much it explains of the trials' order by validation accuracy.
 
     Functional analysis of variance over a random forest (Hutter, Hoos & Leyton-Brown 2014), on the complete trials:
-    accuracies of pruned ones do not compare. On ranks, because a trial that learnt nothing would hold most of the
-    variance. A setting that only some trials have is judged among those.
+    accuracies of pruned ones do not compare. On ranks, because otherwise a trial that learnt nothing would cause
+    most of the variance. A setting that only some trials have is judged among those.
 
     A forest explains noise too, the more so the fewer the trials. So each share comes with the largest of several
     shares for shuffled ranks: a permutation test. Optuna computes the analysis, but neither ranks nor shuffles; its
-    default evaluator, PED-ANOVA, found the deciding settings of made-up searches of 10 to 80 trials less often.
+    default evaluator, PED-ANOVA, found the settings that mattered less often in simulated searches of 10 to 80 trials.
 
     Returns:
         Setting → importance, the largest first; without settings that fewer than `FEWEST` complete trials have.

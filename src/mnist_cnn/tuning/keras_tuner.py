@@ -2,7 +2,7 @@
 
     from pathlib import Path
 
-    import mnist_cnn.models.backend  # before Keras Tuner imports TensorFlow, which reads a setting of it
+    import mnist_cnn.models.backend  # before Keras Tuner, since it changes a setting of TensorFlow
     import keras_tuner
     from mnist_cnn import load_dataset
     from mnist_cnn.config import load_recipe, save_config
@@ -170,7 +170,7 @@ class _Chooser:
         return choices[labels.index(self._draw("Choice", name, labels[0], labels))]
 
     def _draw(self, kind: str, name: str, default: Any, *arguments: Any, **options: Any) -> Any:
-        """Draw a value; where its condition does not hold there is none, and the default only declares it."""
+        """Draw a value. If its condition is false, there is none, and the default only declares it."""
         scope = self._hp.conditional_scope(*self._conditions[name]) if name in self._conditions else None
         with scope or contextlib.nullcontext():
             value = getattr(self._hp, kind)(name, *arguments, **options)
@@ -180,7 +180,7 @@ class _Chooser:
 def _read_conditions(space: Space) -> Conditions:
     """Give the conditions that Keras Tuner can express: those on one choice that every trial makes.
 
-    Settings under any other condition are drawn in every trial, and ignored where it does not hold.
+    Settings under any other condition are drawn in every trial, and ignored if it is false.
     """
     made = {setting.name: setting.content for part in space.parts if not part.when for setting in part.settings}
     conditions: Conditions = {}

@@ -36,18 +36,17 @@ class Objective:
         plan: Plan,
         dataset: Dataset,
         folder: TuningFolder,
-        *,
-        begun: Callable[[], None] = lambda: None,
-        may_go_on: Callable[[], bool] = lambda: True,
+        begun: Callable[[], None],
+        may_go_on: Callable[[], bool],
     ) -> None:
         """Prepare for trials.
 
         Args:
             plan: Of the search.
             dataset: The training split; every trial holds out the same validation images.
-            folder: Holds the trials' run folders.
+            folder: Of the search.
             begun: Called when a trial's settings are drawn, its folder is locked and the study knows both.
-            may_go_on: Asked after every step; when it says no, training stops and the trial can be resumed.
+            may_go_on: Called after every step; if it returns False, training stops and the trial can be resumed.
         """
         self._plan = plan
         self._dataset = dataset
@@ -55,17 +54,17 @@ class Objective:
         self._begun = begun
         self._may_go_on = may_go_on
         self._held = contextlib.ExitStack()  # the lock of the trial's folder
-        self.stopped = False  # training was told to stop, and no other trial may start
+        self.stopped = False  # if True, no other trial may start
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Train, and give the value of each objective.
 
-        The trial's folder stays locked until `let_go`, so that no other worker takes the trial for abandoned before
-        the study knows its end.
+        The trial's folder stays locked until `let_go`. Otherwise another worker could take over the trial before the
+        study records its end.
 
         Raises:
             TrialPruned: Others do better after as many epochs, or the network is over the limits of the space.
-            StopSearchError: Training was told to stop.
+            StopSearchError: `may_go_on` returned False, or Ctrl-C.
             MnistCnnError: Training failed; the trial records the reason.
         """
         run: RunFolder | None = None
@@ -115,12 +114,12 @@ class Objective:
             if result.interrupted:
                 raise StopSearchError
         except KeyboardInterrupt:
-            self.stopped = True  # set before the study is told, which may have given the trial to another worker
+            self.stopped = True  # set before the study records it: another worker may have the trial already
             raise
         finally:
             spent = trial.user_attrs.get("cpu_seconds", 0.0) + time.process_time() - began
             trial.set_user_attr("cpu_seconds", spent)
-        accuracies = _accuracies(run.read_json(run.history_json))  # again: an earlier worker may have died before it
+        accuracies = _accuracies(run.read_json(run.history_json))  # `on_epoch` may have run in a worker that died
         kept_epoch = result.best_epoch if config.training.keep == "best" else len(accuracies)
         trial.set_user_attr(ACCURACIES, accuracies)
         trial.set_user_attr("kept_epoch", kept_epoch)
@@ -164,7 +163,7 @@ class _TrialListener(Listener):
         epoch, accuracy = len(accuracies), accuracies[-1]
         self._trial.report(accuracy, epoch)  # from 1: Hyperband takes it as what the trial has cost
         if epoch < self._epochs and self._trial.should_prune():
-            raise optuna.TrialPruned(f"{accuracy:.2%} after epoch {epoch}: other trials did better by then")
+            raise optuna.TrialPruned(f"{accuracy:.2%} after epoch {epoch}: other trials were better at that epoch")
 
 
 def _accuracies(history: list[Row]) -> list[float]:
@@ -179,6 +178,6 @@ def _explain(error: Exception) -> str:
 
 
 def _drop_weights(run: RunFolder) -> None:
-    """Remove the large files of a training that nobody continues; its settings, history and log stay."""
+    """Remove the large files of a training that will not continue; its settings, history and log stay."""
     for path in (run.state, run.best_checkpoint, run.model, run.weights):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a search is asked to do: one frozen dataclass, kept in `study.json` and, for other machines, in the study."""
+"""The plan of a search: one frozen dataclass, saved in `study.json` and, for other machines, in the study."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from mnist_cnn.tuning.declaration import parse_space
 from mnist_cnn.tuning.space import Space
 
 Direction = Literal["maximize", "minimize"]
+SAMPLER_NAMES = ("tpe", "random")  # `strategies` builds them
+PRUNER_NAMES = ("median", "hyperband", "none")
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Something that trials can be judged by; `cost` says how it is measured."""
+    """Something by which trials are judged; `cost` measures it."""
 
     title: str  # with its unit
     direction: Direction = "minimize"
@@ -42,10 +44,10 @@ class Plan:
     space: Space
     data_checksum: str  # SHA-256 of the training data
     objectives: tuple[str, ...] = ("accuracy",)  # several give a Pareto front
-    pruner: str = "median"  # a name in `strategies.PRUNERS`
+    pruner: str = "median"  # one of PRUNER_NAMES
     seed: int = 0  # of the proposals
     heartbeat: int = 15  # seconds between two heartbeats of a worker, if the study is on a server
-    sampler: str = "tpe"  # a name in `strategies.SAMPLERS`
+    sampler: str = "tpe"  # one of SAMPLER_NAMES
 
     def to_dict(self) -> dict[str, Any]:
         """Give nested plain dictionaries, ready for JSON."""
@@ -67,7 +69,7 @@ class Plan:
 
 
 def parse_plan(values: Mapping[str, Any], origin: str) -> Plan:
-    """Build a plan from what `Plan.to_dict` gave.
+    """Build a plan from the dictionaries of `Plan.to_dict`.
 
     Raises:
         InputError: A field is missing or not valid.

@@ -90,14 +90,14 @@ class StudyResults:
         return {**dataclasses.asdict(self), "best": best, "front": front}
 
 
-def read_results(folder: TuningFolder, url: str = "") -> StudyResults:
+def read_results(folder: TuningFolder) -> StudyResults:
     """Read a search's study.
 
     Raises:
         RunFolderError: The folder is not a search folder.
         SettingError: Its server cannot be reached.
     """
-    return collect(open_study(folder, url), open_plan(folder), folder)
+    return collect(open_study(folder), open_plan(folder), folder)
 
 
 def collect(study: Study, plan: Plan, folder: TuningFolder) -> StudyResults:

@@ -10,7 +10,7 @@ from mnist_cnn.evaluation.predictions import predict, write_predictions
 from mnist_cnn.files import write_json
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
-from mnist_cnn.training.trainer import TrainingResult, train
+from mnist_cnn.training.trainer import train
 from mnist_cnn.tuning.confirmation import (
     Confirmation,
     Retraining,
@@ -42,8 +42,8 @@ def confirm(
         results: Of the search so far.
         data: Of the search.
         seeds: How many.
-        listener: Told of every step and epoch.
-        on_begin: Told of each run before it is trained.
+        listener: Receives every step and epoch.
+        on_begin: Receives each run before it is trained.
 
     Returns:
         The comparison.
@@ -75,11 +75,7 @@ def _train_and_measure(wanted: Retraining, training: Dataset, test: Dataset, lis
         result = train(wanted.config, training, run, listener=listener)
         if result.interrupted:
             raise KeyboardInterrupt
-        _measure(run, result, test)
-
-
-def _measure(run: RunFolder, result: TrainingResult, test: Dataset) -> None:
-    predictions = predict(result.model, test)
-    findings = gather(run, result.model, predictions, {"seconds": result.seconds}, command="")
-    write_predictions(run.predictions, predictions)
-    write_json(run.metrics, metrics_record(findings))  # last: this file says that the run is evaluated
+        predictions = predict(result.model, test)
+        findings = gather(run, result.model, predictions, {"seconds": result.seconds}, command="")
+        write_predictions(run.predictions, predictions)
+        write_json(run.metrics, metrics_record(findings))  # last: this file says that the run is evaluated

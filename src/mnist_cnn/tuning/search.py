@@ -92,15 +92,14 @@ class _Crew:
 
 
 def search(
-    folder: TuningFolder, limits: Limits, *, url: str = "", on_look: Callable[[StudyResults], None] = lambda _: None
+    folder: TuningFolder, limits: Limits, *, on_look: Callable[[StudyResults], None] = lambda _: None
 ) -> StudyResults:
     """Search until the limits are reached.
 
     Args:
         folder: Of a study that was created or joined; an earlier search continues.
-        limits: How long, over all sessions; remembered for the next session.
-        url: Of the database server; empty for the one that the search remembers.
-        on_look: Told once a second how the study stands.
+        limits: How long, over all sessions; saved for the next session.
+        on_look: Receives the state of the study once a second.
 
     Returns:
         The final state of the study; the best recipe is in `folder.best`.
@@ -110,7 +109,7 @@ def search(
         MnistCnnError: No trial succeeds, workers are killed again and again, or the database is lost.
         KeyboardInterrupt: Ctrl-C; all results so far are kept.
     """
-    plan, study = open_plan(folder), open_study(folder, url)
+    plan, study = open_plan(folder), open_study(folder)
     noted = -1
 
     def look() -> StudyResults:
@@ -122,11 +121,11 @@ def search(
         on_look(results)
         return results
 
-    with lead(folder), explain_loss(folder, url):
+    with lead(folder), explain_loss(folder):
         save_limits(folder, limits)
         began = time.monotonic() - folder.seconds_used()
         seconds = limits.seconds - folder.seconds_used()
-        crew = _Crew(folder, _environment(limits, seconds, url))
+        crew = _Crew(folder, _environment(limits, seconds, folder.url))
         try:
             for index in range(limits.workers if seconds > 0 else 0):
                 crew.start(index)

@@ -1,7 +1,4 @@
-"""The folder of a search: its plan, the study's file, run folders, the best recipe, the report.
-
-The layout of `runs/tuning-001/` is written down here and nowhere else.
-"""
+"""The layout of a search folder such as `runs/tuning-001/`: its plan, study, run folders, best recipe and report."""
 
 from __future__ import annotations
 
@@ -23,8 +20,15 @@ from mnist_cnn.runs import RunFolder
 class TuningFolder:
     """Paths inside the folder of one search."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, url: str = "") -> None:
+        """Name the paths.
+
+        Args:
+            root: The folder.
+            url: Of the database server, with its password, which is not saved; empty for what `study.json` says.
+        """
         self.root = root
+        self.url = url
         self.plan = root / "study.json"  # plan and limits: everything besides the study that resuming needs
         self.database = root / "study.db"  # the study in Optuna's SQLite form, unless it is on a server
         self.clock = root / "clock.json"  # how long the search has run on this machine, over all sessions
@@ -37,7 +41,12 @@ class TuningFolder:
     @property
     def dashboard_command(self) -> str:
         """The command that shows the study in a browser."""
-        return f"optuna-dashboard sqlite:///{self.database}"
+        return shlex.join(["optuna-dashboard", f"sqlite:///{self.database}"])
+
+    @property
+    def train_command(self) -> str:
+        """The command that trains the best configuration."""
+        return shlex.join(["mnist-cnn", "train", "--recipe", str(self.best)])
 
     @property
     def place(self) -> str:
@@ -46,8 +55,13 @@ class TuningFolder:
 
     @property
     def storage(self) -> str:
-        """Address of the server that has the study, without a password; empty if the study is in this folder."""
+        """The saved address of the database server, without a password; empty if the study is in this folder."""
         return str(self.read_plan()["storage"])
+
+    @property
+    def server(self) -> str:
+        """The address of the database server, with the password if that was given; empty as for `storage`."""
+        return self.url or (self.storage if self.plan.exists() else "")
 
     @property
     def resume_command(self) -> str:
@@ -84,7 +98,7 @@ class TuningFolder:
             return 0.0  # only the remaining time depends on it
 
     def save_seconds(self, seconds: float) -> None:
-        """Remember how long the search has run."""
+        """Save how long the search has run."""
         write_json(self.clock, {"seconds": seconds})
 
     def read_plan(self) -> dict[str, Any]:

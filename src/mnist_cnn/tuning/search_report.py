@@ -30,12 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write_report(folder: TuningFolder, url: str = "") -> Path:
+def write_report(folder: TuningFolder) -> Path:
     """Write pictures, the page and the recipes of the Pareto front into the folder of a search, finished or not.
-
-    Args:
-        folder: Of the search.
-        url: Of the database server; empty for the one that the search remembers.
 
     Returns:
         The page's path.
@@ -44,7 +40,7 @@ def write_report(folder: TuningFolder, url: str = "") -> Path:
         InputError: The folder is not a search folder, its server cannot be reached, or a file is damaged.
         WriteError: The folder cannot be written.
     """
-    plan, study = open_plan(folder), open_study(folder, url)
+    plan, study = open_plan(folder), open_study(folder)
     results = collect(study, plan, folder)
     _save_front(folder, plan, results)
     for outdated in folder.figures.glob("*.png"):
@@ -78,14 +74,7 @@ def draw(study: Study, results: StudyResults) -> Iterator[tuple[str, Figure]]:
 
 
 def render_page(folder: TuningFolder, plan: Plan, results: StudyResults, pictures: Mapping[str, Path]) -> str:
-    """Write the page as HTML that contains everything it shows and requests nothing from any host.
-
-    Args:
-        folder: Of the search.
-        plan: Of the search.
-        results: Of the search.
-        pictures: PNG files by name, as `draw` names them.
-    """
+    """Write the page as HTML that contains everything it shows, also the `pictures`, PNG files by name."""
     best = results.best
     config = best_config(results, plan) if best else None
     confirmed = read_confirmation(folder, plan, results)

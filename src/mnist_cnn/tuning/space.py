@@ -10,13 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mnist_cnn.config import Config, flatten, override
-
-_PROMISES = {
-    "expected_accuracy": "",
-    "expected_time": "",
-    "parameters": 0,
-}  # void once settings change
+from mnist_cnn.config import PROMISES, Config, flatten, override
 
 Settings = dict[str, Any]  # dotted name → value, as `config.override` takes them
 
@@ -178,7 +172,7 @@ def configure(base: Config, settings: Mapping[str, Any]) -> Config:
     """
     architecture = settings.get("model.architecture", base.model.architecture)
     fresh: Settings = {} if architecture == base.model.architecture else {"model.arguments": {}}
-    return override(base, {**_PROMISES, **fresh, **settings})
+    return override(base, {**PROMISES, **fresh, **settings})
 
 
 def starting_point(space: Space, base: Config) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""Where a study is kept, and which worker may change it.
+"""The database of a study, and the lock that its workers share.
 
-A study in a file is SQLite's: a transaction is complete or absent whenever the process dies, and the system releases
-the locks of a dead process. (Optuna's journal file becomes unreadable if a process is killed in the middle of a line.)
-On a server it is PostgreSQL's.
+It is SQLite in a file, or PostgreSQL on a server. SQLite's transactions are complete or absent whenever the process
+dies, and the system releases the locks of a dead process.
 """
 
 from __future__ import annotations
@@ -27,12 +26,11 @@ _FROZEN = 60  # seconds after which a server takes the claim from a worker that 
 _GRACE = 4  # missed heartbeats after which a worker counts as dead
 
 
-def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
-    """Open the database of a study.
+def open_storage(folder: TuningFolder, heartbeat: int) -> BaseStorage:
+    """Open the database of a study: a file in the folder, or the folder's PostgreSQL server.
 
     Args:
-        folder: Holds it if `url` is empty.
-        url: Of a PostgreSQL server, in SQLAlchemy's form.
+        folder: Of the search.
         heartbeat: Seconds between two heartbeats, on a server.
 
     Raises:
@@ -41,13 +39,13 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
         MnistCnnError: The file cannot be opened.
     """
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    if not url:
+    if not folder.server:
         return _open_file(folder)
-    address = without_password(url)
+    address = without_password(folder.server)
     try:
         with without_warnings():
             return _ServerStorage(
-                url, engine_kwargs=_connecting(), heartbeat_interval=heartbeat, grace_period=_GRACE * heartbeat
+                folder.server, _connecting(), heartbeat_interval=heartbeat, grace_period=_GRACE * heartbeat
             )
     except ImportError as error:
         raise MissingExtraError("a database driver", "postgresql") from error
@@ -60,7 +58,7 @@ def open_storage(folder: TuningFolder, url: str, heartbeat: int) -> BaseStorage:
 
 
 def without_password(url: str) -> str:
-    """Give a server's address without its password, fit to be written down.
+    """Give a server's address without its password.
 
     Raises:
         SettingError: It is not the address of a PostgreSQL server.
@@ -71,7 +69,7 @@ def without_password(url: str) -> str:
         known = None
     # After an unquoted `@`, the rest of the password would be read as part of the host.
     if known is None or known.get_backend_name() != "postgresql" or "@" in (known.host or ""):
-        raise SettingError(  # does not repeat the value, which may hold a password
+        raise SettingError(  # does not repeat the value, which may contain a password
             "--storage is not the address of a PostgreSQL server. Write postgresql://USER:PASSWORD@HOST/DATABASE. In "
             "PASSWORD, write %40 for @, %3A for : and %2F for /, or keep the password in ~/.pgpass."
         )
@@ -83,29 +81,24 @@ def without_password(url: str) -> str:
 
 
 @contextlib.contextmanager
-def claim_study(folder: TuningFolder, url: str, name: str) -> Iterator[None]:
+def claim_study(folder: TuningFolder, name: str) -> Iterator[None]:
     """Keep other workers from starting trials, counting them or looking for dead workers at the same time.
 
     The system releases a file's lock when its process dies. A server's lock lasts as long as its transaction, which
     the server also ends if the worker is frozen or cut off.
-
-    Args:
-        folder: Of the search.
-        url: Of the database server; empty if the study is in the folder.
-        name: Of the study.
     """
-    if not url:
+    if not folder.server:
         with FileLock(folder.claim):
             yield
         return
-    with sqlalchemy.create_engine(url, **_connecting()).begin() as connection:
+    with sqlalchemy.create_engine(folder.server, **_connecting()).begin() as connection:
         connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN}s'")
         connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(name.encode())})
         yield
 
 
 @contextlib.contextmanager
-def explain_loss(folder: TuningFolder, url: str = "") -> Iterator[None]:
+def explain_loss(folder: TuningFolder) -> Iterator[None]:
     """Explain what to do if a database that was open can no longer be used.
 
     Raises:
@@ -117,9 +110,8 @@ def explain_loss(folder: TuningFolder, url: str = "") -> Iterator[None]:
         cause = database_error(error)
         if cause is None:
             raise
-        url = url or folder.storage
         raise MnistCnnError(
-            f"the database {without_password(url) if url else folder.database} can no longer be used: "
+            f"the database {folder.storage or folder.database} can no longer be used: "
             f"{_explain(cause)}. All results so far are kept. When it works again, continue with: "
             f"{folder.resume_command}"
         ) from error
@@ -153,7 +145,7 @@ class _ServerStorage(RDBStorage):
 
 def _connecting() -> dict[str, Any]:
     # Connections close with their transaction, because many workers share the few that a server allows. Without a
-    # time-out, connecting to an address where nobody answers takes minutes.
+    # time-out, connecting to an address that does not answer takes minutes.
     return {"poolclass": sqlalchemy.NullPool, "connect_args": {"connect_timeout": _ANSWER}}
 
 
@@ -178,8 +170,8 @@ def _open_file(folder: TuningFolder) -> BaseStorage:
 def _take_turns(engine: Any) -> None:
     """Let every transaction lock the file from its start.
 
-    Python's sqlite3 starts one with the first write only. Two workers could both read that a trial waits, then both
-    mark it as theirs, and both would train it.
+    Python's sqlite3 starts one only with the first write. Two workers could both read that a trial waits, and both
+    would train it.
     """
 
     @sqlalchemy.event.listens_for(engine, "connect")

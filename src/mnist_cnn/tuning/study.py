@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 import optuna
 from optuna.study import Study
 
+from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.errors import SettingError
 from mnist_cnn.files import write_json
 from mnist_cnn.tuning.plan import Plan, directions, parse_plan
@@ -16,54 +16,54 @@ from mnist_cnn.tuning.space import starting_point
 from mnist_cnn.tuning.storage import open_storage, without_password
 from mnist_cnn.tuning.strategies import build_pruner, build_sampler
 
-_PLAN = "mnist-cnn"  # the study's attribute that holds the plan
+_PLAN = "mnist-cnn"  # the study's attribute that contains the plan
 
 
-def create_study(plan: Plan, folder: TuningFolder, url: str = "", local: dict[str, Any] | None = None) -> None:
-    """Create a study, and write down what resuming needs.
-
-    Args:
-        plan: What to search.
-        folder: An empty folder.
-        url: The database server that several machines share; empty for a file in the folder.
-        local: What only this machine needs to know, such as where its data are.
+def create_study(plan: Plan, folder: TuningFolder, data: ResolvedDataset) -> None:
+    """Create a study in an empty folder or on its server, and save what resuming needs.
 
     Raises:
         SettingError: A study of this name exists, or the server cannot be reached.
     """
-    storage = open_storage(folder, url, plan.heartbeat)
+    storage = open_storage(folder, plan.heartbeat)
     try:
         study = optuna.create_study(storage=storage, study_name=plan.name, directions=directions(plan.objectives))
     except optuna.exceptions.DuplicatedStudyError:
         raise SettingError(
-            f"{without_password(url)} already has a study {plan.name!r}. Join it with --join, or choose another --name."
+            f"{without_password(folder.url)} already has a study {plan.name!r}. Join it with --join, or choose "
+            "another --name."
         ) from None
     study.set_user_attr(_PLAN, plan.to_dict())
     if known := starting_point(plan.space, plan.base):
         study.enqueue_trial(known)
-    join_study(plan, folder, url, local)
+    join_study(plan, folder, data)
 
 
-def join_study(plan: Plan, folder: TuningFolder, url: str, local: dict[str, Any] | None = None) -> None:
-    """Take part in a study: write down what resuming needs."""
-    kept = {"storage": without_password(url) if url else "", "place": uuid.uuid4().hex, **(local or {})}
-    write_json(folder.plan, {**kept, **plan.to_dict()})
+def join_study(plan: Plan, folder: TuningFolder, data: ResolvedDataset) -> None:
+    """Save what this machine needs to resume a study: the plan, the server, and where its data are."""
+    local = {
+        "storage": without_password(folder.url) if folder.url else "",
+        "place": uuid.uuid4().hex,
+        "dataset": data.name,
+        "data_dir": str(data.data_dir.resolve()) if data.data_dir else None,
+    }
+    write_json(folder.plan, {**local, **plan.to_dict()})
 
 
-def find_plan(name: str, folder: TuningFolder, url: str) -> Plan:
-    """Give the plan of a study on a server.
+def find_plan(name: str, folder: TuningFolder) -> Plan:
+    """Give the plan of a study on the folder's server.
 
     Raises:
         SettingError: There is no such study, mnist-cnn did not create it, or the server cannot be reached.
     """
-    storage = open_storage(folder, url, heartbeat=Plan.heartbeat)
+    storage = open_storage(folder, Plan.heartbeat)
     known = {study.study_name: study for study in storage.get_all_studies()}
     if name not in known:
-        raise SettingError(f"{without_password(url)} has no study {name!r}. Leave out --join to start one.")
+        raise SettingError(f"{without_password(folder.url)} has no study {name!r}. Leave out --join to start one.")
     values = known[name].user_attrs.get(_PLAN)
     if values is None:
         raise SettingError(
-            f"mnist-cnn did not create the study {name!r} in {without_password(url)}. Choose another --name."
+            f"mnist-cnn did not create the study {name!r} in {without_password(folder.url)}. Choose another --name."
         )
     return parse_plan(values, f"study {name!r}")
 
@@ -73,12 +73,8 @@ def open_plan(folder: TuningFolder) -> Plan:
     return parse_plan(folder.read_plan(), str(folder.plan))
 
 
-def open_study(folder: TuningFolder, url: str = "") -> Study:
+def open_study(folder: TuningFolder) -> Study:
     """Open the study of a search.
-
-    Args:
-        folder: Of the search.
-        url: The database server, with the password that is not written down; empty for what `study.json` says.
 
     Raises:
         RunFolderError: The folder is not a search folder.
@@ -87,7 +83,7 @@ def open_study(folder: TuningFolder, url: str = "") -> Study:
     plan = open_plan(folder)
     return optuna.load_study(
         study_name=plan.name,
-        storage=open_storage(folder, url or folder.storage, plan.heartbeat),
+        storage=open_storage(folder, plan.heartbeat),
         sampler=build_sampler(plan),
         pruner=build_pruner(plan),
     )

@@ -25,31 +25,30 @@ from mnist_cnn.tuning.storage import claim_study, explain_loss
 from mnist_cnn.tuning.study import open_plan, open_study
 
 
-def work(folder: TuningFolder, dataset: Dataset, bounds: Bounds, url: str = "") -> None:
+def work(folder: TuningFolder, dataset: Dataset, bounds: Bounds) -> None:
     """Take trials until the bounds are reached. Ctrl-C pauses: the current trial can be resumed.
 
     Args:
         folder: Of the search.
         dataset: The training split.
         bounds: When to stop.
-        url: Of the database server; empty for the one that the search remembers.
 
     Raises:
         InputError: These are not the data of the search, or the space names an argument that its architecture does
             not take.
         MnistCnnError: All trials fail, or the database is lost.
     """
-    plan, study = open_plan(folder), open_study(folder, url)
+    plan, study = open_plan(folder), open_study(folder)
     plan.check_data(dataset)
     for config in corner_configs(plan.space, plan.base):
         find_architecture(config.model.architecture, config.model.arguments)
     claim = contextlib.ExitStack()
-    objective = Objective(plan, dataset, folder, begun=claim.close, may_go_on=bounds.in_time)
-    with explain_loss(folder, url), contextlib.suppress(KeyboardInterrupt):
+    objective = Objective(plan, dataset, folder, claim.close, bounds.in_time)
+    with explain_loss(folder), contextlib.suppress(KeyboardInterrupt):
         while not objective.stopped:
             with claim:
                 # Held until the trial has started, so that no other worker sees a trial half started.
-                claim.enter_context(claim_study(folder, url or folder.storage, plan.name))
+                claim.enter_context(claim_study(folder, plan.name))
                 hand_back_abandoned(study, folder)
                 if not bounds.want_another(study):
                     return
@@ -69,9 +68,10 @@ def _run_trial(study: Study, objective: Objective) -> None:
 
 def main(root: str) -> None:
     """Work as the environment says, and exit with the code of any error."""
-    folder, (bounds, url) = TuningFolder(Path(root)), read_environment(os.environ)
+    bounds, url = read_environment(os.environ)
+    folder = TuningFolder(Path(root), url)
     try:
-        work(folder, folder.find_data().load("train"), bounds, url)
+        work(folder, folder.find_data().load("train"), bounds)
     except MnistCnnError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

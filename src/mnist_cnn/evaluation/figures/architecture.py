@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -21,13 +23,7 @@ from mnist_cnn.evaluation.figures.style import (
     shorten,
     styled,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.axes import Axes
-
-    from mnist_cnn.evaluation.layers import LayerRow
+from mnist_cnn.evaluation.layers import LayerRow
 
 ROW = 0.25  # inches
 LANE = 0.17  # inches between two brackets

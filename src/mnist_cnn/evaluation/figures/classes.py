@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mnist_cnn.evaluation.figures.style import MUTED, PAPER, RIGHT, WRONG, label_classes, shorten, styled
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from matplotlib.axes import Axes
-
-    from mnist_cnn.evaluation.metrics import ClassScores
+from mnist_cnn.evaluation.metrics import ClassScores
 
 
 @styled
 def class_distribution(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]) -> Figure:
-    """Draw how many images of each class every split holds.
+    """Draw how many images of each class every split contains.
 
     Args:
         counts: By split, the number of images of each class, [k].

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mnist_cnn.evaluation.figures.style import (
     DIAGONAL,
@@ -20,12 +23,6 @@ from mnist_cnn.evaluation.figures.style import (
     shorten,
     styled,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
 
 @styled

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mnist_cnn.augmentation.distortion import augment
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.datasets import Dataset, take_per_class
 from mnist_cnn.evaluation.figures.style import MUTED, frame, show_digit, styled
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 COPIES = 11  # distorted copies of each digit
 

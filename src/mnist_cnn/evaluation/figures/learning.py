@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter
 
 from mnist_cnn.evaluation.figures.style import MUTED, RIGHT, WRONG, styled
 from mnist_cnn.runs import best_epoch
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from numpy.typing import NDArray
-
-ACCURACY_TICKS = (20, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98)  # percent
-SMALLEST_ERROR = 0.02  # percent; where 100 % is drawn on the logarithmic scale
 
 Epoch = Mapping[str, Any]  # epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds
 
@@ -49,16 +43,8 @@ def _draw_pair(axes: Axes, history: Sequence[Epoch], key: str, best: int) -> Non
     if any(f"val_{key}" in row for row in history):
         known = _draw_series(axes, history, f"val_{key}", label="validation", color=RIGHT)
         if best in known:
-            axes.plot(
-                best,
-                known[best],
-                "o",
-                markersize=9,
-                fillstyle="none",
-                color=WRONG,
-                mew=1.6,
-                label=f"best: epoch {best}",
-            )
+            ring: Any = {"markersize": 9, "fillstyle": "none", "color": WRONG, "mew": 1.6}
+            axes.plot(best, known[best], "o", label=f"best: epoch {best}", **ring)
     axes.legend(loc="best")
 
 
@@ -94,20 +80,11 @@ def _scale_accuracy(axes: Axes) -> None:
     low, high = axes.dataLim.y0, axes.dataLim.y1
     if high > 97 and 100 - low > 4 * (100 - high):
         # From 99 to 99.5 the errors halve: equal steps of the error's logarithm show that.
-        axes.set_yscale("function", functions=(error_steps, steps_to_accuracy))
-        axes.yaxis.set_major_locator(FixedLocator(ACCURACY_TICKS))
-        axes.set_ylim(low - 0.15 * (100 - low), 100 - 0.7 * max(100 - high, SMALLEST_ERROR))
+        functions = (lambda share: -np.log10(np.maximum(100 - share, 0.01)), lambda steps: 100 - 10.0**-steps)
+        axes.set_yscale("function", functions=functions)
+        axes.yaxis.set_major_locator(FixedLocator((20, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98)))
+        axes.set_ylim(low - 0.15 * (100 - low), 100 - 0.7 * max(100 - high, 0.02))  # where 100 % is drawn
     axes.yaxis.set_major_formatter("{x:.4g} %")
-
-
-def error_steps(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the position of an accuracy in percent on a scale where halving the errors is always the same distance."""
-    return -np.log10(np.maximum(100 - np.asarray(accuracy), SMALLEST_ERROR / 2))
-
-
-def steps_to_accuracy(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Invert `error_steps`."""
-    return 100 - 10.0 ** -np.asarray(steps)
 
 
 def _label(axes: Axes, title: str, history: Sequence[Epoch]) -> None:

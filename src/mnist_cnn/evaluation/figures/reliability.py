@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from mnist_cnn.evaluation.figures.style import MUTED, RIGHT, WRONG, styled
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.axes import Axes
-
-    from mnist_cnn.evaluation.metrics import CalibrationBin
+from mnist_cnn.evaluation.metrics import CalibrationBin
 
 
 @styled

@@ -6,21 +6,18 @@ Matplotlib's settings apply only while a function decorated with `styled` runs.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, ParamSpec
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec
 
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mnist_cnn.files import write_whole
 from mnist_cnn.reading import palette
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
 P = ParamSpec("P")
 
