@@ -122,7 +122,10 @@ def test_help_is_shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
         (["train", "--resume", "runs/none"], "there is no run"),
         (["train", "--resume", "runs/none", "--epochs", "3"], "cannot be changed"),
         (["train", "--dataset", "digits", "--recipe", "vgg", "--set", "model.arguments.filter=3"], "'filters'"),
-        (["train", "--init-from", "x.keras", "--set", "model.architecture=vgg"], "brings its own network"),
+        (
+            ["train", "--init-from", "x.keras", "--set", "model.architecture=vgg"],
+            "--init-from uses the network of that model",
+        ),
         (["train", "--dataset", "digits", "--add", "mine"], "'mine' does not exist"),
         (["train", "--dataset", "digits", "--add", "empty"], "no class folders"),
         (["train", "--dataset", "digits", "--init-from", "digit"], "Give a run, a .keras file or 'digits'"),
