@@ -124,7 +124,7 @@ def test_help_is_shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
         (["train", "--dataset", "digits", "--recipe", "vgg", "--set", "model.arguments.filter=3"], "'filters'"),
         (
             ["train", "--init-from", "x.keras", "--set", "model.architecture=vgg"],
-            "--init-from uses the network of that model",
+            "model.architecture has no effect",
         ),
         (["train", "--dataset", "digits", "--add", "mine"], "'mine' does not exist"),
         (["train", "--dataset", "digits", "--add", "empty"], "no class folders"),
