@@ -1,7 +1,7 @@
 """Does training the network on one's own handwriting pay off, and what does it forget? The handwriting is simulated.
 
 Its zeros have a long slash, its ones start far down, its twos are crossed, and the other digits are ordinary. Each
-digit is drawn in turn. We correct the drawings that the shipped network misreads, as on the page of `mnist-cnn serve
+digit is drawn in turn. We correct the drawings that the included network misreads, as on the page of `mnist-cnn serve
 --collect`, and retrain on them with `recipes/teach.toml` in three ways: alone, together with scikit-learn's bundled
 digits, and together with MNIST. Accuracy is measured on a thousand new drawings in the same handwriting and on MNIST's
 test set.

@@ -65,7 +65,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def mnist_cnn(*words: str) -> dict[str, Any]:
-    """Run one verb and give its JSON object; what it says to people goes to standard error."""
+    """Run one command and give its JSON object; what it says to people goes to standard error."""
     command = [sys.executable, "-m", "mnist_cnn", *words, "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     result: dict[str, Any] = json.loads(done.stdout)

@@ -51,6 +51,16 @@ def test_reading_needs_nothing_of_the_training_side() -> None:
     assert run_python(program) == "1\n"
 
 
+def test_without_the_extra_the_training_side_says_how_to_install_it() -> None:
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(['keras', 'tensorflow']))\n"
+        "import mnist_cnn\n"
+        "try: mnist_cnn.train\n"
+        "except mnist_cnn.MissingExtraError as error: print(error)"
+    )
+    assert "this needs the extra 'train': keras is not installed" in run_python(program)
+
+
 def test_importing_any_module_leaves_the_environment_unchanged() -> None:
     """Except `models.backend`, whose purpose is a variable of TensorFlow; modules that need Keras are not imported."""
     blocked = ["tensorflow", "keras", "mnist_cnn.models.backend"]

@@ -45,7 +45,7 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
     create_run(tmp_path, "batchnorm").config.write_text("")
     with pytest.raises(InputError, match=r"there is no run .*batchnorm-002\. Did you mean 'batchnorm-001'\?"):
         open_run(tmp_path / "batchnorm-002")
-    with pytest.raises(InputError, match="Train one with: mnist-cnn train"):
+    with pytest.raises(InputError, match="path that `mnist-cnn train` printed"):
         open_run(str(tmp_path / "nowhere" / "batchnorm-001"))
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file"):

@@ -94,7 +94,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'mnist_cnn' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mnist_cnn.{_HOME_OF[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"mnist_cnn.{_HOME_OF[name]}"), name)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "train") from error
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,6 @@
 """The settings of a training run: frozen dataclasses, read from small TOML files and checked once.
 
-A recipe is a `Config` in a file. Those that ship are in `recipes/`, and the `config.toml` of every run has the same
+A recipe is a `Config` in a file. The included ones are in `recipes/`, and the `config.toml` of every run has the same
 form, so that `train --recipe runs/NAME-001/config.toml` repeats it.
 """
 
@@ -23,7 +23,7 @@ from mnist_cnn.files import write_text
 
 _RECIPES = Path(__file__).with_name("recipes")
 DEFAULT_RECIPE = "quick"
-SHIPPED_MODEL = "digits"  # what `init_from` calls the network that ships with this package
+SHIPPED_MODEL = "digits"  # what `init_from` calls the included weights
 DEFAULT_SMALL_RECIPE = "small"  # for the bundled digits, which give quick too few steps
 PROMISES: dict[str, Any] = {"expected_accuracy": "", "expected_time": "", "parameters": 0}  # empty: not known
 
@@ -50,7 +50,7 @@ class DataConfig:
     add_share: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the added images in an epoch; they are repeated
 
 
-# The data that the weights that ship were trained on (`scripts/make_weights.py`).
+# The data that the included weights were trained on (`scripts/make_weights.py`).
 SHIPPED_ON = DataConfig(dataset="mnist", validation=0.1)
 SHIPPED_CHECKSUM = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b"  # `Dataset.checksum` of it
 
@@ -143,8 +143,9 @@ class Config:
         for name in ("label_smoothing", "outliers"):
             if (share := getattr(self.training, name)) and self.training.loss != "one-hot":
                 raise SettingError(f"{name} = {share} needs one-hot labels. Use loss = 'one-hot'.")
-        if (self.model.freeze != "nothing" or self.model.init_scale) and not self.model.init_from:
-            raise SettingError("freeze and init_scale need a trained model. Name one with init_from (--init-from).")
+        for name, is_given in (("freeze", self.model.freeze != "nothing"), ("init_scale", self.model.init_scale)):
+            if is_given and not self.model.init_from:
+                raise SettingError(f"{name} needs a trained model. Name one with init_from (--init-from).")
         if self.optimizer.weight_decay and self.optimizer.name not in ("adamw", "sgd"):
             raise SettingError(
                 f"weight_decay works with adamw and sgd, not with {self.optimizer.name!r}. Use name = 'adamw'."
@@ -163,7 +164,7 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
 
     Args:
         values: As read from TOML.
-        origin: Its name for messages, such as the file's path.
+        origin: Its name for messages, such as the file's path; empty for none.
 
     Raises:
         SettingError: An unknown key, a wrong type or a value out of range.
@@ -173,13 +174,15 @@ def parse_config(values: Mapping[str, Any], origin: str) -> Config:
         # In strict mode only JSON input may give a dataclass as an object.
         return _ADAPTER.validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        first = error.errors()[0]
+        place, first = f"{origin}: " if origin else "", error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "unexpected_keyword_argument":
             valid = [*setting_names(), *Config().to_dict()]
-            raise SettingError(f"{origin}: there is no setting {key!r}. {suggest(key, valid)}") from None
-        problem = first["msg"][0].lower() + first["msg"][1:]
-        raise SettingError(f"{origin}: {key} = {first['input']!r} is not valid: {problem}.") from None
+            raise SettingError(f"{place}there is no setting {key!r}. {_suggest_setting(key, valid)}") from None
+        problem = first["msg"].replace("Input should be", "It must be")
+        raise SettingError(
+            f"{place}{key} = {first['input']!r} is not valid: {problem[0].lower()}{problem[1:]}."
+        ) from None
 
 
 def _migrate(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -211,14 +214,19 @@ def override(config: Config, settings: Mapping[str, Any]) -> Config:
         for section in sections:
             target = target.get(section, {}) if isinstance(target.get(section, {}), dict) else {}
         if key not in target and sections != ["model", "arguments"]:
-            raise SettingError(f"there is no setting {dotted!r}. {suggest(dotted, setting_names())}")
+            raise SettingError(f"there is no setting {dotted!r}. {_suggest_setting(dotted, setting_names())}")
         target[key] = value
-    return parse_config(values, "settings")
+    return parse_config(values, "")
 
 
 def setting_names() -> list[str]:
     """Return the dotted name of every setting, such as `training.epochs`."""
     return [name for name, _ in flatten(Config().to_dict())]
+
+
+def _suggest_setting(key: str, valid: list[str]) -> str:
+    hint = suggest(key, valid)
+    return hint if hint.startswith("Did") else f"{hint} The config.toml of a run contains all of them."
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -246,7 +254,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def recipe_names() -> list[str]:
-    """Return the names of the recipes that ship with the package, the default first."""
+    """Return the names of the included recipes, the default first."""
     names = sorted(path.stem for path in _RECIPES.glob("*.toml"))
     return sorted(names, key=lambda name: name != DEFAULT_RECIPE)
 

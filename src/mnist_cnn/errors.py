@@ -66,7 +66,8 @@ class MissingExtraError(InputError):
         command = install_command(extras)
         self.remedy = command or f"install this package again with the extra {','.join(extras)}"
         how = f"Install it with: {command}" if command else f"{self.remedy[0].upper()}{self.remedy[1:]}."
-        super().__init__(f"this needs {module}, which is not installed. {how}")
+        needed = f"the extra{'s' if len(extras) > 1 else ''} {', '.join(map(repr, extras))}"
+        super().__init__(f"this needs {needed}: {module} is not installed. {how}")
 
 
 def suggest(value: str, valid: Iterable[str]) -> str:
@@ -77,16 +78,28 @@ def suggest(value: str, valid: Iterable[str]) -> str:
         valid: Every name that would have been accepted.
 
     Returns:
-        One or two sentences that can end an error message. A long list of names appears only if none is close. Names
-        that begin with the value, or end with it, are closer than names that are only spelt alike.
+        One or two sentences that can end an error message. A long list appears only if no name is close, with sections
+        in place of dotted names. Names that begin with the value, or end with it, are closer than names that are only
+        spelt alike.
     """
     names = sorted(valid)
     related = [name for name in names if value and (name.startswith(value) or name.endswith(f".{value}"))]
     close = difflib.get_close_matches(value, related or names, n=1, cutoff=0 if related else 0.5)
     if close and len(names) > _LIST_AT_MOST:
         return f"Did you mean {close[0]!r}?"
+    if len(names) > _LIST_AT_MOST:
+        return f"Valid: {', '.join(_shorten(names))}."
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return f"{hint}Valid: {', '.join(names)}."
+
+
+def _shorten(names: list[str]) -> list[str]:
+    sections = {name.partition(".")[0] for name in names if "." in name}
+    short = [
+        *(f"{each}.*" for each in sorted(sections)),
+        *(each for each in names if each.split(".")[0] not in sections),
+    ]
+    return short if len(short) <= _LIST_AT_MOST else [*short[:_LIST_AT_MOST], "…"]
 
 
 def first_line(error: BaseException) -> str:

@@ -152,9 +152,11 @@ def open_run(path: str | os.PathLike[str]) -> RunFolder:
         return run
     if not path.exists():
         siblings = [config.parent.name for config in path.parent.glob(f"*/{CONFIG_NAME}")]
-        hint = suggest(path.name, siblings) if siblings else "Train one with: mnist-cnn train"
+        hint = suggest(path.name, siblings) if siblings else "Give the path that `mnist-cnn train` printed."
         raise RunFolderError(f"there is no run {path}. {hint}")
-    raise RunFolderError(f"{path} is not a run folder ({CONFIG_NAME} is missing). Give the path that `train` printed.")
+    raise RunFolderError(
+        f"{path} is not a run folder ({CONFIG_NAME} is missing). Give the path that `mnist-cnn train` printed."
+    )
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]], monitor: str) -> int:

@@ -17,7 +17,7 @@ TINY = ["--recipe", "conv3", "--dataset", "digits", "--epochs", "2", "--set", "m
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Run a verb in this process, which saves importing Keras; give exit code, standard output and standard error."""
+    """Run a command in this process, to import Keras once; give exit code, standard output and standard error."""
     with pytest.raises(SystemExit) as exit_:
         main([str(word) for word in words])
     printed = capsys.readouterr()
@@ -25,13 +25,13 @@ def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, 
 
 
 def run_command(*words: object, folder: Path, seconds: int = 240) -> Any:
-    """Run a verb in a process of its own, as a user does."""
+    """Run a command in a process of its own, as a user does."""
     command = [*COMMAND, *map(str, words)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds)
 
 
 def start(*words: object, folder: Path) -> subprocess.Popen[str]:
-    """Start a verb in a process of its own, with pipes."""
+    """Start a command in a process of its own, with pipes."""
     return subprocess.Popen(
         [*COMMAND, *map(str, words)],
         cwd=folder,

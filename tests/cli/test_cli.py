@@ -59,6 +59,12 @@ def test_evaluate_measures_a_model_file_on_other_data(
     assert "1,797" in out
 
 
+def test_evaluate_measures_the_included_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "evaluate", "digits", "--dataset", "digits", "--json")
+    assert code == 0
+    assert json.loads(out)["accuracy"] > 0.9
+
+
 def test_resuming_a_finished_run_changes_nothing(
     trained: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,11 +100,11 @@ def test_explore_and_augment_leave_pictures(tmp_path: Path, capsys: pytest.Captu
     assert sheet.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("verb", ["recipes", "datasets"])
-def test_lists_are_one_object(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, verb, "--json")
+@pytest.mark.parametrize("command", ["recipes", "datasets"])
+def test_lists_are_one_object(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, command, "--json")
     assert code == 0
-    assert json.loads(out)[verb]
+    assert json.loads(out)[command]
 
 
 @pytest.mark.parametrize("words", [[], ["-h"], ["train", "--help"], ["export", "-h"]])
@@ -113,13 +119,14 @@ def test_help_is_shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
     [
         (["trian"], "Did you mean 'train'? See: mnist-cnn --help"),
         (["train", "--epoch", "3"], "Did you mean '--epochs'? See: mnist-cnn train --help"),
+        (["serve", "--xxen"], "No such option '--xxen'. See: mnist-cnn serve --help"),
         (["train", "--epochs", "many"], "'--epochs': 'many' is not a valid integer"),
         (["train", "--epochs", "0"], "training.epochs = 0 is not valid"),
         (["train", "--recipe", "batchnrm"], "Did you mean 'batchnorm'?"),
         (["train", "--set", "training.epoch=3"], "Did you mean 'training.epochs'?"),
         (["train", "--set", "training.epochs"], "KEY=VALUE"),
         (["train", "--dataset", "minst"], "Did you mean 'mnist'?"),
-        (["train", "--resume", "runs/none"], "there is no run"),
+        (["train", "--resume", "runs/none"], "Give the path that `mnist-cnn train` printed"),
         (["train", "--resume", "runs/none", "--epochs", "3"], "cannot be changed"),
         (["train", "--dataset", "digits", "--recipe", "vgg", "--set", "model.arguments.filter=3"], "'filters'"),
         (
@@ -128,10 +135,10 @@ def test_help_is_shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
         ),
         (["train", "--dataset", "digits", "--add", "mine"], "'mine' does not exist"),
         (["train", "--dataset", "digits", "--add", "empty"], "no class folders"),
-        (["train", "--dataset", "digits", "--init-from", "digit"], "Give a run, a .keras file or 'digits'"),
+        (["train", "--dataset", "digits", "--init-from", "digit"], "Give a run, a .keras file, or 'digits'"),
         (["train", "--dataset", "digits", "--init-from", "none.keras"], "Train one with: mnist-cnn train"),
         (["train", "--dataset", "digits", "--scale", "2"], "--init-from"),
-        (["train", "--dataset", "digits", "--freeze", "features"], "need a trained model"),
+        (["train", "--dataset", "digits", "--freeze", "features"], "freeze needs a trained model"),
         (["train", "--init-from", "digits", "--scale", "0"], "0.0 is not in the range"),
         (["predict", "x.png", "--scale", "inf"], "scale = inf is not valid"),
         (["train", "--dataset", "digits", "--name", "../mine"], "../mine"),

@@ -86,9 +86,11 @@ def test_the_list_reports_a_missing_keras(
     hide(monkeypatch, "keras")
     _, out, _ = call(capsys, "--list", "--json")
     assert {each["available"] for each in json.loads(out)["formats"]} == {install_command(["train"])}
+    _, out, _ = call(capsys, "--list")
+    assert out.replace("\n", "").count(str(install_command(["train"]))) == 1
     code, _, err = call(capsys, run, "--format", "keras")
     assert code == 2
-    assert "needs keras" in err
+    assert "keras is not installed" in err
 
 
 @pytest.mark.parametrize("name", ["model.keras", "openvino"])

@@ -33,7 +33,7 @@ def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, 
 
 
 def run(*words: object, **settings: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run the verb in a process of its own, with what it writes to standard error."""
+    """Run the command in a process of its own, with what it writes to standard error."""
     command = [*COMMAND, "predict", *map(str, words)]
     return subprocess.run(command, stderr=subprocess.PIPE, timeout=60, **settings)
 

@@ -120,7 +120,9 @@ def test_without_an_installation_there_is_no_command(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(importlib.metadata, "distribution", nothing)
     error = MissingExtraError("keras", "train")
-    assert str(error) == ("this needs keras, which is not installed. Install this package again with the extra train.")
+    assert str(error) == (
+        "this needs the extra 'train': keras is not installed. Install this package again with the extra train."
+    )
 
 
 def test_the_command_for_this_installation_survives_the_shell() -> None:

@@ -184,5 +184,5 @@ def test_a_missing_converter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     other = network(layers.LeakyReLU())
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match="this needs tf2onnx, which is not installed"):
+    with pytest.raises(InputError, match="'export': tf2onnx is not installed"):
         to_onnx(other)

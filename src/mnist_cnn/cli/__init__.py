@@ -1,4 +1,4 @@
-"""The command line: one short function per verb, and the only place that prints."""
+"""The command line: one short function per command, and the only place that prints."""
 
 from __future__ import annotations
 

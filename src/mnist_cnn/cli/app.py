@@ -1,4 +1,4 @@
-"""The `mnist-cnn` command: its verbs, and what happens to an error."""
+"""The `mnist-cnn` command: its commands, and what happens to an error."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import click
 
@@ -22,15 +23,15 @@ _VERBS = (
 
 
 class _Verbs(click.Group):
-    """Imports a verb when it is called: importing `train` alone takes longer than reading a digit."""
+    """Imports a command when it is called: importing `train` alone takes longer than reading a digit."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _VERBS:
-            verb: click.Command = getattr(importlib.import_module(f"mnist_cnn.cli.{cmd_name}"), cmd_name)
-            return verb
+            command: click.Command = getattr(importlib.import_module(f"mnist_cnn.cli.{cmd_name}"), cmd_name)
+            return command
         if ctx.resilient_parsing:  # a shell asks for completions
             return None
         raise click.NoSuchCommand(cmd_name, possibilities=_VERBS, ctx=ctx)
@@ -39,7 +40,7 @@ class _Verbs(click.Group):
 @click.group(
     cls=_Verbs,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.version_option(package_name="mnist-cnn", message="%(version)s")
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? for a missing character
     words = list(sys.argv[1:] if arguments is None else arguments)
-    plain = [word for word in words if word != "--debug"]  # accepted before and after the verb
+    plain = [word for word in words if word != "--debug"]  # accepted before and after the command
     try:
         code = _application.main(plain, prog_name="mnist-cnn", standalone_mode=False)
         if sys.stdout:
@@ -107,17 +108,26 @@ def _message(error: Exception) -> str:
         return "there is not enough memory for this. Use a smaller --batch-size or data set."
     match error:
         case click.ClickException():
+            if isinstance(error, click.NoSuchOption):
+                _keep_close(error)
             message = error.format_message()
             context = getattr(error, "ctx", None)
             help_of = context.command_path if context else "mnist-cnn"
             return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {help_of} --help"
         case MnistCnnError():
             return str(error)
-        case ModuleNotFoundError():  # other extras are checked by the verbs that need them
+        case ModuleNotFoundError():  # other extras are checked by the commands that need them
             return str(MissingExtraError(str(error.name), "train"))
         case OSError():
             return f"{error}. Check the path, its permissions and the free space."
     return f"unexpected {type(error).__name__}: {first_line(error)}. Run again with --debug, and report it."
+
+
+def _keep_close(error: click.NoSuchOption) -> None:
+    """Drop suggestions that resemble the option only in the dashes."""
+    if error.possibilities:
+        name = error.option_name.lstrip("-")
+        error.possibilities[:] = [each for each in error.possibilities if get_close_matches(name, [each.lstrip("-")])]
 
 
 def _exit_code(error: Exception) -> int:

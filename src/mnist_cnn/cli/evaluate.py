@@ -11,19 +11,22 @@ import click
 
 from mnist_cnn.cli.data import resolve, resolve_for_run
 from mnist_cnn.cli.measurements import report_result, show_metrics
-from mnist_cnn.cli.options import PATH, data_dir_option, json_option, scale_option
+from mnist_cnn.cli.options import MODEL_HELP, PATH, data_dir_option, json_option, scale_option
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.terminal import Terminal
-from mnist_cnn.errors import ModelFileError, RunFolderError, SettingError
+from mnist_cnn.errors import RunFolderError, SettingError
 from mnist_cnn.runs import RunFolder
 
 
 @click.command()
-@click.argument("model", type=PATH, help="A run folder, or a .keras file.")
-@click.option("--dataset", help="A known data set or a path (default: the run's own).")
+@click.argument("model", type=PATH, help=MODEL_HELP)
+@click.option("--dataset", help="A known data set or a path (default: the run's own, otherwise auto).")
 @data_dir_option
 @click.option(
-    "--split", type=click.Choice(["train", "test", "all"]), default="test", help="Which part of the data set."
+    "--split",
+    type=click.Choice(["train", "test", "all"]),
+    default="test",
+    help="Which part of the data set (default: test).",
 )
 @scale_option
 @click.option("--output", type=PATH, help="Write report, pictures and predictions here.")
@@ -41,13 +44,12 @@ def evaluate(
     terminal = Terminal(as_json)
     if output:
         _check_output(output)
+    from mnist_cnn.models.persistence import known_digits_of, model_file, read_model
+
     run = RunFolder(model)
-    if not model.exists():
-        raise ModelFileError(
-            f"there is no model {model}. Give a run folder or a .keras file. To train one: mnist-cnn train"
-        )
     if run.config.exists() and not run.model.exists():
         raise RunFolderError(f"{model} is not finished. Continue with: mnist-cnn train --resume {model}")
+    model_file(model)
     if dataset is None and run.config.exists():
         data = resolve_for_run(run, data_dir, terminal)
     else:
@@ -56,7 +58,6 @@ def evaluate(
     start_keras()
     from mnist_cnn.evaluation.findings import gather, metrics_record
     from mnist_cnn.evaluation.predictions import predict
-    from mnist_cnn.models.persistence import known_digits_of, read_model
 
     opened = read_model(model, scale=scale, known=partial(known_digits_of, data))
     network, adoption = opened.model, opened.adoption

@@ -17,7 +17,12 @@ from mnist_cnn.cli.terminal import Terminal
 @click.command()
 @dataset_option
 @data_dir_option
-@click.option("--output", type=PATH, default=Path("exploration"), help="Folder for the pictures and exploration.json.")
+@click.option(
+    "--output",
+    type=PATH,
+    default=Path("exploration"),
+    help="Folder for the pictures and exploration.json (default: exploration).",
+)
 @json_option
 def explore(dataset: str, data_dir: Path | None, output: Path, as_json: bool) -> None:
     """Describe a data set in numbers and pictures.

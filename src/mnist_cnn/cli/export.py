@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnist_cnn.cli.data import resolve, resolve_for_run
-from mnist_cnn.cli.options import PATH, data_dir_option, json_option, scale_option
+from mnist_cnn.cli.options import MODEL_HELP, PATH, InWords, data_dir_option, json_option, scale_option
 from mnist_cnn.cli.quiet import native_messages_held_back, start_keras
 from mnist_cnn.cli.terminal import Terminal
-from mnist_cnn.errors import MnistCnnError, ModelFileError, RunFolderError, SettingError
+from mnist_cnn.config import SHIPPED_MODEL
+from mnist_cnn.errors import MnistCnnError, RunFolderError, SettingError
 from mnist_cnn.export import MAX_DROP
 from mnist_cnn.export.destinations import check_place
 from mnist_cnn.export.formats import ALL, FORMATS, Format, find_formats
@@ -24,25 +25,28 @@ if TYPE_CHECKING:
     from mnist_cnn.export.exporting import Exported
     from mnist_cnn.export.original import Original
 
+_AVAILABLE = "yes"
+
 
 @click.command()
-@click.argument("model", metavar="[RUN]", required=False, type=PATH, help="A run folder or a .keras file.")
+@click.argument("model", metavar="[MODEL]", required=False, type=PATH, help=MODEL_HELP)
 @click.option(
     "--format",
     "formats",
     multiple=True,
     help=f"One of {', '.join(FORMATS)}, {ALL}. Repeat the option or use commas for several (default: onnx).",
 )
-@click.option("--output", type=PATH, help="Output folder (default: RUN/exports).")
-@click.option("--dataset", help="Only for a .keras file: the data set it was trained on.")
+@click.option("--output", type=PATH, help="Output folder (default: exports, in the run or beside the file).")
+@click.option("--dataset", help="Data set that the model was trained on; a run knows its own.")
 @data_dir_option
 @scale_option
 @click.option(
     "--allow-drop",
+    cls=InWords,
     type=click.FloatRange(min=0),
     default=MAX_DROP,
     metavar="POINTS",
-    help="Accuracy that int8 quantisation may lose, in percentage points.",
+    help=f"Accuracy that int8 quantisation may lose, in percentage points, at least 0 (default: {MAX_DROP:g}).",
 )
 @click.option(
     "--list", "show_list", is_flag=True, help="List all formats and whether this installation can write them."
@@ -69,10 +73,9 @@ def export(
         return
     chosen = find_formats(list(formats) or ["onnx"])
     if model is None:
-        raise SettingError("no model is given. Give a run folder or a .keras file, or see: mnist-cnn export --list")
-    if not model.exists():
-        raise ModelFileError(
-            f"there is no model {model}. Give a run folder or a .keras file; train one with: mnist-cnn train"
+        raise SettingError(
+            f"no model is given. Give a run, a .keras file, or {SHIPPED_MODEL!r} for the included weights. For the "
+            "formats see: mnist-cnn export --list"
         )
     folder = output or RunFolder(model if model.is_dir() else model.parent).exports
     _check_before_work(chosen, folder, model)
@@ -111,8 +114,11 @@ def _check_before_work(formats: list[Format], folder: Path, model: Path) -> None
 
 
 def _find_data(model: Path, dataset: str | None, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset | None:
+    from mnist_cnn.models.persistence import model_file
+
     run = RunFolder(model)
     if not run.config.exists():
+        model_file(model)
         return resolve(dataset, data_dir, terminal) if dataset else None
     if not run.model.exists():
         raise RunFolderError(f"{model} is not finished. Resume it with: mnist-cnn train --resume {model}")
@@ -145,13 +151,17 @@ def _show_formats(terminal: Terminal) -> None:
         {"format": each.name, "file": each.file, "runtime": each.runtime, "available": _availability(each)}
         for each in FORMATS.values()
     ]
-    terminal.table(["format", "file", "runtime", "available"], [list(each.values()) for each in records])
+    missing = dict.fromkeys(each["available"] for each in records if each["available"] != _AVAILABLE)
+    rows = [[*list(each.values())[:-1], "no" if each["available"] in missing else _AVAILABLE] for each in records]
+    terminal.table(["format", "file", "runtime", "available"], rows)
+    for remedy in missing:
+        terminal.say(f"To make more formats available: {remedy}")
     terminal.finish({"formats": records})
 
 
 def _availability(format_: Format) -> str:
     missing = format_.missing()
-    return "yes" if missing is None else missing.remedy
+    return _AVAILABLE if missing is None else missing.remedy
 
 
 def _show_exported(done: list[Exported], original: Original, terminal: Terminal) -> None:

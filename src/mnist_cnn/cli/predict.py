@@ -34,12 +34,18 @@ _EXPLAINED = 100  # most images in one picture; viewers fail on much taller ones
     "one per line.",
 )
 @click.option("--model", type=PATH, help="An ONNX file or an exported run (default: the included weights).")
-@click.option("--format", "form", type=click.Choice(["table", "csv", "jsonl"]), default="table", help="Output format.")
-@click.option("--threshold", type=float, help="Minimum confidence to accept a digit (default: the model's).")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "jsonl"]),
+    default="table",
+    help="Output format (default: table).",
+)
+@click.option("--threshold", type=float, help="Minimum confidence to accept a digit, 0 to 1 (default: the model's).")
 @scale_option
-@click.option("--threads", type=int, help="Number of threads (default: one per core).")
+@click.option("--threads", type=int, help="Number of threads, at least 1 (default: one per core).")
 @click.option("--explain", is_flag=True, help="Also draw the steps that prepare each image.")
-@click.option("--output", type=PATH, help="Picture drawn by --explain (default: explanation.png).")
+@click.option("--output", type=PATH, help="Picture of --explain, which this implies (default: explanation.png).")
 @json_option
 def predict(
     paths: tuple[str, ...],

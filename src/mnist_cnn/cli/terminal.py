@@ -1,4 +1,4 @@
-"""Output that all verbs share: text and tables, or one JSON object; progress bars.
+"""Output that all commands share: text and tables, or one JSON object; progress bars.
 
 Rich is imported when it is first used, so that `predict` starts without it.
 """

@@ -47,30 +47,30 @@ _SETTINGS = {  # option → the setting it stands for
 
 
 @click.command()
-@click.option("--recipe", help=f"Recipe: a name or a TOML file. Default: {DEFAULT_RECIPE}.")
-@click.option("--dataset", help="Known data set or path. Default: auto.")
+@click.option("--recipe", help=f"Recipe: a name or a TOML file (default: {DEFAULT_RECIPE}).")
+@click.option("--dataset", help="Known data set or path (default: auto).")
 @data_dir_option
 @click.option(
     "--add",
     type=click.Path(exists=True, path_type=Path),
     help="Also train on these images: a folder with one subfolder per class.",
 )
-@click.option("--epochs", type=int, help="Passes through the training images.")
-@click.option("--batch-size", type=int, help="Images per step.")
-@click.option("--learning-rate", type=float, help="Peak learning rate.")
-@click.option("--validation", type=float, help="Share of the training images to hold out; 0 for none.")
+@click.option("--epochs", type=int, help="Passes through the training images, at least 1.")
+@click.option("--batch-size", type=int, help="Images per step, at least 1.")
+@click.option("--learning-rate", type=float, help="Peak learning rate, above 0.")
+@click.option("--validation", type=float, help="Share of the training images to hold out, below 1; 0 for none.")
 @click.option("--seed", type=int, help="Seed of weights, batches and distortions.")
 @click.option("--deterministic", is_flag=True, default=None, help="Make the run repeatable bit for bit; slower.")
 @set_option("Set any other setting, such as optimizer.ema=0.")
 @click.option(
-    "--init-from", help="Start from the weights of a run or a .keras file; digits: the weights of this package."
+    "--init-from", help=f"Start from the weights of a run or a .keras file; {SHIPPED_MODEL}: the included weights."
 )
 @scale_option
 @click.option(
     "--freeze", type=click.Choice(["nothing", "features"]), help="Layers of --init-from that training leaves unchanged."
 )
-@click.option("--name", help="Name of the run. Default: the recipe's name.")
-@click.option("--runs-dir", type=PATH, default=Path("runs"), help="Parent folder of runs.")
+@click.option("--name", help="Name of the run (default: the recipe's).")
+@click.option("--runs-dir", type=PATH, default=Path("runs"), help="Parent folder of runs (default: runs).")
 @click.option("--resume", type=PATH, metavar="RUN", help="Continue an unfinished run.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files.")
 @click.option("--legacy-h5", is_flag=True, help="Also write model.h5.")

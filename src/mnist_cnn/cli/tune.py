@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnist_cnn.cli.data import resolve
-from mnist_cnn.cli.options import PATH, data_dir_option, json_option, set_option
+from mnist_cnn.cli.options import PATH, InWords, data_dir_option, json_option, set_option
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
 from mnist_cnn.datasets.catalog import DIGITS
@@ -43,21 +43,35 @@ _AT_LEAST_1 = click.IntRange(min=1)
 
 
 @click.command()
-@click.option("--recipe", help=f"Recipe to vary: a name or a TOML file. Default: {DEFAULT_RECIPE}.")
-@click.option("--space", help=f"Search space: a name or a TOML file. Default: {DEFAULT_SPACE}.")
-@click.option("--dataset", help="Known data set or path. Default: auto.")
+@click.option("--recipe", help=f"Recipe to vary: a name or a TOML file (default: {DEFAULT_RECIPE}).")
+@click.option("--space", help=f"Search space: a name or a TOML file (default: {DEFAULT_SPACE}).")
+@click.option("--dataset", help="Known data set or path (default: auto).")
 @data_dir_option
-@click.option("--epochs", type=int, help="Maximum number of epochs per trial.")
+@click.option("--epochs", type=int, help="Maximum number of epochs per trial, at least 1.")
 @set_option("Set any setting of the recipe, in all trials.")
-@click.option("--objective", help=f"One or several of {','.join(OBJECTIVES)} (a Pareto front). Default: accuracy.")
-@click.option("--sampler", type=click.Choice(SAMPLER_NAMES), help="What proposes settings. Default: tpe.")
-@click.option("--pruner", type=click.Choice(PRUNER_NAMES), help="What stops unpromising trials. Default: median.")
+@click.option("--objective", help=f"One or several of {','.join(OBJECTIVES)} for a Pareto front (default: accuracy).")
+@click.option("--sampler", type=click.Choice(SAMPLER_NAMES), help="What proposes settings (default: tpe).")
+@click.option("--pruner", type=click.Choice(PRUNER_NAMES), help="What stops unpromising trials (default: median).")
 @click.option("--time", metavar="1h30m", help="Stop after this time; with --resume, after this additional time.")
-@click.option("--trials", type=_AT_LEAST_1, help="Stop after this many trials.")
-@click.option("--workers", type=_AT_LEAST_1, help="Processes on this machine, which share its cores. Default: 1.")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the proposals. Default: 0.")
-@click.option("--name", help="Name of the search. Default: tuning.")
-@click.option("--runs-dir", type=PATH, help="Parent folder of searches. Default: runs.")
+@click.option(
+    "--trials", cls=InWords, type=_AT_LEAST_1, metavar="INTEGER", help="Stop after this many trials, at least 1."
+)
+@click.option(
+    "--workers",
+    cls=InWords,
+    type=_AT_LEAST_1,
+    metavar="INTEGER",
+    help="Processes on this machine, at least 1, which share its cores (default: 1).",
+)
+@click.option(
+    "--seed",
+    cls=InWords,
+    type=click.IntRange(min=0),
+    metavar="INTEGER",
+    help="Seed of the proposals, at least 0 (default: 0).",
+)
+@click.option("--name", help="Name of the search (default: tuning).")
+@click.option("--runs-dir", type=PATH, help="Parent folder of searches (default: runs).")
 @click.option("--resume", type=PATH, metavar="FOLDER", help="Continue a search.")
 @click.option(
     "--storage",
@@ -69,10 +83,11 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @click.option("--join", metavar="NAME", help="Join a search in --storage.")
 @click.option(
     "--confirm",
+    cls=InWords,
     type=click.IntRange(1, 100),
     metavar="SEEDS",
-    help="Finally, train the best settings and the recipe on all training images with this many seeds, and compare "
-    "them on the test set.",
+    help="Finally, train the best settings and the recipe on all training images with this many seeds, 1 to 100, and "
+    "compare them on the test set.",
 )
 @json_option
 def tune(

@@ -116,7 +116,7 @@ def _data(config: Config) -> str:
 def _network(config: Config) -> str:
     if not config.model.init_from:
         return f"The network (architecture {config.model.architecture})"
-    source = "the shipped weights" if config.model.init_from == SHIPPED_MODEL else config.model.init_from
+    source = "the included weights" if config.model.init_from == SHIPPED_MODEL else config.model.init_from
     frozen = " with frozen features" if config.model.freeze == "features" else ""
     return f"The network, initialised from {source}{frozen},"
 

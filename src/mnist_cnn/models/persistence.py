@@ -70,7 +70,7 @@ def read_model(
     scores before a softmax.
 
     Args:
-        path: A run folder or a file; or "digits" for the network that ships.
+        path: A run folder or a file; or "digits" for the included weights.
         scale: Factor by which grey levels 0 to 255 are multiplied for this model; None to find out, see `scaling`.
         known: Returns the digits on which the usual ranges are tried, with labels for a model of so many classes;
             called only if they must be tried.
@@ -106,12 +106,13 @@ def model_file(path: Path) -> Path:
     file = RunFolder(path).model if path.is_dir() else path
     if not file.is_file():
         raise ModelFileError(
-            f"there is no model {file}. Give a run, a .keras file or {SHIPPED_MODEL!r}. Train one with: mnist-cnn train"
+            f"there is no model {file}. Give a run, a .keras file, or {SHIPPED_MODEL!r} for the included weights. "
+            "Train one with: mnist-cnn train"
         )
     if file.suffix not in MODEL_SUFFIXES:
         raise ModelFileError(
             f"{file} is not a Keras model: its name must end in {' or '.join(MODEL_SUFFIXES)}. Give such a file, a "
-            f"run, or {SHIPPED_MODEL!r} for the network that ships."
+            f"run, or {SHIPPED_MODEL!r} for the included weights."
         )
     return file
 

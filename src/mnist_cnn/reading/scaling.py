@@ -186,7 +186,7 @@ def choose(ask: Callable[[Scaling], NDArray[np.floating[Any]]], known: KnownDigi
 
 @functools.cache
 def bundled_digits(classes: int = 10) -> KnownDigits:
-    """Return the digits that ship with this package, 20 of each class that a network of `classes` can know."""
+    """Return the included digits, 20 of each class that a network of `classes` can know."""
     from PIL import Image  # not needed for files that declare their range
 
     with Image.open(_KNOWN_DIGITS, formats=["PNG"]) as sheet:

@@ -176,7 +176,7 @@ def test_reading_many_consumes_few_images_in_advance(model_file: Path, digits: N
 def test_an_unreadable_image_of_a_batch_is_named_by_its_index(
     recognizer: Recognizer, digits: NDArray[np.uint8]
 ) -> None:
-    with pytest.raises(DataError, match="image 2 of the batch"):
+    with pytest.raises(DataError, match="image 3 of the batch"):
         recognizer.predict([digits[0], digits[1], b"no image"])
 
 
@@ -222,7 +222,7 @@ def test_rows_of_784_pixels_are_refused_with_advice(
     for refuse in (recognizer.predict, recognizer.predict_proba, recognizer.read, recognizer.read_many):
         with pytest.raises(DataError, match=r"reshape\(-1, 28, 28\)"):
             refuse(rows)
-    with pytest.raises(DataError, match=r"image 1 of the batch: .*reshape\(-1, 28, 28\)"):
+    with pytest.raises(DataError, match=r"image 2 of the batch: .*reshape\(-1, 28, 28\)"):
         recognizer.predict([digits[0], rows])
     if dtype != np.bool_:  # bool has no grey levels
         np.testing.assert_array_equal(recognizer.predict(rows.reshape(-1, 28, 28)), recognizer.predict(digits[:40]))

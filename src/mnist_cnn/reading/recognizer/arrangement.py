@@ -155,5 +155,5 @@ def _stack(images: Iterable[ImageSource], threads: int) -> NDArray[np.uint8]:
     try:
         arranged.extend(each.image for each in results)
     except DataError as error:
-        raise ImageError(f"image {len(arranged)} of the batch: {error}") from error
+        raise ImageError(f"image {len(arranged) + 1} of the batch: {error}") from error
     return np.stack(arranged) if arranged else np.empty((0, *_PICTURE), np.uint8)

@@ -17,7 +17,7 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
     """Read a model file.
 
     Args:
-        path: An ONNX file, or a run folder that was exported. None for the weights that ship with this package.
+        path: An ONNX file, or a run folder that was exported. None for the included weights.
 
     Returns:
         The content of the file, and its name for messages.
@@ -26,7 +26,7 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
         ModelFileError: There is none, it is of another kind, or it cannot be read.
     """
     if path is None:
-        return _SHIPPED.read_bytes(), "the model that ships"
+        return _SHIPPED.read_bytes(), "the included weights"
     if path.suffix in (".keras", ".h5"):
         raise ModelFileError(f"{path} is a Keras model. Export it first: mnist-cnn export {path}")
     file = path

@@ -70,7 +70,7 @@ class Recognizer:
         """Load a model file. It is read as data and cannot run code.
 
         Args:
-            path: An ONNX file, or a run folder that was exported. None for the weights that ship with this package.
+            path: An ONNX file, or a run folder that was exported. None for the included weights.
             threads: Number of threads that share the work of one call; None for one per available core. Use 1 if many
                 threads of your own read at the same time: then no thread spins or waits.
             threshold: Minimum confidence, 0 to 1, of an accepted digit; None for the file's own.

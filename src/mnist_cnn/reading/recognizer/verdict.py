@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Reason(StrEnum):
-    """Why a reading is not accepted. The only list of these names; `text` explains each to people."""
+    """Why a reading is rejected. The only list of these names; `text` explains each to people."""
 
     BLANK = "blank"
     SEVERAL = "several"
@@ -45,7 +45,7 @@ class Reading:
 
     @property
     def reason(self) -> str:
-        """Why it is not accepted, a value of `Reason`; empty if it is accepted."""
+        """Why it is rejected, a value of `Reason`; empty if it is accepted."""
         if self.accepted:
             return ""
         if not self.has_ink:
