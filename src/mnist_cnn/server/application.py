@@ -16,9 +16,9 @@ from prometheus_client import disable_created_metrics
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server import guards, problems
 from mnist_cnn.server.collection import open_collection
-from mnist_cnn.server.inference import endpoints
 from mnist_cnn.server.logs import make_logger
 from mnist_cnn.server.model_facts import describe, name_model, read_card
+from mnist_cnn.server.open_inference import endpoints
 from mnist_cnn.server.reader import MAX_PENDING, Reader
 from mnist_cnn.server.routes import collecting, facts, operation, page, prediction
 from mnist_cnn.server.service import Service
