@@ -103,6 +103,6 @@ def test_the_line_end_of_a_key_file_is_removed() -> None:
 
 @pytest.mark.parametrize("key", ["short-secret", "two words of a secret", "gehe\u00edm-" * 5])
 def test_a_key_that_no_header_can_contain_is_refused(key: str) -> None:
-    with pytest.raises(InputError, match="the key in --api-key-file is not valid. Valid: 16 or more") as caught:
+    with pytest.raises(InputError, match=r"the key in --api-key-file is not valid\. Valid: 16 or more") as caught:
         load_settings(api_key=key)
     assert key not in str(caught.value)
