@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
 _TEXTS = {
     Reason.BLANK: "There is no ink. Try a darker pen, or move closer.",
-    Reason.SEVERAL: "There is more than one thing to read. Try one at a time.",
+    Reason.SEVERAL: "There is more than one thing to read.",
     Reason.UNCERTAIN: "This does not look like anything the model knows.",
 }
 
