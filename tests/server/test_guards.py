@@ -14,7 +14,7 @@ from mnist_cnn.server import counters
 from mnist_cnn.server.guards.headers import SECURITY_HEADERS
 from mnist_cnn.server.guards.identity import choose_id
 from mnist_cnn.server.guards.limits import BodiesAndTime, Concurrency
-from mnist_cnn.server.paths import find_path, is_open
+from mnist_cnn.server.paths import find_path
 from server.conftest import MakeClient
 from server.guarded import SECRET, Answer, ask, make_app, read_events, send
 
@@ -198,8 +198,8 @@ def test_only_the_page_the_documentation_and_probes_are_open(make_client: MakeCl
             assert bool(operation.get("security")) is refused, path
     for path in ("/nothing", "/health", "/docs/"):
         assert client.post(path).status_code == 401
-    assert is_open(find_path({"path": "/digits/docs", "root_path": "/digits"}))
-    assert not is_open(find_path({"path": "/docs-of-others", "root_path": "/docs"}))
+    assert find_path({"path": "/digits/docs", "root_path": "/digits"}) == "/docs"
+    assert find_path({"path": "/docs-of-others", "root_path": "/docs"}) == "/docs-of-others"
 
 
 # Headers

@@ -17,7 +17,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from mnist_cnn.reading.ink import prepare
-from mnist_cnn.reading.recognizer import Recognizer
+from mnist_cnn.reading.recognizer import Reason, Recognizer
 from mnist_cnn.server.images import image_in
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.routes.prediction import PredictAnswer
@@ -113,6 +113,7 @@ def test_an_answer_is_what_the_recognizer_says(client: TestClient, recognizer: R
         assert found.picture
         np.testing.assert_array_equal(Image.open(io.BytesIO(base64.b64decode(found.picture))), prepare(image).image)
     assert [each.reason for each in predictions] == [None, "blank", None]
+    assert [each.explanation for each in predictions] == [None, Reason.BLANK.text, None]
     assert "picture" not in client.post("/predict", content=images[0]).json()["predictions"][0]
 
 

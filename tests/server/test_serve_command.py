@@ -143,14 +143,15 @@ def workers_of(server: LiveServer) -> list[psutil.Process]:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--collect", ""], "collect = '' is not valid"),
-        (["--cors-origin", "example.com"], "Set it with --cors-origin"),
+        (["--collect", ""], "--collect '' is not valid"),
+        (["--cors-origin", "example.com"], "--cors-origin example.com is not valid"),
         (["--model", "nowhere.onnx", "--workers", "2"], "there is no model nowhere.onnx"),
         (["--host", "nowhere.invalid"], "cannot listen on nowhere.invalid port 0: "),
         (["--port", "TAKEN"], "port TAKEN: Address already in use. Choose others with --host and --port"),
-        (["--api-key-file", "nowhere"], "--api-key-file nowhere cannot be read"),
-        (["--api-key-file", __file__], "api_key is not valid"),
+        (["--api-key-file", "nowhere"], "--api-key-file nowhere cannot be read: No such file"),
+        (["--api-key-file", __file__], "the key in --api-key-file is not valid"),
         (["--collect", "/dev/null/kept"], "digits cannot be collected"),
+        (["--collect", __file__], "is a file, not a folder. Choose another folder."),
     ],
 )
 def test_a_mistake_is_explained_in_one_line(shared_server: LiveServer, arguments: list[str], words: str) -> None:
@@ -159,6 +160,12 @@ def test_a_mistake_is_explained_in_one_line(shared_server: LiveServer, arguments
     assert finished.returncode == 2
     assert finished.stderr.count("\n") == 1, finished.stderr
     assert words.replace("TAKEN", taken) in finished.stderr
+
+
+def test_a_mistake_in_the_environment_names_the_variable() -> None:
+    finished = run(MNIST_CNN_SERVE_WORKERS="0")
+    assert finished.returncode == 2
+    assert finished.stderr == "Error: MNIST_CNN_SERVE_WORKERS=0 is not valid. Valid: 1 to 64.\n"
 
 
 def test_a_missing_extra_prints_the_command() -> None:

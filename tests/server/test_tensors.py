@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mnist_cnn.server.bodies import parse_json
-from mnist_cnn.server.inference import tensors
+from mnist_cnn.server.open_inference import tensors
 from mnist_cnn.server.problems import Problem
 
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4)

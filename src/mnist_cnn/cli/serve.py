@@ -52,14 +52,15 @@ def serve(cors_origins: tuple[str, ...], api_key_file: Path | None, open_page: b
 def _read_key(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SettingError(
-            f"--api-key-file {path} cannot be read as text. Name a file with the key in one line."
+            f"--api-key-file {path} cannot be read: {reason}. Name a file with the key in one line."
         ) from None
 
 
 def _announce(address: str, open_page: bool) -> None:
-    click.echo(f"Listening on {address}", err=True)  # standard output is for the log
+    click.echo(f"Listening on {address}\nPress Ctrl-C to stop.", err=True)  # standard output is for the log
     if open_page:
         import webbrowser
 

@@ -10,25 +10,25 @@ from importlib.metadata import version
 
 import cv2
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from prometheus_client import disable_created_metrics
 
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server import guards, problems
 from mnist_cnn.server.collection import open_collection
-from mnist_cnn.server.inference import endpoints
 from mnist_cnn.server.logs import make_logger
 from mnist_cnn.server.model_facts import describe, name_model, read_card
+from mnist_cnn.server.open_inference import endpoints
 from mnist_cnn.server.reader import MAX_PENDING, Reader
 from mnist_cnn.server.routes import collecting, facts, operation, page, prediction
 from mnist_cnn.server.service import Service
 from mnist_cnn.server.settings import Settings, load_settings
 
-_DESCRIPTION = """\
-Reads handwritten digits: send an image, get the digit, its calibrated probability, and whether to trust it.
-
-`curl --data-binary @digit.png -H 'Content-Type: image/png' http://127.0.0.1:8000/predict`
-"""
+_DESCRIPTION = (
+    "Reads handwritten digits: send an image, get the digit, its calibrated probability, and whether to trust it. "
+    "**Try it out** shows the `curl` command of each request."
+)
 _OPEN = (operation.health, endpoints.health, page.router)
 _GUARDED = (prediction.router, facts.router, operation.router, endpoints.router)  # by `guards.keys`
 _KEYS = [Depends(APIKeyHeader(name="X-API-Key", auto_error=False)), Depends(HTTPBearer(auto_error=False))]
@@ -56,14 +56,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
-    for router in (*_GUARDED, collecting.router) if settings.collect else _GUARDED:
-        app.include_router(router, dependencies=_KEYS if settings.api_key else [])  # for the documentation
+    keys = _KEYS if settings.api_key else []  # for the documentation
+    for router in _GUARDED:
+        app.include_router(router, dependencies=keys)
+    app.include_router(collecting.router, dependencies=keys, include_in_schema=settings.collect is not None)
     for router in _OPEN:
         app.include_router(router)
     page.mount_files(app)
     problems.install(app)
-    guards.install(app, settings)
+    guards.install(app, settings, _open_paths(app))
     return app
+
+
+def _open_paths(app: FastAPI) -> set[str]:
+    """Give the paths that need no API key: the page, the API's description, and health probes."""
+    paths = {route.path for router in _OPEN for route in router.routes if isinstance(route, APIRoute)}
+    return paths | {f"{page.FILES}/", "/favicon.ico", str(app.openapi_url)}
 
 
 @contextlib.asynccontextmanager

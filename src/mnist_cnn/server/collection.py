@@ -129,6 +129,8 @@ class Collection:
                 yield
         except Timeout:
             raise MnistCnnError(f"other processes have locked {self.folder} for {_PATIENCE:g} s. Try again.") from None
+        except FileExistsError as error:
+            raise WriteError(f"{self.folder} is a file, not a folder.") from error
         except OSError as error:
             raise WriteError(f"{self.folder} cannot be written ({error.strerror or error}).") from error
 
@@ -145,7 +147,7 @@ def open_collection(folder: Path, class_names: Sequence[str]) -> Collection:
         with collection.alone():
             return collection
     except MnistCnnError as error:
-        raise SettingError(f"digits cannot be collected: {error} Choose another folder with --collect.") from error
+        raise SettingError(f"digits cannot be collected: {error} Choose another folder.") from error
 
 
 def check_class_names(class_names: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 _PROBES = ("/health/", "/v2/health/")
-_OPEN = ("/", "/docs", "/openapi.json", "/favicon.ico")
 
 
 def find_path(scope: Scope) -> str:
@@ -26,8 +25,3 @@ def is_probe(path: str) -> bool:
 def is_inference(path: str) -> bool:
     """Say whether a path belongs to the Open Inference Protocol, whose errors have another form."""
     return path == "/v2" or path.startswith("/v2/")
-
-
-def is_open(path: str) -> bool:
-    """Say whether a path needs no API key: the page, the API's description, and health probes."""
-    return path in _OPEN or path.startswith(("/page/", *_PROBES))

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
+from annotated_types import Ge, Le
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from mnist_cnn.errors import SettingError, suggest
+from mnist_cnn.errors import SettingError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
 
 PREFIX = "MNIST_CNN_SERVE_"
 
 _OPTIONS = {"cors_origins": "--cors-origin", "api_key": "--api-key-file"}  # options whose names differ
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")  # RFC 6454, as browsers send it
+_HOST = re.compile(r"[a-z0-9._-]+|(?=.*:.*:)[0-9a-f:.]+")  # a name or an address, as a Host header has it without port
 _KEY = re.compile(r"[!-~]{16,}")  # what any client can send in a header
+_PLAIN = re.compile(r"[!-~]{1,80}")
+
+
+# The text of a ValueError says what is valid.
 
 
 def _to_path(value: Any) -> Path:
     if not str(value).strip():
-        raise ValueError("it is empty")  # and would mean the current folder
+        raise ValueError("a path")  # the empty one would mean the current folder
     return Path(value).expanduser()  # no shell does this in a container's environment
 
 
@@ -33,22 +44,28 @@ def _split(value: Any) -> Any:
     return tuple(name.strip().lower() for name in names if name.strip())  # lower case, as browsers send them
 
 
-def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    for origin in origins:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise ValueError(f"{origin!r:.80} is not an origin, such as https://example.com:8443")
-    return origins
+def _check_origin(origin: str) -> str:
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError("an origin, such as https://example.com:8443, or *")
+    return origin
+
+
+def _check_host(name: str) -> str:
+    if not _HOST.fullmatch(name):
+        raise ValueError("a host name without scheme, port and path, such as digits.example.org")
+    return name
 
 
 def _check_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value().strip()  # the line end of a file
     if not _KEY.fullmatch(text):
-        raise ValueError("it must have 16 or more ASCII letters, digits and signs, without spaces")
+        raise ValueError("16 or more ASCII letters, digits and signs, without spaces")
     return SecretStr(text)
 
 
 _FilePath = Annotated[Path, BeforeValidator(_to_path)]
-_Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+_Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split)]
+_Hosts = Annotated[tuple[Annotated[str, AfterValidator(_check_host)], ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -62,10 +79,15 @@ class Settings(BaseSettings):
         default=None, description="ONNX file or exported run. Default: the included weights."
     )
     threshold: float | None = Field(
-        default=None, description="Confidence above which a digit is accepted. Default: the model's own threshold."
+        default=None,
+        ge=0,
+        le=1,
+        description="Confidence above which a digit is accepted. Default: the model's own threshold.",
     )
     scale: float | None = Field(
         default=None,
+        ge=1e-9,
+        le=1e9,
         description="Factor that converts grey levels 0 to 255 to the input of a model from elsewhere. Default: from "
         "the model's metadata, otherwise the one that reads known digits best.",
     )
@@ -79,17 +101,17 @@ class Settings(BaseSettings):
     max_images: int = Field(default=256, ge=1, le=65536, description="Most images in one request.")
     timeout: float = Field(
         default=10.0,
-        gt=0,
+        ge=0.001,
         le=3600,
         description="Seconds from a request's head to its answer. A slow body ends with 408, slow work with 503.",
     )
     api_key: Annotated[SecretStr, AfterValidator(_check_key)] | None = Field(
         default=None, description="Key that requests must send. Default: no key is needed."
     )
-    cors_origins: Annotated[_Names, AfterValidator(_check_origins)] = Field(
+    cors_origins: _Origins = Field(
         default=(), description="Origins of other sites whose pages may use the API, separated by commas."
     )
-    hosts: _Names = Field(
+    hosts: _Hosts = Field(
         default=(),
         description="Host names of the page that may collect digits, separated by commas. Default: loopback names when "
         "the server listens on loopback, otherwise any.",
@@ -116,24 +138,50 @@ def load_settings(**given: Any) -> Settings:
         InputError: A value is invalid, or a variable with the prefix does not name a setting.
     """
     for variable, value in os.environ.items():  # a misspelt or empty API key would leave the server open
-        name = variable.upper().removeprefix(PREFIX).lower()
-        if variable.upper().startswith(PREFIX) and name not in Settings.model_fields:
-            raise SettingError(f"unknown setting {variable}. {suggest(name, Settings.model_fields)}")
+        name = variable.upper().removeprefix(PREFIX)
+        if variable.upper().startswith(PREFIX) and name.lower() not in Settings.model_fields:
+            raise SettingError(f"unknown setting {variable}. {_suggest(name)}")
         if variable == f"{PREFIX}API_KEY" and not value:
             raise SettingError(f"{variable} is empty. Give a key, or unset it to serve without one.")
+    options = {name: value for name, value in given.items() if value is not None}
     try:
-        return Settings(**{key: value for key, value in given.items() if value is not None})
+        return Settings(**options)
     except ValidationError as error:
-        raise SettingError(_explain(error, given)) from None
+        raise SettingError(_explain(error, options)) from None
 
 
-def _explain(error: ValidationError, given: Collection[str]) -> str:
-    """Describe the first invalid setting: its value (never a key), what is valid, and where it was set."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    name = str(first["loc"][0])
-    message = first["msg"].removeprefix("Value error, ")
-    value = "" if name == "api_key" else f" = {first['input']!r:.80}"
-    meaning = Settings.model_fields[name].description
-    option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-    source = option if name in given else PREFIX + name.upper()
-    return f"{name}{value} is not valid: {message[0].lower()}{message[1:]}. {meaning} Set it with {source}."
+def _suggest(name: str) -> str:
+    names = [field.upper() for field in Settings.model_fields]
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"Did you mean {PREFIX}{close[0]}?" if close else f"Valid after {PREFIX}: {', '.join(names)}."
+
+
+def _explain(error: ValidationError, options: Collection[str]) -> str:
+    """Describe the first invalid setting: where it was set, its value (never a key), and what is valid."""
+    first = error.errors(include_url=False)[0]
+    name, value = str(first["loc"][0]), str(first["input"])
+    value = value if _PLAIN.fullmatch(value) else repr(value)[:80]
+    if name in options:
+        source = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+        setting = f"{source} {value}"
+    else:
+        source = PREFIX + name.upper()
+        setting = f"{source}={value}"
+    if name == "api_key":
+        setting = f"the key in {source}"
+    return f"{setting} is not valid. Valid: {_valid(Settings.model_fields[name], first)}."
+
+
+def _valid(field: FieldInfo, error: ErrorDetails) -> str:
+    """Say what is valid: the text of our own error, the values, or the range."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(get_args(field.annotation))
+    low: Any = next((each.ge for each in field.metadata if isinstance(each, Ge)), None)
+    high: Any = next((each.le for each in field.metadata if isinstance(each, Le)), None)
+    if low is None or high is None:
+        return str(field.description).removesuffix(".")
+    if field.annotation is ByteSize:
+        return " to ".join(ByteSize(each).human_readable().replace(".0", "") for each in (low, high))
+    return f"{low:g} to {high:g}" if isinstance(low, float) else f"{low} to {high}"

@@ -178,7 +178,7 @@ class Recognizer:
             digit=digit,
             label=self.class_names[digit],
             confidence=confidence,
-            accepted=prepared.has_ink and prepared.is_single and confidence >= self.threshold,
+            is_confident=confidence >= self.threshold,
             probabilities=probabilities,
             has_ink=prepared.has_ink,
             is_single=prepared.is_single,

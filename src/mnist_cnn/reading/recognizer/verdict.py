@@ -20,14 +20,14 @@ class Reason(StrEnum):
 
     @property
     def text(self) -> str:
-        """One sentence."""
+        """One or two sentences: what is wrong, and what to try."""
         return _TEXTS[self]
 
 
 _TEXTS = {
-    Reason.BLANK: "There is no ink.",
-    Reason.SEVERAL: "There is more than one digit.",
-    Reason.UNCERTAIN: "This does not look like a digit.",
+    Reason.BLANK: "No ink was found. Try a darker pen, or move closer.",
+    Reason.SEVERAL: "There is more than one thing to read.",
+    Reason.UNCERTAIN: "This does not look like anything the model knows.",
 }
 
 
@@ -38,7 +38,7 @@ class Reading:
     digit: int  # index of the most probable class; the digit itself if the classes are the ten digits
     label: str  # that class's name
     confidence: float  # its calibrated probability, 0 to 1
-    accepted: bool  # there is ink, of one digit, and the confidence reaches the threshold
+    is_confident: bool  # the confidence reaches the threshold
     probabilities: NDArray[np.float32]  # [k], calibrated, sum 1
     has_ink: bool  # False: the image is blank, and the digit is meaningless
     is_single: bool = True  # False: there is other ink beside it, as large as a digit
@@ -46,8 +46,13 @@ class Reading:
     @property
     def reason(self) -> str:
         """Why it is rejected, a value of `Reason`; empty if it is accepted."""
-        if self.accepted:
-            return ""
         if not self.has_ink:
             return Reason.BLANK
-        return Reason.UNCERTAIN if self.is_single else Reason.SEVERAL
+        if not self.is_single:
+            return Reason.SEVERAL
+        return "" if self.is_confident else Reason.UNCERTAIN
+
+    @property
+    def accepted(self) -> bool:
+        """Whether there is ink, of one digit, and the confidence reaches the threshold."""
+        return not self.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
@@ -20,17 +21,18 @@ if TYPE_CHECKING:
 _BINARY_TENSORS = "Inference-Header-Content-Length"  # of the Open Inference Protocol
 
 
-def install(app: FastAPI, settings: Settings) -> None:
+def install(app: FastAPI, settings: Settings, open_paths: Collection[str] = ()) -> None:
     """Put all guards before the routes of an application.
 
     From outside to inside: security headers, which refusals need too; the request's id, log line and counts; CORS, so
-    that a page can read why it was refused; the key; the number of requests; the body's size and the time.
+    that a page can read why it was refused; the key, which `open_paths` do not need; the number of requests; the body's
+    size and the time.
     """
     # Each guard is added around the previous ones.
     app.add_middleware(BodiesAndTime, max_body=settings.max_body, timeout=settings.timeout)
     app.add_middleware(Concurrency)
     if settings.api_key:
-        app.add_middleware(Keys, key=settings.api_key)
+        app.add_middleware(Keys, key=settings.api_key, open_paths=open_paths)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

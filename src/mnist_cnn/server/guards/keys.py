@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from mnist_cnn.server import counters
 from mnist_cnn.server.guards.refusals import find_header, refuse
-from mnist_cnn.server.paths import find_path, is_open
+from mnist_cnn.server.paths import find_path
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -19,15 +20,20 @@ _WRONG = "this is not the server's API key. Send the key that the server was sta
 
 
 class Keys:
-    """Refuses requests without the key. CORS preflights, which have none, are answered before."""
+    """Refuses requests without the key. CORS preflights, which have none, are answered before.
 
-    def __init__(self, app: ASGIApp, key: SecretStr) -> None:
+    `open_paths` need no key; one that ends with a slash stands for all paths below it, except `/` itself.
+    """
+
+    def __init__(self, app: ASGIApp, key: SecretStr, open_paths: Collection[str]) -> None:
         self.app = app
+        self._open = frozenset(open_paths)
+        self._open_folders = tuple(path for path in open_paths if path.endswith("/") and path != "/")
         self._key = key.get_secret_value().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it with 401."""
-        if scope["type"] != "http" or is_open(find_path(scope)):
+        if scope["type"] != "http" or self._is_open(find_path(scope)):
             await self.app(scope, receive, send)
             return
         given = find_key(scope)
@@ -37,6 +43,9 @@ class Keys:
         counters.count_refusal("key")
         detail = _MISSING if given is None else _WRONG
         await refuse(scope, receive, send, 401, detail, {"WWW-Authenticate": "Bearer"})
+
+    def _is_open(self, path: str) -> bool:
+        return path in self._open or path.startswith(self._open_folders)
 
 
 def find_key(scope: Scope) -> bytes | None:

@@ -1,6 +1,6 @@
 // The reading, beside what the network saw.
 
-import { kindOf, wordsFor } from "./words.js";
+import { isOne, wordsFor } from "./words.js";
 
 export class Answer {
   #element; #label; #title; #text; #picture; #status; #classes;
@@ -32,14 +32,13 @@ export class Answer {
 
   /** @param {boolean} isSettled  Only then a screen reader speaks: it cannot follow a pen. */
   showReading(reading, isSettled) {
-    const words = wordsFor(reading, kindOf(this.#classes.names), isSettled);
-    this.#write(words, reading.accepted ? "accepted" : "rejected");
+    const words = wordsFor(reading, isSettled);
+    this.#write(words, stateOf(reading));
     this.#picture.src = `data:image/png;base64,${reading.picture}`;
     this.#picture.hidden = false;
     this.#picture.alt = "The drawing, reduced to 28 by 28 pixels";
-    const isBlank = reading.reason === "blank"; // probabilities of blank paper mean nothing
-    this.#classes.show(isBlank ? null : reading.probabilities, reading.accepted ? reading.digit : -1);
-    if (isSettled) this.say(reading.accepted ? `${words.label}, ${words.title}` : `${words.title}. ${words.text}`);
+    this.#classes.show(isOne(reading) ? reading.probabilities : null, reading.accepted ? reading.digit : -1);
+    if (isSettled) this.say(reading.accepted ? `${words.label}, ${words.title}` : `${words.title} ${words.text}`.trim());
   }
 
   say(text) {
@@ -53,6 +52,11 @@ export class Answer {
     this.#title.textContent = title;
     this.#text.textContent = text;
   }
+}
+
+function stateOf(reading) {
+  if (reading.accepted) return "accepted";
+  return isOne(reading) ? "rejected" : "unreadable";
 }
 
 /** Give the size in which a label is set. */

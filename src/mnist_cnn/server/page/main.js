@@ -13,7 +13,7 @@ import { BLANK, History, isBlank, ofPicture, withStroke } from "./scenes.js";
 import { getModel, predict, Trouble } from "./server.js";
 import { Surface } from "./surface.js";
 import { Teaching } from "./teaching.js";
-import { keysOf, wordsOfKind, wordsOfSeveral, wordsOfTrouble } from "./words.js";
+import { keysOf, wordsOfKind, wordsOfTrouble } from "./words.js";
 
 const SETTLED = 600; // ms after the pen was lifted: a 4 or a 7 may have another stroke
 const INVITATION = "The digit is read while you draw.";
@@ -145,8 +145,7 @@ function pick(name) {
 }
 
 function teach(name) {
-  if (reading?.reason === "several") notice.show(wordsOfSeveral(model.classes));
-  else teaching.teach(name);
+  teaching.teach(name);
 }
 
 function answered(prediction) {

@@ -3,7 +3,7 @@
 import { toBlob } from "./painting.js";
 import { isBlank } from "./scenes.js";
 import { keep, takeBack, Trouble } from "./server.js";
-import { wordsOfRefusal } from "./words.js";
+import { wordsOfKept, wordsOfRefusal } from "./words.js";
 
 export class Teaching {
   #board; #answer; #notice; #toast;
@@ -32,10 +32,10 @@ export class Teaching {
       await this.#try("not kept", async () => {
         const { name, kept: count } = await keep(await toBlob(scene), label);
         this.#kept.set(scene, { label, name });
-        const words = `Kept as ${label} · ${count} so far`;
+        const words = wordsOfKept(label, count);
         this.#toast.show(words, this.#answer.picture, () => this.#undo(scene));
         if (this.#board.scene === scene) this.#board.clear();
-        this.#answer.say(`${words}. The Undo button at the end of the page removes it.`);
+        this.#answer.say(`${words} The Undo button at the end of the page removes it.`);
       });
     } finally {
       this.#isBusy = false; // also after a bug, which `#try` passes on

@@ -13,17 +13,15 @@ const OF_KIND = {
   character: { title: "Draw a character", classes: "Probability of each character", one: "character" },
   picture: { title: "Draw it", classes: "Probability of each class", one: "name" },
 };
-const NOT_ONE = { digit: "Not a digit", character: "Not a character", picture: "Nothing I know" };
-const SEVERAL = { digit: "More than one digit", character: "More than one character", picture: "More than one thing" };
+
+/** Whether there is one thing to read: only then its probabilities mean something, and it can be taught. */
+export const isOne = ({ reason }) => !reason || reason === "uncertain";
 
 /** Give the page's title and headings for a model with these classes. */
 export function wordsOfKind(names) {
   const { title, classes, one } = OF_KIND[kindOf(names)];
   return { title, classes, teach: `Wrong? Click the right ${one} to teach it.` };
 }
-
-/** Say why a drawing of several digits is not kept. */
-export const wordsOfSeveral = (names) => `${SEVERAL[kindOf(names)]} cannot be kept under one label. Draw one at a time.`;
 
 /** Give the keys that teach the first and the last class; none if a class has no key of its own. */
 export const keysOf = (names) => (kindOf(names) === "picture" ? [] : [names[0], names.at(-1)]);
@@ -54,20 +52,15 @@ const sureness = (probability) => percent(probability).replace(">\u202f", "More 
 /**
  * Describe a reading.
  * @param {object} reading  As the server gives it.
- * @param {string} kind  Kind of the classes.
  * @param {boolean} isSettled  Whether the pen rests: an unfinished drawing is not called wrong.
  * @returns {{label: string, title: string, text: string}}
  */
-export function wordsFor(reading, kind, isSettled) {
-  const { label, confidence, reason } = reading;
-  if (!reason) return { label, title: `${sureness(confidence)} sure`, text: "" };
-  if (reason === "blank") return { label: "–", title: "No ink", text: "There is nothing to read. Try a darker pen, or move closer." };
-  if (!isSettled) return { label, title: `Maybe ${label} …`, text: "" };
-  if (reason === "several") {
-    return { label: "?", title: SEVERAL[kind], text: "One at a time, please." };
-  }
-  const text = confidence < WORTH_SAYING ? "It does not look like anything I know." : `Best guess: ${label}, ${percent(confidence)} sure.`;
-  return { label: "?", title: NOT_ONE[kind], text };
+export function wordsFor(reading, isSettled) {
+  const { label, confidence, accepted, explanation } = reading;
+  if (accepted) return { label, title: `${sureness(confidence)} sure`, text: "" };
+  if (!isSettled) return isOne(reading) ? { label, title: `Maybe ${label} …`, text: "" } : { label: "–", title: "Reading …", text: "" };
+  const isGuess = isOne(reading) && confidence >= WORTH_SAYING;
+  return { label: "?", title: explanation, text: isGuess ? `Best guess: ${label}, ${percent(confidence)} sure.` : "" };
 }
 
 /** Describe what went wrong, and what to do. */
@@ -82,14 +75,21 @@ export function wordsOfTrouble(trouble) {
     case "large":
       return "This image is too large for the server. Choose a smaller one.";
     case "unreadable":
-      return `This cannot be read as an image. ${sentence(trouble.detail) || "Try a PNG or a JPEG."}`;
+      return capitalized(trouble.detail) || "This cannot be read as an image. Try a PNG or a JPEG.";
     default:
       return `That did not work. ${sentence(trouble.detail)}`;
   }
+}
+
+/** Say that a picture was kept. */
+export function wordsOfKept(label, count) {
+  const article = /^(8|11$|18$|[aefhilmnorsx]$|[aeiou][a-z])/i.test(label) ? "an" : "a";
+  return `Kept as ${article} ${label}. ${count} ${count === 1 ? "picture" : "pictures"} so far.`;
 }
 
 /** Say that a picture was not kept, or not removed. */
 export const wordsOfRefusal = (what, trouble) =>
   `The picture was ${what}. ${sentence(trouble.detail) || "The server does not answer."}`;
 
+const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const sentence = (text) => text && `The server says: ${text}`;

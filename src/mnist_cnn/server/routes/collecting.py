@@ -1,4 +1,4 @@
-"""`/collect`: keeps a labelled picture for training, or removes it. Only if the settings name a folder."""
+"""`/collect`: keeps a labelled picture for training, or removes it. Refused unless the settings name a folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from mnist_cnn.errors import MnistCnnError, suggest
+from mnist_cnn.reading.recognizer import Reason
 from mnist_cnn.server.bodies import parse_json, read_body
 from mnist_cnn.server.collection import Collection, CollectionFullError
 from mnist_cnn.server.images import JSON_VALUES, image_in
@@ -48,7 +49,7 @@ _BODY = {"content": {"application/json": {"schema": LabelledImage.model_json_sch
 @router.post(
     "/collect",
     status_code=201,
-    responses=documented(400, 401, 403, 408, 409, 413, 415, 422, 503),
+    responses=documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 503),
     openapi_extra={"requestBody": _BODY},
 )
 async def keep(request: Request) -> KeptPicture:
@@ -56,18 +57,16 @@ async def keep(request: Request) -> KeptPicture:
 
     The same picture is kept once; a new label replaces the old one.
     """
+    collection = _collection(request)
     _refuse_other_sites(request)
     body = await read_body(request)
     image, label = _parse(body, request.headers.get("content-type", ""))
-    collection = _collection(request)
     if label not in collection.class_names:
         raise Problem(422, f"label {label!r:.80} is not a class of the model. {suggest(label, collection.class_names)}")
     (seen,) = await get_service(request).reader.read([image])
     note_images(request, 1)
-    if not seen.reading.has_ink:
-        raise Problem(422, "this image contains no ink. Draw a digit.")
-    if seen.reading.reason == "several":
-        raise Problem(422, "this image contains more than one digit. Draw one digit.")
+    if seen.reading.reason not in ("", Reason.UNCERTAIN):  # the label would not be true of the picture
+        raise Problem(422, f"this image cannot be kept. {Reason(seen.reading.reason).text}")
     try:
         kept = await run_in_threadpool(collection.keep, seen.picture, label)
     except CollectionFullError as error:
@@ -80,9 +79,10 @@ async def keep(request: Request) -> KeptPicture:
 @router.delete("/collect/{label}/{name}", status_code=204, responses=documented(401, 403, 404, 503))
 async def take_back(request: Request, label: str, name: str) -> Response:
     """Remove a picture that was kept."""
+    collection = _collection(request)
     _refuse_other_sites(request)
     try:
-        if not await run_in_threadpool(_collection(request).take_back, label, name):
+        if not await run_in_threadpool(collection.take_back, label, name):
             raise Problem(404, "this picture is not in the collection. Use the label and name that POST /collect gave.")
     except MnistCnnError as error:
         raise _not_written(error) from error

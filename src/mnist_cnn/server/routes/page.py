@@ -19,8 +19,11 @@ from mnist_cnn.server.guards.headers import CONTENT_SECURITY_POLICY
 
 router = APIRouter(include_in_schema=False)
 
+FILES = "/page"
+
 _FOLDER = Path(__file__).parents[1] / "page"
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_BRAND = re.compile(r"--brand: (#\w+)")
 # Kept, but asked about each time: modules of two versions of this package must never meet in a browser.
 _NO_CACHE = {"Cache-Control": "no-cache"}
 
@@ -37,14 +40,22 @@ class _Files(StaticFiles):
 def mount_files(app: FastAPI) -> None:
     """Serve the files of the page at /page, and those of Swagger UI at /page/docs."""
     mimetypes.add_type("text/javascript", ".js")  # some systems call it text/plain, which browsers refuse to run
-    app.mount("/page/docs", _Files(packages=[("fastapi_offline", "static")]))
-    app.mount("/page", _Files(directory=_FOLDER))
+    app.mount(f"{FILES}/docs", _Files(packages=[("fastapi_offline", "static")]))
+    app.mount(FILES, _Files(directory=_FOLDER))
 
 
 @router.get("/")
 async def index() -> FileResponse:
     """Give the drawing page."""
     return FileResponse(_FOLDER / "index.html", headers=_NO_CACHE)
+
+
+@router.get(f"{FILES}/icon.svg")
+def icon() -> Response:
+    """Give the icon in the page's brand colour: an icon cannot use a style sheet."""
+    brand = _BRAND.search((_FOLDER / "page.css").read_text("utf-8"))
+    picture = (_FOLDER / "icon.svg").read_text("utf-8").replace("var(--brand)", brand[1] if brand else "black")
+    return Response(picture, media_type="image/svg+xml", headers=_NO_CACHE)
 
 
 @router.get("/docs")

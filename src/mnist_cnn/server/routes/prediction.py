@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import cv2
 from fastapi import APIRouter
@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mnist_cnn.reading.recognizer import Reason
 from mnist_cnn.server.images import images_of
 from mnist_cnn.server.model_facts import ModelSummary
 from mnist_cnn.server.problems import Problem, documented
@@ -29,9 +30,10 @@ class Prediction(BaseModel):
     label: str = Field(description="Name of that class.")
     confidence: float = Field(ge=0, le=1, description="Calibrated probability of that class.")
     accepted: bool = Field(description="Whether there is one digit, read with enough confidence.")
-    reason: Literal["blank", "several", "uncertain"] | None = Field(
-        default=None, description="Why it is rejected: no ink, several digits, or not enough confidence."
+    reason: Reason | None = Field(
+        default=None, description="Why it is rejected. " + " ".join(f"`{each}`: {each.text}" for each in Reason)
     )
+    explanation: str | None = Field(default=None, description="The reason in words.")
     probabilities: list[float] = Field(description="Calibrated probability of each class, in the order of the model.")
     picture: str | None = Field(
         default=None, description="What the network saw: a 28×28 PNG in base64, with ?picture=true."
@@ -135,6 +137,7 @@ def _prediction(seen: Seen, with_picture: bool) -> dict[str, Any]:
         "confidence": round(reading.confidence, _DECIMALS),
         "accepted": reading.accepted,
         "reason": reading.reason or None,
+        "explanation": Reason(reading.reason).text if reading.reason else None,
         "probabilities": [round(each, _DECIMALS) for each in reading.probabilities.tolist()],
     }
     if with_picture:

@@ -14,10 +14,17 @@ from starlette.responses import JSONResponse, Response
 
 from mnist_cnn.errors import DataError
 from mnist_cnn.server.bodies import parse_json, read_body
-from mnist_cnn.server.inference import objects
-from mnist_cnn.server.inference.digits import encode, images_of, most_values, outputs_of, raw_request, wanted_outputs
-from mnist_cnn.server.inference.model_description import VERSION, configure, describe
-from mnist_cnn.server.inference.tensors import HEADER_LENGTH, join_body, split_body
+from mnist_cnn.server.open_inference import objects
+from mnist_cnn.server.open_inference.digits import (
+    encode,
+    images_of,
+    most_values,
+    outputs_of,
+    raw_request,
+    wanted_outputs,
+)
+from mnist_cnn.server.open_inference.model_description import VERSION, configure, describe
+from mnist_cnn.server.open_inference.tensors import HEADER_LENGTH, join_body, split_body
 from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.routes.direct import DirectRoute
 from mnist_cnn.server.service import get_service, get_settings, note_images

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mnist_cnn.errors import suggest
 from mnist_cnn.reading.conventions import IMAGE_SHAPES, IMAGE_SIZE
 from mnist_cnn.reading.recognizer import Reading
-from mnist_cnn.server.inference import tensors
-from mnist_cnn.server.inference.objects import (
+from mnist_cnn.server.open_inference import tensors
+from mnist_cnn.server.open_inference.objects import (
     InferRequest,
     InputParameters,
     RequestInput,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mnist_cnn.reading.conventions import IMAGE_SIZE
-from mnist_cnn.server.inference.objects import TensorMetadata, TensorModel
+from mnist_cnn.server.open_inference.objects import TensorMetadata, TensorModel
 
 VERSION = "1"  # the only one
 
