@@ -29,7 +29,7 @@ def mnist_dir() -> Path:
 
 @pytest.fixture
 def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with an empty home, cache and working folder, and without mirrors; gives its root."""
+    """A machine with an empty home, cache and working folder, and without mirrors; returns its root."""
     from mnist_cnn.datasets.registry import SOURCES
 
     for variable in ("MNIST_CNN_DATA", "KERAS_HOME", "XDG_CACHE_HOME"):

@@ -238,7 +238,7 @@ def test_a_missing_extra_names_the_pip_command(tmp_path: Path) -> None:
 
 
 def gate(recipe: str, n: int) -> float:
-    """Give the accuracy that a run must reach: the recipe's claim, less three standard errors of n test images."""
+    """Return the accuracy that a run must reach: the recipe's claim, less three standard errors of n test images."""
     claim = re.match(r"(\d+\.\d+)(?: ± \d+\.\d+)? %", load_recipe(recipe).expected_accuracy)
     assert claim, "the expected accuracy of a recipe starts with the figure in percent"
     claimed = float(claim[1]) / 100

@@ -47,7 +47,7 @@ def said(network: keras.Model, digits: Dataset) -> Predictions:
 
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory: pytest.TempPathFactory, network: keras.Model) -> Callable[..., RunFolder]:
-    """Give a function that makes a finished run folder with some settings."""
+    """Return a function that makes a finished run folder with some settings."""
 
     def make(name: str = "tiny-001", **training: object) -> RunFolder:
         run = RunFolder(tmp_path_factory.mktemp("runs") / name)

@@ -41,7 +41,7 @@ def drawn(figure: Figure) -> Image.Image:
 
 
 def curves(axes: Axes) -> dict[str, list[list[float]]]:
-    """Give the points of each curve by its label, or by its place where it has none."""
+    """Return the points of each curve by its label, or by its place where it has none."""
     return {str(line.get_label()): np.asarray(line.get_xydata()).tolist() for line in axes.lines}
 
 

@@ -87,7 +87,7 @@ class Desk:
         self.page.evaluate(_RECORD)
 
     def last_body(self) -> bytes:
-        """Give what was sent last, since `record_bodies`."""
+        """Return what was sent last, since `record_bodies`."""
         return bytes(self.page.evaluate("window.bodies.at(-1) ?? []"))
 
     def await_body(self, is_awaited: Callable[[bytes], bool]) -> bytes:
@@ -130,13 +130,13 @@ class Desk:
             session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
     def place(self, x: float, y: float) -> tuple[float, float]:
-        """Give a point of the surface in pixels of the window."""
+        """Return a point of the surface in pixels of the window."""
         box = self.page.locator("#surface").bounding_box()
         assert box is not None
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
     def ink(self) -> int:
-        """Give the number of pixels on the canvas that are not paper, once it is painted."""
+        """Return the number of pixels on the canvas that are not paper, once it is painted."""
         return int(
             self.page.evaluate(
                 """async () => {

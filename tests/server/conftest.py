@@ -45,7 +45,7 @@ def client() -> Iterator[TestClient]:
 
 @pytest.fixture
 def make_client() -> Iterator[MakeClient]:
-    """Give a function from settings to a client of a started server; all stop after the test."""
+    """Return a function from settings to a client of a started server; all stop after the test."""
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(_client(settings))
 
@@ -59,6 +59,6 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServ
 
 @pytest.fixture
 def live_server(tmp_path: Path) -> Iterator[MakeServer]:
-    """Give a function from settings to a real server; all stop after the test."""
+    """Return a function from settings to a real server; all stop after the test."""
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(LiveServer(tmp_path, **settings))

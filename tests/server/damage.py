@@ -46,7 +46,7 @@ class Sent:
 
 
 def whole_requests() -> list[Sent]:
-    """Give requests that a server answers with success, of every form that it takes."""
+    """Return requests that a server answers with success, of every form that it takes."""
     picture = drawing("7", scale=2)
     files = {kind: file_of(picture, kind) for kind in _KINDS} | {"PNG": marked_png()}
     text = base64.b64encode(files["PNG"]).decode()
@@ -64,7 +64,7 @@ def whole_requests() -> list[Sent]:
 
 
 def damaged_requests(seed: int) -> Iterator[Sent]:
-    """Give damaged requests without end: each is a whole one after one to four changes."""
+    """Yield damaged requests without end: each is a whole one after one to four changes."""
     chance = random.Random(seed)  # noqa: S311  # the same each time
     whole = whole_requests()
     while True:
@@ -75,7 +75,7 @@ def damaged_requests(seed: int) -> Iterator[Sent]:
 
 
 def marked_png() -> bytes:
-    """Give a PNG file that carries `MARK` as text."""
+    """Return a PNG file that carries `MARK` as text."""
     file, words = io.BytesIO(), PngImagePlugin.PngInfo()
     words.add_text("Comment", MARK)
     Image.fromarray(drawing("7", scale=2)).save(file, "PNG", pnginfo=words)
@@ -89,12 +89,12 @@ def form(files: dict[str, bytes]) -> bytes:
 
 
 def tensor(**values: object) -> dict[str, object]:
-    """Give one input of the Open Inference Protocol."""
+    """Return one input of the Open Inference Protocol."""
     return {"name": "image", "shape": [1, 28, 28, 1], **values}
 
 
 def binary_tensor(path: str) -> Sent:
-    """Give a request of the Open Inference Protocol whose tensor follows as bytes."""
+    """Return a request of the Open Inference Protocol whose tensor follows as bytes."""
     data = digit("1").astype(np.float32).tobytes()
     head = json.dumps({"inputs": [tensor(datatype="FP32", parameters={"binary_data_size": len(data)})]}).encode()
     return Sent(path, {"Inference-Header-Content-Length": str(len(head))}, head + data)

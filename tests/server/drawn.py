@@ -21,7 +21,7 @@ _POLYLINES = {
 
 
 def drawing(label: str, scale: int = 5) -> NDArray[np.uint8]:
-    """Give a digit as people draw it on a page: uint8 [28 · scale, 28 · scale], dark on white."""
+    """Return a digit as people draw it on a page: uint8 [28 · scale, 28 · scale], dark on white."""
     image = np.full((28 * scale, 28 * scale), 255, np.uint8)
     points = np.array(_POLYLINES[label], np.int32) * scale
     cv2.polylines(image, [points], isClosed=False, color=0, thickness=3 * scale, lineType=cv2.LINE_AA)
@@ -29,17 +29,17 @@ def drawing(label: str, scale: int = 5) -> NDArray[np.uint8]:
 
 
 def digit(label: str) -> NDArray[np.uint8]:
-    """Give a digit in MNIST's form: uint8 [28, 28], light on black."""
+    """Return a digit in MNIST's form: uint8 [28, 28], light on black."""
     return prepare(drawing(label)).image
 
 
 def file_of(image: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
-    """Give an image as a file's bytes; options as Pillow's writer of that kind has them."""
+    """Return an image as a file's bytes; options as Pillow's writer of that kind has them."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, kind, **options)
     return file.getvalue()
 
 
 def text_of(image: NDArray[np.uint8]) -> str:
-    """Give an image as a PNG file in base64."""
+    """Return an image as a PNG file in base64."""
     return base64.b64encode(file_of(image)).decode()

@@ -57,7 +57,7 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def statuses(answers: bytes) -> list[int]:
-    """Give the status of each answer."""
+    """Return the status of each answer."""
     return [int(line.split()[1]) for line in answers.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
 
 
@@ -115,7 +115,7 @@ def test_endless_chunks_end_at_the_limit(server: LiveServer) -> None:
 
 
 def png_bomb(side: int) -> bytes:
-    """Give a PNG file of black pixels, a thousand times smaller than they are."""
+    """Return a PNG file of black pixels, a thousand times smaller than they are."""
     rows = zlib.compressobj(9)
     data = b"".join(rows.compress(bytes(side // 8 + 1)) for _ in range(side)) + rows.flush()
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), (b"IDAT", data), (b"IEND", b""))
@@ -126,7 +126,7 @@ def png_bomb(side: int) -> bytes:
 
 
 def png_words_bomb() -> bytes:
-    """Give a small PNG file with a compressed text of 100 MB."""
+    """Return a small PNG file with a compressed text of 100 MB."""
     words = b"zTXt" + b"Comment\x00\x00" + zlib.compress(bytes(100 * 2**20), 9)
     file = file_of(drawing("7"))
     return file[:33] + struct.pack(">I", len(words) - 4) + words + struct.pack(">I", zlib.crc32(words)) + file[33:]

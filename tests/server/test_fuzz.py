@@ -134,7 +134,7 @@ def _check_log(text: str) -> None:
 
 @contextlib.contextmanager
 def _allocating() -> Iterator[Callable[[], int]]:
-    """Give a function that says how many bytes were allocated since and are still held."""
+    """Yield a function that says how many bytes were allocated since and are still held."""
     tracemalloc.start()
 
     def held() -> int:

@@ -28,7 +28,7 @@ PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
 
 
 def with_layer(kind: type, **settings: Any) -> tuple[Any, Any]:
-    """Give an application, and one layer of its guards."""
+    """Return an application, and one layer of its guards."""
     app = make_app(**settings)
     app.middleware_stack = layer = app.build_middleware_stack()
     while not isinstance(layer, kind):

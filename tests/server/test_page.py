@@ -92,7 +92,7 @@ def shared_context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def open_desk(browser: Browser, shared_context: BrowserContext, shared_server: LiveServer) -> Iterator[OpenDesk]:
-    """Give a function from a server's address to the opened page; options of a browser's context make it a new one."""
+    """Return a function from a server's address to the opened page; options for a browser context open a new one."""
     from server.browser import Desk
 
     desks: list[Desk] = []
@@ -639,7 +639,7 @@ def test_text_stands_out_from_what_is_behind_it(open_desk: OpenDesk, scheme: str
 
 
 def contrast(one: list[float], other: list[float]) -> float:
-    """Give the contrast of two sRGB colours, 1 … 21 (WCAG 2.2)."""
+    """Return the contrast of two sRGB colours, 1 … 21 (WCAG 2.2)."""
     light = sorted(luminance_of(colour) for colour in (one, other))
     return (light[1] + 0.05) / (light[0] + 0.05)
 

@@ -41,7 +41,7 @@ def _processes_of_shared_servers() -> None:
 
 
 def decoders() -> list[psutil.Process]:
-    """Give the processes for large images, except those of a server that other tests share."""
+    """Return the processes for large images, except those of a server that other tests share."""
     found = []
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):  # nor a zombie
@@ -126,13 +126,13 @@ def test_unreadable_images_are_released_at_once(recognizer: Recognizer, images: 
 
 
 def noise(side: int, channels: int = 1) -> NDArray[np.uint8]:
-    """Give what no codec makes small or quick: uint8 [side, side] or [side, side, channels]."""
+    """Return what no codec makes small or quick: uint8 [side, side] or [side, side, channels]."""
     shape = (side, side) if channels == 1 else (side, side, channels)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
 def padded_jpeg(size: int) -> bytes:
-    """Give a drawing as a JPEG file with some `size` bytes of empty segments, each of which is read in Python."""
+    """Return a drawing as a JPEG file with some `size` bytes of empty segments, each of which is read in Python."""
     file = file_of(drawing("7"), "JPEG")
     return file[:2] + b"\xff\xe5\x00\x02" * (size // 4) + file[2:]
 

@@ -90,7 +90,7 @@ def test_a_run_killed_repeatedly_equals_the_uninterrupted_one(
 
 
 def weights_of(path: Path) -> dict[str, bytes]:
-    """Give every array in a model or weights file."""
+    """Return every array in a model or weights file."""
     found: dict[str, bytes] = {}
 
     def note(name: str, item: object) -> None:

@@ -32,7 +32,7 @@ persistence, predictions = Late("mnist_cnn.models.persistence"), Late("mnist_cnn
 
 
 def evaluate(model: Any) -> tuple[float, float]:
-    """Give loss and accuracy on the tiny validation set, computed by hand."""
+    """Return loss and accuracy on the tiny validation set, computed by hand."""
     _, held_out = split_validation(digits(), 0.2, 0)
     assert held_out is not None
     probabilities = predictions.predict_images(model, held_out.images)

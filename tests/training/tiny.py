@@ -30,13 +30,13 @@ TINY = parse_config(
 
 
 def tiny_config(settings: dict[str, Any] | None = None) -> Config:
-    """Give the tiny configuration with dotted settings replaced."""
+    """Return the tiny configuration with dotted settings replaced."""
     return override(TINY, settings or {})
 
 
 @functools.cache
 def digits(count: int = 300) -> Dataset:
-    """Give the first of the bundled digits."""
+    """Return the first of the bundled digits."""
     return load_dataset("digits").subset(np.arange(count))
 
 
@@ -75,7 +75,7 @@ class Trained(NamedTuple):
     heard: Recorder
 
     def column(self, key: str) -> list[float]:
-        """Give one column of the history."""
+        """Return one column of the history."""
         return [row[key] for row in self.run.read_json(self.run.history_json)]
 
 

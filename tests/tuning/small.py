@@ -35,7 +35,7 @@ SPACE = {
 
 
 def small_plan(settings: dict[str, Any] | None = None, space: dict[str, Any] | None = None, **fields: Any) -> Plan:
-    """Give the plan of a tiny search, with settings of its base and fields of its own replaced."""
+    """Return the plan of a tiny search, with settings of its base and fields of its own replaced."""
     return Plan(
         **{
             "name": "small",
@@ -49,7 +49,7 @@ def small_plan(settings: dict[str, Any] | None = None, space: dict[str, Any] | N
 
 @functools.cache
 def _empty_database() -> bytes:
-    """Give a database with Optuna's tables, which take longer to create than to copy."""
+    """Return a database with Optuna's tables, which take longer to create than to copy."""
     with tempfile.TemporaryDirectory() as root:
         folder = TuningFolder(Path(root))
         Late("mnist_cnn.tuning.storage").open_storage(folder, heartbeat=1)

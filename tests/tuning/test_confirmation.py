@@ -50,7 +50,7 @@ def add_curve(folder: TuningFolder, accuracies: list[float]) -> None:
 
 
 def searched(root: Path) -> TuningFolder:
-    """Give a search with one trial."""
+    """Return a search with one trial."""
     plan = small_plan({"training.epochs": 2, "training.early_stopping": 1}, data_checksum=digits().checksum())
     folder = small_search(root, plan)
     add_curve(folder, [0.6, 0.5])

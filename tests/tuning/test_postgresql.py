@@ -61,7 +61,7 @@ def work_until(folder: TuningFolder, condition: Callable[[Any], bool]) -> Any:
 
 
 def trained(*folders: TuningFolder) -> list[str]:
-    """Give the names of all runs that were begun, in any folder."""
+    """Return the names of all runs that were begun, in any folder."""
     return [path.name for folder in folders for path in (folder.root / "trials").iterdir()]
 
 

@@ -42,7 +42,7 @@ def read_page(folder: TuningFolder) -> Any:
 
 
 def searched(root: Path, ends: str, **fields: Any) -> TuningFolder:
-    """Give a search of made-up trials, one per letter: complete, pruned, failed, too large, running."""
+    """Return a search of made-up trials, one per letter: complete, pruned, failed, too large, running."""
     plan = small_plan(space=SPACE, **fields)
     folder = small_search(root, plan)
     study = studies.open_study(folder)

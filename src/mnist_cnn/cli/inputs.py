@@ -25,7 +25,7 @@ _NETPBM = {b"P%d" % kind for kind in range(1, 7)}  # the only image formats whos
 
 
 def find_images(words: Iterable[str]) -> Iterator[Iterable[str | bytes]]:
-    """Give the images in groups, so that those already named can be read while more paths are still being written.
+    """Yield the images in groups, so that those already named can be read while more paths are still being written.
 
     Args:
         words: Paths of files and folders; `-` for standard input.
@@ -41,7 +41,7 @@ def find_images(words: Iterable[str]) -> Iterator[Iterable[str | bytes]]:
 
 
 def image_files(paths: Iterable[str]) -> Iterator[str]:
-    """Give each file unchanged, and for each folder the images below it."""
+    """Yield each file unchanged, and for each folder the images below it."""
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112  # `Path.is_dir` raises for a path that is too long or not permitted
             yield from _images_below(path)
@@ -50,7 +50,7 @@ def image_files(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _images_below(folder: str) -> Iterator[str]:
-    """Give the files with an image suffix, sorted, without hidden ones and linked folders.
+    """Yield the files with an image suffix, sorted, without hidden ones and linked folders.
 
     A folder that cannot be opened is given itself, so that its row reports the error.
     """

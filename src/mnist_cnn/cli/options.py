@@ -30,7 +30,7 @@ class InWords(click.Option):
 
 
 def set_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give the repeatable option `--set KEY=VALUE` with this help text; its parameter is `settings`."""
+    """Return the repeatable option `--set KEY=VALUE` with this help text; its parameter is `settings`."""
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)
 
 

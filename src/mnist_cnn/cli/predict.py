@@ -95,12 +95,12 @@ def predict(
 
 
 def _threads(paths: Sequence[str]) -> int | None:
-    """Give 1 for one image, which is read before a second thread could start; None for the default."""
+    """Return 1 for one image, which is read before a second thread could start; None for the default."""
     return 1 if len(paths) == 1 and os.path.isfile(paths[0]) else None  # noqa: PTH113  # never raises
 
 
 def _explanation(output: Path | None, paths: Sequence[str]) -> Path:
-    """Give the path of the picture to draw, checked before any image is read.
+    """Return the path of the picture to draw, checked before any image is read.
 
     Raises:
         InputError: Its suffix is not that of a picture, or it is one of the images to read.
@@ -117,7 +117,7 @@ def _explanation(output: Path | None, paths: Sequence[str]) -> Path:
 
 
 def _read(recognizer: Recognizer, paths: Sequence[str]) -> Iterator[tuple[str, str | bytes, Reading | DataError]]:
-    """Give each image with its displayed name and its reading or error."""
+    """Yield each image with its displayed name and its reading or error."""
     for images in find_images(paths):
         for image, result in recognizer.read_many(images):
             yield STDIN if isinstance(image, bytes) else image, image, result

@@ -68,7 +68,7 @@ class Rows:
 
 
 def _record(path: str, result: Reading | DataError) -> dict[str, Any]:
-    """Give the columns of one image, and the reason if it was rejected."""
+    """Return the columns of one image, and the reason if it was rejected."""
     if isinstance(result, DataError):
         values: tuple[Any, ...] = (path, None, None, False)
         reasons = {"reason": "unreadable", "error": str(result)}

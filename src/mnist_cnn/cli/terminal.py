@@ -19,7 +19,7 @@ INTERRUPTED = 130  # exit code: 128 + SIGINT, as shells report it
 
 
 def error_console() -> Console:
-    """Give the console on standard error."""
+    """Return the console on standard error."""
     from rich.console import Console
 
     return Console(stderr=True)
@@ -63,7 +63,7 @@ class Terminal:
 
     @contextmanager
     def download_bar(self) -> Iterator[Any]:
-        """Give a callback (file, bytes done, total bytes) that draws one bar per file."""
+        """Yield a callback (file, bytes done, total bytes) that draws one bar per file."""
         from rich import progress as parts
 
         columns = (parts.TextColumn("{task.description}"), parts.BarColumn(), parts.DownloadColumn())

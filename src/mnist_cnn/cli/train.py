@@ -123,7 +123,7 @@ def train(
 
 
 def _read_changes(options: dict[str, Any], settings: tuple[str, ...]) -> dict[str, Any]:
-    """Give the settings that the options change, by their dotted names; paths become absolute."""
+    """Return the settings that the options change, by their dotted names; paths become absolute."""
     if options["add"]:
         options["add"] = str(options["add"].resolve())
     if options["init_from"] and options["init_from"] != SHIPPED_MODEL:
@@ -170,7 +170,7 @@ def _train_and_report(
 
 
 def _check_inputs(config: Config, digits: Dataset, terminal: Terminal) -> Dataset | None:
-    """Check the files that training needs besides the data set; give the images of `data.add`, None without any."""
+    """Check all files that training needs other than the data set; return the images of `data.add`, if any."""
     from mnist_cnn.models.persistence import model_file
 
     if config.model.init_from:

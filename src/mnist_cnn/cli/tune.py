@@ -137,7 +137,7 @@ def parse_duration(text: str) -> float:
 
 
 def settle_limits(folder: TuningFolder, trials: int | None, seconds: float, workers: int | None) -> Limits:
-    """Give the limits of this session: those given, else those of the last session, else half an hour."""
+    """Return the limits of this session: those given, else those of the last session, else half an hour."""
     from mnist_cnn.tuning.bounds import Limits, read_limits
 
     limits = read_limits(folder) or Limits(seconds=_DEFAULT_TIME)
@@ -147,7 +147,7 @@ def settle_limits(folder: TuningFolder, trials: int | None, seconds: float, work
 
 
 def more_options(limits: Limits, ended: int) -> str:
-    """Give the options that continue the search: a higher limit of the kind that was given."""
+    """Return the options that continue the search: a higher limit of the kind that was given."""
     if limits.trials == math.inf:
         return "--time 30m"
     trials = f"--trials {max(limits.trials, 2 * ended):.0f}"
@@ -288,7 +288,7 @@ def _search(folder: TuningFolder, limits: Limits, seeds: int, terminal: Terminal
 def _confirm(
     folder: TuningFolder, results: StudyResults, seeds: int, terminal: Terminal
 ) -> tuple[Confirmation | None, int]:
-    """Give the confirmation and the exit code: the results of the search are shown even if it fails."""
+    """Return the confirmation and the exit code: the results of the search are shown even if it fails."""
     from mnist_cnn.cli.best_trial import confirm_best
 
     try:

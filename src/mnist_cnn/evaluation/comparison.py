@@ -43,7 +43,7 @@ class Comparison:
     tests: tuple[PairedComparison, ...]  # the first run against each other one
 
     def metric_rows(self) -> list[list[Any]]:
-        """Give a table of the metrics for people: a label, then one text or number per run."""
+        """Return a table of the metrics for people: a label, then one text or number per run."""
         known = {metric.key: metric for metric in METRICS}
         rows: list[list[Any]] = []
         for name, values in self.metrics.items():

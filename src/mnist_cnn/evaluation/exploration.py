@@ -99,7 +99,7 @@ def ink_extent(images: NDArray[np.uint8]) -> InkExtent:
 
 
 def _extents(images: NDArray[np.uint8], across: int) -> NDArray[np.float64]:
-    """Give the length from the first inked line to the last, [m]: columns for `across` 1, rows for 2."""
+    """Return the length from the first inked line to the last, [m]: columns for `across` 1, rows for 2."""
     inked = np.asarray(images.any(axis=across))  # [m, 28]
     return np.asarray(IMAGE_SIZE - inked[:, ::-1].argmax(axis=1) - inked.argmax(axis=1), dtype=np.float64)
 

@@ -90,7 +90,7 @@ def _command(run: RunFolder, predictions: Predictions) -> str:
 
 
 def metrics_record(findings: Findings) -> dict[str, Any]:
-    """Give the content of `metrics.json`: the data, what was measured on them, and what training cost."""
+    """Return the content of `metrics.json`: the data, what was measured on them, and what training cost."""
     dataset = findings.predictions.dataset
     without = findings.label_errors
     return {

@@ -70,7 +70,7 @@ def _detail(layer: Any) -> str:
 
 
 def first_kernel(model: keras.Model) -> NDArray[np.float32] | None:
-    """Give the kernel of the first convolution, float32 [h, w, inputs, filters]; None if there is none."""
+    """Return the kernel of the first convolution, float32 [h, w, inputs, filters]; None if there is none."""
     kernels = (layer.get_weights()[0] for layer in model.layers if type(layer).__name__ == "Conv2D")
     kernel = next(kernels, None)
     return None if kernel is None else np.asarray(kernel, dtype=np.float32)

@@ -131,7 +131,7 @@ class Metrics:
         return int(self.scores["errors"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain dictionaries, lists and numbers, ready for JSON; `accuracy` becomes one number there."""
+        """Return plain dictionaries, lists and numbers, ready for JSON; `accuracy` becomes one number there."""
         plain = dataclasses.asdict(self)
         for key, value in plain.pop("scores").items():
             group, _, name = key.rpartition(".")
@@ -202,7 +202,7 @@ def _check_rows(probabilities: Probabilities) -> None:
 
 
 def accuracy_interval(correct: int, total: int) -> Interval:
-    """Give the accuracy with its Wilson score interval (Wilson 1927), which stays sound near 100 %."""
+    """Return the accuracy with its Wilson score interval (Wilson 1927), which stays sound near 100 %."""
     from scipy.stats import binomtest
 
     interval = binomtest(correct, total).proportion_ci(0.95, method="wilson")
@@ -231,7 +231,7 @@ def _precision_recall_f1(truth: Labels, predicted: Labels, **options: Any) -> An
 
 
 def classification_report(labels: Labels, predicted: Labels, class_names: Sequence[str]) -> str:
-    """Give scikit-learn's classification report as text, with four digits."""
+    """Return scikit-learn's classification report as text, with four digits."""
     from sklearn import metrics
 
     present = np.union1d(labels, predicted)
@@ -243,7 +243,7 @@ def classification_report(labels: Labels, predicted: Labels, class_names: Sequen
 
 
 def image_losses(labels: Labels, probabilities: Probabilities) -> NDArray[np.float64]:
-    """Give each image's loss, -ln of the probability of its label, float64 [n] in nats, 0 … 15.9."""
+    """Return each image's loss, -ln of the probability of its label, float64 [n] in nats, 0 … 15.9."""
     given = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return -np.log(np.clip(given, SMALLEST_PROBABILITY, 1.0))
 
@@ -316,7 +316,7 @@ def _count_errors(labels: Labels, probabilities: Probabilities) -> int:
 
 
 def top_accuracy(labels: Labels, probabilities: Probabilities, k: int = 1) -> float:
-    """Give the share of images whose label is among the `k` most probable classes."""
+    """Return the share of images whose label is among the `k` most probable classes."""
     top = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]  # stable, so that k = 1 agrees with argmax
     return float((top == labels[:, np.newaxis]).any(axis=1).mean())
 
@@ -327,12 +327,12 @@ def _macro(labels: Labels, probabilities: Probabilities, score: str) -> float:
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:
-    """Give the mean loss of an image, in nats."""
+    """Return the mean loss of an image, in nats."""
     return float(image_losses(labels, probabilities).mean())
 
 
 def binary_cross_entropy(labels: Labels, probabilities: Probabilities) -> float:
-    """Give the cross-entropy of every class against the rest, averaged over images and classes, in nats.
+    """Return the cross-entropy of every class against the rest, averaged over images and classes, in nats.
 
     This is Keras' `binary_crossentropy` on one-hot labels and softmax outputs, as notebooks report it.
     """
@@ -342,7 +342,7 @@ def binary_cross_entropy(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:
-    """Give the mean gap between confidence and accuracy, weighted by images, 0 … 1.
+    """Return the mean gap between confidence and accuracy, weighted by images, 0 … 1.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
     """

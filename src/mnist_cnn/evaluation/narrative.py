@@ -17,7 +17,7 @@ OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "nadam": "Nadam", "rmsprop": "RM
 
 
 def common_values(findings: Findings) -> dict[str, Any]:
-    """Give the values that both the report and the model card show, by the names in their templates."""
+    """Return the values that both the report and the model card show, by the names in their templates."""
     dataset, config = findings.predictions.dataset, findings.config
     return {
         "findings": findings,

@@ -80,7 +80,7 @@ class LabelErrorAccuracy:
     accuracy: metrics.Interval
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain numbers, ready for JSON."""
+        """Return plain numbers, ready for JSON."""
         return {**vars(self), "accuracy": self.accuracy.value}
 
 
@@ -105,7 +105,7 @@ def predict(model: keras.Model, dataset: Dataset, batch_size: int = 1000) -> Pre
 
 
 def predict_images(model: keras.Model, images: NDArray[np.uint8], batch_size: int = 1000) -> NDArray[np.float32]:
-    """Give the model's probabilities, float32 [n, k], for raw images, uint8 [n, 28, 28]."""
+    """Return the model's probabilities, float32 [n, k], for raw images, uint8 [n, 28, 28]."""
     outputs = model.predict(images[..., np.newaxis], batch_size=batch_size, verbose=0)
     return np.asarray(outputs, dtype=np.float32)
 

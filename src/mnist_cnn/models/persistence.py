@@ -166,7 +166,7 @@ def _load(file: Path) -> keras.Model:
 
 
 def _why_not_opened(file: Path, error: Exception) -> str:
-    """Return why Keras refuses a file, and what to give instead."""
+    """Return why Keras refuses a file, and what to use instead."""
     is_sound = zipfile.is_zipfile(file) if file.suffix == ".keras" else _is_hdf5(file)
     if not is_sound:
         return f"it is damaged or of another kind. {_VALID}"

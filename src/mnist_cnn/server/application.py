@@ -69,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _open_paths(app: FastAPI) -> set[str]:
-    """Give the paths that need no API key: the page, the API's description, and health probes."""
+    """Return the paths that need no API key: the page, the API's description, and health probes."""
     paths = {route.path for router in _OPEN for route in router.routes if isinstance(route, APIRoute)}
     return paths | {f"{page.FILES}/", "/favicon.ico", str(app.openapi_url)}
 

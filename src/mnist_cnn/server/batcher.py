@@ -27,7 +27,7 @@ class Batcher(Generic[Item, Result]):
         self._running: asyncio.Future[list[Result]] | None = None
 
     async def do(self, items: Sequence[Item]) -> list[Result]:
-        """Give one result per item.
+        """Return one result per item.
 
         Raises:
             Exception: The work raised it; all callers in that batch get it.

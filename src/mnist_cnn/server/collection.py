@@ -100,7 +100,7 @@ class Collection:
             return is_there
 
     def count(self) -> int:
-        """Give the number of pictures."""
+        """Return the number of pictures."""
         return sum(1 for label in self.class_names for _ in (self.folder / label).glob("[!.]*.png"))
 
     def _file(self, label: str, name: str) -> Path:

@@ -44,7 +44,7 @@ def end_request(route: str, method: str, status: int, seconds: float) -> None:
 
     Args:
         route: Template of the route that answered, never the path itself.
-        method: As `name_method` gives it.
+        method: As `name_method` returns it.
         status: HTTP status of the answer.
         seconds: Time to the first byte of the answer.
     """
@@ -55,7 +55,7 @@ def end_request(route: str, method: str, status: int, seconds: float) -> None:
 
 
 def name_method(method: str) -> str:
-    """Give a request's method, or "other": clients may invent methods."""
+    """Return a request's method, or "other": clients may invent methods."""
     return method if method in _METHODS else "other"
 
 

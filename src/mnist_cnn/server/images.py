@@ -33,7 +33,7 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")  # from the URL-safe alphabet (RFC 464
 
 
 async def images_of(request: Request) -> list[ImageSource]:
-    """Give the images of a request, in order: file bytes, or pixels as arrays.
+    """Return the images of a request, in order: file bytes, or pixels as arrays.
 
     Raises:
         Problem: There are none or too many, or their form is not understood (400, 413, 415, 422).
@@ -58,7 +58,7 @@ class _FormInMemory(MultiPartParser):
 
 
 async def _files(request: Request, most: int) -> list[ImageSource]:
-    """Give the files of a form (RFC 7578). Names, and text fields beside them, are ignored."""
+    """Return the files of a form (RFC 7578). Names, and text fields beside them, are ignored."""
     body = await _body(request)
 
     async def stream() -> AsyncGenerator[bytes, None]:
@@ -164,7 +164,7 @@ def _pixels(rows: list[Any], name: str) -> NDArray[Any]:
 
 
 def _kinds(rows: list[Any]) -> set[type]:
-    """Give the types of all elements of nested lists."""
+    """Return the types of all elements of nested lists."""
     while True:
         kinds = set(map(type, rows))
         if kinds != {list}:

@@ -119,7 +119,7 @@ class Lanes:
         return await loop.run_in_executor(self._threads[lane], self._try_here, images, places, lane)
 
     def _try_here(self, images: Sequence[ImageSource], places: Sequence[int], lane: Lane) -> list[Prepared | Lane]:
-        """Prepare some of the images in the lane that calls this; give the lane of those that need a slower one."""
+        """Prepare some of the images in the lane that calls this; return the lane of those that need a slower one."""
         outcomes: list[Prepared | Lane] = []
         for place in places:
             image = images[place]
@@ -130,7 +130,7 @@ class Lanes:
 
 
 def lane_by_size(image: ImageSource) -> Lane:
-    """Give the quickest lane that an image may take, judged in a microsecond."""
+    """Return the quickest lane that an image may take, judged in a microsecond."""
     if isinstance(image, np.ndarray):
         sizes = {Lane.HERE: _TINY, Lane.LIGHT: _LIGHT}
         return next((lane for lane, most in sizes.items() if image.size <= most), Lane.HEAVY)
@@ -143,7 +143,7 @@ def lane_by_size(image: ImageSource) -> Lane:
 
 
 def lane_of(image: ImageSource, max_pixels: int) -> Lane:
-    """Give the lane that an image needs; opens files, but decodes nothing.
+    """Return the lane that an image needs; opens files, but decodes nothing.
 
     Args:
         image: An array, or the bytes of a file.

@@ -97,7 +97,7 @@ def name_model(path: Path | None) -> str:
 
 
 def read_card(model: Path | None) -> str | None:
-    """Give the Markdown card of the bundled weights or of a run; None where there is none."""
+    """Return the Markdown card of the bundled weights or of a run; None where there is none."""
     path = _BUNDLED_CARD if model is None else _run_of(model) / _CARD
     try:
         return path.read_text("utf-8", errors="replace")
@@ -106,6 +106,6 @@ def read_card(model: Path | None) -> str | None:
 
 
 def _run_of(model: Path) -> Path:
-    """Give the run folder of `RUN/exports/model.onnx`; any other path as it is."""
+    """Return the run folder of `RUN/exports/model.onnx`; any other path as it is."""
     folder = model.absolute().parent
     return folder.parent if folder.name == _EXPORTS and not model.is_dir() else model

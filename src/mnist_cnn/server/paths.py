@@ -11,7 +11,7 @@ _PROBES = ("/health/", "/v2/health/")
 
 
 def find_path(scope: Scope) -> str:
-    """Give a request's path without the prefix under which a proxy serves the application."""
+    """Return a request's path without the prefix under which a proxy serves the application."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
     return path[len(root) :] if root and path.startswith(root + "/") else path

@@ -65,7 +65,7 @@ def problem_response(
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Give the problems that a route may answer with, for its documentation."""
+    """Return the problems that a route may answer with, for its documentation."""
     content = {_MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 

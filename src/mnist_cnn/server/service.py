@@ -33,7 +33,7 @@ class Service:
 
 
 def get_service(request: HTTPConnection) -> Service:
-    """Give the loaded model and what belongs to it.
+    """Return the loaded model and what belongs to it.
 
     Raises:
         NotReadyError: No model is loaded.
@@ -45,7 +45,7 @@ def get_service(request: HTTPConnection) -> Service:
 
 
 def get_settings(request: HTTPConnection) -> Settings:
-    """Give the server's settings."""
+    """Return the server's settings."""
     settings: Settings = request.app.state.settings
     return settings
 
@@ -56,6 +56,6 @@ def note_images(request: HTTPConnection, count: int) -> None:
 
 
 def hold(request: HTTPConnection, count: int) -> bool:
-    """Reserve memory for more bytes until the request ends; give whether there was enough."""
+    """Reserve memory for more bytes until the request ends; return whether there was enough."""
     take: Callable[[int], bool] | None = request.scope.get("state", {}).get("hold")  # set by the guards
     return take is None or take(count)

@@ -42,7 +42,7 @@ class Batches:
         return -(-len(self.images) // self.batch_size)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """Give the batches of one epoch (0-based): images uint8 [b, 28, 28, 1] and their targets."""
+        """Yield the batches of one epoch (0-based): images uint8 [b, 28, 28, 1] and their targets."""
         random = np.random.default_rng([self.seed, number])
         order = random.permutation(len(self.images))
         portion = max(1, _AHEAD // self.batch_size) * self.batch_size
@@ -59,12 +59,12 @@ class Batches:
                 yield images[rows], targets[rows]
 
     def stream(self, first_epoch: int) -> Iterator[Batch]:
-        """Give one epoch after another, endlessly."""
+        """Yield one epoch after another, endlessly."""
         for number in itertools.count(first_epoch):
             yield from self.epoch(number)
 
     def feed(self, first_epoch: int) -> Any:
-        """Give the input of `Model.fit` on this backend: a prefetching `tf.data.Dataset`, or a plain generator."""
+        """Return the input of `Model.fit` on this backend: a prefetching `tf.data.Dataset`, or a plain generator."""
         if keras.backend.backend() != "tensorflow":
             return self.stream(first_epoch)
         import tensorflow as tf

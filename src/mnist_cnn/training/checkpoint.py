@@ -29,7 +29,7 @@ class TrainingState:
 
     history: list[Row] = field(default_factory=list)  # one row per finished epoch
     best_epoch: int = 0  # 1-based; 0 before the first
-    best_weights: Weights = field(default_factory=list)  # as `Model.get_weights` gives them
+    best_weights: Weights = field(default_factory=list)  # as `Model.get_weights` returns them
     last_weights: Weights = field(default_factory=list)  # the last epoch's, averaged if averaging is on
     variables: Weights = field(default_factory=list)  # of the model, with dropout's generators, and optimizer
     is_complete: bool = False  # training reached its last epoch or stopped early

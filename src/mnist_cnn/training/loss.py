@@ -12,7 +12,7 @@ from mnist_cnn.models.backend import keras
 
 
 def encode_labels(labels: NDArray[np.int64], classes: int, form: Literal["sparse", "one-hot"]) -> NDArray[Any]:
-    """Give labels int64 [n] as they are, or as one-hot rows float32 [n, classes]."""
+    """Return labels int64 [n] as they are, or as one-hot rows float32 [n, classes]."""
     return np.eye(classes, dtype=np.float32)[labels] if form == "one-hot" else labels
 
 

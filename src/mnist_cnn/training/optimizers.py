@@ -21,7 +21,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         self.steps = steps
 
     def __call__(self, step: Any) -> Any:
-        """Give the learning rate at `step`, a scalar tensor."""
+        """Return the learning rate at `step`, a scalar tensor."""
         step = ops.cast(step, "float32")
         start = self.highest * _ONE_CYCLE_START
         rising = start + (self.highest - start) * step / max(1, self.warmup_steps)
@@ -30,7 +30,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         return ops.where(step < self.warmup_steps, rising, falling)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return dict(vars(self))
 
 
@@ -45,7 +45,7 @@ class _GrowingAverage:
 
     @property
     def ema_momentum(self) -> Any:
-        """Give the weight of the previous average at the current step."""
+        """Return the weight of the previous average at the current step."""
         steps = ops.cast(self.iterations, "float32")
         return ops.minimum(self._final_momentum, (1 + steps) / (10 + steps))
 
@@ -93,5 +93,5 @@ def build_schedule(config: OptimizerConfig, steps: int) -> Any:
 
 
 def current_rate(optimizer: keras.optimizers.Optimizer) -> float:
-    """Give the learning rate of the next step."""
+    """Return the learning rate of the next step."""
     return float(ops.convert_to_numpy(optimizer.learning_rate))

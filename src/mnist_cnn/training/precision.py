@@ -8,7 +8,7 @@ from mnist_cnn.models.backend import keras
 
 
 def training_precision(config: Config) -> str:
-    """Give the dtype policy to train with; `auto` is bfloat16 if the hardware multiplies it."""
+    """Return the dtype policy to train with; `auto` is bfloat16 if the hardware multiplies it."""
     if config.training.precision != "auto":
         return config.training.precision
     on_accelerator = any(not device.lower().startswith("cpu") for device in devices())
@@ -16,7 +16,7 @@ def training_precision(config: Config) -> str:
 
 
 def devices() -> list[str]:
-    """Give the names of the backend's devices, such as `CPU` or `GPU:0`."""
+    """Return the names of the backend's devices, such as `CPU` or `GPU:0`."""
     # `keras.distribution.list_devices` fails on torch, and on jax without a GPU.
     backend = keras.backend.backend()
     if backend == "tensorflow":

@@ -53,7 +53,7 @@ def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: R
 
 
 def epoch_writer(run: RunFolder, float32_model: keras.Model, listener: Listener) -> Callable[[TrainingState], None]:
-    """Give a function to call after each saved epoch: it writes the history and, if it is the best, the checkpoint.
+    """Return a function to call after each saved epoch: it writes the history and, if it is the best, the checkpoint.
 
     Args:
         run: Where to write.

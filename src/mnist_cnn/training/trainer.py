@@ -188,7 +188,7 @@ def run_epochs(
     epochs: range,
     callbacks: list[keras.callbacks.Callback],
 ) -> InterruptedTraining | DivergedError | None:
-    """Train for `epochs` (0-based); give what stopped training early, or None."""
+    """Train for `epochs` (0-based); return what stopped training early, or None."""
     try:
         with catch_interrupts():
             model.fit(
@@ -235,7 +235,7 @@ def new_model(
 
 
 def _in_float32(model: keras.Model, config: Config, dataset: Dataset) -> keras.Model:
-    """Give the same network in float32, with its own weights."""
+    """Return the same network in float32, with its own weights."""
     if not config.model.init_from:
         return new_model(config, dataset, precision="float32")
     float32_model = keras.models.clone_model(model)  # float32, like all model files
@@ -249,7 +249,7 @@ def _final_weights(
     model: keras.Model,
     sample: NDArray[np.uint8],  # [n, 28, 28, 1]
 ) -> Weights:
-    """Give the weights of the final model: those of the best or the last epoch, or the current ones before that."""
+    """Return the weights of the final model: those of the best or the last epoch, or the current ones before that."""
     if not state.epochs_done:
         measure_statistics(model, sample)
         weights: Weights = model.get_weights()
@@ -266,7 +266,7 @@ def fix_operation_order() -> None:
 
 
 def steps_per_execution(steps: int) -> int:
-    """Give how many batches the backend runs at once: a divisor of `steps`, so that none crosses the epoch's end."""
+    """Return how many batches the backend runs at once: a divisor of `steps`, so that none crosses the epoch's end."""
     if keras.backend.backend() == "torch":
         return 1  # Keras allows no more on torch
     return next(size for size in range(min(steps, _STEPS_PER_EXECUTION), 0, -1) if steps % size == 0)

@@ -42,7 +42,7 @@ def check_held_out(config: Config, dataset: Dataset) -> None:
 
 
 def _earlier_split(start: str, dataset: Dataset) -> DataConfig | None:
-    """Give how the weights' own training, or that of the weights before them, divided this data set.
+    """Return how the weights' own training, or that of the weights before them, divided this data set.
 
     Returns:
         None if they were trained on other data, or if it is not known.

@@ -71,13 +71,13 @@ def save_limits(folder: TuningFolder, limits: Limits) -> None:
 
 
 def read_limits(folder: TuningFolder) -> Limits | None:
-    """Give the limits of the last session; None before the first."""
+    """Return the limits of the last session; None before the first."""
     known = folder.read_plan().get("limits")
     return None if known is None else Limits(**known)
 
 
 def write_environment(bounds: Bounds, url: str) -> dict[str, str]:
-    """Give the environment variable that passes a worker what is not in the folder.
+    """Return the environment variable that passes a worker what is not in the folder.
 
     Not arguments: all users of a machine can read a command line, and the URL may contain a password.
     """

@@ -113,7 +113,7 @@ def choices(trial: TrialResult) -> str:
 
 
 def limits(plan: Plan, results: StudyResults, images: int | None, confirmed: Confirmation | None) -> Iterator[str]:
-    """Give what the numbers do not show."""
+    """Yield what the numbers do not show."""
     best = results.best
     remedy = "" if confirmed else " To measure it on images that chose nothing, add --confirm 3 to the command."
     yield (

@@ -85,7 +85,7 @@ class Confirmation:
         return difference.mean - half, difference.mean + half
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain dictionaries, lists and numbers, ready for JSON."""
+        """Return plain dictionaries, lists and numbers, ready for JSON."""
         spreads = {name: dataclasses.asdict(getattr(self, name)) for name in ("recipe", "found", "difference")}
         return {**dataclasses.asdict(self), **spreads, "interval": self.interval}
 
@@ -112,7 +112,7 @@ def check_confirmable(config: Config) -> None:
 
 
 def retrainings(folder: TuningFolder, plan: Plan, results: StudyResults, step: int) -> tuple[Retraining, Retraining]:
-    """Give what to train with one seed: the search's recipe, and the best trial's settings.
+    """Return what to train with one seed: the search's recipe, and the best trial's settings.
 
     Args:
         folder: Of the search.
@@ -135,7 +135,7 @@ def retrainings(folder: TuningFolder, plan: Plan, results: StudyResults, step: i
 
 
 def found_epochs(config: Config, trial: TrialResult) -> int:
-    """Give how many epochs to train without held-out images.
+    """Return how many epochs to train without held-out images.
 
     A schedule runs to its end. With a constant rate, training ends with the epoch whose weights were kept.
 
@@ -173,7 +173,7 @@ def is_measured(run: RunFolder) -> bool:
 
 
 def confirmed_before(folder: TuningFolder, results: StudyResults) -> list[str]:
-    """Give the names of the trials that were confirmed as the best, and no longer are."""
+    """Return the names of the trials that were confirmed as the best, and no longer are."""
     best = f"trial-{results.best.number:04d}" if results.best else ""
     runs = folder.confirmation("").root.glob("trial-*")
     return sorted({run.name.rpartition("-seed-")[0] for run in runs if is_measured(RunFolder(run))} - {best})

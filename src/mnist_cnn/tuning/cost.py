@@ -42,7 +42,7 @@ def count_multiply_adds(model: keras.Model) -> int:
 
 
 def measure_latency(model: keras.Model) -> float:
-    """Give the milliseconds per image of ONNX Runtime on one thread: the fastest of several rounds."""
+    """Return the milliseconds per image of ONNX Runtime on one thread: the fastest of several rounds."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(to_onnx(model), options, providers=["CPUExecutionProvider"])

@@ -38,7 +38,7 @@ _ARGUMENTS = "model.arguments."
 
 
 def space_names() -> list[str]:
-    """Give the names of the package's own spaces."""
+    """Return the names of the package's own spaces."""
     folder = resources.files("mnist_cnn.tuning") / "spaces"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
@@ -102,7 +102,7 @@ def check_space(space: Space, base: Config) -> None:
 
 
 def corner_configs(space: Space, base: Config) -> list[Config]:
-    """Give the configurations in which one setting has an extreme value, and every other setting its first value.
+    """Return the configurations in which one setting has an extreme value, and every other setting its first value.
 
     Raises:
         SettingError: One is not valid; the error names the setting and the value.
@@ -132,7 +132,7 @@ class _Fixed:
 
 
 def _ways(part: Part, earlier: Sequence[Part]) -> list[dict[str, Any]]:
-    """Give every set of choices under which `part` applies; its condition may depend on conditional settings."""
+    """Return every set of choices under which `part` applies; its condition may depend on conditional settings."""
     ways: list[dict[str, Any]] = [{}]
     for name, options in part.when.items():
         ways = [{**way, **more} for way in ways for more in _ways_to(name, options, earlier) if _agree(way, more)]

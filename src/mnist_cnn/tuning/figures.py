@@ -186,7 +186,7 @@ def accuracy_against_cost(results: StudyResults, title: str, costs: Mapping[int,
 
 
 def name_setting(name: str, length: int = 40) -> str:
-    """Give a setting's name without its section: `model.arguments.filters (vgg)[0]` is `filters[0] (vgg)`."""
+    """Return a setting's name without its section: `model.arguments.filters (vgg)[0]` is `filters[0] (vgg)`."""
     text = _SECTION.sub("", name)
     if match := _CONDITIONAL.fullmatch(text):
         text = f"{match['name']}{match['place']}{match['condition']}"
@@ -206,12 +206,12 @@ def _as_styled() -> Iterator[None]:
 
 
 def _floor(results: StudyResults) -> float:
-    """Give the lowest accuracy shown, in percent: a trial that learnt nothing would squeeze the others together."""
+    """Return the lowest accuracy shown, in percent: a trial that learnt nothing would squeeze the others together."""
     return _lowest(100 * max(trial.values[0] for trial in results.complete), WORST_SHOWN)
 
 
 def _lowest(best: float, times: float) -> float:
-    """Give the accuracy, in percent, of a network with `times` the errors of the best."""
+    """Return the accuracy, in percent, of a network with `times` the errors of the best."""
     return max(0.0, 100 - times * max(100 - best, 0.02))
 
 
@@ -267,7 +267,7 @@ def _figure(axes: Axes) -> Figure:
 
 
 def _finish(axes: Axes, size: tuple[float, float], *, title: str = "", x: str = "", y: str = _ACCURACY) -> Figure:
-    """Give Optuna's figure the size, the words and the one legend of this package's pictures."""
+    """Set the size, the texts and the single legend of this package's pictures in Optuna's figure."""
     figure = _figure(axes)
     plt.close(figure)  # Optuna makes its figures with pyplot, which keeps them
     figure.set_layout_engine("constrained")

@@ -53,12 +53,12 @@ def is_too_large(trial: FrozenTrial) -> bool:
 
 
 def folder_name(trial: FrozenTrial | optuna.Trial) -> str:
-    """Give the name of a trial's run folder: its own number, or that of the trial it resumes."""
+    """Return the name of a trial's run folder: its own number, or that of the trial it resumes."""
     return str(trial.user_attrs.get(FOLDER, f"{trial.number:04d}"))
 
 
 def superseded(trials: list[FrozenTrial]) -> set[int]:
-    """Give the numbers of the trials that other trials have resumed."""
+    """Return the numbers of the trials that other trials have resumed."""
     with without_warnings():
         return {number for trial in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(trial)}
 

@@ -95,11 +95,11 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
                 domain.draw(name, chooser)
 
     def configuration(self, hp: keras_tuner.HyperParameters) -> Config:
-        """Give the configuration that these values stand for."""
+        """Return the configuration that these values stand for."""
         return configure(self._base, suggest_settings(self._space, _Chooser(hp, self._conditions)))
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Give the compiled network of one trial."""
+        """Return the compiled network of one trial."""
         config = self.configuration(hp)
         if config.training.deterministic:
             fix_operation_order()
@@ -178,7 +178,7 @@ class _Chooser:
 
 
 def _read_conditions(space: Space) -> Conditions:
-    """Give the conditions that Keras Tuner can express: those on one choice that every trial makes.
+    """Return the conditions that Keras Tuner can express: those on one choice that every trial makes.
 
     Settings under any other condition are drawn in every trial, and ignored if it is false.
     """

@@ -99,7 +99,7 @@ class Objective:
         return run
 
     def _choose_folder(self, trial: optuna.Trial) -> RunFolder:
-        """Give the folder of the trial that this one resumes if it is here and free, otherwise a new one."""
+        """Return the folder of the trial that this one resumes if it is here and free, otherwise a new one."""
         run = self._folder.trial(folder_name(trial))
         if FOLDER in trial.user_attrs and (trial.user_attrs.get(PLACE) != self._folder.place or is_at_work(run)):
             run = self._folder.trial(f"{trial.number:04d}")

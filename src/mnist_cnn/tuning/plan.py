@@ -50,7 +50,7 @@ class Plan:
     sampler: str = "tpe"  # one of SAMPLER_NAMES
 
     def to_dict(self) -> dict[str, Any]:
-        """Give nested plain dictionaries, ready for JSON."""
+        """Return nested plain dictionaries, ready for JSON."""
         plain = {"objectives": list(self.objectives), "space": dict(self.space.declaration)}
         return {**vars(self), **plain, "base": self.base.to_dict()}
 
@@ -102,5 +102,5 @@ def parse_objectives(text: str) -> tuple[str, ...]:
 
 
 def directions(objectives: Sequence[str]) -> list[Direction]:
-    """Give the direction in which each objective improves."""
+    """Return the direction in which each objective improves."""
     return [OBJECTIVES[name].direction for name in objectives]

@@ -85,7 +85,7 @@ class StudyResults:
         return min(self.complete, key=lambda trial: (-trial.values[0], *trial.values[1:], trial.number), default=None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain dictionaries, lists and numbers, ready for JSON."""
+        """Return plain dictionaries, lists and numbers, ready for JSON."""
         best, front = self.best.number if self.best else None, [trial.number for trial in self.front]
         return {**dataclasses.asdict(self), "best": best, "front": front}
 
@@ -115,7 +115,7 @@ def collect(study: Study, plan: Plan, folder: TuningFolder) -> StudyResults:
 
 
 def best_config(results: StudyResults, plan: Plan, trial: TrialResult | None = None) -> Config:
-    """Give a trial's configuration as a recipe; by default that of the best trial.
+    """Return a trial's configuration as a recipe; by default that of the best trial.
 
     Raises:
         RunFolderError: No trial is complete.

@@ -141,7 +141,7 @@ def search(
 
 
 def _environment(limits: Limits, seconds: float, url: str) -> dict[str, str]:
-    """Give the environment of the workers; each has its share of the cores."""
+    """Return the environment of the workers; each has its share of the cores."""
     threads = str(max(1, usable_cores() // limits.workers))
     shares = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), threads)
     bounds = Bounds(trials=limits.trials, deadline=time.time() + seconds, leader=os.getpid())

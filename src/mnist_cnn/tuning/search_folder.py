@@ -70,15 +70,15 @@ class TuningFolder:
         return shlex.join(["mnist-cnn", "tune", "--resume", str(self.root), *storage])
 
     def trial(self, name: str) -> RunFolder:
-        """Give the run folder of a trial, such as `0007`."""
+        """Return the run folder of a trial, such as `0007`."""
         return RunFolder(self.root / "trials" / name)
 
     def front(self, number: int) -> Path:
-        """Give the recipe of a trial on the Pareto front."""
+        """Return the recipe of a trial on the Pareto front."""
         return self.root / "front" / f"{number:04d}.toml"
 
     def confirmation(self, name: str) -> RunFolder:
-        """Give the run folder of a network trained on all training images, such as `trial-0007-seed-1`."""
+        """Return the run folder of a network trained on all training images, such as `trial-0007-seed-1`."""
         return RunFolder(self.root / "confirmation" / name)
 
     def worker_log(self, index: int) -> Path:
@@ -86,12 +86,12 @@ class TuningFolder:
         return self.root / f"worker-{index + 1}.log"
 
     def find_data(self) -> ResolvedDataset:
-        """Give the data set as this machine found it."""
+        """Return the data set as this machine found it."""
         local = self.read_plan()
         return ResolvedDataset(local["dataset"], Path(local["data_dir"]) if local["data_dir"] else None)
 
     def seconds_used(self) -> float:
-        """Give how long the search has run, over all sessions."""
+        """Return how long the search has run, over all sessions."""
         try:
             return float(json.loads(self.clock.read_text(encoding="utf-8"))["seconds"])
         except (OSError, ValueError, KeyError, TypeError):

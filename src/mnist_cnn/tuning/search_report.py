@@ -111,14 +111,14 @@ def _save_front(folder: TuningFolder, plan: Plan, results: StudyResults) -> None
 
 
 def _interesting(results: StudyResults, best: TrialResult, shares: Mapping[str, float]) -> list[str]:
-    """Give the settings of the best trial that differ between trials, the most important first."""
+    """Return the settings of the best trial that differ between trials, the most important first."""
     tried = {name: {trial.choices[name] for trial in results.trials if name in trial.choices} for name in best.choices}
     varied = [name for name, values in tried.items() if len(values) > 1]
     return sorted(varied, key=lambda name: -shares.get(name, 0.0))
 
 
 def _costs(results: StudyResults) -> dict[str, dict[int, float]]:
-    """Give the costs to draw accuracy against: the other objectives, or else what was counted of every network."""
+    """Return the costs to draw accuracy against: the other objectives, or else what was counted of every network."""
     if len(results.objectives) > 1:
         return {
             name: {trial.number: trial.values[place] for trial in results.complete}
@@ -147,7 +147,7 @@ def _cell(values: Mapping[str, Any], name: str) -> str:
 
 
 def _validation_images(plan: Plan, results: StudyResults) -> int | None:
-    """Give how many images judged the trials; None if no trial was trained on this machine."""
+    """Return how many images judged the trials; None if no trial was trained on this machine."""
     for trial in results.trials:
         run = RunFolder(trial.run)
         if run.environment.exists():

@@ -19,13 +19,13 @@ class Chooser(Protocol):
     """Draws a trial's values, as Optuna's `Trial` does."""
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
-        """Give a number from `low` to `high`, both included."""
+        """Return a number from `low` to `high`, both included."""
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
-        """Give an integer from `low` to `high`, both included."""
+        """Return an integer from `low` to `high`, both included."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """Give one of `choices`, which are numbers, strings or truth values."""
+        """Return one of `choices`, which are numbers, strings or truth values."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Range:
         return float(chooser.suggest_float(name, self.low, self.high, step=self.step, log=self.log))
 
     def find(self, value: Any) -> float | None:
-        """Give `value` as a chooser names it; None if it is not in the range."""
+        """Return `value` as a chooser names it; None if it is not in the range."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
             return None
         step = self.step or (1 if self.whole else None)
@@ -54,7 +54,7 @@ class Range:
         return int(value) if self.whole else float(value)
 
     def extremes(self) -> tuple[Any, ...]:
-        """Give the smallest and the largest value."""
+        """Return the smallest and the largest value."""
         return (int(self.low), int(self.high)) if self.whole else (float(self.low), float(self.high))
 
 
@@ -76,13 +76,13 @@ class Choice:
         return self.options[self.labels.index(chooser.suggest_categorical(name, self.labels))]
 
     def find(self, value: Any) -> Any:
-        """Give `value` as a chooser names it; None if it is not an option."""
+        """Return `value` as a chooser names it; None if it is not an option."""
         return next(
             (label for label, option in zip(self.labels, self.options, strict=True) if _same(option, value)), None
         )
 
     def extremes(self) -> tuple[Any, ...]:
-        """Give every option, as a chooser names it."""
+        """Return every option, as a chooser names it."""
         return self.labels
 
 
@@ -98,13 +98,13 @@ class Setting:
     content: Any  # a Domain, a tuple with Domains in it, or a plain value
 
     def draw(self, chooser: Chooser) -> Any:
-        """Give the setting's value for one trial."""
+        """Return the setting's value for one trial."""
         if isinstance(self.content, tuple):
             return [_draw(part, f"{self.label}[{index}]", chooser) for index, part in enumerate(self.content)]
         return _draw(self.content, self.label, chooser)
 
     def domains(self) -> Iterator[tuple[str, Domain, int | None]]:
-        """Give every domain with its name for choosers, and its index if it is in a list."""
+        """Yield every domain with its name for choosers, and its index if it is in a list."""
         if isinstance(self.content, tuple):
             for index, part in enumerate(self.content):
                 if isinstance(part, Domain):
@@ -120,7 +120,7 @@ class Setting:
         return fits and all(map(_can_be, self.content, value))
 
     def find(self, value: Any) -> dict[str, Any]:
-        """Give the choices that lead to `value`, as far as the domains allow it."""
+        """Return the choices that lead to `value`, as far as the domains allow it."""
         known = {}
         for name, domain, index in self.domains():
             if index is not None and not (isinstance(value, list) and len(value) == len(self.content)):
@@ -176,7 +176,7 @@ def configure(base: Config, settings: Mapping[str, Any]) -> Config:
 
 
 def starting_point(space: Space, base: Config) -> dict[str, Any]:
-    """Give the choices that lead to `base`, as far as the space allows them.
+    """Return the choices that lead to `base`, as far as the space allows them.
 
     A search that starts there does not need to rediscover good values.
     """

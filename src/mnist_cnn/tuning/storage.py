@@ -58,7 +58,7 @@ def open_storage(folder: TuningFolder, heartbeat: int) -> BaseStorage:
 
 
 def without_password(url: str) -> str:
-    """Give a server's address without its password.
+    """Return a server's address without its password.
 
     Raises:
         SettingError: It is not the address of a PostgreSQL server.
@@ -118,7 +118,7 @@ def explain_loss(folder: TuningFolder) -> Iterator[None]:
 
 
 def database_error(error: BaseException | None) -> sqlalchemy.exc.SQLAlchemyError | None:
-    """Give the database's error behind another one; Optuna wraps it, or meets it while it reports another error."""
+    """Return the database's error behind another one; Optuna wraps it, or meets it while it reports another error."""
     while error is not None:
         if isinstance(error, sqlalchemy.exc.SQLAlchemyError):
             return error

@@ -51,7 +51,7 @@ def join_study(plan: Plan, folder: TuningFolder, data: ResolvedDataset) -> None:
 
 
 def find_plan(name: str, folder: TuningFolder) -> Plan:
-    """Give the plan of a study on the folder's server.
+    """Return the plan of a study on the folder's server.
 
     Raises:
         SettingError: There is no such study, mnist-cnn did not create it, or the server cannot be reached.

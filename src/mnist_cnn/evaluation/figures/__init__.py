@@ -1,1 +1,1 @@
-"""Arrays in, pictures out: every function gives a `matplotlib.figure.Figure` in one style."""
+"""Arrays in, pictures out: every function returns a `matplotlib.figure.Figure` in one style."""

@@ -77,7 +77,7 @@ def _skips(rows: Sequence[LayerRow]) -> list[tuple[int, int]]:
 
 
 def assign_lanes(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """Give each span the innermost lane where it overlaps no other, as (from, to, lane), the shortest first."""
+    """Assign each span the innermost lane where it overlaps no other, as (from, to, lane), the shortest first."""
     placed: list[tuple[int, int, int]] = []
     for start, end in sorted(spans, key=lambda span: span[1] - span[0]):
         taken = {lane for first, last, lane in placed if start < last and first < end}

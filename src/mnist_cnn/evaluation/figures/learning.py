@@ -58,7 +58,7 @@ def _draw_rate(axes: Axes, history: Sequence[Epoch]) -> None:
 
 
 def _draw_series(axes: Axes, history: Sequence[Epoch], key: str, **look: Any) -> dict[int, float]:
-    """Draw what is known of one value, and give it by epoch; accuracies in percent."""
+    """Draw what is known of one value, and return it by epoch; accuracies in percent."""
     scale = 100 if key.endswith("accuracy") else 1
     known = {row["epoch"]: scale * row[key] for row in history if _is_number(row.get(key))}
     if known or "label" in look:

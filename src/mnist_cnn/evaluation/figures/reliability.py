@@ -18,7 +18,7 @@ def reliability(bins: Sequence[CalibrationBin], error: float) -> Figure:
     """Draw accuracy against confidence, and below it how many images have which confidence.
 
     Args:
-        bins: As `metrics.calibration_bins` gives them.
+        bins: As `metrics.calibration_bins` returns them.
         error: The expected calibration error, 0 … 1, for the title.
     """
     figure = Figure(figsize=(4.6, 4.6))

@@ -96,7 +96,7 @@ def saliency_overlays(
 
     Args:
         images: uint8 [n, 28, 28].
-        maps: As `saliency.occlusion_maps` gives them, [n, 28, 28], each drawn on its own scale.
+        maps: As `saliency.occlusion_maps` returns them, [n, 28, 28], each drawn on its own scale.
         labels: [n].
         predicted: [n].
         class_names: The k classes.

@@ -117,7 +117,7 @@ def show_digit(axes: Axes, image: NDArray[Any]) -> None:
 
 
 def image_grid(count: int, columns: int, tile: float, caption: float) -> tuple[Figure, list[Axes]]:
-    """Give a figure of `count` square tiles, `tile` inches wide, each with `caption` inches above it."""
+    """Return a figure of `count` square tiles, `tile` inches wide, each with `caption` inches above it."""
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(columns * tile + 0.15, rows * (tile + caption) + 0.1))

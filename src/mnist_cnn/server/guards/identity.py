@@ -24,7 +24,7 @@ _BUG = "this is a bug of the server, and its log has the details. Report it with
 
 
 class Identity:
-    """Gives ids to requests, and notes how each one ended.
+    """Assigns ids to requests, and records how each one ended.
 
     The id is the client's own `X-Request-ID` if it has at most 64 letters, digits, dots, dashes and underscores,
     otherwise a new one. It is in `scope["state"]["request_id"]`; `images` and `bytes` for the log come from there too.
@@ -83,12 +83,12 @@ class Identity:
 
 
 def choose_id(scope: Scope) -> str:
-    """Give the client's own id for the request if it is safe to repeat, otherwise a new one."""
+    """Return the client's own id for the request if it is safe to repeat, otherwise a new one."""
     given = find_header(scope, b"x-request-id")
     return given.decode("ascii") if given and _SAFE.fullmatch(given) else secrets.token_hex(8)
 
 
 def find_route(scope: Scope) -> str:
-    """Give the template of the route that was found, such as /v2/models/{name}; never the path itself."""
+    """Return the template of the route that was found, such as /v2/models/{name}; never the path itself."""
     path: str | None = getattr(scope.get("route"), "path", None)
     return path or ("other" if "endpoint" in scope else "none")  # the page's files, /openapi.json

@@ -119,7 +119,7 @@ class _Body:
         self.refusal: Refusal | None = None
 
     def check_length(self) -> Refusal | None:
-        """Give the reason to refuse a body by the length that its head promises; None: there is none."""
+        """Return the reason to refuse a body by the length that its head promises; None: there is none."""
         given = find_header(self._scope, b"content-length") or b""
         length = int(given) if given.isdigit() else 0
         if length > self._limits.max_body:
@@ -127,7 +127,7 @@ class _Body:
         return self._no_room() if length > self._limits.room else None
 
     async def receive(self) -> Message:
-        """Give the next part.
+        """Return the next part.
 
         A body that is refused ends the work as a timeout does, because a cancellation passes through all code that
         turns exceptions into answers of its own.

@@ -18,7 +18,7 @@ _LINGER = 1.0  # seconds
 
 
 def find_header(scope: Scope, name: bytes) -> bytes | None:
-    """Give a header's value; `name` in lower case, as servers give them."""
+    """Return a header's value; `name` in lower case, as servers give them."""
     return next((bytes(value) for key, value in scope["headers"] if key == name), None)
 
 

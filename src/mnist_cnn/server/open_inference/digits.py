@@ -28,12 +28,12 @@ _LONGEST_SHOWN = 100  # characters of a value that a message repeats
 
 
 def most_values(max_images: int) -> int:
-    """Give the maximum number of values in the JSON of that many images, with each pixel in its own list."""
+    """Return the maximum number of values in the JSON of that many images, with each pixel in its own list."""
     return max_images * (2 * IMAGE_SIZE * IMAGE_SIZE + IMAGE_SIZE + 1) + _OTHER_VALUES
 
 
 def raw_request(size: int) -> InferRequest:
-    """Give the request that a body without JSON stands for: one image, all outputs as bytes.
+    """Return the request that a body without JSON stands for: one image, all outputs as bytes.
 
     Args:
         size: Bytes of the body.
@@ -90,7 +90,7 @@ def _levels(image: NDArray[np.float32]) -> NDArray[Any]:
 
 
 def wanted_outputs(request: InferRequest, classes: int) -> list[RequestOutput]:
-    """Give the requested outputs with their parameters.
+    """Return the requested outputs with their parameters.
 
     Args:
         request: Without outputs, it asks for all.

@@ -79,7 +79,7 @@ def _of_model(method: str, path: str, **documentation: Any) -> Callable[[Handler
 
 @router.get("", response_model=objects.ServerMetadata, summary="Which server is this?")
 async def server(request: Request) -> Response:
-    """Give the name and version of the server, and the extensions of the protocol that it supports."""
+    """Return the name and version of the server, and the extensions of the protocol that it supports."""
     return _json(objects.ServerMetadata(name="mnist-cnn", version=version_of("mnist-cnn"), extensions=_EXTENSIONS))
 
 
@@ -162,7 +162,7 @@ async def _answer(request: Request, body: bytes) -> Response:
 
 
 def _parse(body: bytes, header_length: str | None, max_images: int) -> tuple[objects.InferRequest, memoryview]:
-    """Give the request in a body, and the binary data after it."""
+    """Return the request in a body, and the binary data after it."""
     text, binary = split_body(body, header_length)
     if header_length is not None and not text:
         return raw_request(len(binary)), binary

@@ -31,7 +31,7 @@ def describe(name: str, classes: int) -> TensorModel:
 
 
 def configure(model: TensorModel, max_images: int) -> dict[str, Any]:
-    """Give what Triton's `config.pbtxt` would contain for this model.
+    """Return what Triton's `config.pbtxt` would contain for this model.
 
     Args:
         model: From `describe`.

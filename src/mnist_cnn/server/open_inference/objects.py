@@ -143,7 +143,7 @@ class ProtocolProblem(BaseModel):
 
 
 def request_schema() -> dict[str, Any]:
-    """Give the JSON schema of a request with its definitions inlined, since OpenAPI keeps its own elsewhere."""
+    """Return the JSON schema of a request with its definitions inlined, since OpenAPI keeps its own elsewhere."""
     schema = InferRequest.model_json_schema()
     definitions = schema.pop("$defs")
 

@@ -107,12 +107,12 @@ def from_list(data: Sequence[Any], datatype: str, shape: Sequence[int]) -> NDArr
 
 
 def datatype_of(array: NDArray[Any]) -> str:
-    """Give the protocol's name for an array's dtype."""
+    """Return the protocol's name for an array's dtype."""
     return _DATATYPES[array.dtype]
 
 
 def to_bytes(array: NDArray[Any]) -> bytes:
-    """Give the binary data of an array; text has its length before it (4 bytes, little-endian)."""
+    """Return the binary data of an array; text has its length before it (4 bytes, little-endian)."""
     if array.dtype.kind != "O":
         return array.tobytes()
     texts = [text.encode(errors="replace") for text in array.flat]

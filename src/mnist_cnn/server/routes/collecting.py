@@ -124,7 +124,7 @@ def _is_called_by_its_name(request: Request) -> bool:
 
 
 def _parse(body: bytes, content_type: str) -> tuple[Any, str]:
-    """Give image and label.
+    """Return image and label.
 
     Raises:
         Problem: The body is something else (400, 413, 415, 422).
@@ -145,7 +145,7 @@ def _collection(request: Request) -> Collection:
 
 
 def _not_written(error: MnistCnnError) -> Problem:
-    """Give the system's reason, without a path of the server's."""
+    """Return the system's reason, without a path of the server's."""
     cause = error.__cause__
     reason = cause.strerror if isinstance(cause, OSError) else "other processes are using the folder"
     detail = f"nothing was changed, because the folder cannot be written: {reason}. Try again later."

@@ -26,7 +26,7 @@ router = APIRouter(tags=["model"], route_class=DirectRoute)
 async def model(request: Request) -> Response:
     """Describe the model and the limits of the server.
 
-    With `Accept: text/markdown`, give the model card, if there is one. Browsers get it as plain text.
+    With `Accept: text/markdown`, return the model card, if there is one. Browsers get it as plain text.
     """
     service = get_service(request)
     accepted = request.headers.get("accept", "")

@@ -45,5 +45,5 @@ async def ready(request: Request) -> Response:
     responses={200: {"content": {"text/plain": {}}, "description": "Text format of Prometheus."}, **documented(401)},
 )
 def read_metrics() -> Response:  # not async: with several workers it reads files
-    """Give all counts: requests, latencies, images, batches, refusals."""
+    """Return all counts: requests, latencies, images, batches, refusals."""
     return Response(counters.render(), media_type=CONTENT_TYPE_PLAIN_0_0_4)

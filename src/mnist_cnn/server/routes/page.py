@@ -46,13 +46,13 @@ def mount_files(app: FastAPI) -> None:
 
 @router.get("/")
 async def index() -> FileResponse:
-    """Give the drawing page."""
+    """Return the drawing page."""
     return FileResponse(_FOLDER / "index.html", headers=_NO_CACHE)
 
 
 @router.get(f"{FILES}/icon.svg")
 def icon() -> Response:
-    """Give the icon in the page's brand colour: an icon cannot use a style sheet."""
+    """Return the icon in the page's brand colour: an icon cannot use a style sheet."""
     brand = _BRAND.search((_FOLDER / "page.css").read_text("utf-8"))
     picture = (_FOLDER / "icon.svg").read_text("utf-8").replace("var(--brand)", brand[1] if brand else "black")
     return Response(picture, media_type="image/svg+xml", headers=_NO_CACHE)
@@ -60,7 +60,7 @@ def icon() -> Response:
 
 @router.get("/docs")
 async def docs() -> Response:
-    """Give Swagger UI for the OpenAPI document, and allow the one script in its page by its hash."""
+    """Return Swagger UI for the OpenAPI document, and allow the one script in its page by its hash."""
     page = get_swagger_ui_html(
         openapi_url="openapi.json",
         title="mnist-cnn API",

@@ -129,7 +129,7 @@ def _wants_pictures(request: Request) -> bool:
 
 
 def _prediction(seen: Seen, with_picture: bool) -> dict[str, Any]:
-    """Give one `Prediction` as a dictionary."""
+    """Return one `Prediction` as a dictionary."""
     reading = seen.reading
     prediction = {
         "digit": reading.digit,
