@@ -50,7 +50,7 @@ class DataConfig:
     add_share: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the added images in an epoch; they are repeated
 
 
-# The data that the included weights were trained on (`scripts/make_weights.py`).
+# Training data of the included weights (`scripts/make_weights.py`).
 SHIPPED_ON = DataConfig(dataset="mnist", validation=0.1)
 SHIPPED_CHECKSUM = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1f59b"  # `Dataset.checksum` of it
 

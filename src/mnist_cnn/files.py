@@ -23,7 +23,7 @@ _WRITING_ALONE = (*_FULL, errno.EFBIG)  # errors that only writing raises; they 
 CONFIG_NAME, MODEL_NAME = "config.toml", "model.keras"
 EXPORTS_NAME, ONNX_NAME = "exports", "model.onnx"
 
-TRAIN, TEST, VALIDATION = "train", "test", "val"  # the parts of other people's data sets
+TRAIN, TEST, VALIDATION = "train", "test", "val"  # the parts of third-party data sets
 _PARTS = {
     **dict.fromkeys(("train", "training"), TRAIN),
     **dict.fromkeys(("test", "testing", "t10k"), TEST),

@@ -1,4 +1,4 @@
-"""Other people's folder layouts: what is read, what is skipped, and what is refused."""
+"""Third-party folder layouts: what is read, what is skipped, and what is refused."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def test_a_model_that_scales_by_itself_is_believed(
     assert opened.adoption.remarks == ()
     expected = model.predict(test_digits.images[:9, ..., None], verbose=0)
     np.testing.assert_allclose(outputs(opened.model, test_digits.images[:9]), expected, atol=1e-5)
-    with pytest.raises(InputError, match="Leave out the scale"):
+    with pytest.raises(InputError, match="Leave out --scale"):
         read_model(tmp_path / "model.keras", scale=1)
 
 

@@ -39,6 +39,6 @@ scale_option = click.option(
     cls=InWords,
     type=click.FloatRange(min=0, min_open=True),
     metavar="FLOAT",
-    help="Only for models from elsewhere: factor above 0 that converts grey levels 0 … 255 to the model's input "
+    help="Only for third-party models: factor above 0 that converts grey levels 0 … 255 to the model's input "
     "(default: from the model's metadata, otherwise the one that reads known digits best).",
 )

@@ -1,4 +1,4 @@
-"""Arrays of numbers from other people's files, checked and converted to the form of a `Dataset`."""
+"""Arrays of numbers from third-party files, checked and converted to the form of a `Dataset`."""
 
 from __future__ import annotations
 

@@ -33,11 +33,11 @@ class Findings:
     history: Sequence[Mapping[str, Any]]  # empty for a model without a run
     environment: Mapping[str, Any]  # empty for a model without a run
     command: str
-    adoption: Adoption  # how the model of another package was adapted to grey levels 0 … 255
+    adoption: Adoption  # how a third-party model was adapted to grey levels 0 … 255
 
     @property
     def remarks(self) -> list[str]:
-        """What was decided about the model of another package, one sentence each."""
+        """What was decided about a third-party model, one sentence each."""
         return [remark[0].upper() + remark[1:] for remark in self.adoption.remarks]
 
     @property

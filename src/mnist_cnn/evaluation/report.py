@@ -54,7 +54,7 @@ def write_report(
         command: The exact command that repeats this result; derived from the folder if it is empty.
         trained_in: The run whose settings, history and environment are reported, if that is not `run` itself. The
             report leaves out what it does not contain.
-        adoption: How the model of another package was adapted, from `models.persistence.read_model`.
+        adoption: How a third-party model was adapted, from `models.persistence.read_model`.
 
     Returns:
         The report's path. It is written last: where it exists, everything else does.

@@ -1,4 +1,4 @@
-"""Networks of other people's layers as ONNX, by Keras' own exporter."""
+"""Convert networks with other layers to ONNX, by Keras' own exporter."""
 
 from __future__ import annotations
 

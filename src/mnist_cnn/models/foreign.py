@@ -1,4 +1,4 @@
-"""Keras models of other makers, rebuilt so that they take raw grey levels [n, 28, 28, 1] and return probabilities."""
+"""Third-party Keras models, rebuilt so that they take raw grey levels [n, 28, 28, 1] and return probabilities."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def read_model(
 ) -> OpenedModel:
     """Open the model of a run folder, or a `.keras` or `.h5` file, without running code from the file.
 
-    A model of other makers is rebuilt if it takes images of another shape or in another range, or if it returns
+    A third-party model is rebuilt if it takes images of another shape or in another range, or if it returns
     scores before a softmax.
 
     Args:
@@ -202,7 +202,7 @@ def _adopt(model: keras.Model, file: Path, scale: float | None, known: Callable[
 
     is_declared = takes_grey_levels(model)
     if is_declared and scale:
-        raise SettingError(f"{file} says itself which range it needs. Leave out the scale ({scale:g}).")
+        raise SettingError(f"{file} declares its input range. Leave out --scale ({scale:g}).")
     if is_declared and fits(model):
         return OpenedModel(model, Adoption())
     if is_declared:
@@ -236,7 +236,7 @@ def known_digits_of(data: ResolvedDataset, classes: int) -> KnownDigits:
 
 
 def draw_known_digits(train: Dataset, classes: int) -> KnownDigits:
-    """Draw digits from a training split, on which a model of other makers can show which range it needs.
+    """Draw digits from a training split, on which a third-party model can show which input range it needs.
 
     Args:
         train: Some of the ten digits are numbered as a network of ten expects.

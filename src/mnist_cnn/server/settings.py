@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         default=None,
         ge=1e-9,
         le=1e9,
-        description="Factor that converts grey levels 0 to 255 to the input of a model from elsewhere. Default: from "
+        description="Factor that converts grey levels 0 to 255 to the input of a third-party model. Default: from "
         "the model's metadata, otherwise the one that reads known digits best.",
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for all.")

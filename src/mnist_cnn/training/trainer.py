@@ -223,7 +223,7 @@ def new_model(
 ) -> keras.Model:
     """Build the configured network, or adapt the trained one that it starts from.
 
-    `note` receives how another project's network was adapted.
+    `note` receives how a third-party model was adapted.
     """
     classes = len(dataset.class_names)
     if config.model.init_from:

@@ -21,7 +21,7 @@ def open_start(config: ModelConfig, dataset: Dataset, note: Callable[[str], None
 
     Args:
         config: Names it.
-        dataset: The training split; if its classes are the digits, it shows what input range another project's network
+        dataset: The training split; if its classes are the digits, they show what input range a third-party model
             expects.
         note: Receives how the network was adapted.
 

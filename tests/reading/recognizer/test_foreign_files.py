@@ -1,4 +1,4 @@
-"""ONNX files of other makers: read if their shapes allow it, otherwise refused with a reason, and always harmless."""
+"""Third-party ONNX files: read if their shapes allow it, otherwise refused with a reason, and always harmless."""
 
 from __future__ import annotations
 

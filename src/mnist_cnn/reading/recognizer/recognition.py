@@ -93,7 +93,7 @@ class Recognizer:
         session = start_session(data, origin, second_files=second_files)
         metadata = ModelMetadata.from_strings(metadata_of(session, origin), origin)
         if metadata and scale:
-            raise SettingError(f"{origin} says itself which range it needs. Leave out the scale ({scale:g}).")
+            raise SettingError(f"{origin} declares its input range. Leave out the scale ({scale:g}).")
         network, choice = find_network(session, origin), DECLARED
         if metadata:
             network = replace(network, scaling=GREY_LEVELS)
