@@ -10,6 +10,7 @@ from mnist_cnn.augmentation.distortion import augment
 from mnist_cnn.config import AugmentationConfig
 from mnist_cnn.datasets import Dataset, take_per_class
 from mnist_cnn.evaluation.figures.style import MUTED, frame, show_digit, styled
+from mnist_cnn.reading.conventions import IMAGE_SIZE
 
 COPIES = 11  # distorted copies of each digit
 
@@ -25,7 +26,7 @@ def draw_contact_sheet(dataset: Dataset, config: AugmentationConfig, seed: int) 
     if not config.elastic:
         active.pop("elastic_smoothness", None)
     caption = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in active.items())
-    return _draw(originals, copies.reshape(len(originals), COPIES, 28, 28), caption)
+    return _draw(originals, copies.reshape(len(originals), COPIES, IMAGE_SIZE, IMAGE_SIZE), caption)
 
 
 @styled

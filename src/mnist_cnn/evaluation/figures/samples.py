@@ -22,6 +22,7 @@ from mnist_cnn.evaluation.figures.style import (
     show_digit,
     styled,
 )
+from mnist_cnn.reading.conventions import IMAGE_SIZE
 
 MOST_FILTERS = 64  # drawn
 
@@ -65,16 +66,16 @@ def misclassified(
 def sample_grid(images: Images, labels: Classes, class_names: Sequence[str]) -> Figure:
     """Show images in rows by class; `labels` must be sorted."""
     rows, columns = len(class_names), int(np.bincount(labels).max())
-    canvas = np.zeros((rows, 28, columns, 28), dtype=np.uint8)
+    canvas = np.zeros((rows, IMAGE_SIZE, columns, IMAGE_SIZE), dtype=np.uint8)
     for row in range(rows):
         chosen = images[labels == row]
         canvas[row, :, : len(chosen)] = chosen.swapaxes(0, 1)
     names = [shorten(name) for name in class_names]
     figure = Figure(figsize=(0.5 * columns + 0.12 * max(map(len, names)) + 0.2, 0.5 * rows + 0.15))
     axes = figure.subplots()
-    axes.imshow(canvas.reshape(28 * rows, 28 * columns), cmap=INK, vmin=0, vmax=255)
+    axes.imshow(canvas.reshape(IMAGE_SIZE * rows, IMAGE_SIZE * columns), cmap=INK, vmin=0, vmax=255)
     bare(axes)
-    axes.set_yticks(28 * np.arange(rows) + 13.5, names, fontweight="bold")
+    axes.set_yticks(IMAGE_SIZE * np.arange(rows) + (IMAGE_SIZE - 1) / 2, names, fontweight="bold")
     return figure
 
 
