@@ -20,11 +20,11 @@ _DATA = os.environ.get("MNIST_CNN_DATA")  # read before any test changes the env
 def mnist_dir() -> Path:
     """The folder with the four real MNIST files."""
     if not _DATA:
-        pytest.skip("REAL MNIST NOT TESTED: set MNIST_CNN_DATA to the folder that holds MNIST's four IDX files")
+        pytest.skip("REAL MNIST NOT TESTED: set MNIST_CNN_DATA to the folder that contains MNIST's four IDX files")
     for folder in (Path(_DATA).absolute(), Path(_DATA).absolute() / "mnist"):
         if any(folder.glob("t10k-images*")):
             return folder
-    pytest.skip(f"REAL MNIST NOT TESTED: MNIST_CNN_DATA={_DATA} holds no t10k-images-idx3-ubyte.gz")
+    pytest.skip(f"REAL MNIST NOT TESTED: MNIST_CNN_DATA={_DATA} does not contain t10k-images-idx3-ubyte.gz")
 
 
 @pytest.fixture

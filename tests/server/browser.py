@@ -37,7 +37,7 @@ _EXPECTED = "Failed to load resource"  # what the browser writes of every answer
 
 
 def launch(playwright: Playwright) -> Browser:
-    """Start the system's Chromium, or skip the test, loudly."""
+    """Start the system's Chromium, or skip the test with a message."""
     path = next(filter(None, map(shutil.which, _CHROMIUM)), None)
     if path is None:
         pytest.skip("THE PAGE WAS NOT TESTED: there is no chromium on the PATH")

@@ -44,7 +44,7 @@ class Server:
 
 @contextlib.contextmanager
 def run_server() -> Iterator[Server]:
-    """Run a server, or skip, loudly, where PostgreSQL is not installed."""
+    """Run a server, or skip with a message if PostgreSQL is not installed."""
     programs = _find_programs()
     if programs is None or not _may_run():
         pytest.skip("POSTGRESQL NOT TESTED: it is not installed; on Debian: apt-get install postgresql")

@@ -189,7 +189,7 @@ def test_a_rate_that_depends_on_held_out_images_is_not_confirmed(
     assert len(results.read_results(folder).trials) == 1, "refused before the search, not after it"
 
 
-def test_promises_and_seeds_of_what_is_trained(folder: TuningFolder) -> None:
+def test_expected_results_and_seeds_of_what_is_trained(folder: TuningFolder) -> None:
     plan = studies.open_plan(folder)
     plan = dataclasses.replace(plan, base=override(plan.base, {"expected_accuracy": "99 %", "training.seed": 5}))
     recipe, found = confirmation.retrainings(folder, plan, results.read_results(folder), 2)

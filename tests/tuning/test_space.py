@@ -215,7 +215,7 @@ def test_an_invalid_value_is_found_before_the_search(settings: Any, message: str
         check_space(parse_space({"settings": settings}, "text"), override(BASE, {"training.loss": "sparse"}))
 
 
-def test_a_space_that_is_not_there() -> None:
+def test_a_space_that_does_not_exist() -> None:
     with pytest.raises(InputError, match="Did you mean 'default'"):
         load_space("defalt")
     with pytest.raises(InputError, match="cannot be read"):

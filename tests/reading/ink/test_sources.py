@@ -184,7 +184,7 @@ def test_damaged_exif_data_do_not_matter() -> None:
     np.testing.assert_array_equal(read_image(encoded(picture, exif=b"Exif\0\0 damaged")), np.asarray(picture))
 
 
-def test_a_lack_of_memory_is_not_the_image_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_not_reported_as_a_bad_image(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise MemoryError
 
