@@ -25,7 +25,7 @@ _RECIPES = Path(__file__).with_name("recipes")
 DEFAULT_RECIPE = "quick"
 SHIPPED_MODEL = "digits"  # what `init_from` calls the included weights
 DEFAULT_SMALL_RECIPE = "small"  # for the bundled digits, which give quick too few steps
-PROMISES: dict[str, Any] = {"expected_accuracy": "", "expected_time": "", "parameters": 0}  # empty: not known
+EXPECTATIONS: dict[str, Any] = {"expected_accuracy": "", "expected_time": "", "parameters": 0}  # empty: not known
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -18,7 +18,7 @@ from mnist_cnn.runs import open_run
 def compare(runs: tuple[Path, ...], as_json: bool) -> None:
     """Compare the settings and the metrics of runs.
 
-    With a paired test of the difference on the same test images.
+    It also runs a paired test of the difference on the same test images.
     """
     from mnist_cnn.evaluation.comparison import compare as compare_runs
 

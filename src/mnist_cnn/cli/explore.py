@@ -27,7 +27,7 @@ from mnist_cnn.cli.terminal import Terminal
 def explore(dataset: str, data_dir: Path | None, output: Path, as_json: bool) -> None:
     """Describe a data set in numbers and pictures.
 
-    Class distribution, pixels, mean images, samples and duplicates.
+    It shows the class distribution, pixel statistics, mean images, samples and duplicates.
     """
     from mnist_cnn.evaluation.exploration import write_exploration
 

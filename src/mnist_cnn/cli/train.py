@@ -17,7 +17,7 @@ from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.config import (
     DEFAULT_RECIPE,
     DEFAULT_SMALL_RECIPE,
-    PROMISES,
+    EXPECTATIONS,
     SHIPPED_MODEL,
     Config,
     load_recipe,
@@ -30,7 +30,7 @@ from mnist_cnn.errors import SettingError
 from mnist_cnn.files import CONFIG_NAME
 from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
 
-_HARMLESS = {"training.seed", "training.deterministic"}  # settings that void none of a recipe's promises
+_HARMLESS = {"training.seed", "training.deterministic"}  # settings that do not invalidate a recipe's expected results
 _SETTINGS = {  # option → the setting it stands for
     "dataset": "data.dataset",
     "add": "data.add",
@@ -110,7 +110,7 @@ def train(
         wanted = override(load_recipe(recipe or DEFAULT_RECIPE), changes)  # finds invalid settings before a download
         data = resolve(wanted.data.dataset, data_dir, terminal)
         recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
-        config = _without_promises(override(load_recipe(recipe), {**changes, "data.dataset": data.name}), changes)
+        config = _without_expectations(override(load_recipe(recipe), {**changes, "data.dataset": data.name}), changes)
         run = create_run(runs_dir, name or _default_name(recipe, data))
     try:
         with lock_run(run):
@@ -190,11 +190,11 @@ def _say_interrupted(epochs: int, run: RunFolder, terminal: Terminal) -> None:
     terminal.finish({"run": str(run.root), "interrupted": True, "epochs": epochs})
 
 
-def _without_promises(config: Config, changes: dict[str, Any]) -> Config:
+def _without_expectations(config: Config, changes: dict[str, Any]) -> Config:
     """Drop the recipe's expected results if its settings were changed."""
     if all(key.startswith("data.dataset") or key in _HARMLESS for key in changes):
         return config
-    return override(config, PROMISES)
+    return override(config, EXPECTATIONS)
 
 
 def _default_name(recipe: str, data: ResolvedDataset) -> str:

@@ -50,8 +50,10 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @click.option("--epochs", type=int, help="Maximum number of epochs per trial, at least 1.")
 @set_option("Set any setting of the recipe, in all trials.")
 @click.option("--objective", help=f"One or several of {','.join(OBJECTIVES)} for a Pareto front (default: accuracy).")
-@click.option("--sampler", type=click.Choice(SAMPLER_NAMES), help="What proposes settings (default: tpe).")
-@click.option("--pruner", type=click.Choice(PRUNER_NAMES), help="What stops unpromising trials (default: median).")
+@click.option("--sampler", type=click.Choice(SAMPLER_NAMES), help="Sampler that proposes settings (default: tpe).")
+@click.option(
+    "--pruner", type=click.Choice(PRUNER_NAMES), help="Pruner that stops unpromising trials (default: median)."
+)
 @click.option("--time", metavar="1h30m", help="Stop after this time; with --resume, after this additional time.")
 @click.option(
     "--trials", cls=InWords, type=_AT_LEAST_1, metavar="INTEGER", help="Stop after this many trials, at least 1."

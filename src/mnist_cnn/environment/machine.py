@@ -1,4 +1,4 @@
-"""What a run depends on besides its configuration: versions and hardware."""
+"""What a run depends on apart from its configuration: versions and hardware."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a model is worth: predictions → metrics → sentences → pictures → pages."""
+"""Evaluation of a model: predictions → metrics → sentences → pictures → pages."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mnist_cnn.config import PROMISES, flatten, load_recipe
+from mnist_cnn.config import EXPECTATIONS, flatten, load_recipe
 from mnist_cnn.errors import SettingError
 from mnist_cnn.evaluation import narrative
 from mnist_cnn.evaluation.metrics import METRICS, PairedTest, paired_test
@@ -20,7 +20,7 @@ ROWS = (
     "dataset", "split", "n", *(metric.key for metric in METRICS), "training.parameters", "training.epochs",
     "training.seconds",
 )  # fmt: skip
-WORDS_ONLY = ("title", "source", *PROMISES)  # descriptions, without effect on training
+WORDS_ONLY = ("title", "source", *EXPECTATIONS)  # descriptions, without effect on training
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a model file says about itself: everything that reading needs besides the weights.
+"""What a model file says about itself: everything that reading needs apart from the weights.
 
 Every format contains the same strings: as metadata properties in an ONNX file, as JSON in the others.
 """

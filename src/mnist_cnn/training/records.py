@@ -1,4 +1,4 @@
-"""What training writes to the run folder besides the model: configuration, environment, history, log."""
+"""What training writes to the run folder apart from the model: configuration, environment, history, log."""
 
 from __future__ import annotations
 

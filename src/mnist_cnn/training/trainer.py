@@ -273,7 +273,7 @@ def steps_per_execution(steps: int) -> int:
 
 
 def _explain_divergence(error: DivergedError, state: TrainingState, run: RunFolder) -> DivergedError:
-    """Say what is left of a training that diverged."""
+    """Describe what was saved before training diverged."""
     kept = f"the best finished epoch ({state.best_epoch}) is saved in {run.best_checkpoint}"
     return DivergedError(
         f"{error}; {kept if state.epochs_done else 'no epoch was finished'}. "

@@ -29,7 +29,7 @@ class TuningFolder:
         """
         self.root = root
         self.url = url
-        self.plan = root / "study.json"  # plan and limits: everything besides the study that resuming needs
+        self.plan = root / "study.json"  # plan and limits: everything apart from the study that resuming needs
         self.database = root / "study.db"  # the study in Optuna's SQLite form, unless it is on a server
         self.clock = root / "clock.json"  # how long the search has run on this machine, over all sessions
         self.best = root / "best.toml"  # the best configuration so far, as a recipe

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mnist_cnn.config import PROMISES, Config, flatten, override
+from mnist_cnn.config import EXPECTATIONS, Config, flatten, override
 
 Settings = dict[str, Any]  # dotted name → value, as `config.override` takes them
 
@@ -165,14 +165,14 @@ def suggest_settings(space: Space, chooser: Chooser) -> Settings:
 def configure(base: Config, settings: Mapping[str, Any]) -> Config:
     """Put a trial's settings into the base configuration.
 
-    An architecture other than the base's does not inherit its arguments. The base's promises are dropped.
+    An architecture other than the base's does not inherit its arguments. The base's expected results are dropped.
 
     Raises:
         SettingError: A setting is unknown, or settings conflict.
     """
     architecture = settings.get("model.architecture", base.model.architecture)
     fresh: Settings = {} if architecture == base.model.architecture else {"model.arguments": {}}
-    return override(base, {**PROMISES, **fresh, **settings})
+    return override(base, {**EXPECTATIONS, **fresh, **settings})
 
 
 def starting_point(space: Space, base: Config) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class _Body:
         self.refusal: Refusal | None = None
 
     def check_length(self) -> Refusal | None:
-        """Return the reason to refuse a body by the length that its head promises; None: there is none."""
+        """Return the reason to refuse a body by the length that its head declares; None: there is none."""
         given = find_header(self._scope, b"content-length") or b""
         length = int(given) if given.isdigit() else 0
         if length > self._limits.max_body:
