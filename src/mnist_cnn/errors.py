@@ -54,7 +54,7 @@ class DatasetUnavailableError(MnistCnnError):
 
 
 class DivergedError(MnistCnnError):
-    """Training in which the loss or the weights became infinite or NaN."""
+    """The loss or the weights became infinite or NaN."""
 
 
 class MissingExtraError(InputError):

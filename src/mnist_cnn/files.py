@@ -14,7 +14,7 @@ from typing import Any
 
 from mnist_cnn.errors import WriteError
 
-PARTIAL = ".partial-"  # prefix of temporary names, by which the leftovers of a killed process are recognised
+PARTIAL = ".partial-"  # prefix of temporary names; it identifies the leftovers of a killed process
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _WRITING_ALONE = (*_FULL, errno.EFBIG)  # errors that only writing raises; they name no file

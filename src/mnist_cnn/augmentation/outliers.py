@@ -1,7 +1,7 @@
 """Outliers: pictures that are not digits, drawn for training.
 
-A network that has only seen digits finds one in everything. If it is also shown images for which every class is equally
-wrong, it learns to be uncertain about what it does not know (outlier exposure: Hendrycks, Mazeika & Dietterich 2019).
+A network that has only seen digits finds one in everything. If it is also shown images that belong to no class, it
+learns to be uncertain about what it does not know (outlier exposure: Hendrycks, Mazeika & Dietterich 2019).
 All outliers are drawn here, from digits or from nothing, so no other data are needed.
 """
 

@@ -67,7 +67,7 @@ def _images_below(folder: str) -> Iterator[str]:
 
 
 def _is_special(file: str) -> bool:
-    """Say whether it exists but is not a file: reading a named pipe would block."""
+    """Return whether it exists but is not a file: reading a named pipe would block."""
     return os.path.exists(file) and not os.path.isfile(file)  # noqa: PTH110, PTH113  # as above
 
 

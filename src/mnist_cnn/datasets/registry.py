@@ -1,8 +1,8 @@
 """The data sets that can be downloaded: addresses, checksums, shapes and class names, in one table.
 
 A download must match the published SHA-256 of the file. A file found on this machine may have been compressed again,
-so it is verified by its content: MNIST by the SHA-256 of the uncompressed data; the others, for which none is
-published, by type, shape and label range.
+so it is verified by its content: MNIST by the SHA-256 of the uncompressed data; the others, which have no published
+one, by type, shape and label range.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Source:
     class_names: tuple[str, ...]
     mirrors: tuple[str, ...]  # addresses in the order they are tried; "{file}" stands for the file's name
     files: dict[tuple[str, str], RemoteFile]  # by split and by "images" or "labels"
-    torchvision: str  # the folder in which torchvision keeps it
+    torchvision: str  # torchvision's folder for it
     keras: str = ""  # what Keras keeps of it in its `datasets` folder, if anything
     archive: RemoteFile | None = None  # the one file that contains all others, where they are not served singly
     transposed: bool = False  # rows and columns of each image are swapped

@@ -102,7 +102,7 @@ def _stratified(dataset: Dataset, fraction: float, seed: int) -> tuple[NDArray[n
     except ValueError as error:  # too few images of a class or in a part
         raise DataError(
             f"{fraction:.3g} of the {len(dataset)} images of {dataset.source} cannot be held out: {first_line(error)}. "
-            "Choose another fraction, add images, or train on them beside a data set: mnist-cnn train --add"
+            "Choose another fraction, add images, or train on them together with a data set: mnist-cnn train --add"
         ) from error
     kept, held_out = (np.sort(part) for part in parts)
     return kept, held_out

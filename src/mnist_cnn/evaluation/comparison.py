@@ -54,7 +54,7 @@ class Comparison:
 
 
 def compare(runs: Sequence[RunFolder]) -> Comparison:
-    """Put finished runs side by side.
+    """Compare finished runs.
 
     Raises:
         SettingError: Fewer than two runs.

@@ -152,7 +152,7 @@ def write_exploration(folder: Path, train: Dataset, test: Dataset) -> Exploratio
 
 
 def sample_rows(dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Take the first images of each class: uint8 [m, 28, 28], and their labels [m], by class."""
+    """Select the first images of each class: uint8 [m, 28, 28], and their labels [m], by class."""
     chosen = [np.flatnonzero(dataset.labels == label)[:SAMPLES_PER_CLASS] for label in range(len(dataset.class_names))]
     indices = np.concatenate(chosen)
     return dataset.images[indices], dataset.labels[indices]

@@ -31,7 +31,7 @@ def common_values(findings: Findings) -> dict[str, Any]:
 
 
 def verdict(measured: Metrics, dataset: Dataset) -> str:
-    """Say in one or two sentences how accurate the model is, and which error it makes most often."""
+    """Describe in one or two sentences how accurate the model is, and which error it makes most often."""
     images = f"{dataset.split} image{'s' if measured.n > 1 else ''} of {dataset.name}"
     if not measured.errors:
         count = f"all {measured.n:,}" if measured.n > 1 else "the only"
@@ -49,7 +49,7 @@ def verdict(measured: Metrics, dataset: Dataset) -> str:
 
 
 def recipe(config: Config, epochs: int, best: int) -> str:
-    """Say in a paragraph how the model was trained.
+    """Describe in a paragraph how the model was trained.
 
     Args:
         config: The run's settings.
@@ -68,7 +68,7 @@ def recipe(config: Config, epochs: int, best: int) -> str:
 
 
 def paired(first: str, other: str, test: PairedTest) -> str:
-    """Say in a sentence whether the run `other` differs significantly from the run `first`."""
+    """Describe in a sentence whether the run `other` differs significantly from the run `first`."""
     low, high = 100 * test.difference.low, 100 * test.difference.high
     facts = (
         f"difference {100 * test.difference.value:+.2f} percentage points, 95 % interval {low:+.2f} to {high:+.2f}; "

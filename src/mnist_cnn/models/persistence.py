@@ -137,7 +137,7 @@ def save_legacy_h5(model: keras.Model, path: Path) -> None:
     import h5py  # type: ignore[import-untyped]  # it ships no type information
 
     class InMemory(h5py.File):  # type: ignore[misc]
-        def __str__(self) -> str:  # by which Keras chooses the format
+        def __str__(self) -> str:  # Keras chooses the format by it
             return path.name
 
     content = io.BytesIO()

@@ -10,4 +10,4 @@ IMAGE_SHAPES = (
     (IMAGE_SIZE, IMAGE_SIZE),
     (IMAGE_SIZE * IMAGE_SIZE,),
 )
-SUM_TOLERANCE = 0.01  # by which probabilities may miss the sum of 1; bfloat16 rounds by up to 0.4 %, logits miss it
+SUM_TOLERANCE = 0.01  # by how much probabilities may miss a sum of 1; bfloat16 rounds by up to 0.4 %, logits exceed it

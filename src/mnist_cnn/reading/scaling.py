@@ -66,7 +66,7 @@ CANDIDATES = (  # the most common first
 
 @dataclass(frozen=True, eq=False)
 class KnownDigits:
-    """Digits with known labels, on which a network shows which range it needs."""
+    """Digits with known labels, used to find the input range that a network needs."""
 
     images: NDArray[np.uint8]  # [n, 28, 28]
     labels: NDArray[np.int64]  # [n]
@@ -80,7 +80,7 @@ class KnownDigits:
 
 @dataclass(frozen=True)
 class ScalingChoice:
-    """The range in which a network gets its grey levels, and how it was determined."""
+    """The range of the grey levels that a network gets, and how it was determined."""
 
     scaling: Scaling
     origin: Literal["file", "user", "tried", "assumed"]

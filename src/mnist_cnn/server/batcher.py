@@ -1,4 +1,4 @@
-"""Work of many callers, done in batches: whatever arrives during one batch forms the next."""
+"""Work of many callers, done in batches: the items that arrive during one batch form the next."""
 
 from __future__ import annotations
 

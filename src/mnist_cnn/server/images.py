@@ -76,7 +76,7 @@ async def _files(request: Request, most: int) -> list[ImageSource]:
 
 
 def images_in(value: Any, most: int) -> list[ImageSource]:
-    """Take the images out of `{"image": …}` or `{"images": [ … ]}`.
+    """Extract the images from `{"image": …}` or `{"images": [ … ]}`.
 
     Raises:
         Problem: It is neither (422), or there are more than `most` (413).
@@ -92,7 +92,7 @@ def images_in(value: Any, most: int) -> list[ImageSource]:
 
 
 def image_in(value: Any, name: str = "image") -> ImageSource:
-    """Take one image out of parsed JSON: base64 of an image file, or pixels.
+    """Extract one image from parsed JSON: base64 of an image file, or pixels.
 
     Args:
         value: Text (base64, with or without `data:…;base64,` before it), rows of grey levels 0 to 255, each in a list

@@ -164,7 +164,7 @@ def lane_of(image: ImageSource, max_pixels: int) -> Lane:
 
 
 def _is_tiny_png(content: bytes) -> bool:
-    """Say whether a file is a PNG so small that the event loop need not be spared; no other kind is known so soon."""
+    """Return whether a file is a PNG so small that the event loop can decode it; other kinds take longer to recognise."""
     if not content.startswith(b"\x89PNG\r\n\x1a\n") or not _PNG.size <= len(content) <= 4 * _TINY:
         return False
     width, height = _PNG.unpack_from(content)
@@ -173,7 +173,7 @@ def _is_tiny_png(content: bytes) -> bool:
 
 @contextlib.contextmanager
 def _naming(place: int, count: int) -> Iterator[None]:
-    """Say in an error which of several images it is about."""
+    """Add to an error which of several images it is about."""
     try:
         yield
     except DataError as error:

@@ -133,7 +133,7 @@ def _announce_when_listening(host: str, port: int, announce: Callable[[str], Non
 
 @contextlib.contextmanager
 def _counts_folder(workers: int) -> Iterator[None]:
-    """Name a folder in which several workers add up their counts, unless the environment names one."""
+    """Choose a folder where several workers add up their counts, unless the environment names one."""
     if workers == 1 or os.environ.get(COUNTS_FOLDER):
         yield
         return

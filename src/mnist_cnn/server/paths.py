@@ -18,10 +18,10 @@ def find_path(scope: Scope) -> str:
 
 
 def is_probe(path: str) -> bool:
-    """Say whether a path is for monitoring: it is answered even when the server is busy."""
+    """Return whether a path is for monitoring: it is answered even when the server is busy."""
     return path.startswith(_PROBES) or path == "/metrics"
 
 
 def is_inference(path: str) -> bool:
-    """Say whether a path belongs to the Open Inference Protocol, whose errors have another form."""
+    """Return whether a path belongs to the Open Inference Protocol, whose errors have another form."""
     return path == "/v2" or path.startswith("/v2/")

@@ -90,7 +90,7 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
 
 
 def _explain(error: HTTPException, request: Request) -> str:
-    """Say in a sentence what the framework says in two words."""
+    """Describe in a sentence what the framework says in two words."""
     if error.status_code == HTTPStatus.NOT_FOUND:
         return "this address does not exist. See /docs for those that do."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

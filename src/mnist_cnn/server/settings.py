@@ -173,7 +173,7 @@ def _explain(error: ValidationError, options: Collection[str]) -> str:
 
 
 def _valid(field: FieldInfo, error: ErrorDetails) -> str:
-    """Say what is valid: the text of our own error, the values, or the range."""
+    """Describe what is valid: the text of our own error, the values, or the range."""
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     if get_origin(field.annotation) is Literal:

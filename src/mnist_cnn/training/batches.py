@@ -23,7 +23,7 @@ Batch = tuple[NDArray[np.uint8], NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Training images in the order and form in which the network sees them.
+    """Training images in the order and form that the network sees.
 
     The order and the distortions of an epoch depend only on the seed and the epoch's number, so a run that resumes with
     epoch 7 sees the same images as an uninterrupted run.

@@ -77,7 +77,7 @@ def capture_variables(model: keras.Model) -> Weights:
 
 
 def restore_variables(model: keras.Model, values: Sequence[NDArray[Any]]) -> None:
-    """Put captured values back.
+    """Restore captured values.
 
     Raises:
         RunFolderError: They belong to another network.

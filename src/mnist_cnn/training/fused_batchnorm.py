@@ -1,6 +1,6 @@
 """Batch normalisation as one fused operation instead of Keras' chain of element-wise operations (TensorFlow only).
 
-Keras 3 subtracts, multiplies and adds separately, in float32 whatever the precision. On a CPU, each of these reads and
+Keras 3 subtracts, multiplies and adds separately, in float32 at any precision. On a CPU, each of these reads and
 writes the whole tensor (`benchmarks/epoch_time.py` compares whole epochs). TensorFlow's fused kernel computes the same
 function. Only the execution changes: the model and its file remain plain Keras.
 """

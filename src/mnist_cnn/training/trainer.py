@@ -73,7 +73,7 @@ def train(
 
     Args:
         config: All settings.
-        dataset: The training split, of which a part is held out for validation.
+        dataset: The training split; a part is held out for validation.
         run: An empty run folder, or an unfinished one with the same configuration and data.
         added: The images of `config.data.add`, if they are loaded already.
         listener: Receives every step and epoch.

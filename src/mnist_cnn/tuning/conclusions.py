@@ -18,7 +18,7 @@ from mnist_cnn.tuning.strategies import PRUNERS, SAMPLERS
 
 
 def verdict(results: StudyResults) -> str:
-    """Say in a sentence or two what the search found."""
+    """Describe in a sentence or two what the search found."""
     best = results.best
     tried = count(results.ended, "trial")
     if best is None:
@@ -30,7 +30,7 @@ def verdict(results: StudyResults) -> str:
 
 
 def confirmation_verdict(confirmed: Confirmation) -> str:
-    """Say in a few sentences how good the settings are on the test set."""
+    """Describe in a few sentences how good the settings are on the test set."""
     seeds = count(len(confirmed.pairs), "seed")
     return (
         f"Trained on all training images with {seeds}, the settings of trial {confirmed.trial} classify "
@@ -84,7 +84,7 @@ def fixed(space: Space) -> list[tuple[str, str]]:
 
 
 def method(plan: Plan, results: StudyResults) -> str:
-    """Say in a paragraph how the search worked."""
+    """Describe in a paragraph how the search worked."""
     pruner = PRUNERS["none" if len(plan.objectives) > 1 else plan.pruner]
     return (
         f"Trials are judged by {' and '.join(OBJECTIVES[name].title for name in plan.objectives)}. Settings are "
@@ -113,7 +113,7 @@ def choices(trial: TrialResult) -> str:
 
 
 def limits(plan: Plan, results: StudyResults, images: int | None, confirmed: Confirmation | None) -> Iterator[str]:
-    """Yield what the numbers do not show."""
+    """Yield the limitations that the numbers do not show."""
     best = results.best
     remedy = "" if confirmed else " To measure it on images that chose nothing, add --confirm 3 to the command."
     yield (
@@ -134,7 +134,7 @@ def limits(plan: Plan, results: StudyResults, images: int | None, confirmed: Con
     )
     if "latency" in plan.objectives:
         yield (
-            "Each worker measured latency on its own machine, next to whatever else ran there. Latencies from "
+            "Each worker measured latency on its own machine, next to any other work there. Latencies from "
             "different machines are not comparable."
         )
     if confirmed:

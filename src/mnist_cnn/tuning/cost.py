@@ -21,7 +21,7 @@ def count_costs(model: keras.Model) -> dict[str, int]:
 
 
 def describe_excess(costs: Mapping[str, int], limits: Mapping[str, int]) -> str:
-    """Say which limits a network exceeds; an empty text if none."""
+    """Describe which limits a network exceeds; an empty text if none."""
     return "; ".join(
         f"{costs[name]:,} {name.replace('_', '-')} are over the limit {limit:,}"
         for name, limit in limits.items()

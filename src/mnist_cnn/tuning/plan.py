@@ -20,7 +20,7 @@ PRUNER_NAMES = ("median", "hyperband", "none")
 
 @dataclass(frozen=True)
 class Goal:
-    """Something by which trials are judged; `cost` measures it."""
+    """A criterion for trials; `cost` measures it."""
 
     title: str  # with its unit
     direction: Direction = "minimize"
@@ -102,5 +102,5 @@ def parse_objectives(text: str) -> tuple[str, ...]:
 
 
 def directions(objectives: Sequence[str]) -> list[Direction]:
-    """Return the direction in which each objective improves."""
+    """Return the direction that improves each objective."""
     return [OBJECTIVES[name].direction for name in objectives]

@@ -132,7 +132,7 @@ def _costs(results: StudyResults) -> dict[str, dict[int, float]]:
 
 
 def _changes(base: Config, found: Config) -> list[tuple[str, str, str]]:
-    """List the settings in which the best configuration differs from the recipe: name, recipe's, best's."""
+    """List the settings of the best configuration that differ from the recipe: name, recipe's, best's."""
     before, after = (dict(flatten(config.to_dict())) for config in (base, found))
     names = [name for name in {**before, **after} if name not in WORDS_ONLY and before.get(name) != after.get(name)]
     rows = [(name, _cell(before, name), _cell(after, name)) for name in sorted(names)]

@@ -163,7 +163,7 @@ def suggest_settings(space: Space, chooser: Chooser) -> Settings:
 
 
 def configure(base: Config, settings: Mapping[str, Any]) -> Config:
-    """Put a trial's settings into the base configuration.
+    """Apply a trial's settings to the base configuration.
 
     An architecture other than the base's does not inherit its arguments. The base's expected results are dropped.
 

@@ -21,7 +21,7 @@ from mnist_cnn.errors import MissingExtraError, MnistCnnError, SettingError, fir
 from mnist_cnn.tuning.search_folder import TuningFolder
 
 _PATIENCE = 60  # seconds to wait for SQLite's lock
-_ANSWER = 10  # seconds in which a server has to answer
+_ANSWER = 10  # seconds to wait for a server's answer
 _FROZEN = 60  # seconds after which a server takes the claim from a worker that does nothing with it
 _GRACE = 4  # missed heartbeats after which a worker counts as dead
 

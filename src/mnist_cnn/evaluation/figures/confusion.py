@@ -1,4 +1,4 @@
-"""Which class is mistaken for which."""
+"""The confusion matrix: which class is mistaken for which."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ _SETTINGS: Any = {  # Matplotlib's stubs want a dictionary with its own literal 
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Run `draw` under this package's settings, whatever the user's are, and leave those as they were."""
+    """Run `draw` under this package's settings, and restore the user's settings afterwards."""
 
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -99,13 +99,13 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def frame(axes: Axes, colour: str = RULE, width: float = 0.8) -> None:
-    """Take away the ticks and draw a frame on all four sides."""
+    """Remove the ticks and draw a frame on all four sides."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=colour, linewidth=width)
 
 
 def bare(axes: Axes) -> None:
-    """Take away ticks and frame, for pictures that need no axes."""
+    """Remove ticks and frame, for pictures that need no axes."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 

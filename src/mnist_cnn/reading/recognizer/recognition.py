@@ -49,7 +49,7 @@ class Recognizer:
         metadata: What the file says about itself.
         threshold: A digit is accepted if its confidence is at least this, 0 to 1.
         threads: Number of threads that share the work of one call.
-        choice: The range in which the network gets grey levels, and how it was determined.
+        choice: The range of the grey levels that the network gets, and how it was determined.
     """
 
     network: Network

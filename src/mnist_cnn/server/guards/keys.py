@@ -49,7 +49,7 @@ class Keys:
 
 
 def find_key(scope: Scope) -> bytes | None:
-    """Return the key in `X-API-Key` or, without that header, in `Authorization: Bearer`; None: there is no key."""
+    """Return the key in `X-API-Key` or, without that header, in `Authorization: Bearer`; None without a key."""
     given = find_header(scope, b"x-api-key")
     if given is not None:
         return given.strip()

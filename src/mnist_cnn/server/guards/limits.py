@@ -119,7 +119,7 @@ class _Body:
         self.refusal: Refusal | None = None
 
     def check_length(self) -> Refusal | None:
-        """Return the reason to refuse a body by the length that its head declares; None: there is none."""
+        """Return the reason to refuse a body whose declared length is too large; None if it is not."""
         given = find_header(self._scope, b"content-length") or b""
         length = int(given) if given.isdigit() else 0
         if length > self._limits.max_body:
@@ -149,7 +149,7 @@ class _Body:
         return message
 
     def hold(self, count: int) -> bool:
-        """Take memory for more bytes; say whether there was enough."""
+        """Reserve memory for more bytes; return whether there was enough."""
         enough = count <= self._limits.room
         self._limits.room -= count if enough else 0
         self.held += count if enough else 0

@@ -44,7 +44,7 @@ def raw_request(size: int) -> InferRequest:
 
 
 def images_of(tensor: RequestInput, binary: memoryview, max_images: int) -> list[NDArray[Any]]:
-    """Take the images out of the input tensor.
+    """Extract the images from the input tensor.
 
     Args:
         tensor: The input.

@@ -59,7 +59,7 @@ function stateOf(reading) {
   return isOne(reading) ? "rejected" : "unreadable";
 }
 
-/** Give the size in which a label is set. */
+/** Return the size in which a label is set. */
 function lengthOf(label) {
   if (label.length <= 2) return "sign";
   return label.length <= 6 ? "word" : "long";

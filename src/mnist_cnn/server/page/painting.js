@@ -19,7 +19,7 @@ export function paint(context, scene, side, { ink, paper }) {
   for (const stroke of scene.strokes) paintStroke(context, stroke, side);
 }
 
-/** Give the file for the server: the picture's own, or the drawing as a PNG. */
+/** Return the file for the server: the picture's own, or the drawing as a PNG. */
 export function toBlob(scene) {
   if (scene.picture) return Promise.resolve(scene.picture.file);
   const canvas = document.createElement("canvas");

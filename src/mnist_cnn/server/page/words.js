@@ -17,13 +17,13 @@ const OF_KIND = {
 /** Whether there is one thing to read: only then its probabilities mean something, and it can be taught. */
 export const isOne = ({ reason }) => !reason || reason === "uncertain";
 
-/** Give the page's title and headings for a model with these classes. */
+/** Return the page's title and headings for a model with these classes. */
 export function wordsOfKind(names) {
   const { title, classes, one } = OF_KIND[kindOf(names)];
   return { title, classes, teach: `Wrong? Click the right ${one} to teach it.` };
 }
 
-/** Give the keys that teach the first and the last class; none if a class has no key of its own. */
+/** Return the keys that teach the first and the last class; none if a class has no key of its own. */
 export const keysOf = (names) => (kindOf(names) === "picture" ? [] : [names[0], names.at(-1)]);
 
 /** Describe a model for people. @returns {[string, string][]}  Names and facts. */

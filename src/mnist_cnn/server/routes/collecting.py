@@ -113,7 +113,7 @@ def _refuse_other_sites(request: Request) -> None:
 
 
 def _is_called_by_its_name(request: Request) -> bool:
-    """Say whether the host name in the request is ours.
+    """Return whether the host name in the request is ours.
 
     Another site can make its own name point to this machine (DNS rebinding); for a browser, its page is then ours.
     """

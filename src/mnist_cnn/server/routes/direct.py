@@ -17,5 +17,5 @@ class DirectRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request: the function itself."""
+        """Return the handler of a request: the function itself."""
         return self.endpoint
