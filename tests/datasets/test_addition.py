@@ -1,4 +1,4 @@
-"""A few images of the user's own beside a data set."""
+"""A few images of the user's own, added to a data set."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def recipe(config: Config, epochs: int, best: int) -> str:
 
 
 def paired(first: str, other: str, test: PairedTest) -> str:
-    """Describe in a sentence whether the run `other` differs significantly from the run `first`."""
+    """State in a sentence whether the run `other` differs significantly from the run `first`."""
     low, high = 100 * test.difference.low, 100 * test.difference.high
     facts = (
         f"difference {100 * test.difference.value:+.2f} percentage points, 95 % interval {low:+.2f} to {high:+.2f}; "

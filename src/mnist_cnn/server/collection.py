@@ -1,4 +1,4 @@
-"""Labelled pictures, kept for training: `FOLDER/CLASS/NAME.png`, as `mnist-cnn train --add` reads them."""
+"""Labelled pictures for training: `FOLDER/CLASS/NAME.png`, as `mnist-cnn train --add` reads them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CollectionFullError(MnistCnnError):
 
 @dataclass(frozen=True)
 class Kept:
-    """One picture, kept."""
+    """One stored picture."""
 
     label: str
     name: str  # of the file, without suffix: a digest of the picture, so the same picture is kept once

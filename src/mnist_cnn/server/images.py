@@ -58,7 +58,7 @@ class _FormInMemory(MultiPartParser):
 
 
 async def _files(request: Request, most: int) -> list[ImageSource]:
-    """Return the files of a form (RFC 7578). Names, and text fields beside them, are ignored."""
+    """Return the files of a form (RFC 7578). Names, and text fields next to them, are ignored."""
     body = await _body(request)
 
     async def stream() -> AsyncGenerator[bytes, None]:

@@ -164,7 +164,7 @@ def lane_of(image: ImageSource, max_pixels: int) -> Lane:
 
 
 def _is_tiny_png(content: bytes) -> bool:
-    """Return whether a file is a PNG so small that the event loop can decode it; other kinds take longer to recognise."""
+    """Return whether a file is a PNG small enough for the event loop; other kinds take longer to identify."""
     if not content.startswith(b"\x89PNG\r\n\x1a\n") or not _PNG.size <= len(content) <= 4 * _TINY:
         return False
     width, height = _PNG.unpack_from(content)
