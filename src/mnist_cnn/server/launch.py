@@ -105,7 +105,7 @@ def _load_application(settings: Settings) -> FastAPI:
 
 
 def _find_port(host: str, port: int) -> tuple[str, int]:
-    """Return the address to listen on, with a free port in place of 0.
+    """Give the address to listen on, with a free port in place of 0.
 
     Workers share the port by SO_REUSEPORT, which would also let two servers share it unnoticed.
     """
