@@ -42,7 +42,7 @@ class Findings:
 
     @property
     def monitor(self) -> str:
-        """The validation result by which the best epoch is chosen: "loss" or "accuracy"."""
+        """The validation result that selects the best epoch: "loss" or "accuracy"."""
         return self.config.training.monitor if self.config else "loss"
 
     @property

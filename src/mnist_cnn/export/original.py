@@ -71,7 +71,7 @@ def open_original(path: Path, data: ResolvedDataset | None, scale: float | None 
     Args:
         path: A finished run, or a `.keras` file.
         data: The run's own data set; for a file, the one that it was trained on, or None if unknown.
-        scale: Factor by which grey levels 0 to 255 are multiplied for a third-party model; None to find out.
+        scale: Factor that converts grey levels 0 to 255 for a third-party model; None to find out.
 
     Raises:
         InputError: There is no such model, it does not compute in float32 or gives no probabilities, its classes are

@@ -71,7 +71,7 @@ def read_model(
 
     Args:
         path: A run folder or a file; or "digits" for the included weights.
-        scale: Factor by which grey levels 0 to 255 are multiplied for this model; None to find out, see `scaling`.
+        scale: Factor that converts grey levels 0 to 255 for this model; None to find out, see `scaling`.
         known: Returns the digits on which the usual ranges are tried, with labels for a model of so many classes;
             called only if they must be tried.
 

@@ -74,7 +74,7 @@ class Recognizer:
             threads: Number of threads that share the work of one call; None for one per available core. Use 1 if many
                 threads of your own read at the same time: then no thread spins or waits.
             threshold: Minimum confidence, 0 to 1, of an accepted digit; None for the file's own.
-            scale: Factor by which grey levels 0 to 255 are multiplied for this network; None for what the file says,
+            scale: Factor that converts grey levels 0 to 255 for this network; None for what the file says,
                 or else for what works best on known digits, see `mnist_cnn.reading.scaling`.
 
         Raises:
