@@ -20,6 +20,8 @@ import psutil
 import pytest
 
 from mnist_cnn.environment.installation import install_command
+from mnist_cnn.errors import InputError
+from mnist_cnn.server.launch import reserve_port
 from mnist_cnn.server.settings import PREFIX
 from server.conftest import MakeServer
 from server.drawn import digit, file_of
@@ -134,6 +136,21 @@ def test_a_worker_that_dies_is_replaced(live_server: MakeServer) -> None:
         time.sleep(0.1)
     assert read(server.url) == "7"
     assert server.stop() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, the port is only checked")
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+def test_a_second_server_cannot_have_the_port_before_the_first_listens(host: str) -> None:
+    with reserve_port(host, 0) as (_, port):
+        with pytest.raises(InputError, match="Address already in use"), reserve_port(host, port):
+            pass
+        with socket.create_server((host, port), reuse_port=True) as worker:
+            clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(20)]
+            for client in clients:
+                worker.accept()[0].close()
+                client.close()
+    with reserve_port(host, port) as address:
+        assert address == (host, port)
 
 
 def workers_of(server: LiveServer) -> list[psutil.Process]:
