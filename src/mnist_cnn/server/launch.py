@@ -24,15 +24,13 @@ from mnist_cnn.errors import MnistCnnError, SettingError
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server.collection import open_collection
 from mnist_cnn.server.logs import make_log_config
-from mnist_cnn.server.settings import PREFIX
+from mnist_cnn.server.settings import COUNTS_FOLDER, PREFIX
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from granian.server.common import AbstractServer
 
     from mnist_cnn.server.settings import Settings
-
-COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads this variable when it is imported
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 _CONNECTIONS = 1024  # served at once by a worker; others wait to be accepted
