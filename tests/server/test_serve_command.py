@@ -129,8 +129,11 @@ def test_under_load_no_request_in_progress_is_lost(live_server: MakeServer) -> N
 def test_a_worker_that_dies_is_replaced(live_server: MakeServer) -> None:
     server = live_server(workers=2)
     before = workers_of(server)
-    before[0].kill()
     deadline = time.monotonic() + 30
+    while not all(worker.net_connections() for worker in before):  # the server is announced when one listens
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    before[0].kill()
     while before[0] in (now := workers_of(server)) or len(now) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.1)
