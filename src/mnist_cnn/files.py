@@ -22,6 +22,7 @@ _WRITING_ALONE = (*_FULL, errno.EFBIG)  # errors that only writing raises; they 
 # In a run folder; the other names are in `runs`. The reading side, which must not import `runs`, looks for these.
 CONFIG_NAME, MODEL_NAME = "config.toml", "model.keras"
 EXPORTS_NAME, ONNX_NAME = "exports", "model.onnx"
+CARD_NAME = "README.md"
 
 TRAIN, TEST, VALIDATION = "train", "test", "val"  # the parts of third-party data sets
 _PARTS = {

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mnist_cnn.errors import RunFolderError, SettingError, WriteError, suggest
-from mnist_cnn.files import CONFIG_NAME, EXPORTS_NAME, MODEL_NAME, remove_partial
+from mnist_cnn.files import CARD_NAME, CONFIG_NAME, EXPORTS_NAME, MODEL_NAME, remove_partial
 
 Row = dict[str, float | int]  # epoch (1-based), loss, accuracy, val_loss, val_accuracy, learning_rate, seconds
 
@@ -53,7 +53,7 @@ class RunFolder:
     predictions = _Inside("predictions.csv")  # per test image: index, label, predicted, confidence, loss, probabilities
     figures = _Inside("figures")  # folder
     log = _Inside("log.txt")  # what happened, line by line, with times
-    model_card = _Inside("README.md")  # in the Hugging Face form
+    model_card = _Inside(CARD_NAME)  # in the Hugging Face form
     report = _Inside("report.html")  # the self-contained page
     tensorboard = _Inside("tensorboard")  # folder of TensorBoard's event files (on request)
     state = _Inside("state.npz")  # what resuming needs; removed once the run is finished

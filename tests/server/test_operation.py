@@ -20,7 +20,7 @@ from mnist_cnn.reading.recognizer import Reading, Recognizer
 from mnist_cnn.server import counters, logs
 from mnist_cnn.server.application import create_app
 from mnist_cnn.server.model_facts import ModelFacts
-from mnist_cnn.server.settings import Settings
+from mnist_cnn.server.settings import COUNTS_FOLDER, Settings
 from reading.recognizer import linear
 from server.conftest import MakeClient
 from server.guarded import make_app, send
@@ -95,7 +95,7 @@ counters.end_request("/predict", "POST", 200, 0.003)
 
 
 def test_workers_are_added_up_without_the_requests_of_dead_ones(tmp_path: Path) -> None:
-    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    environment = {**os.environ, COUNTS_FOLDER: str(tmp_path)}
     for script in (_WORKER, _WORKER, "from mnist_cnn.server import counters; print(counters.render().decode())"):
         command = [sys.executable, "-c", script]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

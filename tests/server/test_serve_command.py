@@ -20,6 +20,8 @@ import psutil
 import pytest
 
 from mnist_cnn.environment.installation import install_command
+from mnist_cnn.errors import InputError
+from mnist_cnn.server.launch import reserve_port
 from mnist_cnn.server.settings import PREFIX
 from server.conftest import MakeServer
 from server.drawn import digit, file_of
@@ -127,13 +129,31 @@ def test_under_load_no_request_in_progress_is_lost(live_server: MakeServer) -> N
 def test_a_worker_that_dies_is_replaced(live_server: MakeServer) -> None:
     server = live_server(workers=2)
     before = workers_of(server)
-    before[0].kill()
     deadline = time.monotonic() + 30
+    while not all(worker.net_connections() for worker in before):  # the server is announced when one listens
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    before[0].kill()
     while before[0] in (now := workers_of(server)) or len(now) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert read(server.url) == "7"
     assert server.stop() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, the port is only checked")
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+def test_a_second_server_cannot_have_the_port_before_the_first_listens(host: str) -> None:
+    with reserve_port(host, 0) as (_, port):
+        with pytest.raises(InputError, match="Address already in use"), reserve_port(host, port):
+            pass
+        with socket.create_server((host, port), reuse_port=True) as worker:
+            clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(20)]
+            for client in clients:
+                worker.accept()[0].close()
+                client.close()
+    with reserve_port(host, port) as address:
+        assert address == (host, port)
 
 
 def workers_of(server: LiveServer) -> list[psutil.Process]:

@@ -37,6 +37,8 @@ def test_the_environment_is_read_and_what_is_given_wins(monkeypatch: pytest.Monk
         ({"port": 70000}, "--port 70000 is not valid. Valid: 0 to 65535."),
         ({"timeout": float("inf")}, "--timeout inf is not valid. Valid: 0.001 to 3600."),
         ({"collect": " "}, "--collect ' ' is not valid. Valid: a path."),
+        ({"model": "~nosuch/x"}, "--model ~nosuch/x is not valid. Valid: a path; there is no such home folder."),
+        ({"model": "https://a.example/x.onnx"}, "Valid: a path; addresses are not read, download the file first."),
         ({"cors_origins": ("https://a.example", "foo")}, "--cors-origin foo is not valid. Valid: an origin, such as"),
         ({"cors_origins": ("http://a.example:80/",)}, "--cors-origin http://a.example:80/ is not valid."),
         ({"host": ""}, "--host '' is not valid. Valid: Address to listen on"),
@@ -64,6 +66,7 @@ def test_sizes_levels_and_homes_may_be_written_in_the_usual_ways(monkeypatch: py
     ("name", "value", "words"),
     [
         ("APIKEY", KEY, f"unknown setting {PREFIX}APIKEY. Did you mean {PREFIX}API_KEY?"),
+        ("MAX_HELD", "1", f"{PREFIX}MAX_HELD is no longer a setting; its value is fixed. Unset it."),
         ("ZZZ", "1", f"unknown setting {PREFIX}ZZZ. Valid after {PREFIX}: MODEL, "),
         ("API_KEY", "", f"{PREFIX}API_KEY is empty"),
         ("PORT", "70000", f"{PREFIX}PORT=70000 is not valid. Valid: 0 to 65535."),

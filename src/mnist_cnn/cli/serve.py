@@ -13,7 +13,7 @@ from mnist_cnn.errors import MissingExtraError, SettingError
 
 @click.command()
 @click.option("--model", help="ONNX file or exported run (default: the included weights).")
-@click.option("--threshold", type=float, help="Confidence above which a digit is accepted (default: the model's own).")
+@click.option("--threshold", type=float, help="Minimum confidence of an accepted digit (default: the model's own).")
 @scale_option
 @click.option("--host", help="Address to listen on; 0.0.0.0 for all (default: 127.0.0.1).")
 @click.option("--port", type=int, help="Port to listen on; 0 for any free port (default: 8000).")

@@ -1,4 +1,7 @@
-"""The application for any ASGI server: `uvicorn mnist_cnn.server.asgi:app`, with settings from the environment."""
+"""The application for any ASGI server: settings come from the environment.
+
+For example: `granian --interface asgi mnist_cnn.server.asgi:app`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the server counts, for Prometheus. Label values come from short lists of our own, never from a request.
 
-With several workers, each process writes its counts to files in the folder that `PROMETHEUS_MULTIPROC_DIR` names, and
-any of them adds them up. prometheus_client reads that variable when it is imported.
+With several workers, each process writes its counts to files in the folder that `COUNTS_FOLDER` names, and any of them
+adds them up.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import psutil
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from mnist_cnn.server.settings import COUNTS_FOLDER
 
 if TYPE_CHECKING:
     from mnist_cnn.reading.recognizer import Reading
@@ -74,7 +76,7 @@ def count_refusal(cause: Cause) -> None:
 
 def render() -> bytes:
     """Write all counts in the text format of Prometheus, summed over workers that share a folder."""
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    folder = os.environ.get(COUNTS_FOLDER)
     if not folder:
         return generate_latest(REGISTRY)
     _forget_dead(Path(folder))

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 _AT_ONCE = 4  # images of one request: few enough for others to have their turn, enough to outweigh a thread's overhead
 _THREADS = 4  # of a lane, at most
 _TINY = 2048  # pixels: prepared in less time than it takes to hand work to a thread
-_LIGHT = 1_000_000  # pixels: prepared in some 40 ms
+_LIGHT = 1_000_000  # pixels: prepared in about 40 ms
 _LIGHT_BYTES = 256 * 1024  # of a file; as many bytes of empty JPEG segments or PNG chunks take 70 ms, 10 MB take 3 s
 _HEAVY = 4_000_000  # pixels: prepared in some 120 ms; those of the largest size take some 300 MB
 _HEAVY_BYTES = 1024 * 1024
-_LIGHT_JPEG2000 = 100_000  # pixels: Pillow holds the interpreter's lock while it decodes them, some 40 ms
+_LIGHT_JPEG2000 = 100_000  # pixels: Pillow holds the interpreter's lock while it decodes them, about 40 ms
 _SLOW_CHUNKS = (b"zTXt", b"iTXt", b"iCCP")  # of a PNG: compressed text, which may take as long as a photo
 _PNG = struct.Struct(">16xII")  # a PNG's width and height, after signature, length and name of its first chunk
 _NICE = 5  # priority below the threads that prepare small images, which would otherwise wait on a single core

@@ -24,15 +24,13 @@ from mnist_cnn.errors import MnistCnnError, SettingError
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server.collection import open_collection
 from mnist_cnn.server.logs import make_log_config
-from mnist_cnn.server.settings import PREFIX
+from mnist_cnn.server.settings import COUNTS_FOLDER, PREFIX
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from granian.server.common import AbstractServer
 
     from mnist_cnn.server.settings import Settings
-
-COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads this variable when it is imported
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 _CONNECTIONS = 1024  # served at once by a worker; others wait to be accepted
@@ -56,10 +54,9 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         signal.signal(number, lambda *_: sys.exit(0))  # until Granian installs its own handlers
     os.environ.pop(f"{PREFIX}API_KEY", None)  # nothing that decodes images needs to find it
     _check(settings)
-    host, port = _find_port(settings.host, settings.port)
-    server = _make_server(settings, host, port)
-    threading.Thread(target=_announce_when_listening, args=(host, port, announce), daemon=True).start()
-    with _counts_folder(settings.workers):
+    with reserve_port(settings.host, settings.port) as (host, port), _counts_folder(settings.workers):
+        server = _make_server(settings, host, port)
+        threading.Thread(target=_announce_when_listening, args=(host, port, announce), daemon=True).start()
         try:
             server.serve(target_loader=partial(_load_application, settings), wrap_loader=False)
         except SystemExit as error:
@@ -104,21 +101,43 @@ def _load_application(settings: Settings) -> FastAPI:
     return create_app(settings)
 
 
-def _find_port(host: str, port: int) -> tuple[str, int]:
-    """Give the address to listen on, with a free port in place of 0.
+@contextlib.contextmanager
+def reserve_port(host: str, port: int) -> Iterator[tuple[str, int]]:
+    """Yield the address to listen on, with a free port in place of 0; no other server gets it until the block ends.
 
-    Workers share the port by SO_REUSEPORT, which would also let two servers share it unnoticed.
+    Workers share the port by SO_REUSEPORT, which would also let two servers share it unnoticed. The probe listens
+    without it, so only one of two servers succeeds. Outside Linux, the port is only checked.
+
+    Raises:
+        InputError: The address is not available.
     """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        with socket.create_server(address[:2], family=family) as probe:
-            found: tuple[str, int] = probe.getsockname()[:2]
-            return found
-    except OSError as error:
-        reason = str(error.strerror).partition(" (")[0]  # Python adds the address
-        raise SettingError(
-            f"cannot listen on {host} port {port}: {reason}. Choose others with --host and --port (0: any free port)."
-        ) from None
+    with contextlib.ExitStack() as reserved:
+        try:
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+                0
+            ]
+            with socket.create_server(address[:2], family=family) as probe:
+                found: tuple[str, int] = probe.getsockname()[:2]
+                if sys.platform == "linux":
+                    reserved.enter_context(_hold(probe))
+        except OSError as error:
+            reason = str(error.strerror).partition(" (")[0]  # Python adds the address
+            raise SettingError(
+                f"cannot listen on {host} port {port}: {reason}. "
+                "Choose others with --host and --port (0: any free port)."
+            ) from None
+        yield found
+
+
+def _hold(probe: socket.socket) -> socket.socket:
+    """Bind a socket to a listening probe's address: it gets no connections, and refuses all but Granian's workers."""
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    holder = socket.socket(probe.family)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a stopped server may still linger
+    holder.bind(probe.getsockname())
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # otherwise another probe could listen
+    return holder
 
 
 def _announce_when_listening(host: str, port: int, announce: Callable[[str], None]) -> None:

@@ -7,13 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from mnist_cnn.reading.recognizer import Recognizer, read_model_file
+from mnist_cnn.files import CARD_NAME, EXPORTS_NAME
+from mnist_cnn.reading.recognizer import SHIPPED_WEIGHTS, Recognizer, read_model_file
 from mnist_cnn.server.settings import Settings
-
-_CARD = "README.md"  # in a run folder
-_EXPORTS = "exports"
-_BUNDLED_CARD = Path(__file__).parents[1] / "reading" / "weights" / _CARD
-_BUNDLED_NAME = "digits"
 
 
 class ModelSummary(BaseModel):
@@ -21,7 +17,7 @@ class ModelSummary(BaseModel):
 
     architecture: str
     sha256: str = Field(description="Digest of the model file.")
-    threshold: float = Field(ge=0, le=1, description="Confidence above which a digit is accepted.")
+    threshold: float = Field(ge=0, le=1, description="Minimum confidence of an accepted digit.")
 
 
 class RequestLimits(BaseModel):
@@ -89,7 +85,7 @@ def name_model(path: Path | None) -> str:
         path: As in the settings; None for the bundled weights.
     """
     if path is None:
-        return _BUNDLED_NAME
+        return SHIPPED_WEIGHTS.stem
     if path.is_dir():
         return path.absolute().name
     run = _run_of(path)
@@ -97,10 +93,10 @@ def name_model(path: Path | None) -> str:
 
 
 def read_card(model: Path | None) -> str | None:
-    """Return the Markdown card of the bundled weights or of a run; None where there is none."""
-    path = _BUNDLED_CARD if model is None else _run_of(model) / _CARD
+    """Return the Markdown card of the included weights or of a run; None if there is none."""
+    folder = SHIPPED_WEIGHTS.parent if model is None else _run_of(model)
     try:
-        return path.read_text("utf-8", errors="replace")
+        return (folder / CARD_NAME).read_text("utf-8", errors="replace")
     except OSError:
         return None
 
@@ -108,4 +104,4 @@ def read_card(model: Path | None) -> str | None:
 def _run_of(model: Path) -> Path:
     """Return the run folder of `RUN/exports/model.onnx`; any other path as it is."""
     folder = model.absolute().parent
-    return folder.parent if folder.name == _EXPORTS and not model.is_dir() else model
+    return folder.parent if folder.name == EXPORTS_NAME and not model.is_dir() else model

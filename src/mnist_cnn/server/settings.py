@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PREFIX = "MNIST_CNN_SERVE_"
+COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads this variable when it is imported
+
+_REMOVED = ("MAX_HELD", "MAX_PENDING", "MAX_REQUESTS", "COLLECT_LIMIT")
 
 _OPTIONS = {"cors_origins": "--cors-origin", "api_key": "--api-key-file"}  # options whose names differ
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -36,7 +39,12 @@ _PLAIN = re.compile(r"[!-~]{1,80}")
 def _to_path(value: Any) -> Path:
     if not str(value).strip():
         raise ValueError("a path")  # the empty one would mean the current folder
-    return Path(value).expanduser()  # no shell does this in a container's environment
+    if "://" in str(value):
+        raise ValueError("a path; addresses are not read, download the file first")
+    try:
+        return Path(value).expanduser()  # no shell does this in a container's environment
+    except RuntimeError:
+        raise ValueError("a path; there is no such home folder") from None
 
 
 def _split(value: Any) -> Any:
@@ -82,7 +90,7 @@ class Settings(BaseSettings):
         default=None,
         ge=0,
         le=1,
-        description="Confidence above which a digit is accepted. Default: the model's own threshold.",
+        description="Minimum confidence of an accepted digit. Default: the model's own threshold.",
     )
     scale: float | None = Field(
         default=None,
@@ -140,7 +148,7 @@ def load_settings(**given: Any) -> Settings:
     for variable, value in os.environ.items():  # a misspelt or empty API key would leave the server open
         name = variable.upper().removeprefix(PREFIX)
         if variable.upper().startswith(PREFIX) and name.lower() not in Settings.model_fields:
-            raise SettingError(f"unknown setting {variable}. {_suggest(name)}")
+            raise SettingError(_refuse(variable, name))
         if variable == f"{PREFIX}API_KEY" and not value:
             raise SettingError(f"{variable} is empty. Give a key, or unset it to serve without one.")
     options = {name: value for name, value in given.items() if value is not None}
@@ -150,10 +158,13 @@ def load_settings(**given: Any) -> Settings:
         raise SettingError(_explain(error, options)) from None
 
 
-def _suggest(name: str) -> str:
+def _refuse(variable: str, name: str) -> str:
+    if name in _REMOVED:
+        return f"{variable} is no longer a setting; its value is fixed. Unset it."
     names = [field.upper() for field in Settings.model_fields]
     close = difflib.get_close_matches(name, names, n=1)
-    return f"Did you mean {PREFIX}{close[0]}?" if close else f"Valid after {PREFIX}: {', '.join(names)}."
+    hint = f"Did you mean {PREFIX}{close[0]}?" if close else f"Valid after {PREFIX}: {', '.join(names)}."
+    return f"unknown setting {variable}. {hint}"
 
 
 def _explain(error: ValidationError, options: Collection[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.files import EXPORTS_NAME, ONNX_NAME
 
-_SHIPPED = Path(__file__).parents[1] / "weights" / "digits.onnx"  # importlib.resources would cost 8 ms at start
+SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "digits.onnx"  # importlib.resources would cost 8 ms at start
 _IN_RUN = Path(EXPORTS_NAME, ONNX_NAME)
 _LARGEST_FILE = 512 * 2**20  # bytes; networks for digits are a thousand times smaller
 
@@ -26,7 +26,7 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
         ModelFileError: There is none, it is of another kind, or it cannot be read.
     """
     if path is None:
-        return _SHIPPED.read_bytes(), "the included weights"
+        return SHIPPED_WEIGHTS.read_bytes(), "the included weights"
     if path.suffix in (".keras", ".h5"):
         raise ModelFileError(f"{path} is a Keras model. Export it first: mnist-cnn export {path}")
     file = path

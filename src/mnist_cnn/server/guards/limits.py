@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Refusal: TypeAlias = tuple[int, str, dict[str, str]]  # status, detail, headers
 
 MAX_REQUESTS = 256  # at once
-MAX_HELD = 128 * 2**20  # bytes of all bodies in memory, or one body where that may be larger
+MAX_HELD = 128 * 2**20  # bytes of all bodies in memory, or the largest body, if that is more
 
 _BREATH = 0.1  # seconds before a refusal: clients that ask again at once would take the cores from the work
 
