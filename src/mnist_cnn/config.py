@@ -195,9 +195,7 @@ def _migrate(values: Mapping[str, Any]) -> Mapping[str, Any]:
     if not (isinstance(data, Mapping) and isinstance(training, Mapping)):
         return values
     if "strangers" in training and "outliers" not in training:
-        training = {
-            current_name(f"training.{key}").removeprefix("training."): value for key, value in training.items()
-        }
+        training = {current_name(f"training.{key}").removeprefix("training."): value for key, value in training.items()}
         values = {**values, "training": training}
     if "per_class" in data and "seed" in training and "split_seed" not in data:
         values = {**values, "data": {**data, "split_seed": training["seed"]}}

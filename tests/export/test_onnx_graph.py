@@ -182,7 +182,9 @@ def test_a_layer_without_an_onnx_operator_is_refused() -> None:
 
     from mnist_cnn.export.onnx_graph import to_onnx
 
-    with pytest.raises(InputError, match=r"cannot be written as ONNX \(No Op registered.*: Resizing 'resizing.*--format savedmodel"):
+    with pytest.raises(
+        InputError, match=r"cannot be written as ONNX \(No Op registered.*: Resizing 'resizing.*--format savedmodel"
+    ):
         to_onnx(network(layers.Resizing(14, 14, "lanczos3")))
     image = keras.Input((32, 32, 3))
     with pytest.raises(InputError, match=r"takes \(None, 32, 32, 3\). Valid: \(None, 28, 28, 1\)"):

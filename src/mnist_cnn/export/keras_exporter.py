@@ -58,8 +58,10 @@ def export_by_keras(model: keras.Model) -> onnx.ModelProto:
 
 
 def _for_inference(model: keras.Model) -> keras.Model:
-    """Copy a network without what ONNX lacks: distortions while training, the operation behind `gelu`, and tensors
-    that are neither inputs nor weights, such as the mean of a `Normalization`.
+    """Copy a network without what ONNX lacks.
+
+    These are distortions while training, the operation behind `gelu`, and the tensors in which a `Normalization` keeps
+    its statistics: tf2onnx would make them inputs.
     """
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
