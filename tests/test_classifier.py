@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import importlib
+import importlib.util
 import pickle
 import random
 import re
@@ -274,3 +274,17 @@ def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch: pytest
     monkeypatch.delitem(sys.modules, classifier_module.__name__)
     with pytest.raises(MissingExtraError, match=re.escape(str(install_command(["train"])))):
         importlib.import_module(classifier_module.__name__)
+
+
+def test_a_missing_converter_is_named_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+    from keras import layers
+
+    from mnist_cnn.training import trainer
+
+    scaled = [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.LeakyReLU(), layers.Flatten()]
+    keras.Sequential([*scaled, layers.Dense(10, activation="softmax")]).save(tmp_path / "other.keras")
+    monkeypatch.setattr(trainer, "train", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match="'export': tf2onnx is not installed"):
+        tiny(settings={"model.init_from": str(tmp_path / "other.keras")}).fit(DIGITS[:100], LABELS[:100])

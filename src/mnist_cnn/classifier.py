@@ -200,8 +200,9 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 def _train(config: Config, dataset: Dataset) -> tuple[bytes, list[Row]]:
     """Train in a temporary folder, and return the network as ONNX and its history."""
     # Importing Keras takes seconds, and prediction does not need it.
-    from mnist_cnn.export.onnx_graph import to_onnx
+    from mnist_cnn.export.onnx_graph import check_tools, to_onnx
     from mnist_cnn.training.trainer import train
+    from mnist_cnn.training.transfer import open_start
 
     metadata = ModelMetadata(
         class_names=dataset.class_names,
@@ -210,6 +211,8 @@ def _train(config: Config, dataset: Dataset) -> tuple[bytes, list[Row]]:
         package_version=importlib.metadata.version("mnist-cnn"),
     )
     with _KERAS, _global_generators_kept(), tempfile.TemporaryDirectory(prefix="mnist-cnn-") as folder:
+        if config.model.init_from:
+            check_tools(open_start(config.model, dataset, lambda _: None))
         run = create_run(Path(folder), "fit")
         result = train(config, dataset, run)
         if result.interrupted:

@@ -26,6 +26,7 @@ DEFAULT_RECIPE = "quick"
 SHIPPED_MODEL = "digits"  # what `init_from` calls the included weights
 DEFAULT_SMALL_RECIPE = "small"  # for the bundled digits, which give quick too few steps
 EXPECTATIONS: dict[str, Any] = {"expected_accuracy": "", "expected_time": "", "parameters": 0}  # empty: not known
+_RENAMED = {"training.strangers": "training.outliers"}  # by their names in earlier versions
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -194,11 +195,16 @@ def _migrate(values: Mapping[str, Any]) -> Mapping[str, Any]:
     if not (isinstance(data, Mapping) and isinstance(training, Mapping)):
         return values
     if "strangers" in training and "outliers" not in training:
-        training = {"outliers" if key == "strangers" else key: value for key, value in training.items()}
+        training = {current_name(f"training.{key}").removeprefix("training."): value for key, value in training.items()}
         values = {**values, "training": training}
     if "per_class" in data and "seed" in training and "split_seed" not in data:
         values = {**values, "data": {**data, "split_seed": training["seed"]}}
     return values
+
+
+def current_name(name: str) -> str:
+    """Return what a setting, which earlier versions may have saved by another dotted name, is called now."""
+    return _RENAMED.get(name, name)
 
 
 def override(config: Config, settings: Mapping[str, Any]) -> Config:

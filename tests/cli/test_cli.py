@@ -201,6 +201,15 @@ def test_json_and_debug_show_an_error_their_way(capsys: pytest.CaptureFixture[st
     assert "Traceback" in err
 
 
+def test_only_a_missing_package_of_others_is_to_be_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mnist_cnn.training.trainer", None)
+    code, _, err = call(capsys, "train", "--dataset", "digits")
+    assert code == 1
+    assert "unexpected ModuleNotFoundError" in err
+
+
 def test_damaged_data_are_named_and_stay_unchanged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = tmp_path / "train-images-idx3-ubyte"
     images.write_bytes(b"\x00\x00\x08\x03garbage")

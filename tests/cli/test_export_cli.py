@@ -93,6 +93,23 @@ def test_the_list_reports_a_missing_keras(
     assert "keras is not installed" in err
 
 
+def test_a_missing_converter_is_named_before_the_digits_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+    from keras import layers
+
+    from mnist_cnn.datasets import ResolvedDataset
+
+    hide(monkeypatch, "tf2onnx")
+    monkeypatch.setattr(ResolvedDataset, "load", lambda *_: pytest.fail("the digits were read"))
+    scaled = [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.LeakyReLU(), layers.Flatten()]
+    keras.Sequential([*scaled, layers.Dense(10, activation="softmax")]).save(tmp_path / "other.keras")
+    code, _, err = call(capsys, tmp_path / "other.keras", "--dataset", "digits")
+    assert code == 2
+    assert "'export': tf2onnx is not installed" in err
+
+
 @pytest.mark.parametrize("name", ["model.keras", "openvino"])
 def test_only_an_earlier_export_is_replaced(
     name: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

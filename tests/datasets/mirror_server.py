@@ -28,6 +28,15 @@ def serve(request: BaseHTTPRequestHandler, content: bytes, length: int | None = 
     request.wfile.write(content)
 
 
+def call_it_encoded(request: BaseHTTPRequestHandler, content: bytes) -> None:
+    """Declare the .gz file to be another file, sent with compression, as some mirrors do."""
+    request.send_response(200)
+    request.send_header("Content-Encoding", "x-gzip")
+    request.send_header("Content-Length", str(len(content)))
+    request.end_headers()
+    request.wfile.write(content)
+
+
 def truncate(request: BaseHTTPRequestHandler, content: bytes) -> None:
     serve(request, content[: len(content) // 2], len(content))
 

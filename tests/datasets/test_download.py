@@ -16,6 +16,7 @@ import pytest
 
 from datasets.mirror_server import (
     Behaviour,
+    call_it_encoded,
     drip,
     fail_twice,
     flood,
@@ -66,7 +67,7 @@ def assert_whole(source: Source, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (refuse, "404 Client Error: Not Found"),
+        (refuse, "HTTP 404 Not Found$"),
         (truncate, "IncompleteRead"),
         (lie, r"wrong content \(SHA-256"),
         (flood, "it sends more than"),
@@ -95,6 +96,22 @@ def test_a_bad_mirror_is_named_and_the_next_one_used(
 def test_a_transient_failure_is_retried(module: Any, tiny: Tiny, tmp_path: Path) -> None:
     source, contents = tiny
     with mirrors(contents, flaky=fail_twice()) as (addresses, _):
+        module.download(served_by(source, *addresses.values()), TEST, tmp_path / "cache")
+    assert_whole(source, tmp_path / "cache")
+
+
+def test_a_refusal_is_final(module: Any, tiny: Tiny, tmp_path: Path) -> None:
+    source, contents = tiny
+    with mirrors(contents, bad=refuse) as (addresses, requests), pytest.raises(module.MirrorsFailedError):
+        module.download(served_by(source, *addresses.values()), TEST, tmp_path / "cache")
+    assert len(requests) == 2  # whether the mirror answers, and the file
+
+
+def test_a_file_is_kept_as_it_is_if_its_compression_is_called_an_encoding(
+    module: Any, tiny: Tiny, tmp_path: Path
+) -> None:
+    source, contents = tiny
+    with mirrors(contents, good=call_it_encoded) as (addresses, _):
         module.download(served_by(source, *addresses.values()), TEST, tmp_path / "cache")
     assert_whole(source, tmp_path / "cache")
 

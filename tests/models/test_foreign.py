@@ -306,6 +306,21 @@ def test_training_starts_from_a_foreign_model_with_its_range_inside(train_digits
         assert all(layer.trainable for layer in adapted.layers)
 
 
+def test_adapted_statistics_are_kept() -> None:
+    import keras
+    from keras import layers
+
+    from mnist_cnn.models.foreign import rebuild
+
+    images = np.random.default_rng(0).uniform(0, 255, (50, 28, 28, 1))
+    normalise = layers.Normalization()
+    normalise.adapt(images)
+    model = keras.Sequential([keras.Input((28, 28, 1)), normalise, layers.Flatten(), layers.Dense(10)])
+    again = keras.models.clone_model(rebuild(model))
+    again.set_weights(model.layers[-1].get_weights())
+    np.testing.assert_allclose(again(images), model(images), atol=1e-4)
+
+
 def nested(*, scales: bool = False) -> keras.Model:
     """Build a model as in tutorials on augmentation: models nested two deep, with duplicate layer names."""
     import keras

@@ -71,6 +71,17 @@ def test_every_value_of_a_shipped_space_is_valid_and_can_be_chosen_again(name: s
     assert starting_point(space, config) == chooser.choices
 
 
+def test_a_space_of_an_earlier_version_is_read() -> None:
+    earlier = {
+        "settings": {"training.loss": "one-hot", "training.strangers": {"choices": [0.1, 0.2]}},
+        "conditional": [{"when": {"training.strangers": 0.2}, **KEEP}],
+    }
+    space = parse_space(earlier, "study.json")
+    chooser = Repeating({"training.strangers": 0.2, "training.keep": "last"})  # labels of earlier trials
+    config = configure(BASE, suggest_settings(space, chooser))
+    assert (config.training.outliers, config.training.keep) == (0.2, "last")
+
+
 def test_the_default_space_fits_every_recipe() -> None:
     for recipe in recipe_names():
         check_space(load_space("default"), load_recipe(recipe))

@@ -92,6 +92,9 @@ def test_a_plan_is_read_back(tmp_path: Path) -> None:
     assert parse_plan({**values, "sampler": "random"}, "study.json").sampler == "random"
     del values["sampler"]  # of a search of an earlier version
     assert parse_plan(values, "study.json") == plan
+    for name in ("sampler", "pruner"):
+        with pytest.raises(InputError, match=f"study.json: there is no {name} 'medan'.*Valid: "):
+            parse_plan({**values, name: "medan"}, "study.json")
     del values["seed"]
     with pytest.raises(InputError, match="lacks 'seed'"):
         parse_plan(values, "study.json")
@@ -163,6 +166,7 @@ def test_commands_quote_paths_and_name_the_server(tmp_path: Path) -> None:
 
 
 def test_every_named_strategy_can_be_built() -> None:
+    assert (tuple(strategies.SAMPLERS), tuple(strategies.PRUNERS)) == (SAMPLER_NAMES, PRUNER_NAMES)
     for sampler, pruner in itertools.zip_longest(SAMPLER_NAMES, PRUNER_NAMES, fillvalue="tpe"):
         plan = small_plan(sampler=sampler, pruner=pruner)
         assert strategies.build_sampler(plan).reseed_rng

@@ -16,6 +16,7 @@ from mnist_cnn.errors import MnistCnnError, RunFolderError, SettingError
 from mnist_cnn.export import MAX_DROP
 from mnist_cnn.export.destinations import check_place
 from mnist_cnn.export.formats import ALL, FORMATS, Format, find_formats
+from mnist_cnn.export.formats.format import ONNX
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -81,10 +82,12 @@ def export(
     _check_before_work(chosen, folder, model)
     data = _find_data(model, dataset, data_dir, terminal)
     start_keras()
+    from mnist_cnn.export.onnx_graph import check_tools
     from mnist_cnn.export.original import open_original
 
+    check = check_tools if all(ONNX in format_.needs for format_ in chosen) else None  # others can be written anyway
     with terminal.console.status("reading the model and its digits") as status:
-        original = open_original(model, data, scale)
+        original = open_original(model, data, scale, check)
         done, failed = _export_each(original, chosen, folder, allow_drop, status.update)
     for remark in original.remarks:
         terminal.warn(remark)

@@ -11,12 +11,14 @@ import shutil
 import threading
 import time
 import zipfile
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pooch
 import requests
 from filelock import FileLock
+from urllib3.exceptions import ReadTimeoutError
 
 from mnist_cnn.datasets.idx import read_idx
 from mnist_cnn.datasets.known import verify
@@ -35,6 +37,7 @@ LARGEST = 2**30  # bytes of one file: twice those of EMNIST's archive
 ATTEMPTS = 3  # at each mirror, after failures of the connection or the server
 PAUSE_SECONDS = 0.5  # before the second round of attempts, and twice as long before the third
 RETRY_SECONDS = 10.0  # no round begins later than this
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 TIMEOUT = (5.0, 15.0)  # seconds to connect, and between two pieces
 
 
@@ -125,25 +128,40 @@ def _fetch(file: RemoteFile, mirrors: Sequence[str], target: Path, progress: Pro
                 return
             except (requests.RequestException, _RefusedError) as error:
                 failures[address] = error
-        addresses = [address for address in addresses if isinstance(failures[address], requests.RequestException)]
+        addresses = [address for address in addresses if _may_pass(failures[address])]
         if not addresses or time.monotonic() > deadline:
             break
     raise MirrorsFailedError([f"{address}: {_reason(error)}" for address, error in failures.items()])
+
+
+def _may_pass(failure: Exception) -> bool:
+    """Whether another attempt may succeed: not after a refusal, nor after a time-out, which has taken long enough."""
+    if isinstance(failure, requests.HTTPError):
+        status = failure.response.status_code
+        return status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    is_timeout = isinstance(failure, requests.Timeout) or isinstance(_inner(failure), ReadTimeoutError)
+    return isinstance(failure, requests.RequestException) and not is_timeout
 
 
 def _receive(address: str, file: RemoteFile, target: Path, progress: Progress | None) -> None:
     # The checksum decides in the end: a redirect or a mirror without TLS does no harm.
     fetch = pooch.HTTPDownloader(
         progressbar=_Watch(file.name, progress),
-        chunk_size=4096,  # bytes: small, so that a slow mirror is noticed soon
+        chunk_size=256,  # bytes: small, because the speed is judged after each piece
         timeout=TIMEOUT,
         headers={"Accept-Encoding": "identity"},
+        hooks={"response": _keep_encoded},
     )
     with write_whole(target) as partial:
         fetch(address, str(partial), None)
         checksum = pooch.file_hash(str(partial))
         if checksum != file.sha256:
             raise _RefusedError(f"wrong content (SHA-256 {checksum[:12]}…, expected {file.sha256[:12]}…)")
+
+
+def _keep_encoded(response: requests.Response, *_: Any, **__: Any) -> None:
+    """Keep a .gz file as it is, although some mirrors call its compression an encoding, which requests would undo."""
+    response.raw.headers.pop("Content-Encoding", None)
 
 
 class _Watch:
@@ -216,6 +234,13 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     """Return the cause that requests and urllib3 wrap, in one line."""
-    inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    if isinstance(error, requests.HTTPError):
+        return f"HTTP {error.response.status_code} {error.response.reason}"
+    inner = _inner(error)
     cause = getattr(inner, "reason", None)
     return first_line(cause if isinstance(cause, Exception) else inner)
+
+
+def _inner(error: Exception) -> Exception:
+    """Return the error of urllib3 that an error of requests wraps, or else the error itself."""
+    return error.args[0] if error.args and isinstance(error.args[0], Exception) else error

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.export import INPUT, OUTPUT
-from mnist_cnn.export.keras_exporter import export_by_keras
+from mnist_cnn.export.keras_exporter import export_by_keras, require_exporter
 from mnist_cnn.export.onnx_layers import UnsupportedLayerError, write_layer
 from mnist_cnn.export.onnx_nodes import Graph, Value
 from mnist_cnn.models.backend import keras, layers
@@ -51,6 +51,19 @@ def to_onnx(model: keras.Model, metadata: ModelMetadata | None = None) -> bytes:
     if metadata:
         helper.set_model_props(written, metadata.to_strings())
     return bytes(written.SerializeToString())
+
+
+def check_tools(model: keras.Model) -> None:
+    """Check before long work that everything is there which `to_onnx` will need.
+
+    Raises:
+        SettingError: Keras' exporter is needed, but Keras does not run on TensorFlow.
+        MissingExtraError: Keras' exporter is needed, but tf2onnx is not installed.
+    """
+    try:
+        _write_model(model)
+    except UnsupportedLayerError:
+        require_exporter()
 
 
 def _write_model(model: keras.Model) -> onnx.ModelProto:

@@ -20,6 +20,11 @@ class UnsupportedLayerError(Exception):
     """A kind of layer, or an option of it, that our architectures do not use."""
 
 
+def can_write(layer: Layer) -> bool:
+    """Whether layers of this kind can be written, unless they have unusual options."""
+    return isinstance(layer, layers.InputLayer) or type(layer) in _WRITERS
+
+
 def write_layer(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     """Write a layer and return its output.
 

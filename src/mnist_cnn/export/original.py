@@ -25,6 +25,8 @@ from mnist_cnn.reading.scaling import DECLARED, ScalingChoice, bundled_digits
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from mnist_cnn.models.backend import keras
@@ -65,13 +67,19 @@ class Original:
     choice: ScalingChoice = DECLARED  # the range of the grey levels that its layers get
 
 
-def open_original(path: Path, data: ResolvedDataset | None, scale: float | None = None) -> Original:
+def open_original(
+    path: Path,
+    data: ResolvedDataset | None,
+    scale: float | None = None,
+    check: Callable[[keras.Model], None] | None = None,
+) -> Original:
     """Open a run or a model file and collect the metadata of its exports.
 
     Args:
         path: A finished run, or a `.keras` file.
         data: The run's own data set; for a file, the one that it was trained on, or None if unknown.
         scale: Factor that converts grey levels 0 to 255 for a third-party model; None to find out.
+        check: Called with the model before the digits are loaded and read; may raise.
 
     Raises:
         InputError: There is no such model, it does not compute in float32 or gives no probabilities, its classes are
@@ -81,6 +89,8 @@ def open_original(path: Path, data: ResolvedDataset | None, scale: float | None 
     opened = read_model(path, scale=scale, known=partial(known_digits_of, data) if data else bundled_digits)
     opened.adoption.choice.check(str(path))
     model = opened.model
+    if check:
+        check(model)
     _check_precision(model, path)
     _check_answers(model, path)
     original = _with_data(path, model, data) if data else _without_data(path, model)

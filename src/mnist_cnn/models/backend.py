@@ -1,8 +1,8 @@
 """The only module that imports Keras: it first sets the environment variables that the backend reads at start.
 
 By default, TensorFlow enables its oneDNN kernels only on processors with AVX-512 VNNI, AMX or the like. On other x86
-processors, training takes three to four times as long without them (`benchmarks/epoch_time.py`, README), so this module
-enables them unless the user has set the variable.
+processors, training takes three to four times as long without them (`benchmarks/epoch_time.py`, `docs/results.md`), so
+this module enables them unless the user has set the variable.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_cnn.models.backend import keras, layers
+from mnist_cnn.models.backend import keras, layers, ops
 from mnist_cnn.reading.conventions import IMAGE_SHAPES
 
 if TYPE_CHECKING:
@@ -67,7 +67,14 @@ def _copied(model: keras.Model) -> keras.Model:
     def copy(operation: Any) -> Any:
         if type(operation).__name__ == "ConvertToTensor":  # `call` adds it, and no format can store it
             return lambda x, **_: x
-        made = type(operation).from_config(operation.get_config())
+        config = operation.get_config()
+        if isinstance(operation, layers.Normalization) and operation.input_mean is None:
+            # As fixed numbers: it computes with copies of its weights, which no `set_weights` renews.
+            statistics = {"mean": operation.adapt_mean, "variance": operation.adapt_variance}
+            return type(operation).from_config(
+                {**config, **{name: ops.convert_to_numpy(value).tolist() for name, value in statistics.items()}}
+            )
+        made = type(operation).from_config(config)
         if isinstance(made, keras.Model):
             _rename(made, names)
         pairs.append((operation, made))

@@ -25,7 +25,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mnist_cnn.config import Config, flatten, setting_names
+from mnist_cnn.config import Config, current_name, flatten, setting_names
 from mnist_cnn.errors import SettingError, suggest
 from mnist_cnn.tuning.space import Choice, Part, Range, Setting, Space, configure, suggest_settings
 
@@ -164,16 +164,20 @@ def _parse_part(block: Mapping[str, Any], repeated: Counter[str], origin: str) -
         raise SettingError(
             f'{origin}: a [[conditional]] lacks the table `when`. Write: when = {{ "model.architecture" = "vgg" }}.'
         )
-    when = {name: tuple(value) if isinstance(value, list) else (value,) for name, value in block["when"].items()}
+    when = {
+        current_name(name): tuple(value) if isinstance(value, list) else (value,)
+        for name, value in block["when"].items()
+    }
     for name in block:
         if name != "when":
-            _check_name(name, origin)
+            _check_name(current_name(name), origin)
     condition = ", ".join(str(value) for values in when.values() for value in values)
     settings = []
     for name, value in block.items():
         if name != "when":
             label = f"{name} ({condition})" if repeated[name] > 1 and condition else name
-            settings.append(Setting(name, label, _parse_content(name, value, origin)))
+            # The label stays as declared, because earlier trials of the search have it.
+            settings.append(Setting(current_name(name), label, _parse_content(current_name(name), value, origin)))
     return Part(when, tuple(settings))
 
 

@@ -77,6 +77,9 @@ def parse_plan(values: Mapping[str, Any], origin: str) -> Plan:
     fields = {field.name: values.get(field.name, field.default) for field in dataclasses.fields(Plan)}
     if missing := [name for name in fields if name not in values and name != "sampler"]:
         raise RunFolderError(f"{origin} lacks {missing[0]!r}. Restore it, or start a new search.")
+    for name, valid in (("sampler", SAMPLER_NAMES), ("pruner", PRUNER_NAMES)):
+        if fields[name] not in valid:
+            raise RunFolderError(f"{origin}: there is no {name} {fields[name]!r}. {suggest(str(fields[name]), valid)}")
     fields["base"] = parse_config(values["base"], f"{origin}: base")
     fields["space"] = parse_space(values["space"], f"{origin}: space")
     fields["objectives"] = parse_objectives(",".join(values["objectives"]))

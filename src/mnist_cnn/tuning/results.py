@@ -11,7 +11,7 @@ from typing import Any, Literal
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_cnn.config import Config, override
+from mnist_cnn.config import Config, current_name, override
 from mnist_cnn.errors import RunFolderError
 from mnist_cnn.tuning.handover import ACCURACIES, REASON, folder_name, is_too_large, is_unfinished, superseded
 from mnist_cnn.tuning.plan import Plan
@@ -139,7 +139,7 @@ def _read(trial: FrozenTrial, folder: TuningFolder) -> TrialResult:
         number=trial.number,
         state=state,
         reason=known.get(REASON, _DIED if state == "failed" else ""),
-        settings=known.get("settings", {}),
+        settings={current_name(name): value for name, value in known.get("settings", {}).items()},
         choices=dict(trial.params),
         values=tuple(trial.values or ()) if trial.state == TrialState.COMPLETE else (),
         accuracies=tuple(known.get(ACCURACIES, ())),
