@@ -149,7 +149,7 @@ def test_a_form_is_refused_since_any_page_may_post_one(client: TestClient) -> No
         assert answer.status_code == 415
 
 
-@pytest.mark.parametrize(("strokes", "reason"), [(0, "no ink"), (2, "more than one thing")])
+@pytest.mark.parametrize(("strokes", "reason"), [(0, "No ink"), (2, "more than one thing")])
 def test_only_a_single_digit_is_kept(client: TestClient, folder: Path, strokes: int, reason: str) -> None:
     paper = np.full((200, 400), 255, np.uint8)
     for x in (100, 300)[:strokes]:
