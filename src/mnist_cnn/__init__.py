@@ -20,6 +20,7 @@ from mnist_cnn.errors import (
     RunFolderError,
     SettingError,
     WriteError,
+    requires_extra,
 )
 
 if TYPE_CHECKING:
@@ -94,10 +95,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'mnist_cnn' has no attribute {name!r}")
-    try:
+    with requires_extra("train"):
         return getattr(importlib.import_module(f"mnist_cnn.{_HOME_OF[name]}"), name)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "train") from error
 
 
 def __dir__() -> list[str]:

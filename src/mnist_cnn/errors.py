@@ -6,9 +6,10 @@ step.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _LIST_AT_MOST = 15  # names; a longer list hides the suggestion
 
@@ -68,6 +69,22 @@ class MissingExtraError(InputError):
         how = f"Install it with: {command}" if command else f"{self.remedy[0].upper()}{self.remedy[1:]}."
         needed = f"the extra{'s' if len(extras) > 1 else ''} {', '.join(map(repr, extras))}"
         super().__init__(f"this needs {needed}: {module} is not installed. {how}")
+
+
+def is_third_party(error: ModuleNotFoundError) -> bool:
+    """Return whether a package is missing that is not part of this one, whose own broken imports are bugs."""
+    return (error.name or "").partition(".")[0] != "mnist_cnn"
+
+
+@contextlib.contextmanager
+def requires_extra(extra: str) -> Iterator[None]:
+    """Raise `MissingExtraError` if the block imports a package that is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if is_third_party(error):
+            raise MissingExtraError(str(error.name), extra) from error
+        raise
 
 
 def suggest(value: str, valid: Iterable[str]) -> str:

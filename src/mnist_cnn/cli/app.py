@@ -14,7 +14,7 @@ from difflib import get_close_matches
 import click
 
 from mnist_cnn.cli.terminal import INTERRUPTED, error_console
-from mnist_cnn.errors import MissingExtraError, MnistCnnError, first_line
+from mnist_cnn.errors import MissingExtraError, MnistCnnError, first_line, is_third_party
 
 # In the order of the help text; each is a command in the module of its name.
 _VERBS = (
@@ -116,16 +116,11 @@ def _message(error: Exception) -> str:
             return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {help_of} --help"
         case MnistCnnError():
             return str(error)
-        case ModuleNotFoundError() if _is_foreign(error):  # other extras are checked by the commands that need them
+        case ModuleNotFoundError() if is_third_party(error):  # other extras are checked by the commands that need them
             return str(MissingExtraError(str(error.name), "train"))
         case OSError():
             return f"{error}. Check the path, its permissions and the free space."
     return f"unexpected {type(error).__name__}: {first_line(error)}. Run again with --debug, and report it."
-
-
-def _is_foreign(error: ModuleNotFoundError) -> bool:
-    """Whether a package of others is missing, and not a module of this one."""
-    return (error.name or "").partition(".")[0] != "mnist_cnn"
 
 
 def _keep_close(error: click.NoSuchOption) -> None:
@@ -136,6 +131,6 @@ def _keep_close(error: click.NoSuchOption) -> None:
 
 
 def _exit_code(error: Exception) -> int:
-    if isinstance(error, ModuleNotFoundError) and _is_foreign(error):
+    if isinstance(error, ModuleNotFoundError) and is_third_party(error):
         return MissingExtraError.exit_code
     return int(getattr(error, "exit_code", 1))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mnist_cnn.cli.options import PATH, scale_option
-from mnist_cnn.errors import MissingExtraError, SettingError
+from mnist_cnn.errors import SettingError, requires_extra
 
 
 @click.command()
@@ -37,11 +37,9 @@ def serve(cors_origins: tuple[str, ...], api_key_file: Path | None, open_page: b
 
     Limits and logs are set with environment variables: MNIST_CNN_SERVE_MAX_BODY and others, see docs/deployment.md.
     """
-    try:
+    with requires_extra("serve"):
         from mnist_cnn.server import launch
         from mnist_cnn.server.settings import load_settings
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "serve") from error
     key = api_key_file and _read_key(api_key_file)
     launch.serve(
         load_settings(**settings, cors_origins=cors_origins or None, api_key=key),

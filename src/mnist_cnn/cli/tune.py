@@ -18,7 +18,7 @@ from mnist_cnn.cli.options import PATH, InWords, data_dir_option, json_option, s
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
 from mnist_cnn.datasets.catalog import DIGITS
-from mnist_cnn.errors import MissingExtraError, MnistCnnError, SettingError
+from mnist_cnn.errors import MnistCnnError, SettingError, requires_extra
 from mnist_cnn.evaluation.narrative import count
 from mnist_cnn.runs import create_run
 from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, corner_configs, load_space
@@ -157,10 +157,8 @@ def more_options(limits: Limits, ended: int) -> str:
 
 
 def _require_optuna() -> None:
-    try:
+    with requires_extra("tune"):
         import optuna  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "tune") from error
 
 
 def _refuse_changes(option: str, given: Mapping[str, Any], changes: Mapping[str, Any]) -> None:

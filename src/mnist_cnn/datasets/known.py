@@ -15,7 +15,7 @@ from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.idx import find_idx, idx_checksum, read_idx
 from mnist_cnn.datasets.npz import read_array
 from mnist_cnn.datasets.registry import SOURCES, RemoteFile, Source
-from mnist_cnn.errors import DataError, DatasetUnavailableError, MissingExtraError
+from mnist_cnn.errors import DataError, DatasetUnavailableError, requires_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class KnownDataset:
 
         Raises:
             DatasetUnavailableError: It was not found; the message lists all places and mirrors.
-            MissingExtraError: Downloading needs a package that is not installed.
+            requires_extra: Downloading needs a package that is not installed.
         """
         found, tried = self._find(split)
         if not found:
@@ -68,7 +68,7 @@ class KnownDataset:
 
         Raises:
             DatasetUnavailableError: As for `load`.
-            MissingExtraError: As for `load`.
+            requires_extra: As for `load`.
         """
         found, tried = self._find("train")
         missing = [] if found else ["train"]
@@ -96,10 +96,8 @@ class KnownDataset:
     def _download(self, splits: Sequence[str], tried: Sequence[str]) -> None:
         if self.offline:
             raise self._unavailable([*tried, "mirrors: not asked, because the network is not to be used"])
-        try:
-            from mnist_cnn.datasets.download import MirrorsFailedError, download  # needs the extra
-        except ImportError as error:
-            raise MissingExtraError(error.name or "pooch", "train") from error
+        with requires_extra("train"):
+            from mnist_cnn.datasets.download import MirrorsFailedError, download
         keys = [key for key in self.source.files if key[0] in splits]
         try:
             download(self.source, keys, cache_folder(self.source), self.progress)

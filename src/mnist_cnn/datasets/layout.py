@@ -94,7 +94,7 @@ def has_images(folder: Path) -> bool:
 
 
 def folders_of(path: Path) -> Iterator[Path]:
-    """Return `path`, and as long as it has only one subfolder, that folder."""
+    """Yield `path`, and as long as it has only one subfolder, that folder."""
     yield path
     for _ in range(_DEEPEST):
         inner = subfolders(path)

@@ -95,7 +95,7 @@ def _gelu(x: Any) -> Any:
 
 
 def _rename(model: onnx.ModelProto) -> None:
-    """Return input, output and batch the names that they have in every export."""
+    """Give input, output and batch the names that they have in every export."""
     graph = model.graph
     if len(graph.input) > 1:
         raise ValueError(f"{graph.input[1].name} is neither an input nor a weight")

@@ -93,7 +93,7 @@ def _call(layer: Any, *inputs: Any, **options: Any) -> Any:
 
 
 def _rename(inner: keras.Model, names: set[str]) -> None:
-    """Return the layers of a nested model unique names, and add these to `names`."""
+    """Rename the layers of a nested model uniquely, and add these to `names`."""
     for layer in inner.layers:
         if layer.name in names:
             layer.name = f"{inner.name}_{layer.name}"

@@ -113,9 +113,8 @@ def reserve_port(host: str, port: int) -> Iterator[tuple[str, int]]:
     """
     with contextlib.ExitStack() as reserved:
         try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-                0
-            ]
+            found_addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            family, _, _, _, address = found_addresses[0]
             with socket.create_server(address[:2], family=family) as probe:
                 found: tuple[str, int] = probe.getsockname()[:2]
                 if sys.platform == "linux":

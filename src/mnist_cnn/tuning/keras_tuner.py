@@ -36,7 +36,7 @@ from typing import Any
 
 from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
-from mnist_cnn.errors import DivergedError, MissingExtraError, SettingError
+from mnist_cnn.errors import DivergedError, SettingError, requires_extra
 from mnist_cnn.models.backend import keras
 from mnist_cnn.training.batch_statistics import BatchStatistics
 from mnist_cnn.training.callbacks import Watch, patience_callbacks
@@ -54,10 +54,8 @@ from mnist_cnn.training.unseen import check_held_out
 from mnist_cnn.tuning.cost import count_costs, describe_excess
 from mnist_cnn.tuning.space import Choice, Domain, Part, Space, configure, suggest_settings
 
-try:
+with requires_extra("keras-tuner"):
     import keras_tuner
-except ModuleNotFoundError as error:
-    raise MissingExtraError(str(error.name), "keras-tuner") from error
 
 Conditions = dict[str, tuple[str, list[Any]]]  # a setting's label → the setting it depends on, and the allowed values
 

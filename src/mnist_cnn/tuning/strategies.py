@@ -5,15 +5,16 @@ To add one, add it here and its name to `plan`, which does not import Optuna.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
+from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from mnist_cnn.tuning.plan import Plan
 from mnist_cnn.tuning.storage import without_warnings
@@ -70,14 +71,13 @@ def build_pruner(plan: Plan) -> BasePruner:
 
 def build_sampler(plan: Plan) -> BaseSampler:
     """Build what proposes the settings of each trial."""
-    return cast(BaseSampler, NumberedSampler(plan))
+    return NumberedSampler(plan)
 
 
-class NumberedSampler:
+class NumberedSampler(BaseSampler):
     """The plan's sampler, with random numbers that depend only on the seed and the trial's number.
 
     A single generator would start again in every session and in every worker, and they would propose the same settings.
-    Everything but `before_trial` is done by the plan's sampler.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -89,8 +89,25 @@ class NumberedSampler:
         self._sampler = self._build(trial.number)
         self._sampler.before_trial(study, trial)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sampler, name)
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the parameters that are proposed together."""
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Propose the parameters that are proposed together."""
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Propose one parameter on its own."""
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Let the plan's sampler note what it needs."""
+        self._sampler.after_trial(study, trial, state, values)
 
     def _build(self, number: int) -> BaseSampler:
         seed = int(np.random.SeedSequence([self._plan.seed, number]).generate_state(1)[0])
