@@ -95,7 +95,7 @@ def test_an_unreadable_file_has_its_row_and_the_rest_is_read(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["."], "there is no image in ."),
+        (["."], "found no images in ."),
         ([], "Missing argument"),
         (["x.png", "--model", "none.onnx"], "there is no model none.onnx"),
         (["x.png", "--threshold", "2"], "threshold = 2.0"),

@@ -86,7 +86,7 @@ def predict(
                 explained += _explained(name, image, result, recognizer.class_names)
     if not rows.count:
         places = ", ".join("standard input" if path == STDIN else path for path in paths)
-        raise ImageError(f"there is no image in {places}. Give image files, or folders that contain some.")
+        raise ImageError(f"found no images in {places}. Name image files, or folders that contain some.")
     if picture and explained:
         _draw(explained, picture, rows.count - rows.unreadable)
     rows.finish()

@@ -133,7 +133,7 @@ def _read_changes(options: dict[str, Any], settings: tuple[str, ...]) -> dict[st
     ignored = [key for key in changes if key.startswith(("model.arch", "model.arg"))]
     if options["init_from"] and ignored:
         raise SettingError(
-            f"--init-from uses the network of that model, so {ignored[0]} has no effect. Leave one of them out."
+            f"--init-from uses the network of that model, so {ignored[0]} has no effect. Use only one of them."
         )
     return changes
 
