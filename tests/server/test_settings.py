@@ -85,7 +85,7 @@ def test_a_bad_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, v
 
 
 def test_the_documentation_lists_all_settings() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text("utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "deploy.md").read_text("utf-8")
     listed = re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)
     assert listed == [name.upper() for name in Settings.model_fields]
 

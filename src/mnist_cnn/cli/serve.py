@@ -35,7 +35,7 @@ from mnist_cnn.errors import SettingError, requires_extra
 def serve(cors_origins: tuple[str, ...], api_key_file: Path | None, open_page: bool, **settings: Any) -> None:
     """Serve a page to draw digits on, and an API that reads them.
 
-    Limits and logs are set with environment variables: MNIST_CNN_SERVE_MAX_BODY and others, see docs/deployment.md.
+    Limits and logs are set with environment variables: MNIST_CNN_SERVE_MAX_BODY and others, see docs/how-to/deploy.md.
     """
     with requires_extra("serve"):
         from mnist_cnn.server import launch
