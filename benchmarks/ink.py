@@ -1,8 +1,8 @@
 """How well people's own digits are read: accuracy per kind of image, and each image at 28×28.
 
 The folder contains the images and `labels.csv` with the columns `file`, `label` and `kind`. The sheet shows each image
-beside its prepared form; errors come first, with red titles. `resized` is the same network on pictures that are prepared
-as in most notebooks: greyscale, light ink on a dark ground, resized to 28×28.
+beside its prepared form; errors come first, with red titles. `resized` is the same network on pictures prepared as
+in most notebooks: greyscale, light ink on a dark ground, resized to 28×28.
 
     python benchmarks/ink.py --data DIR [--model MODEL.onnx] [--sheet sheet.png] [--at-least 0.96]
 """
