@@ -18,7 +18,8 @@ from mnist_cnn.errors import MissingExtraError, MnistCnnError, first_line, is_th
 
 # In the order of the help text; each is a command in the module of its name.
 _VERBS = (
-    "train", "evaluate", "export", "predict", "serve", "explore", "augment", "compare", "tune", "recipes", "datasets",
+    "demo", "train", "evaluate", "export", "predict", "serve", "explore", "augment", "compare", "tune",
+    "recipes", "datasets",
 )  # fmt: skip
 
 

@@ -41,10 +41,11 @@ class Rows:
         self.unreadable += isinstance(result, DataError)
         self._print(_record(path, result))
 
-    def finish(self) -> None:
-        """Print the object of the form `json`."""
+    def finish(self, **more: str) -> None:
+        """Print the object of the form `json`, with more values."""
         if self._records:
-            click.echo(json.dumps({"results": self._records, "images": self.count, "unreadable": self.unreadable}))
+            record = {"results": self._records, "images": self.count, "unreadable": self.unreadable}
+            click.echo(json.dumps(record | more))
 
     def _print_line(self, record: dict[str, Any]) -> None:
         if self.count == 1:
