@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnist_cnn.config import SHIPPED_MODEL
-from mnist_cnn.errors import InputError, MnistCnnError, ModelFileError, SettingError, first_line
+from mnist_cnn.errors import InputError, MnistCnnError, ModelFileError, SettingError, first_line, requires_extra
 from mnist_cnn.files import write_whole
 from mnist_cnn.reading.conventions import IMAGE_SHAPES
 from mnist_cnn.reading.scaling import DECLARED, Adoption, KnownDigits, Scaling, ScalingChoice, bundled_digits, choose
@@ -154,7 +154,8 @@ def save_legacy_h5(model: keras.Model, path: Path) -> None:
 
 
 def _load(file: Path) -> keras.Model:
-    from mnist_cnn.models.backend import keras  # slow, so it comes after the check that the file exists
+    with requires_extra("train"):
+        from mnist_cnn.models.backend import keras  # slow, so it comes after the check that the file exists
 
     try:
         # Not compiled: prediction needs no optimizer or loss, and data that are not read cannot do harm.
