@@ -53,6 +53,10 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
             open_run(path)
 
 
+def test_the_command_that_resumes_a_run_survives_a_shell() -> None:
+    assert RunFolder(Path("my runs", "a-001")).resume_command == "mnist-cnn train --resume 'my runs/a-001'"
+
+
 def test_a_finished_run_has_a_model_and_nothing_to_resume(tmp_path: Path) -> None:
     run = create_run(tmp_path, "a")
     assert not run.finished

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,11 @@ class RunFolder:
         """Whether training is completed and there is a model."""
         return self.model.exists() and not self.state.exists()
 
+    @property
+    def resume_command(self) -> str:
+        """The command that continues the run."""
+        return shlex.join(["mnist-cnn", "train", "--resume", str(self.root)])
+
     def read_json(self, path: Path) -> Any:
         """Read one of this run's JSON files.
 
@@ -82,7 +88,7 @@ class RunFolder:
         except FileNotFoundError:
             raise RunFolderError(
                 f"{path} is missing because the run {self.name} is not finished. "
-                f"Continue it with: mnist-cnn train --resume {self.root}"
+                f"Continue it with: {self.resume_command}"
             ) from None
         except ValueError as error:
             raise RunFolderError(f"{path} is not valid JSON ({error}).") from error

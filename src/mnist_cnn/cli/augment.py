@@ -9,13 +9,12 @@ import click
 from mnist_cnn.cli.data import resolve
 from mnist_cnn.cli.options import PATH, InWords, data_dir_option, dataset_option, json_option, set_option
 from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, override, parse_setting
 
 
-@click.command()
-@click.option(
-    "--recipe", default=DEFAULT_RECIPE, help=f"The recipe whose distortions to draw (default: {DEFAULT_RECIPE})."
-)
+@click.command(cls=Verb, example="mnist-cnn augment --set augmentation.rotation=30")
+@click.option("--recipe", default=DEFAULT_RECIPE, help=f"Recipe whose distortions to draw (default: {DEFAULT_RECIPE}).")
 @dataset_option
 @data_dir_option
 @set_option("Change a distortion, such as augmentation.rotation=30.")
@@ -25,9 +24,11 @@ from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, override, parse_settin
     type=click.IntRange(min=0),
     metavar="INTEGER",
     default=1,
-    help="Chooses digits and distortions, at least 0 (default: 1).",
+    help="Seed that chooses digits and distortions, at least 0 (default: 1).",
 )
-@click.option("--output", type=PATH, default=Path("augmentation.png"), help="The picture (default: augmentation.png).")
+@click.option(
+    "--output", type=PATH, default=Path("augmentation.png"), help="File for the picture (default: augmentation.png)."
+)
 @json_option
 def augment(
     recipe: str,

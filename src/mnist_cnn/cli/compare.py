@@ -9,16 +9,17 @@ import click
 
 from mnist_cnn.cli.options import PATH, json_option
 from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.runs import open_run
 
 
-@click.command()
+@click.command(cls=Verb, example="mnist-cnn compare runs/quick-001 runs/vgg-001")
 @click.argument("runs", nargs=-1, required=True, type=PATH, help="Run folders; each is tested against the first.")
 @json_option
 def compare(runs: tuple[Path, ...], as_json: bool) -> None:
     """Compare the settings and the metrics of runs.
 
-    It also runs a paired test of the difference on the same test images.
+    A paired test on the same test images says whether a difference is more than chance.
     """
     from mnist_cnn.evaluation.comparison import compare as compare_runs
 

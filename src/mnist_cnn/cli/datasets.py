@@ -6,10 +6,11 @@ import click
 
 from mnist_cnn.cli.options import json_option
 from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.datasets import list_datasets
 
 
-@click.command()
+@click.command(cls=Verb, example="mnist-cnn datasets")
 @json_option
 def datasets(as_json: bool) -> None:
     """List the data sets that have a name."""

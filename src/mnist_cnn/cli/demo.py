@@ -10,6 +10,7 @@ import click
 
 from mnist_cnn.cli.options import PATH, json_option
 from mnist_cnn.cli.rows import Rows
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.environment.desktop import has_desktop
 from mnist_cnn.errors import SettingError
 from mnist_cnn.files import write_whole
@@ -17,7 +18,7 @@ from mnist_cnn.files import write_whole
 _PICTURES, _EXPLANATION = "pictures", "explanation.png"  # in the folder
 
 
-@click.command()
+@click.command(cls=Verb, example="mnist-cnn demo")
 @click.option("--output", type=PATH, default=Path("demo"), help="Folder for the pictures (default: demo).")
 @click.option("--no-open", is_flag=True, help="Do not open the explanation in a picture viewer.")
 @json_option

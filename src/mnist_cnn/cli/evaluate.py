@@ -14,13 +14,14 @@ from mnist_cnn.cli.measurements import report_result, show_metrics
 from mnist_cnn.cli.options import MODEL_HELP, PATH, data_dir_option, json_option, scale_option
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.errors import RunFolderError, SettingError
 from mnist_cnn.runs import RunFolder
 
 
-@click.command()
+@click.command(cls=Verb, example="mnist-cnn evaluate runs/quick-001 --dataset qmnist")
 @click.argument("model", type=PATH, help=MODEL_HELP)
-@click.option("--dataset", help="A known data set or a path (default: the run's own, otherwise auto).")
+@click.option("--dataset", help="Known data set or path (default: the run's own, otherwise auto).")
 @data_dir_option
 @click.option(
     "--split",
@@ -29,7 +30,7 @@ from mnist_cnn.runs import RunFolder
     help="Which part of the data set (default: test).",
 )
 @scale_option
-@click.option("--output", type=PATH, help="Write report, pictures and predictions here.")
+@click.option("--output", type=PATH, help="Write a report, pictures and predictions into this folder.")
 @json_option
 def evaluate(
     model: Path,
@@ -40,7 +41,10 @@ def evaluate(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Evaluate a trained model on any data set. For a run on its own test set, also write its report again."""
+    """Evaluate a trained model on any data set.
+
+    If the model is a run and the data are its own test set, its report is written again.
+    """
     terminal = Terminal(as_json)
     if output:
         _check_output(output)
@@ -48,7 +52,7 @@ def evaluate(
 
     run = RunFolder(model)
     if run.config.exists() and not run.model.exists():
-        raise RunFolderError(f"{model} is not finished. Continue with: mnist-cnn train --resume {model}")
+        raise RunFolderError(f"{model} is not finished. Continue with: {run.resume_command}")
     model_file(model)
     if dataset is None and run.config.exists():
         data = resolve_for_run(run, data_dir, terminal)

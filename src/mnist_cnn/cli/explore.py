@@ -12,9 +12,10 @@ import click
 from mnist_cnn.cli.data import resolve
 from mnist_cnn.cli.options import PATH, data_dir_option, dataset_option, json_option
 from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.cli.verb import Verb
 
 
-@click.command()
+@click.command(cls=Verb, example="mnist-cnn explore --dataset fashion-mnist")
 @dataset_option
 @data_dir_option
 @click.option(

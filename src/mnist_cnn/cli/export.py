@@ -11,6 +11,7 @@ from mnist_cnn.cli.data import resolve, resolve_for_run
 from mnist_cnn.cli.options import MODEL_HELP, PATH, InWords, data_dir_option, json_option, scale_option
 from mnist_cnn.cli.quiet import native_messages_held_back, start_keras
 from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.config import SHIPPED_MODEL
 from mnist_cnn.errors import MnistCnnError, RunFolderError, SettingError
 from mnist_cnn.export import MAX_DROP
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _AVAILABLE = "yes"
 
 
-@click.command()
+@click.command(cls=Verb, example="mnist-cnn export runs/quick-001 --format onnx,litert-int8")
 @click.argument("model", metavar="[MODEL]", required=False, type=PATH, help=MODEL_HELP)
 @click.option(
     "--format",
@@ -124,7 +125,7 @@ def _find_data(model: Path, dataset: str | None, data_dir: Path | None, terminal
         model_file(model)
         return resolve(dataset, data_dir, terminal) if dataset else None
     if not run.model.exists():
-        raise RunFolderError(f"{model} is not finished. Resume it with: mnist-cnn train --resume {model}")
+        raise RunFolderError(f"{model} is not finished. Resume it with: {run.resume_command}")
     if dataset:
         raise SettingError(
             f"{model} is a run, which has its own data set. Omit --dataset; use --data-dir to say where its files are."

@@ -31,7 +31,7 @@ class InWords(click.Option):
 
 def set_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the repeatable option `--set KEY=VALUE` with this help text; its parameter is `settings`."""
-    return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)
+    return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"{text} Can be repeated.")
 
 
 scale_option = click.option(

@@ -13,6 +13,7 @@ import click
 from mnist_cnn.cli.inputs import STDIN, find_images, image_files
 from mnist_cnn.cli.options import PATH, json_option, scale_option
 from mnist_cnn.cli.rows import Rows
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.errors import DataError, ImageError, SettingError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _EXPLAINED = 100  # most images in one picture; viewers fail on much taller ones
 
 
-@click.command()
+@click.command(cls=Verb, example="mnist-cnn predict photo.jpg scans/ --explain")
 @click.argument(
     "paths",
     nargs=-1,
@@ -43,9 +44,11 @@ _EXPLAINED = 100  # most images in one picture; viewers fail on much taller ones
 )
 @click.option("--threshold", type=float, help="Minimum confidence to accept a digit, 0 to 1 (default: the model's).")
 @scale_option
-@click.option("--threads", type=int, help="Number of threads, at least 1 (default: one per core).")
-@click.option("--explain", is_flag=True, help="Also draw the steps that prepare each image.")
-@click.option("--output", type=PATH, help="Picture of --explain, which this implies (default: explanation.png).")
+@click.option("--threads", type=int, help="Number of threads, 1 to 1024 (default: one per core).")
+@click.option("--explain", is_flag=True, help="Also draw a picture of the steps that prepare each image.")
+@click.option(
+    "--output", type=PATH, help="File for the picture of --explain, which it implies (default: explanation.png)."
+)
 @json_option
 def predict(
     paths: tuple[str, ...],

@@ -6,10 +6,11 @@ import click
 
 from mnist_cnn.cli.options import json_option
 from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, recipe_names
 
 
-@click.command()
+@click.command(cls=Verb, example="mnist-cnn recipes")
 @json_option
 def recipes(as_json: bool) -> None:
     """List the named recipes with their expected accuracy and time."""

@@ -8,17 +8,20 @@ from typing import Any
 import click
 
 from mnist_cnn.cli.options import PATH, scale_option
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.errors import SettingError, requires_extra
 
 
-@click.command()
-@click.option("--model", help="ONNX file or exported run (default: the included weights).")
-@click.option("--threshold", type=float, help="Minimum confidence of an accepted digit (default: the model's own).")
+@click.command(cls=Verb, example="mnist-cnn serve --open")
+@click.option("--model", metavar="PATH", help="ONNX file or exported run (default: the included weights).")
+@click.option("--threshold", type=float, help="Minimum confidence to accept a digit, 0 to 1 (default: the model's).")
 @scale_option
 @click.option("--host", help="Address to listen on; 0.0.0.0 for all (default: 127.0.0.1).")
-@click.option("--port", type=int, help="Port to listen on; 0 for any free port (default: 8000).")
-@click.option("--workers", type=int, help="Number of worker processes (default: 1).")
-@click.option("--collect", metavar="DIR", help="Keep the digits labelled on the page in this folder, for training.")
+@click.option("--port", type=int, help="Port to listen on, 1 to 65535; 0 for any free port (default: 8000).")
+@click.option("--workers", type=int, help="Number of worker processes, 1 to 64 (default: 1).")
+@click.option(
+    "--collect", metavar="DIR", help="Keep the digits that are labelled on the page in this folder, for training."
+)
 @click.option(
     "--cors-origin",
     "cors_origins",
@@ -35,7 +38,8 @@ from mnist_cnn.errors import SettingError, requires_extra
 def serve(cors_origins: tuple[str, ...], api_key_file: Path | None, open_page: bool, **settings: Any) -> None:
     """Serve a page to draw digits on, and an API that reads them.
 
-    Limits and logs are set with environment variables: MNIST_CNN_SERVE_MAX_BODY and others, see docs/how-to/deploy.md.
+    Environment variables set limits and logs, such as MNIST_CNN_SERVE_MAX_BODY. The documentation lists them under
+    Deploy.
     """
     with requires_extra("serve"):
         from mnist_cnn.server import launch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mnist_cnn.cli.options import PATH, data_dir_option, json_option, scale_opti
 from mnist_cnn.cli.progress import TerminalListener
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.config import (
     DEFAULT_RECIPE,
     DEFAULT_SMALL_RECIPE,
@@ -46,7 +48,7 @@ _SETTINGS = {  # option → the setting it stands for
 }
 
 
-@click.command()
+@click.command(cls=Verb, example="mnist-cnn train --recipe vgg --epochs 5")
 @click.option("--recipe", help=f"Recipe: a name or a TOML file (default: {DEFAULT_RECIPE}).")
 @click.option("--dataset", help="Known data set or path (default: auto).")
 @data_dir_option
@@ -55,15 +57,18 @@ _SETTINGS = {  # option → the setting it stands for
     type=click.Path(exists=True, path_type=Path),
     help="Also train on these images: a folder with one subfolder per class.",
 )
-@click.option("--epochs", type=int, help="Passes through the training images, at least 1.")
-@click.option("--batch-size", type=int, help="Images per step, at least 1.")
-@click.option("--learning-rate", type=float, help="Peak learning rate, above 0.")
-@click.option("--validation", type=float, help="Share of the training images to hold out, below 1; 0 for none.")
-@click.option("--seed", type=int, help="Seed of weights, batches and distortions.")
-@click.option("--deterministic", is_flag=True, default=None, help="Make the run repeatable bit for bit; slower.")
+@click.option("--epochs", type=int, help="Passes through the training images, at least 1 (default: the recipe's).")
+@click.option("--batch-size", type=int, help="Images per step, at least 1 (default: the recipe's).")
+@click.option("--learning-rate", type=float, help="Peak learning rate, above 0 (default: the recipe's).")
+@click.option("--validation", type=float, help="Share of the training images to hold out for validation, 0 to below 1.")
+@click.option("--seed", type=int, help="Seed of weights, batches and distortions, at least 0 (default: 0).")
+@click.option(
+    "--deterministic", is_flag=True, default=None, help="Make the run repeatable bit for bit. This is slower."
+)
 @set_option("Set any other setting, such as optimizer.ema=0.")
 @click.option(
-    "--init-from", help=f"Start from the weights of a run or a .keras file; {SHIPPED_MODEL}: the included weights."
+    "--init-from",
+    help=f"Start from the weights of a run or a .keras file, or from {SHIPPED_MODEL}, the included weights.",
 )
 @scale_option
 @click.option(
@@ -71,9 +76,9 @@ _SETTINGS = {  # option → the setting it stands for
 )
 @click.option("--name", help="Name of the run (default: the recipe's).")
 @click.option("--runs-dir", type=PATH, default=Path("runs"), help="Parent folder of runs (default: runs).")
-@click.option("--resume", type=PATH, metavar="RUN", help="Continue an unfinished run.")
-@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files.")
-@click.option("--legacy-h5", is_flag=True, help="Also write model.h5.")
+@click.option("--resume", type=PATH, metavar="RUN", help="Continue this unfinished run.")
+@click.option("--tensorboard", is_flag=True, help="Also write files for TensorBoard.")
+@click.option("--legacy-h5", is_flag=True, help="Also write model.h5, in Keras' old format.")
 @json_option
 def train(
     recipe: str | None,
@@ -118,7 +123,7 @@ def train(
     except BaseException as error:
         discard_run(run)
         if isinstance(error, KeyboardInterrupt) and run.config.exists():
-            terminal.warn(f"Interrupted; {run.root} is safe. Continue with: mnist-cnn train --resume {run.root}")
+            terminal.warn(f"Interrupted; {run.root} is safe. Continue with: {run.resume_command}")
         raise
 
 
@@ -185,8 +190,8 @@ def _check_inputs(config: Config, digits: Dataset, terminal: Terminal) -> Datase
 
 def _say_interrupted(epochs: int, run: RunFolder, terminal: Terminal) -> None:
     terminal.warn(f"Interrupted after {epochs} finished epochs. The progress is saved in {run.root}.")
-    terminal.say(f"  evaluate it:  mnist-cnn evaluate {run.root}")
-    terminal.say(f"  continue:     mnist-cnn train --resume {run.root}")
+    terminal.say(f"  evaluate it:  {shlex.join(['mnist-cnn', 'evaluate', str(run.root)])}")
+    terminal.say(f"  continue:     {run.resume_command}")
     terminal.finish({"run": str(run.root), "interrupted": True, "epochs": epochs})
 
 

@@ -16,6 +16,7 @@ import click
 from mnist_cnn.cli.data import resolve
 from mnist_cnn.cli.options import PATH, InWords, data_dir_option, json_option, set_option
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
+from mnist_cnn.cli.verb import Verb
 from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import MnistCnnError, SettingError, requires_extra
@@ -42,7 +43,7 @@ _ON_EACH_MACHINE = ("dataset", "data_dir", "runs_dir")  # options that --join ta
 _AT_LEAST_1 = click.IntRange(min=1)
 
 
-@click.command()
+@click.command(cls=Verb, example="mnist-cnn tune --time 30m --confirm 3")
 @click.option("--recipe", help=f"Recipe to vary: a name or a TOML file (default: {DEFAULT_RECIPE}).")
 @click.option("--space", help=f"Search space: a name or a TOML file (default: {DEFAULT_SPACE}).")
 @click.option("--dataset", help="Known data set or path (default: auto).")
@@ -74,15 +75,15 @@ _AT_LEAST_1 = click.IntRange(min=1)
 )
 @click.option("--name", help="Name of the search (default: tuning).")
 @click.option("--runs-dir", type=PATH, help="Parent folder of searches (default: runs).")
-@click.option("--resume", type=PATH, metavar="FOLDER", help="Continue a search.")
+@click.option("--resume", type=PATH, metavar="FOLDER", help="Continue this search.")
 @click.option(
     "--storage",
     metavar="URL",
     envvar="MNIST_CNN_STORAGE",
     show_envvar=True,
-    help="Database shared by several machines: postgresql://… Keep its password in ~/.pgpass.",
+    help="Database that several machines share: postgresql://… Keep its password in ~/.pgpass.",
 )
-@click.option("--join", metavar="NAME", help="Join a search in --storage.")
+@click.option("--join", metavar="NAME", help="Join the search of this name in --storage.")
 @click.option(
     "--confirm",
     cls=InWords,

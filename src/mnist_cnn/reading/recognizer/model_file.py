@@ -28,7 +28,7 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
     if path is None:
         return SHIPPED_WEIGHTS.read_bytes(), "the included weights"
     if path.suffix in (".keras", ".h5"):
-        raise ModelFileError(f"{path} is a Keras model. Export it first: mnist-cnn export {path}")
+        raise ModelFileError(f"{path} is a Keras model. Export it first: {_export_command(path)}")
     file = path
     if path.is_dir():
         file = path / ONNX_NAME if (path / ONNX_NAME).exists() else path / _IN_RUN
@@ -84,5 +84,11 @@ def _missing(path: Path) -> str:
         return f"there is no model {path}. Give an ONNX file or an exported run."
     return (
         f"there is no model in {path}: neither {ONNX_NAME} nor {_IN_RUN}. If it is a run folder, export it first: "
-        f"mnist-cnn export {path}"
+        f"{_export_command(path)}"
     )
+
+
+def _export_command(path: Path) -> str:
+    import shlex
+
+    return shlex.join(["mnist-cnn", "export", str(path)])
