@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mnist_cnn.errors import MnistCnnError, WriteError
-from mnist_cnn.files import write_json, write_text, write_whole
+from mnist_cnn.files import is_writable, write_json, write_text, write_whole
 
 
 def fail(number: int) -> Any:
@@ -73,6 +73,15 @@ def test_a_failing_disk_leaves_the_old_file(
     assert "\n" not in str(caught.value)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_below_a_file_is_not_writable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert is_writable(tmp_path)
+    assert is_writable(tmp_path / "new" / "folder")
+    assert not is_writable(tmp_path / "file")
+    assert not is_writable(tmp_path / "file" / "folder")
+    assert not (tmp_path / "new").exists()
 
 
 def test_json_comes_back_and_invalid_json_is_not_written(tmp_path: Path) -> None:

@@ -61,6 +61,12 @@ def write_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def is_writable(folder: Path) -> bool:
+    """Return whether files can be created in a folder, which need not exist yet; nothing is written."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text to `path`, completely or not at all."""
     with write_whole(path) as partial:

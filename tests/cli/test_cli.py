@@ -107,7 +107,7 @@ def test_lists_are_one_object(command: str, capsys: pytest.CaptureFixture[str]) 
     assert json.loads(out)[command]
 
 
-@pytest.mark.parametrize("words", [[], ["-h"], ["train", "--help"], ["export", "-h"]])
+@pytest.mark.parametrize("words", [["-h"], ["train", "--help"], ["export", "-h"]])
 def test_help_is_shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, *words)
     assert code == 0

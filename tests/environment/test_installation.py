@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mnist_cnn.environment.installation import install_command
+from mnist_cnn.environment.installation import install_command, package_command, run_command
 from mnist_cnn.errors import MissingExtraError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -107,6 +107,21 @@ def test_the_installer_is_the_one_of_this_environment(
     assert install_command(["train"]) == f"pip --python '/opt/my env/bin/python' install {what}"
     (environment / "INSTALLER").write_text("uv\n")
     assert install_command(["train"]) == f"uv pip install --python '/opt/my env/bin/python' {what}"
+
+
+def test_the_program_is_named_as_this_shell_finds_it(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert run_command() == "mnist-cnn"
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(sys, "argv", ["my env/bin/mnist-cnn"])
+    assert run_command() == "'my env/bin/mnist-cnn'"
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "__main__.py")])
+    assert run_command() == f"{shlex.quote(sys.executable)} -m mnist_cnn"
+
+
+def test_one_package_is_installed_by_its_requirement(environment: Path) -> None:
+    assert package_command("keras>=3.11") == "pip install 'keras>=3.11'"
 
 
 def test_windows_gets_double_quotes(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,15 @@ def test_a_label_names_the_instruction_sets() -> None:
     assert machine.label_processor(described) == "A Processor (2 cores: instruction sets unknown)"
 
 
+def test_gpus_are_named_by_their_driver(tmp_path: Path) -> None:
+    assert machine.nvidia_gpus(tmp_path) == []
+    for address in ("0000:01:00.0", "0000:02:00.0"):
+        folder = tmp_path / "gpus" / address
+        folder.mkdir(parents=True)
+        (folder / "information").write_text(f"Model: \t\t NVIDIA X\nIRQ:   \t\t 7\nBus Location: \t {address}\n")
+    assert machine.nvidia_gpus(tmp_path) == ["NVIDIA X", "NVIDIA X"]
+
+
 def test_without_cpuinfo_no_bfloat16_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "exists", lambda _: False)
     assert not machine.has_bfloat16()

@@ -18,7 +18,7 @@ from mnist_cnn.errors import MissingExtraError, MnistCnnError, first_line, is_th
 
 # In the order of the help text; each is a command in the module of its name.
 _VERBS = (
-    "demo", "train", "evaluate", "export", "predict", "serve", "explore", "augment", "compare", "tune",
+    "demo", "doctor", "train", "evaluate", "export", "predict", "serve", "explore", "augment", "compare", "tune",
     "recipes", "datasets",
 )  # fmt: skip
 
@@ -41,15 +41,21 @@ class _Verbs(click.Group):
 @click.group(
     cls=_Verbs,
     invoke_without_command=True,
+    epilog='Tab completion in Bash: eval "$(_MNIST_CNN_COMPLETE=bash_source mnist-cnn)"',
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.version_option(package_name="mnist-cnn", message="%(version)s")
 @click.pass_context
 def _application(context: click.Context) -> None:
-    """Recognise handwritten digits with convolutional networks."""
+    """Recognise handwritten digits with convolutional networks.
+
+    Run mnist-cnn without a command to see the first steps.
+    """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        from mnist_cnn.cli.first_steps import show_first_steps
+
+        show_first_steps(context)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

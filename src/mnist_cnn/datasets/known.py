@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.idx import find_idx, idx_checksum, read_idx
 from mnist_cnn.datasets.npz import read_array
-from mnist_cnn.datasets.registry import SOURCES, RemoteFile, Source
+from mnist_cnn.datasets.registry import SOURCES, SPLITS, RemoteFile, Source
 from mnist_cnn.errors import DataError, DatasetUnavailableError, requires_extra
 
 if TYPE_CHECKING:
@@ -116,8 +116,19 @@ class KnownDataset:
 
 def cache_folder(source: Source) -> Path:
     """Return the folder that downloads of `source` go to: below $MNIST_CNN_CACHE or the user's cache."""
+    return cache_root() / "datasets" / source.name
+
+
+def cache_root() -> Path:
+    """Return $MNIST_CNN_CACHE or the user's cache folder for this package; it need not exist."""
     root = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("mnist-cnn", appauthor=False)
-    return Path(root).expanduser() / "datasets" / source.name
+    return Path(root).expanduser()
+
+
+def find_place(source: Source) -> Place | None:
+    """Return the first place on this machine that seems to have both splits; no file is opened."""
+    places = local_places(source, None)
+    return next((place for place in places if all(has_split(place, source, split) for split in SPLITS)), None)
 
 
 def local_places(source: Source, data_dir: Path | None) -> list[Place]:

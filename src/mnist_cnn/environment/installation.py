@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
+    from packaging.requirements import Requirement
+
 PACKAGE = "mnist-cnn"
 
 _WINDOWS = os.name == "nt"
@@ -40,9 +42,37 @@ def install_command(extras: Sequence[str]) -> str | None:
         installed = distribution(PACKAGE)
     except PackageNotFoundError:
         return None
-    required = dict.fromkeys(_requirements(installed, extras))
+    required = dict.fromkeys(map(str, extra_requirements(installed, extras)))
     what = _from_origin(_origin(installed), ",".join(extras)) or required
     return " ".join(map(_quote, [*_installer(installed), *what]))
+
+
+def package_command(requirement: str) -> str | None:
+    """Return the command that installs one package from an index.
+
+    Args:
+        requirement: Such as "keras>=3.11".
+
+    Returns:
+        As `install_command`.
+    """
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        return " ".join(map(_quote, [*_installer(distribution(PACKAGE)), requirement]))
+    except PackageNotFoundError:
+        return None
+
+
+def run_command() -> str:
+    """Return the words that run this package's command line in the user's shell, such as `.venv/bin/mnist-cnn`.
+
+    Only in an activated environment this is `mnist-cnn`.
+    """
+    if _is_activated(PACKAGE):
+        return PACKAGE
+    script = Path(sys.argv[0])
+    return _quote(sys.argv[0]) if script.stem == PACKAGE else f"{_quote(sys.executable)} -m mnist_cnn"
 
 
 def _origin(installed: Distribution) -> Mapping[str, Any]:
@@ -79,8 +109,13 @@ def _local_path(url: str) -> Path | None:
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
-def _requirements(installed: Distribution, extras: Iterable[str]) -> Iterator[str]:
-    """Yield the requirements of extras for this system, without the package itself."""
+def extra_requirements(installed: Distribution, extras: Iterable[str]) -> Iterator[Requirement]:
+    """Yield the requirements of extras for this system, without markers, the package itself and its own requirements.
+
+    Args:
+        installed: The package's metadata.
+        extras: Such as "train" and "export".
+    """
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
@@ -90,22 +125,26 @@ def _requirements(installed: Distribution, extras: Iterable[str]) -> Iterator[st
             if marker is None or not marker.evaluate({"extra": extra}) or marker.evaluate({"extra": ""}):
                 continue
             if canonicalize_name(requirement.name) == PACKAGE:
-                yield from _requirements(installed, sorted(requirement.extras))
+                yield from extra_requirements(installed, sorted(requirement.extras))
             else:
                 requirement.marker = None
-                yield str(requirement)
+                yield requirement
 
 
 def _installer(installed: Distribution) -> list[str]:
     """Return the first words of a command that installs into this interpreter's environment."""
     python = sys.executable
     if importlib.util.find_spec("pip"):
-        found = shutil.which("pip")
-        own = found and Path(found).parent == Path(python).parent  # the environment is activated
-        return ["pip", "install"] if own else [python, "-m", "pip", "install"]
+        return ["pip", "install"] if _is_activated("pip") else [python, "-m", "pip", "install"]
     if (installed.read_text("INSTALLER") or "").strip() == "uv":
         return ["uv", "pip", "install", "--python", python]
     return ["pip", "--python", python, "install"]  # any pip on the system
+
+
+def _is_activated(program: str) -> bool:
+    """Return whether the shell finds this environment's program by its name."""
+    found = shutil.which(program)
+    return bool(found) and Path(str(found)).parent == Path(sys.executable).parent
 
 
 def _quote(word: str) -> str:

@@ -15,6 +15,8 @@ _FEATURES = (
     *("avx512f", "avx512_vnni", "avx512_bf16"),
     *("amx_tile", "amx_int8", "amx_bf16"),
 )
+ONEDNN_VARIABLE = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow reads it at import; worker processes inherit it
+_X86 = ("x86_64", "amd64")  # on Linux and macOS, and on Windows
 _WITH_BFLOAT16 = ("BF16", "FP16", "AMX", "AVX10")  # substrings of oneDNN's names of instruction sets
 
 
@@ -31,7 +33,7 @@ def describe_environment() -> dict[str, Any]:
 
     return {
         "python": platform.python_version(),
-        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "packages": {name: version for name in _PACKAGES if (version := package_version(name))},
         "platform": platform.platform(),
         "processor": processor_name(),
         "processor_features": processor_features(),
@@ -51,6 +53,21 @@ def processor_features() -> list[str]:
     """Return the instruction sets that decide how fast the processor trains, as far as the system reports them."""
     flags = set(_cpuinfo("flags").split())
     return [feature for feature in _FEATURES if feature in flags]
+
+
+def nvidia_gpus(driver: Path = Path("/proc/driver/nvidia")) -> list[str]:
+    """Return the names of the GPUs that NVIDIA's driver for Linux reports; whether a backend uses them is not asked."""
+    return [_value(path.read_text(encoding="utf-8"), "Model") for path in sorted(driver.glob("gpus/*/information"))]
+
+
+def is_x86() -> bool:
+    """Return whether the processor is of the x86 family."""
+    return platform.machine().lower() in _X86
+
+
+def onednn_setting() -> bool | None:
+    """Return whether oneDNN is switched on or off by the user's environment; None if it is not set."""
+    return {"1": True, "true": True, "0": False, "false": False}.get(os.environ.get(ONEDNN_VARIABLE, "").lower())
 
 
 def label_processor(environment: dict[str, Any]) -> str:
@@ -92,7 +109,8 @@ def _confinement() -> str:
     return "" if name in ("DEFAULT", "ALL") else name
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """Return the version of an installed package; empty if it is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -105,5 +123,10 @@ def _cpuinfo(key: str) -> str:
     path = Path("/proc/cpuinfo")  # Linux only
     if not path.exists():
         return ""
-    lines = (line.partition(":") for line in path.read_text().splitlines())
+    return _value(path.read_text(), key)
+
+
+def _value(text: str, key: str) -> str:
+    """Return the value in the first line `key: value`; empty if there is none."""
+    lines = (line.partition(":") for line in text.splitlines())
     return next((value.strip() for name, _, value in lines if name.strip() == key), "")

@@ -8,21 +8,18 @@ this module enables them unless the user has set the variable.
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import warnings
 
-from mnist_cnn.environment.machine import processor_features
+from mnist_cnn.environment.machine import ONEDNN_VARIABLE, is_x86, onednn_setting, processor_features
 from mnist_cnn.errors import SettingError
 
-ONEDNN_VARIABLE = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow reads it at import; worker processes inherit it
-_X86 = ("x86_64", "amd64")  # on Linux and macOS, and on Windows; others were not measured
 # With one of these, TensorFlow 2.21 enables oneDNN by default (tensorflow/core/util/port.cc).
 _AUTOMATIC_WITH = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
 
 
 def _enable_onednn() -> None:
-    if platform.machine().lower() not in _X86 or ONEDNN_VARIABLE in os.environ:
+    if not is_x86() or ONEDNN_VARIABLE in os.environ:  # other processors were not measured
         return
     if "tensorflow" not in sys.modules:
         os.environ[ONEDNN_VARIABLE] = "1"
@@ -47,9 +44,9 @@ def onednn_state() -> str:
     """Return whether TensorFlow uses oneDNN in this process: `on`, `off`, or `not used` on another backend."""
     if keras.backend.backend() != "tensorflow":
         return "not used"
-    automatic = "on" if _AUTOMATIC_WITH & set(processor_features()) else "off"
-    value = os.environ.get(ONEDNN_VARIABLE, "").lower()
-    return {"1": "on", "true": "on", "0": "off", "false": "off"}.get(value, automatic)
+    setting = onednn_setting()
+    is_on = bool(_AUTOMATIC_WITH & set(processor_features())) if setting is None else setting
+    return "on" if is_on else "off"
 
 
 def require_tensorflow(purpose: str) -> None:
