@@ -14,7 +14,8 @@ PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text
 
 
 def test_every_extra_for_users_has_a_purpose() -> None:
-    assert set(PURPOSES) == set(PROJECT["optional-dependencies"]) - {"all", "dev"}
+    for_contributors = {"dev", "docs", "release"}
+    assert set(PURPOSES) == set(PROJECT["optional-dependencies"]) - {"all"} - for_contributors
 
 
 def test_the_base_is_installed() -> None:
