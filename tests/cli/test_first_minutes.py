@@ -34,8 +34,8 @@ VERBS = application().list_commands(click.Context(application()))
 def test_without_a_command_the_first_steps_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = call(capsys)
     assert (code, err) == (0, "")
-    steps = [line.split("  ")[1] for line in out.splitlines() if line.startswith("  ")]
-    assert f"{run_command()} demo" in steps[0]
+    steps = [line.strip() for line in out.splitlines() if line.startswith("  ")]
+    assert steps[0].startswith(f"{run_command()} demo")
     assert f"{run_command()} --help" in out
     assert "*" not in out  # the tests' environment has all extras
 
@@ -98,7 +98,7 @@ def test_doctor_finds_no_problem_here(capsys: pytest.CaptureFixture[str], monkey
     code, out, _ = call(capsys, "doctor")
     assert code == 0, out
     assert "No problems found." in out
-    assert len(out.splitlines()) < 45
+    assert len(out.splitlines()) < 40
     code, out, _ = call(capsys, "doctor", "--json")
     record = json.loads(out)
     assert (code, record["reads"], record["problems"]) == (0, True, [])

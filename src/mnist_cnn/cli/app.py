@@ -55,7 +55,7 @@ def _application(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         from mnist_cnn.cli.first_steps import show_first_steps
 
-        show_first_steps(context)
+        show_first_steps()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -77,7 +77,8 @@ class Diagnosis:
 def diagnose() -> Diagnosis:
     """Look at packages, extras, data and hardware, and read one sample with the included weights."""
     environment = describe_environment()
-    environment["packages"] = {"onnxruntime": package_version("onnxruntime"), **environment["packages"]}
+    versions = {"mnist-cnn": "", "onnxruntime": package_version("onnxruntime")}
+    environment["packages"] = versions | environment["packages"]
     extras = [
         Extra(name, purpose, dependencies(name), install_command([name]) or "") for name, purpose in PURPOSES.items()
     ]

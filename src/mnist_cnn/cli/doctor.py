@@ -7,16 +7,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
+from rich.table import Table
+from rich.text import Text
 
 from mnist_cnn.cli.options import json_option
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from mnist_cnn.cli.diagnosis import Diagnosis
-
 
 _INDENT = 16  # columns before the text
 _STYLES = {"installed": "green", "missing": "yellow", "unknown": "yellow", "incomplete": "bold red"}
@@ -46,51 +47,56 @@ def doctor(as_json: bool) -> None:
 
 def _show(found: Diagnosis, terminal: Terminal) -> None:
     about = found.environment
-    packages = dict(about["packages"])
-    terminal.say(f"mnist-cnn {packages.pop('mnist-cnn', '')} on Python {about['python']} in {sys.prefix}")
-    cores = f"{about['cores']} core{'s' * (about['cores'] > 1)}"
-    limit = f", limited to {about['onednn_confined_to']}" if about["onednn_confined_to"] else ""
-    training = f"bfloat16 is {'fast' if about['bfloat16'] else 'slow'}; oneDNN is {found.onednn}{limit}"
-    machine = [
-        ("reading", "works" if found.reads else "does not work"),
-        ("packages", ", ".join(f"{name} {version}" for name, version in packages.items())),
-        ("processor", f"{about['processor']}, {cores}, {about['memory_gib']} GiB of memory"),
-        ("", ", ".join(about["processor_features"]) or "instruction sets unknown"),
-        ("", f"for training: {training}"),
-        ("GPU", ", ".join(found.gpus) or "none found (only NVIDIA on Linux is detected)"),
-    ]
-    _print_section(terminal.console, "This machine", machine)
-    absent = ", ".join(name for name, where in found.data.items() if not where)
-    data = [
-        *((name, where) for name, where in found.data.items() if where),
-        *([("not here", f"{absent}; training gets them when it first uses them")] if absent else []),
-        ("cache", f"{found.cache} ({'writable' if found.cache_is_writable else 'not writable'})"),
-    ]
-    _print_section(terminal.console, "Data", data)
+    terminal.say(f"mnist-cnn {about['packages']['mnist-cnn']} on Python {about['python']} in {sys.prefix}")
+    _print_section(terminal.console, "This machine", _machine(found))
+    _print_section(terminal.console, "Data", _data(found))
     _print_extras(found, terminal)
 
 
-def _print_section(console: Console, title: str, rows: Iterable[tuple[str, str]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
+def _machine(found: Diagnosis) -> list[tuple[str, str]]:
+    about = found.environment
+    packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items() if name != "mnist-cnn")
+    cores = f"{about['cores']} core{'s' * (about['cores'] > 1)}"
+    limit = f", limited to {about['onednn_confined_to']}" if about["onednn_confined_to"] else ""
+    return [
+        ("reading", "works" if found.reads else "does not work"),
+        ("packages", packages),
+        ("processor", f"{about['processor']}, {cores}, {about['memory_gib']} GiB of memory"),
+        ("", ", ".join(about["processor_features"]) or "instruction sets unknown"),
+        ("", f"for training: bfloat16 is {'fast' if about['bfloat16'] else 'slow'}; oneDNN is {found.onednn}{limit}"),
+        ("GPU", ", ".join(found.gpus) or "none found (only NVIDIA on Linux is detected)"),
+    ]
 
-    console.print(Text(f"\n{title}", style="bold"))
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(width=_INDENT - 2)
-    grid.add_column(overflow="fold")
-    for label, text in rows:
-        grid.add_row(Text(f"  {label}"), Text(text))
-    console.print(grid)
+
+def _data(found: Diagnosis) -> list[tuple[str, str]]:
+    here = [(name, where) for name, where in found.data.items() if where]
+    absent = ", ".join(name for name, where in found.data.items() if not where)
+    if absent:
+        here.append(("not here", f"{absent}; training gets them when it first uses them"))
+    return [*here, ("cache", f"{found.cache} ({'writable' if found.cache_is_writable else 'not writable'})")]
+
+
+def _print_section(console: Console, title: str, rows: Iterable[tuple[str, str]]) -> None:
+    console.print(f"\n[bold]{title}[/bold]")
+    console.print(_grid([(f"  {label}", Text(text)) for label, text in rows], label=_INDENT))
 
 
 def _print_extras(found: Diagnosis, terminal: Terminal) -> None:
     """Print the extras, and below each that lacks something the command that installs it, unwrapped."""
-    from rich.text import Text
-
     terminal.say("\nExtras", style="bold")
     for each in found.extras:
-        style, lacking = _STYLES[each.state], ", ".join(each.lacking)
-        line = Text(f"  {each.name:{_INDENT - 2}}").append(f"{each.state:12}", style).append(each.purpose)
-        terminal.console.print(line.append(f" (without {lacking})") if each.state == "incomplete" else line)
+        lacking = f" (without {', '.join(each.lacking)})" if each.state == "incomplete" else ""
+        text = _grid([(Text(each.state, _STYLES[each.state]), f"{each.purpose}{lacking}")], label=12)
+        terminal.console.print(_grid([(f"  {each.name}", text)], label=_INDENT))
         if each.lacking and each.command:
             terminal.say(f"{'':{_INDENT}}{each.command}", style="cyan")
+
+
+def _grid(rows: Iterable[tuple[RenderableType, RenderableType]], label: int) -> Table:
+    """Return rows of a label, in a column of this width, and a text, which is wrapped in its own column."""
+    grid = Table.grid()
+    grid.add_column(width=label)
+    grid.add_column(overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    return grid

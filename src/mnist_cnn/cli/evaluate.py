@@ -21,7 +21,7 @@ from mnist_cnn.runs import RunFolder
 
 @click.command(cls=Verb, example="mnist-cnn evaluate runs/quick-001 --dataset qmnist")
 @click.argument("model", type=PATH, help=MODEL_HELP)
-@click.option("--dataset", help="Known data set or path (default: the run's own, otherwise auto).")
+@click.option("--dataset", help="Name from mnist-cnn datasets, or a path (default: the run's own, otherwise auto).")
 @data_dir_option
 @click.option(
     "--split",

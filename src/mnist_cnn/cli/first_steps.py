@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import click
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
+from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.environment.extras import is_complete
 from mnist_cnn.environment.installation import PACKAGE, install_command, run_command
 from mnist_cnn.environment.machine import package_version
@@ -17,21 +20,16 @@ _STEPS = (  # the arguments of the command, the extra that it needs, and what it
 )
 
 
-def show_first_steps(context: click.Context) -> None:
+def show_first_steps() -> None:
     """Print the first steps, and how to install what this installation lacks for them."""
-    program, version = run_command(), package_version(PACKAGE)
+    terminal, program = Terminal(json_only=False), run_command()
     missing = [extra for _, extra, _ in _STEPS if extra and not is_complete(extra)]
-    rows = [
-        (click.style(f"{program} {words}", fg="cyan"), f"{text} *" if extra in missing else text)
-        for words, extra, text in _STEPS
-    ]
-    formatter = context.make_formatter()
-    formatter.write_text(f"{click.style('mnist-cnn', bold=True)} {version} recognises handwritten digits. First steps:")
-    formatter.write_paragraph()
-    with formatter.indentation():
-        formatter.write_dl(rows, col_max=40)
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for words, extra, text in _STEPS:
+        grid.add_row(Text(f"{program} {words}", "cyan"), f"{text} *" if extra in missing else text)
+    terminal.say(f"{PACKAGE} {package_version(PACKAGE)} recognises handwritten digits. First steps:\n")
+    terminal.console.print(Padding.indent(grid, 2))
     if missing:
-        formatter.write("\n* This needs more packages. Install them with:\n")
-        formatter.write(f"  {click.style(install_command(missing) or '', fg='cyan')}\n")
-    formatter.write(f"\nAll commands: {program} --help\n")
-    click.echo(formatter.getvalue(), nl=False)
+        terminal.say("\n* This needs more packages. Install them with:")
+        terminal.say(f"  {install_command(missing)}", style="cyan")
+    terminal.say(f"\nAll commands: {program} --help")

@@ -14,7 +14,7 @@ MODEL_HELP = "A run folder, a .keras file, or digits for the included weights."
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print only one JSON object to standard output.")
 dataset_option = click.option(
-    "--dataset", default="auto", help="A name (see: mnist-cnn datasets) or a path (default: auto)."
+    "--dataset", default="auto", help="Name from mnist-cnn datasets, or a path (default: auto)."
 )
 data_dir_option = click.option("--data-dir", type=PATH, help="Search this folder first for the files of the data set.")
 

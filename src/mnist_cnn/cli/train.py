@@ -50,7 +50,7 @@ _SETTINGS = {  # option → the setting it stands for
 
 @click.command(cls=Verb, example="mnist-cnn train --recipe vgg --epochs 5")
 @click.option("--recipe", help=f"Recipe: a name or a TOML file (default: {DEFAULT_RECIPE}).")
-@click.option("--dataset", help="Known data set or path (default: auto).")
+@click.option("--dataset", help="Name from mnist-cnn datasets, or a path (default: auto).")
 @data_dir_option
 @click.option(
     "--add",

@@ -46,7 +46,7 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @click.command(cls=Verb, example="mnist-cnn tune --time 30m --confirm 3")
 @click.option("--recipe", help=f"Recipe to vary: a name or a TOML file (default: {DEFAULT_RECIPE}).")
 @click.option("--space", help=f"Search space: a name or a TOML file (default: {DEFAULT_SPACE}).")
-@click.option("--dataset", help="Known data set or path (default: auto).")
+@click.option("--dataset", help="Name from mnist-cnn datasets, or a path (default: auto).")
 @data_dir_option
 @click.option("--epochs", type=int, help="Maximum number of epochs per trial, at least 1.")
 @set_option("Set any setting of the recipe, in all trials.")
