@@ -16,11 +16,30 @@ author = "the authors of mnist-cnn"
 release = version = importlib.metadata.version("mnist-cnn")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "site_parts"]
-
-# Links to headings (page.md#heading) are checked like links to pages.
-myst_heading_anchors = 4
-
 exclude_patterns = ["_extensions"]
+
+myst_heading_anchors = 4  # links to headings (page.md#heading) are checked like links to pages
+
+# Names in single backticks in docstrings become links where this site documents them, and code everywhere else.
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+maximum_signature_line_length = 88
+napoleon_use_ivar = True
+python_use_unqualified_type_names = True
+
+# The build has no network, so it cannot look up the documentation of other projects. Their types are the only names
+# that may remain without a link; a reference to an unknown name of this package fails the build.
+nitpick_ignore_regex = [
+    ("py:obj", r".*"),  # code in docstrings, see default_role
+    ("py:(class|exc)", r"(collections|numpy|np|os|pathlib|typing|keras|keras_tuner|sklearn)\..*"),
+    (
+        "py:(class|exc)",
+        r"(NDArray|ArrayLike|Path|Any|Callable|Iterable|Iterator|Mapping|Sequence|NotFittedError|FailedTrialError)",
+    ),
+    # Names of this package for several types at once, and what `Recognizer` is made of.
+    ("py:class", r".*\b(Images|ImageSource|Pixels|Source|Steps|Progress|Network)"),
+]
 
 html_theme = "furo"
 html_title = "mnist-cnn"

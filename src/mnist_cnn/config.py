@@ -41,14 +41,14 @@ CountOrZero = Annotated[int, Field(ge=0)]
 class DataConfig:
     """Which digits, and how many of them are held out for validation."""
 
-    dataset: str = "auto"  # a known name, or a path to IDX files, an .npz or a folder of images
-    validation: Fraction = 0.2  # share of the training images held out, stratified by class
-    # Chooses the held-out images and those of per_class. Not training.seed, so that runs with different seeds, and runs
-    # that start from each other's weights, hold out the same images.
+    dataset: str = "auto"  #: a known name, or a path to IDX files, an .npz, a .csv or a folder of images
+    validation: Fraction = 0.2  #: share of the training images held out, stratified by class
+    #: chooses the held-out images and those of per_class; not training.seed, so that runs with different seeds, and
+    #: runs that start from each other's weights, hold out the same images
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    per_class: CountOrZero = 0  # number of training images per class; 0 = all
-    add: str = ""  # path of further images, of some of the same classes, to train on as well; none is held out
-    add_share: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the added images in an epoch; they are repeated
+    per_class: CountOrZero = 0  #: number of training images per class; 0: all
+    add: str = ""  #: path of further images, of some of the same classes, to train on as well; none is held out
+    add_share: Annotated[float, Field(gt=0, lt=1)] = 0.1  #: share of the added images in an epoch; they are repeated
 
 
 # Training data of the included weights (`scripts/make_weights.py`).
@@ -60,25 +60,27 @@ SHIPPED_CHECKSUM = "edc0d1098aa497be14ace79ddd5171e5a3dcf9c4d196c015389203eb3ba1
 class ModelConfig:
     """Which architecture, and the arguments of its function in `models.architectures`."""
 
-    architecture: str = "batchnorm"
-    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
-    init_from: str = ""  # "digits", a run or a .keras file to start from; replaces the architecture
-    init_scale: NotNegative = 0.0  # the factor that init_from needs for grey levels 0 … 255; 0 = find out
-    freeze: Literal["nothing", "features"] = "nothing"  # features: all layers before the flattening
+    architecture: str = "batchnorm"  #: name of a function in `models.architectures`
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)  #: of that function, such as `filters`
+    init_from: str = ""  #: "digits", a run or a .keras file to start from; replaces the architecture
+    init_scale: NotNegative = 0.0  #: the factor that init_from needs for grey levels 0 … 255; 0: find out
+    freeze: Literal["nothing", "features"] = (
+        "nothing"  #: what to leave unchanged; features: the layers before flattening
+    )
 
 
 @dataclass(frozen=True, config=_STRICT)
 class AugmentationConfig:
     """Label-preserving distortions, each drawn uniformly within ± its strength, per image and epoch."""
 
-    rotation: NotNegative = 0.0  # degrees
-    shift: Fraction = 0.0  # share of the image's width
-    zoom: Fraction = 0.0  # share of the digit's size: 0.1 gives 0.9 … 1.1, separately for height and width
-    shear: NotNegative = 0.0  # degrees
-    elastic: NotNegative = 0.0  # pixels: root mean square displacement along each axis
-    elastic_smoothness: Positive = 4.0  # pixels: standard deviation of the Gaussian that smooths the field
-    flip_horizontal: bool = False  # off by default: a mirrored 2 is not a 2
-    flip_vertical: bool = False
+    rotation: NotNegative = 0.0  #: angle, degrees
+    shift: Fraction = 0.0  #: distance, as a share of the image's width
+    zoom: Fraction = 0.0  #: change of size, as a share: 0.1 gives 0.9 … 1.1, separately for height and width
+    shear: NotNegative = 0.0  #: angle, degrees
+    elastic: NotNegative = 0.0  #: root mean square displacement along each axis, pixels
+    elastic_smoothness: Positive = 4.0  #: standard deviation of the Gaussian that smooths the field, pixels
+    flip_horizontal: bool = False  #: mirror half of the images; off by default, because a mirrored 2 is not a 2
+    flip_vertical: bool = False  #: turn half of the images upside down; off by default, like flip_horizontal
 
     @property
     def is_active(self) -> bool:
@@ -91,44 +93,44 @@ class AugmentationConfig:
 class OptimizerConfig:
     """The optimizer and its learning rate schedule."""
 
-    name: Literal["adam", "adamw", "nadam", "rmsprop", "sgd"] = "adam"
-    learning_rate: Positive = 1e-3  # the peak of the schedule
-    schedule: Literal["constant", "cosine", "one-cycle"] = "constant"
-    warmup: Fraction = 0.0  # share of all steps in which a cosine or one-cycle schedule rises
-    final_learning_rate: NotNegative = 0.0  # at the end of a cosine or one-cycle schedule
-    weight_decay: NotNegative = 0.0  # decoupled (Loshchilov & Hutter 2019); only for adamw and sgd
-    momentum: Fraction = 0.9  # sgd only
-    ema: Fraction = 0.0  # time constant of the weights' moving average, as a share of all steps; 0 = none
+    name: Literal["adam", "adamw", "nadam", "rmsprop", "sgd"] = "adam"  #: the algorithm
+    learning_rate: Positive = 1e-3  #: the peak of the schedule
+    schedule: Literal["constant", "cosine", "one-cycle"] = "constant"  #: how the learning rate changes
+    warmup: Fraction = 0.0  #: share of all steps in which a cosine or one-cycle schedule rises
+    final_learning_rate: NotNegative = 0.0  #: learning rate at the end of a cosine or one-cycle schedule
+    weight_decay: NotNegative = 0.0  #: decoupled weight decay (Loshchilov & Hutter 2019); only for adamw and sgd
+    momentum: Fraction = 0.9  #: share of the last step that the next one keeps; only for sgd
+    ema: Fraction = 0.0  #: time constant of the weights' moving average, as a share of all steps; 0: none
 
 
 @dataclass(frozen=True, config=_STRICT)
 class TrainingConfig:
     """How long to train, in which batches, and when to stop."""
 
-    epochs: Count = 20
-    batch_size: Count = 128
-    loss: Literal["sparse", "one-hot"] = "sparse"  # the same cross-entropy for two forms of the label
-    label_smoothing: Fraction = 0.0
-    outliers: Fraction = 0.0  # share of an epoch's images replaced with drawn pictures that are not digits
-    precision: Literal["float32", "mixed_bfloat16", "auto"] = "auto"  # auto: bfloat16 if the processor supports it
-    monitor: Literal["loss", "accuracy"] = "loss"  # validation metric that decides which epoch is best
-    keep: Literal["best", "last"] = "best"  # which epoch's weights become the model
-    early_stopping: CountOrZero = 0  # stop after this many epochs without improvement; 0 = never
-    reduce_on_plateau: CountOrZero = 0  # lower the rate after this many epochs without improvement; 0 = never
-    reduce_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    deterministic: bool = False  # bit-identical repetition on the same machine, but slower
+    epochs: Count = 20  #: passes through the training images
+    batch_size: Count = 128  #: images per step
+    loss: Literal["sparse", "one-hot"] = "sparse"  #: form of the labels; the cross-entropy is the same
+    label_smoothing: Fraction = 0.0  #: share of each label that is spread over all classes
+    outliers: Fraction = 0.0  #: share of an epoch's images replaced with drawn pictures that are not digits
+    precision: Literal["float32", "mixed_bfloat16", "auto"] = "auto"  #: auto: mixed_bfloat16 if the processor has it
+    monitor: Literal["loss", "accuracy"] = "loss"  #: validation metric that decides which epoch is best
+    keep: Literal["best", "last"] = "best"  #: which epoch's weights become the model
+    early_stopping: CountOrZero = 0  #: stop after this many epochs without improvement; 0: never
+    reduce_on_plateau: CountOrZero = 0  #: lower the rate after this many epochs without improvement; 0: never
+    reduce_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5  #: by which reduce_on_plateau multiplies the rate
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0  #: fixes initial weights, dropout, order and distortions
+    deterministic: bool = False  #: make the run repeatable bit for bit on the same machine; slower
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Config:
     """A complete training run."""
 
-    title: str = ""  # one phrase for people
-    source: str = ""  # where the network or the settings come from
-    parameters: CountOrZero = 0  # of the recipe's network with 10 classes
-    expected_accuracy: str = ""  # on MNIST's test set, and the source of the figure
-    expected_time: str = ""  # and the hardware it was measured on
+    title: str = ""  #: one phrase for people
+    source: str = ""  #: where the network or the settings come from
+    parameters: CountOrZero = 0  #: number of parameters of the recipe's network with 10 classes; 0: not known
+    expected_accuracy: str = ""  #: accuracy on MNIST's test set, for people
+    expected_time: str = ""  #: training time, and the hardware on which it was measured
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     augmentation: AugmentationConfig = AugmentationConfig()

@@ -42,25 +42,25 @@ class RunFolder:
 
     root: Path
 
-    config = _Inside(CONFIG_NAME)  # the configuration that repeats this run: `mnist-cnn train --recipe config.toml`
-    environment = _Inside("environment.json")  # versions, hardware, data checksum, and what the seed does not fix
-    history_csv = _Inside("history.csv")  # one row per finished epoch
-    history_json = _Inside("history.json")  # the same rows as a JSON list of objects
-    model = _Inside(MODEL_NAME)  # the finished model in Keras' own format
-    best_checkpoint = _Inside("best.keras")  # the model after the epoch with the best validation result
-    weights = _Inside("model.weights.h5")  # the finished model's weights alone
-    legacy_h5 = _Inside("model.h5")  # the finished model in the old HDF5 format (on request)
-    metrics = _Inside("metrics.json")  # what evaluation measured
-    predictions = _Inside("predictions.csv")  # per test image: index, label, predicted, confidence, loss, probabilities
-    figures = _Inside("figures")  # folder
-    log = _Inside("log.txt")  # what happened, line by line, with times
-    model_card = _Inside(CARD_NAME)  # in the Hugging Face form
-    report = _Inside("report.html")  # the self-contained page
-    tensorboard = _Inside("tensorboard")  # folder of TensorBoard's event files (on request)
-    state = _Inside("state.npz")  # what resuming needs; removed once the run is finished
-    exploration = _Inside("exploration")  # folder of what `explore` finds in the run's data
-    exports = _Inside(EXPORTS_NAME)  # folder of the model in other formats (on request)
-    lock = _Inside(".lock")  # held by the process that trains
+    config = _Inside(CONFIG_NAME)  #: the configuration that repeats this run: `mnist-cnn train --recipe config.toml`
+    environment = _Inside("environment.json")  #: versions, hardware, data checksum, and what the seed does not fix
+    history_csv = _Inside("history.csv")  #: one row per finished epoch
+    history_json = _Inside("history.json")  #: the same rows as a JSON list of objects
+    model = _Inside(MODEL_NAME)  #: the finished model in Keras' own format
+    best_checkpoint = _Inside("best.keras")  #: the model after the epoch with the best validation result
+    weights = _Inside("model.weights.h5")  #: the finished model's weights alone
+    legacy_h5 = _Inside("model.h5")  #: the finished model in the old HDF5 format (on request)
+    metrics = _Inside("metrics.json")  #: everything that evaluation measured
+    predictions = _Inside("predictions.csv")  #: one row per test image: label, prediction, confidence, loss, …
+    figures = _Inside("figures")  #: folder of the pictures in the report
+    log = _Inside("log.txt")  #: what happened, line by line, with times
+    model_card = _Inside(CARD_NAME)  #: model card, in the form of Hugging Face
+    report = _Inside("report.html")  #: the report, one self-contained page
+    tensorboard = _Inside("tensorboard")  #: folder of TensorBoard's event files (on request)
+    state = _Inside("state.npz")  #: what resuming needs; removed once the run is finished
+    exploration = _Inside("exploration")  #: folder of what `explore` finds in the run's data
+    exports = _Inside(EXPORTS_NAME)  #: folder of the model in other formats (on request)
+    lock = _Inside(".lock")  #: held by the process that trains
 
     @property
     def name(self) -> str:

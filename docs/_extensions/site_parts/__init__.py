@@ -4,12 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 
+from site_parts import command_line, http_api, recipes, run_folder, settings
 from site_parts.outside_links import OutsideLinks
+
+_PARTS = {
+    "command-line": command_line.describe,
+    "http-api": http_api.describe,
+    "recipes": recipes.describe,
+    "run-folder": run_folder.describe,
+    "server-settings": settings.describe_server,
+    "settings": settings.describe_training,
+}
+
+
+class Generated(SphinxDirective):
+    """Insert one of the parts, as Markdown, where a page says `{generated} NAME`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the nodes of the part."""
+        return self.parse_text_to_nodes(_PARTS[self.arguments[0]](), allow_section_headings=True)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the parts; Sphinx calls this."""
+    app.add_directive("generated", Generated)
     app.add_transform(OutsideLinks)
     return {"parallel_read_safe": True}

@@ -47,7 +47,7 @@ class _Verbs(click.Group):
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.version_option(package_name="mnist-cnn", message="%(version)s")
 @click.pass_context
-def _application(context: click.Context) -> None:
+def application(context: click.Context) -> None:
     """Recognise handwritten digits with convolutional networks.
 
     Run mnist-cnn without a command to see the first steps.
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     plain = [word for word in words if word != "--debug"]  # accepted before and after the command
     try:
-        code = _application.main(plain, prog_name="mnist-cnn", standalone_mode=False)
+        code = application.main(plain, prog_name="mnist-cnn", standalone_mode=False)
         if sys.stdout:
             sys.stdout.flush()
     except click.Abort:  # Ctrl-C outside of training, which reports it itself

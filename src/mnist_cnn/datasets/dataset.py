@@ -28,13 +28,13 @@ class Dataset:
         DataError: Shapes or labels do not fit together, or there are no images.
     """
 
-    name: str  # as the user specified it: "mnist", "digits", "my-folder"
-    split: str  # "train", "validation", "test", or "all" if it is not split
-    images: NDArray[np.uint8]  # [n, 28, 28], 0 is background, 255 full ink
-    labels: NDArray[np.int64]  # [n], 0 … len(class_names) - 1
+    name: str  #: as the user specified it, such as "mnist", "digits" or a path
+    split: str  #: "train", "validation", "test", or "all" if it is not split
+    images: NDArray[np.uint8]  #: [n, 28, 28], 0 is background, 255 full ink
+    labels: NDArray[np.int64]  #: [n], 0 … len(class_names) - 1
     class_names: tuple[str, ...]
-    source: str  # for people: where it was found
-    notice: str = ""  # for the user, such as a fallback
+    source: str  #: where it was found, for people
+    notice: str = ""  #: for the user, such as a fallback
 
     def __post_init__(self) -> None:
         if self.images.ndim != 3 or self.images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE):

@@ -64,10 +64,10 @@ class ClassScores:
     """How well one class is recognised."""
 
     name: str
-    precision: float  # share of the images predicted as this class that belong to it
-    recall: float  # share of the images of this class that are predicted as it
-    f1: float  # harmonic mean of both
-    support: int  # images with this label
+    precision: float  #: share of the images predicted as this class that belong to it
+    recall: float  #: share of the images of this class that are predicted as it
+    f1: float  #: harmonic mean of both
+    support: int  #: images with this label
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ class CalibrationBin:
     low: float
     high: float
     count: int
-    confidence: float  # mean; 0 where the bin is empty
-    accuracy: float  # 0 where the bin is empty
+    confidence: float  #: mean; 0 where the bin is empty
+    accuracy: float  #: 0 where the bin is empty
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ class PairedTest:
     n: int
     only_first_right: int
     only_second_right: int
-    p_value: float  # exact McNemar, two-sided
-    difference: Interval  # second accuracy - first accuracy
+    p_value: float  #: exact McNemar, two-sided
+    difference: Interval  #: second accuracy - first accuracy
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,14 @@ class Metrics:
 
     n: int
     accuracy: Interval
-    scores: Mapping[str, float]  # key of each of METRICS → its value
+    scores: Mapping[str, float]  #: key of each of METRICS → its value
     macro: Averages
     weighted: Averages
     classes: tuple[ClassScores, ...]
-    confusion: tuple[tuple[int, ...], ...]  # [k][k] counts, row = label, column = predicted
+    confusion: tuple[tuple[int, ...], ...]  #: [k][k] counts, row = label, column = predicted
     most_confused: tuple[ConfusedPair, ...]
     calibration: tuple[CalibrationBin, ...]
-    classification_report: str  # scikit-learn's text
+    classification_report: str  #: scikit-learn's text
 
     @property
     def errors(self) -> int:

@@ -32,7 +32,7 @@ class Predictions:
     """What a model predicts for each image of a data set."""
 
     dataset: Dataset
-    probabilities: NDArray[np.float32]  # [n, k], rows sum to 1
+    probabilities: NDArray[np.float32]  #: [n, k], rows sum to 1
 
     @property
     def labels(self) -> NDArray[np.int64]:

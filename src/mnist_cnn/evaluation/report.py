@@ -57,7 +57,7 @@ def write_report(
         adoption: How a third-party model was adapted, from `models.persistence.read_model`.
 
     Returns:
-        The report's path. It is written last: where it exists, everything else does.
+        The report's path. The report is written last, so where it exists, everything else does.
 
     Raises:
         InputError: The predictions are not probabilities, or a file of the run is damaged.

@@ -22,8 +22,8 @@ class Exported:
 
     format: Format
     path: Path
-    size: int  # bytes, of all its files
-    seconds: float  # to write and check it
+    size: int  #: bytes, of all its files
+    seconds: float  #: to write and check it
     agreement: Agreement
 
 

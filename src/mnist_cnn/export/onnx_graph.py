@@ -35,7 +35,7 @@ def to_onnx(model: keras.Model, metadata: ModelMetadata | None = None) -> bytes:
         metadata: Stored as metadata properties.
 
     Returns:
-        The content of the file: float32 `image` [batch, 28, 28, 1] → float32 `probabilities` [batch, k].
+        The content of a file with float32 `image` [batch, 28, 28, 1] → float32 `probabilities` [batch, k].
 
     Raises:
         ModelFileError: The input has another shape, or ONNX has no operator for a layer.

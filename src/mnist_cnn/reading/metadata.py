@@ -28,14 +28,14 @@ class ModelMetadata:
     """The description of one exported model."""
 
     class_names: tuple[str, ...]
-    temperature: float = 1.0  # of calibration: confidence = softmax(log(probabilities) / temperature)
-    rejection_threshold: float = 0.5  # minimum calibrated confidence of an accepted digit
-    preprocessing: str = ""  # the version of `ink` with which the threshold was chosen
+    temperature: float = 1.0  #: of calibration, confidence = softmax(log(probabilities) / temperature)
+    rejection_threshold: float = 0.5  #: minimum calibrated confidence of an accepted digit
+    preprocessing: str = ""  #: the version of `ink` with which the threshold was chosen
     scaling: str = "grey levels 0-255, ink light on black 0; the model scales them itself"
-    dataset: str = ""  # the training data
-    accuracy: float | None = None  # on that data set's test images, 0 to 1; None: not measured
+    dataset: str = ""  #: the training data
+    accuracy: float | None = None  #: on that data set's test images, 0 to 1; None if it was not measured
     architecture: str = ""
-    package_version: str = ""  # of the mnist-cnn that wrote the file
+    package_version: str = ""  #: of the mnist-cnn that wrote the file
 
     def calibrate(self, scores: NDArray[np.floating[Any]], *, logits: bool = False) -> NDArray[np.float32]:
         """Convert the network's scores to calibrated probabilities (temperature scaling: Guo et al. 2017).

@@ -83,9 +83,9 @@ class ScalingChoice:
     """The range of the grey levels that a network gets, and how it was determined."""
 
     scaling: Scaling
-    origin: Literal["file", "user", "tried", "assumed"]
-    accuracies: tuple[float, ...] = ()  # in each of CANDIDATES, 0 to 1; empty if they were not tried
-    digits: str = ""  # on which they were tried, such as "200 bundled digits"
+    origin: Literal["file", "user", "tried", "assumed"]  #: who or what determined it
+    accuracies: tuple[float, ...] = ()  #: in each of the usual ranges, 0 to 1; empty if they were not tried
+    digits: str = ""  #: on which they were tried, such as "200 bundled digits"
 
     @property
     def remark(self) -> str:
@@ -147,7 +147,7 @@ class Adoption:
     """How a model was adapted so that it takes grey levels 0 to 255 and returns probabilities."""
 
     choice: ScalingChoice = DECLARED
-    change: str = ""  # to its output, for the user; empty if nothing was changed
+    change: str = ""  #: to its output, for the user; empty if nothing was changed
 
     @property
     def remarks(self) -> tuple[str, ...]:

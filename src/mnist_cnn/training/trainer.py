@@ -49,12 +49,12 @@ _VALIDATION_BATCH = 1000
 class TrainingResult:
     """The outcome; the model is also in the run folder."""
 
-    model: keras.Model  # float32, not compiled
-    epochs: int  # finished
-    best_epoch: int  # 1-based; `model` has its weights, unless the configuration keeps the last
-    seconds: float  # of training and validation, over all sessions of the run
-    interrupted: bool  # by Ctrl-C; the run can be resumed
-    peak_memory_gib: float  # of this process
+    model: keras.Model  #: float32, not compiled
+    epochs: int  #: finished
+    best_epoch: int  #: 1-based; `model` has its weights, unless the configuration keeps the last
+    seconds: float  #: of training and validation, over all sessions of the run
+    interrupted: bool  #: by Ctrl-C; the run can be resumed
+    peak_memory_gib: float  #: of this process
 
 
 def train(

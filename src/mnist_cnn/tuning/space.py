@@ -148,9 +148,9 @@ class Space:
     """Everything that may vary in a search."""
 
     title: str
-    limits: Mapping[str, int]  # of a network: maximum `parameters` and `multiply_adds` per image
-    parts: tuple[Part, ...]  # the unconditional one first
-    declaration: Mapping[str, Any]  # the file's content, which `declaration.parse_space` turns into an equal space
+    limits: Mapping[str, int]  #: maximum `parameters` of a network, and maximum `multiply_adds` per image
+    parts: tuple[Part, ...]  #: the unconditional one first
+    declaration: Mapping[str, Any]  #: the file's content, which `declaration.parse_space` turns into an equal space
 
 
 def suggest_settings(space: Space, chooser: Chooser) -> Settings:

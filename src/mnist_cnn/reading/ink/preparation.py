@@ -28,9 +28,9 @@ Steps: TypeAlias = "list[tuple[str, Pixels]]"
 class Prepared:
     """An image in MNIST's form."""
 
-    image: Pixels  # uint8 [28, 28], ink light on 0
-    has_ink: bool  # False: nothing was found, and the image is all 0
-    is_single: bool = True  # False: there is other ink beside it, as large as a digit
+    image: Pixels  #: uint8 [28, 28], ink light on 0
+    has_ink: bool  #: if not, nothing was found, and the image is all 0
+    is_single: bool = True  #: if not, there is other ink beside it, as large as a digit
 
 
 def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Prepared:

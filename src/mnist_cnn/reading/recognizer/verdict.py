@@ -35,13 +35,13 @@ _TEXTS = {
 class Reading:
     """The result for one image."""
 
-    digit: int  # index of the most probable class; the digit itself if the classes are the ten digits
-    label: str  # that class's name
-    confidence: float  # its calibrated probability, 0 to 1
-    is_confident: bool  # the confidence reaches the threshold
-    probabilities: NDArray[np.float32]  # [k], calibrated, sum 1
-    has_ink: bool  # False: the image is blank, and the digit is meaningless
-    is_single: bool = True  # False: there is other ink beside it, as large as a digit
+    digit: int  #: index of the most probable class; the digit itself if the classes are the ten digits
+    label: str  #: that class's name
+    confidence: float  #: its calibrated probability, 0 to 1
+    is_confident: bool  #: the confidence reaches the threshold
+    probabilities: NDArray[np.float32]  #: [k], calibrated, sum 1
+    has_ink: bool  #: if not, the image is blank, and the digit is meaningless
+    is_single: bool = True  #: if not, there is other ink beside it, as large as a digit
 
     @property
     def reason(self) -> str:
