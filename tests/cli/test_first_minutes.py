@@ -22,8 +22,8 @@ from mnist_cnn.environment.installation import install_command, run_command
 
 
 def application() -> click.Group:
-    """Give the group of all commands, which the module keeps to itself."""
-    group = vars(app)["_application"]
+    """Give the group of all commands, typed."""
+    group = app.application
     assert isinstance(group, click.Group)
     return group
 

@@ -65,11 +65,11 @@ def _valid(schema: Mapping[str, Any]) -> str:
 
 def describe_server() -> str:
     """Describe the settings of the server."""
-    return table(("variable", "default", "meaning"), _server_rows(Settings))
+    return table((f"`{PREFIX}…`", "default", "meaning"), _server_rows(Settings))
 
 
 def _server_rows(settings: type[BaseSettings]) -> Iterator[tuple[str, str, str]]:
     for name, field in settings.model_fields.items():
         default = field.get_default()
         shown = f"`{default}`" if default not in (None, ()) and field.default_factory is None else ""
-        yield f"`{PREFIX}{name.upper()}`", shown, field.description or ""
+        yield f"`{name.upper()}`", shown, field.description or ""

@@ -39,7 +39,7 @@ def serve(cors_origins: tuple[str, ...], api_key_file: Path | None, open_page: b
     """Serve a page to draw digits on, and an API that reads them.
 
     Environment variables set limits and logs, such as MNIST_CNN_SERVE_MAX_BODY. The documentation lists them under
-    Deploy.
+    HTTP API.
     """
     with requires_extra("serve"):
         from mnist_cnn.server import launch
