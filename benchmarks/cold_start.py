@@ -21,6 +21,8 @@ from pathlib import Path
 import psutil
 from PIL import Image, ImageDraw
 
+from records import add_options, add_record
+
 RATIO_GOAL = 1.3  # processor time of predict ÷ that of importing the libraries
 SERVE_GOAL = 1.0  # seconds by the clock, until the first response
 _LIBRARIES = [sys.executable, "-c", "import numpy, cv2, onnxruntime"]
@@ -38,6 +40,7 @@ def main() -> None:
         image = options.image or draw_digit(Path(folder, "one.png"))
         record = measure_serve(image, options.runs) if options.serve else measure_predict(image, options.runs)
     print("\n".join(f"{key:22} {value:.3f}" for key, value in record.items()))
+    add_record(options, record)
 
 
 def parse_options() -> argparse.Namespace:
@@ -46,6 +49,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--image", type=Path, help="a picture of a digit (default: one is drawn)")
     parser.add_argument("--serve", action="store_true", help="measure the server's start")
     parser.add_argument("--runs", type=int, default=20)
+    add_options(parser)
     return parser.parse_args()
 
 

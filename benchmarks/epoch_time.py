@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cnn.environment.machine import describe_environment, label_processor
+from records import add_options, add_record
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 EPOCHS = 3  # the first, which includes building the graph, does not count
@@ -65,6 +66,7 @@ def main() -> None:
             f"{row['cpu_seconds']:6.2f} s of processor  "
             f"{row['peak_memory_gib']:.2f} GiB"
         )
+    add_record(options, rows)
 
 
 def parse_options() -> argparse.Namespace:
@@ -74,6 +76,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--variants", nargs="+", default=[*OURS], choices=[STOCK_WITH, *OURS], help="besides stock fit")
     parser.add_argument("--variant", help=argparse.SUPPRESS)
+    add_options(parser)
     return parser.parse_args()
 
 

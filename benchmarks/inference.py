@@ -30,6 +30,7 @@ from mnist_cnn.environment.machine import processor_name, usable_cores
 from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.reading.ink import looks_like_mnist
 from mnist_cnn.reading.recognizer import Recognizer, read_model_file
+from records import add_options, add_record
 
 BATCHES = (1, 16, 64, 256, 1024, 4096)
 CALLS = 300  # with one image, per round, unless they take longer than SECONDS
@@ -104,6 +105,7 @@ def main() -> None:
     }
     record["goals"] = goals(record)
     print(markdown(record))
+    add_record(options, record)
 
 
 def parse_options() -> argparse.Namespace:
@@ -114,6 +116,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, help="an ONNX file (default: the included weights)")
     parser.add_argument("--litert", type=Path, help="the same network for LiteRT (default: RUN/exports/model.tflite)")
     parser.add_argument("--rounds", type=int, default=5)
+    add_options(parser)
     return parser.parse_args()
 
 

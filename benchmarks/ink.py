@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ import mnist_cnn
 from mnist_cnn.reading.ink import prepare, read_image
 from mnist_cnn.reading.onnx_runtime import onnxruntime
 from mnist_cnn.reading.recognizer import Recognizer
+from records import add_options, add_record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,23 +54,31 @@ class Reading:
 
 def main() -> None:
     """Read every image and print the accuracies."""
+    options = parse_options()
+    readings = read_all(options.data, options.model)
+    kinds = sorted({reading.kind for reading in readings})
+    rows = [count(kind, [reading for reading in readings if reading.kind == kind]) for kind in kinds]
+    rows.append(count("all", readings))
+    model = options.model or INCLUDED
+    if model.is_file():  # not an exported run
+        rows.append(count_resized(options.data, model))
+    print("\n".join(describe(row) for row in rows))
+    add_record(options, rows)
+    if options.sheet:
+        draw(sorted(readings, key=lambda reading: reading.is_right)).save(options.sheet)
+    if sum(reading.is_right for reading in readings) < options.at_least * len(readings):
+        sys.exit(f"fewer than {options.at_least:.1%} were classified correctly.")
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with labels.csv")
     parser.add_argument("--model", type=Path, help="an ONNX file or an exported run; default: the included weights")
     parser.add_argument("--sheet", type=Path, help="where to draw the contact sheet")
     parser.add_argument("--at-least", type=float, default=0.0, help="share, 0 to 1, below which the exit code is 1")
-    options = parser.parse_args()
-    readings = read_all(options.data, options.model)
-    for kind in sorted({reading.kind for reading in readings}):
-        print_share(kind, [reading for reading in readings if reading.kind == kind])
-    print_share("all", readings)
-    model = options.model or INCLUDED
-    if model.is_file():  # not an exported run
-        print_resized(options.data, model)
-    if options.sheet:
-        draw(sorted(readings, key=lambda reading: reading.is_right)).save(options.sheet)
-    if sum(reading.is_right for reading in readings) < options.at_least * len(readings):
-        sys.exit(f"fewer than {options.at_least:.1%} were classified correctly.")
+    add_options(parser)
+    return parser.parse_args()
 
 
 def read_all(folder: Path, model: Path | None) -> list[Reading]:
@@ -95,24 +104,36 @@ def read_one(recognizer: Recognizer, folder: Path, row: dict[str, str]) -> Readi
     return Reading(path, row["kind"], int(row["label"]), found.digit, found.accepted)
 
 
-def print_share(kind: str, readings: list[Reading]) -> None:
-    """Print one line: images of a kind that are correct, accepted, and correct among the accepted."""
-    right, accepted = sum(each.is_right for each in readings), [each for each in readings if each.accepted]
-    print(
-        f"{kind:10}  {right:4} of {len(readings):4} correct  {right / len(readings):6.1%}   "
-        f"{len(accepted):4} accepted  {len(accepted) / len(readings):6.1%}   "
-        f"{sum(each.is_right for each in accepted):4} of these correct"
-    )
+def count(kind: str, readings: list[Reading]) -> dict[str, Any]:
+    """Count the images of a kind that are correct, accepted, and correct among the accepted."""
+    accepted = [each for each in readings if each.accepted]
+    return {
+        "kind": kind,
+        "images": len(readings),
+        "right": sum(each.is_right for each in readings),
+        "accepted": len(accepted),
+        "right_accepted": sum(each.is_right for each in accepted),
+    }
 
 
-def print_resized(folder: Path, model: Path) -> None:
-    """Print the share that the network reads right if the images are only resized."""
+def count_resized(folder: Path, model: Path) -> dict[str, Any]:
+    """Count what the network reads right if the images are only resized."""
     session = onnxruntime.InferenceSession(model)
     rows = labelled(folder)
     images = np.stack([resize(read_image(folder / row["file"])) for row in rows])
     (probabilities,) = session.run(None, {session.get_inputs()[0].name: images})
-    right = sum(int(row["label"]) == digit for row, digit in zip(rows, probabilities.argmax(axis=1), strict=True))
-    print(f"{'resized':10}  {right:4} of {len(rows):4} correct  {right / len(rows):6.1%}")
+    digits = probabilities.argmax(axis=1).tolist()
+    right = sum(int(row["label"]) == digit for row, digit in zip(rows, digits, strict=True))
+    return {"kind": "resized", "images": len(rows), "right": right}
+
+
+def describe(row: dict[str, Any]) -> str:
+    """Write a count in one line."""
+    line = f"{row['kind']:10}  {row['right']:4} of {row['images']:4} correct  {row['right'] / row['images']:6.1%}"
+    if "accepted" in row:
+        line += f"   {row['accepted']:4} accepted  {row['accepted'] / row['images']:6.1%}"
+        line += f"   {row['right_accepted']:4} of these correct"
+    return line
 
 
 def resize(image: NDArray[np.uint8]) -> NDArray[np.float32]:

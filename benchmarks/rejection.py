@@ -21,6 +21,7 @@ from mnist_cnn.datasets import load_dataset
 from mnist_cnn.datasets.idx import read_idx
 from mnist_cnn.reading.ink import prepare
 from mnist_cnn.reading.recognizer import Recognizer
+from records import add_options, add_record
 
 SEED = 2**31  # of the drawn images; no training uses it
 DRAWN = 5000
@@ -37,6 +38,7 @@ def main() -> None:
     for row in rows:
         right = "–" if row["right"] is None else f"{100 * row['right']:.2f}"
         print(f"| {row['images']} | {row['number']:,} | {100 * row['accepted']:.2f} | {right} |")
+    add_record(options, rows)
 
 
 def parse_options() -> argparse.Namespace:
@@ -45,6 +47,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files, if they are not found otherwise")
     parser.add_argument("--images", type=Path, nargs="*", default=[], help="IDX files of images that are not digits")
     parser.add_argument("--model", type=Path, help="an ONNX file or an exported run; default: the included weights")
+    add_options(parser)
     return parser.parse_args()
 
 
@@ -64,13 +67,18 @@ def sets(options: argparse.Namespace) -> Iterator[tuple[str, NDArray[np.uint8], 
 def measure(
     recognizer: Recognizer, name: str, images: NDArray[np.uint8], labels: NDArray[np.int64] | None
 ) -> dict[str, Any]:
-    """Read one set, image by image, each prepared by `ink` even if it is in MNIST's form already."""
+    """Read one set, image by image, each prepared by `ink` even if it is in MNIST's form already.
+
+    Returns:
+        Shares, 0 to 1: of correct and of accepted images, and of correct ones among the accepted (`right`).
+    """
     readings = [recognizer.read(prepare(image).image) for image in images]
     accepted = np.array([reading.accepted for reading in readings])
-    right = None
-    if labels is not None:
-        right = float((np.array([reading.digit for reading in readings]) == labels)[accepted].mean())
-    return {"images": name, "number": len(images), "accepted": float(accepted.mean()), "right": right}
+    row = {"images": name, "number": len(images), "correct": None, "accepted": float(accepted.mean()), "right": None}
+    if labels is None:
+        return row
+    correct = np.array([reading.digit for reading in readings]) == labels
+    return row | {"correct": float(correct.mean()), "right": float(correct[accepted].mean())}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,244 @@
+"""The tables of the documentation, written from the recorded results.
+
+Each function takes the folder of the records, and gives a Markdown table and, below it, where it was measured.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnist_cnn.config import DEFAULT_RECIPE
+from records import read_records
+
+Record = dict[str, Any]
+
+# Instruction sets that make a difference, and the names that readers know them by.
+_KNOWN_AS = {"avx512f": "AVX-512", "avx512_bf16": "bfloat16", "amx_bf16": "AMX"}
+_COUNTS = ("no", "one", "two", "three", "four")
+
+
+def readme_recipes(folder: Path) -> str:
+    """The recipes, each with its newest measurement."""
+    newest = newest_recipes(folder).values()
+    rows = [
+        [
+            f"`{row['recipe']}`{' (default)' if row['recipe'] == DEFAULT_RECIPE else ''}",
+            f"{row['parameters']:,}",
+            f"{row['kilobytes']:,} kB",
+            spread(row),
+            duration(row["seconds"]),
+        ]
+        for row, _ in sorted(newest, key=lambda each: (each[0]["recipe"] != DEFAULT_RECIPE, each[0]["seconds"]))
+    ]
+    header = "recipe", "parameters", "file", "accuracy, %", "training"
+    return table(header, "l-r-r-r-r", rows) + measured_on(record for _, record in newest)
+
+
+def all_recipes(folder: Path) -> str:
+    """Every measurement of every recipe, oldest first."""
+    records = read_records(folder / "recipes.json")
+    rows = [
+        [
+            f"`{row['recipe']}`",
+            f"{row['parameters']:,}",
+            spread(row),
+            f"{row['log_loss']:.4f}",
+            f"{row['seconds']:.0f}",
+            f"{row['total_seconds']:.0f}",
+            place(record).partition(" of ")[2],
+        ]
+        for record in records
+        for row in record["result"]
+    ]
+    header = "recipe", "parameters", "accuracy, %", "log loss", "training, s", "command, s", "measured on"
+    return table(header, "l-r-r-r-r-r-l", rows)
+
+
+def comparison(folder: Path) -> str:
+    """This package beside what one would use otherwise."""
+    speed, epochs, ink = (newest(folder / f"{name}.json") for name in ("inference", "epoch_time", "ink"))
+    engines = {each["engine"]: each for each in speed["result"]["engines"]}
+    own, predict = engines["this recogniser, `predict`"], engines["Keras, `model.predict`"]
+    fits = {each["variant"]: each["seconds"] for each in epochs["result"]}
+    kinds = {each["kind"]: each["right"] / each["images"] for each in ink["result"]}
+    rows = [
+        ["read one digit", latency(own), f"{latency(predict)} (`model.predict` in Keras)"],
+        ["digits per second, best batch", rate(own), f"{rate(predict)} (`model.predict` in Keras)"],
+        [
+            "one epoch of the same network",
+            f"{fits['package, its own default']:.1f} s",
+            f"{fits['stock fit']:.1f} s (stock `model.fit`)",
+        ],
+        [
+            "people's drawings, photos and scans read right",
+            percent(kinds["all"], 1),
+            f"{percent(kinds['resized'], 1)} (the same network, pictures only resized)",
+        ],
+    ]
+    return table(("", "this package", "the usual way"), "l-r-r", rows) + measured_on([speed, epochs])
+
+
+def reading(folder: Path) -> str:
+    """What the included weights read and reject."""
+    everyone = next(each for each in newest(folder / "ink.json")["result"] if each["kind"] == "all")
+    rows = [
+        [
+            "drawings, photos and scans",
+            f"{everyone['images']:,}",
+            percent(everyone["right"] / everyone["images"], 1),
+            percent(everyone["accepted"] / everyone["images"], 1),
+            percent(everyone["right_accepted"] / everyone["accepted"], 1),
+        ]
+    ]
+    for each in newest(folder / "rejection.json")["result"]:
+        right = ["", ""] if each["right"] is None else [percent(each["correct"]), percent(each["right"])]
+        rows.append([each["images"], f"{each['number']:,}", right[0], percent(each["accepted"]), right[1]])
+    return table(("pictures", "number", "right", "accepted", "right among accepted"), "l-r-r-r-r", rows)
+
+
+def reading_speed(folder: Path) -> str:
+    """Every engine that runs the network."""
+    record = newest(folder / "inference.json")
+    rows = [
+        [
+            each["engine"],
+            each["version"],
+            latency(each),
+            microseconds(each["latency_p99_us"]),
+            rate(each),
+            f"{each['best_batch']:,}",
+        ]
+        for each in record["result"]["engines"]
+    ]
+    header = "engine", "version", "one image, median", "p99", "images per second", "at batch"
+    return table(header, "l-l-r-r-r-r", rows) + measured_on([record])
+
+
+def training_speed(folder: Path) -> str:
+    """An epoch of stock Keras and of this package."""
+    record = newest(folder / "epoch_time.json")
+    rows = [
+        [
+            each["variant"],
+            f"{each['seconds']:.1f}",
+            f"{each['speedup']:.2f} ×",
+            f"{each['cpu_seconds']:.1f}",
+            f"{each['peak_memory_gib']:.2f}",
+        ]
+        for each in record["result"]
+    ]
+    header = "variant", "seconds", "speed against stock", "processor time, s", "peak memory, GiB"
+    return table(header, "l-r-r-r-r", rows) + measured_on([record])
+
+
+TABLES: Mapping[str, Callable[[Path], str]] = {
+    "recipes": readme_recipes,
+    "all recipes": all_recipes,
+    "comparison": comparison,
+    "reading": reading,
+    "reading speed": reading_speed,
+    "training speed": training_speed,
+}
+
+
+def newest_recipes(folder: Path) -> dict[str, tuple[dict[str, Any], Record]]:
+    """Give each recipe's newest row, with the record that it is in, in the order of the first measurements."""
+    rows: dict[str, tuple[dict[str, Any], Record]] = {}
+    for record in read_records(folder / "recipes.json"):
+        for row in record["result"]:
+            rows[row["recipe"]] = row, record
+    return rows
+
+
+def newest(path: Path) -> Record:
+    """Give the newest record of a file."""
+    return read_records(path)[-1]
+
+
+def expected_accuracy(row: Mapping[str, Any]) -> str:
+    """Write a recipe's accuracy as its file states it."""
+    mean, _, seeds = spread(row).partition(" (")
+    return f"{mean} %, log loss {row['log_loss']:.4f} on MNIST ({seeds}"
+
+
+def expected_time(row: Mapping[str, Any], record: Record) -> str:
+    """Write a recipe's training time as its file states it."""
+    return f"{duration(row['seconds'])} on {place(record)}"
+
+
+def spread(row: Mapping[str, Any]) -> str:
+    """Write a mean accuracy, its standard deviation if there is one, and the number of seeds."""
+    seeds = row["seeds"]
+    deviation = f" ± {row['accuracy_sd']:.2f}" if seeds > 1 else ""
+    return f"{row['accuracy']:.2f}{deviation} ({seeds} seed{'s' if seeds > 1 else ''})"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in seconds, or from two minutes on in minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def latency(engine: Mapping[str, Any]) -> str:
+    """Write the median time of one image."""
+    return microseconds(engine["latency_us"])
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """Write a share, 0 to 1, in percent."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def microseconds(value: float) -> str:
+    """Write a time in microseconds or milliseconds, with three digits."""
+    return f"{value:.3g} µs" if value < 1000 else f"{value / 1000:.3g} ms"
+
+
+def rate(engine: Mapping[str, Any]) -> str:
+    """Write images per second, with three digits."""
+    return f"{round(engine['images_per_second'], -2 if engine['images_per_second'] > 9999 else 0):,.0f}"
+
+
+def place(record: Record) -> str:
+    """Describe where a record was measured: `two cores of an AMD EPYC with AVX-512 and bfloat16`."""
+    found = re.fullmatch(r"(.+) \((\d+) cores?: ([^;]+)(; oneDNN limited to \w+)?\)", record["processor"])
+    if not found:
+        return str(record["processor"])
+    name, cores, features, limit = found.groups(default="")
+    known = [_KNOWN_AS[feature] for feature in features.split(", ") if feature in _KNOWN_AS] or ["AVX2"]
+    article = "an" if name[0] in "AEIOU" else "a"
+    count = _COUNTS[int(cores)] if int(cores) < len(_COUNTS) else cores
+    words = f"{count} core{'s' if cores != '1' else ''} of {article} {name} with {enumerate_words(known)}"
+    return words + limit.replace(";", ",") + (f", {record['note']}" if record["note"] else "")
+
+
+def measured_on(records: Iterable[Record]) -> str:
+    """Write a sentence below a table that says where and when it was measured."""
+    used = list(records)
+    places = sorted({place({**record, "note": ""}) for record in used})
+    notes = sorted({record["note"] for record in used if record["note"]})
+    partly = "partly " if len(notes) > 1 or any(not record["note"] for record in used) else ""
+    first, *_, last = sorted(record["date"] for record in [*used, *used])
+    return (
+        f"\n\nMeasured on {'; '.join(places)}{''.join(f', {partly}{note}' for note in notes)}; "
+        f"{first}{f' to {last}' if last != first else ''}."
+    )
+
+
+def enumerate_words(words: Sequence[str]) -> str:
+    """Join with commas and `and`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
+def table(header: Sequence[str], alignment: str, rows: Iterable[Sequence[str]]) -> str:
+    """Write a Markdown table.
+
+    Args:
+        header: The names of the columns.
+        alignment: `l` or `r` for each column, with hyphens between.
+        rows: One text for each column.
+    """
+    rule = ["--:" if side == "r" else "---" for side in alignment.split("-")]
+    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in (header, rule, *rows))
