@@ -223,7 +223,7 @@ def test_two_processes_at_once_download_once(tiny: Tiny, tmp_path: Path) -> None
 def test_the_registry_is_consistent() -> None:
     for name, source in SOURCES.items():
         assert source.name == name
-        assert len(source.class_names) == 10
+        assert len(set(source.class_names)) == len(source.class_names) > 1
         for (_, kind), file in source.files.items():
             assert (len(file.shape) == 3) == (kind == "images")
             assert len((source.archive or file).sha256) == 64

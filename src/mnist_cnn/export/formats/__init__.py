@@ -9,9 +9,8 @@ from mnist_cnn.export.formats.format import Format
 __all__ = ["ALL", "FORMATS", "Format", "find_formats"]
 
 ALL = "all"
-FORMATS = {
-    each.name: each for module in (onnx_file, litert, saved_model, openvino_ir, keras_file) for each in module.FORMATS
-}
+_MODULES = (onnx_file, litert, saved_model, openvino_ir, keras_file)
+FORMATS = {each.name: each for module in _MODULES for each in module.FORMATS}
 
 
 def find_formats(names: list[str]) -> list[Format]:
