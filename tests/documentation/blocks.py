@@ -6,6 +6,7 @@ What each language means:
 - `console`: lines after `$` are commands, the others are their output, in which `…` stands for anything.
 - `python`: runs in one namespace per page.
 - `toml`, `json`, `yaml`, `ini`, `html`: parsed; a recipe and a search space are loaded by the package.
+- `diff`: `git apply` changes the page's copy of the repository.
 - `js`, `nginx`: checked by node and nginx, if they are installed.
 - `text`: not code.
 
@@ -138,6 +139,15 @@ def run_python(source: str, page: Page, line: int) -> None:
     page.run_python(source, line)
 
 
+def apply_diff(source: str, page: Page, line: int) -> None:
+    """Change files as a patch says."""
+    change = page.state / "change.diff"
+    change.write_text(source, "utf-8")
+    code, output = page.run_shell(f"GIT_CEILING_DIRECTORIES={page.place} git apply {change}")
+    if code:
+        raise BlockError(f"The change cannot be applied:\n{output}")
+
+
 def parse_toml(source: str, page: Page, line: int) -> None:
     """Parse TOML; load it if it is a recipe or a search space."""
     from mnist_cnn.config import parse_config
@@ -223,6 +233,7 @@ CHECKS = {
     "sh": run_shell,
     "console": run_console,
     "python": run_python,
+    "diff": apply_diff,
     "toml": parse_toml,
     "json": parse_json,
     "yaml": parse_yaml,
