@@ -85,12 +85,17 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
         'echo "${COMPREPLY[@]}"; }\n'
         "complete_words mnist-cnn ex\n"
         "complete_words mnist-cnn demo --no\n"
+        "complete_words mnist-cnn train --recipe con\n"
+        "compopt() { echo files; }\n"  # asks Bash for files; allowed only when Bash itself completes
+        "complete_words mnist-cnn predict dra\n"
+        "complete_words mnist-cnn train --recipe no\n"
     )
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     bash = ["bash", "--norc", "-c", program]
     finished = subprocess.run(bash, capture_output=True, text=True, timeout=60, env=environment, check=True)
     _, *completed = finished.stdout.splitlines()
-    assert [line.split() for line in completed] == [["export", "explore"], ["--no-open"]]
+    expected = ["export explore", "--no-open", "conv3", "files", "", "files", ""]
+    assert completed == expected
 
 
 def test_doctor_finds_no_problem_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

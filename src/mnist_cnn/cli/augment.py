@@ -6,15 +6,20 @@ from pathlib import Path
 
 import click
 
-from mnist_cnn.cli.data import resolve
-from mnist_cnn.cli.options import PATH, InWords, data_dir_option, dataset_option, json_option, set_option
+from mnist_cnn.cli.data import dataset_option, resolve
+from mnist_cnn.cli.options import PATH, InWords, NameOrPath, data_dir_option, json_option, set_option
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
-from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, override, parse_setting
+from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, override, parse_setting, recipe_names
 
 
 @click.command(cls=Verb, example="mnist-cnn augment --set augmentation.rotation=30")
-@click.option("--recipe", default=DEFAULT_RECIPE, help=f"Recipe whose distortions to draw (default: {DEFAULT_RECIPE}).")
+@click.option(
+    "--recipe",
+    type=NameOrPath(recipe_names),
+    default=DEFAULT_RECIPE,
+    help=f"Recipe whose distortions to draw (default: {DEFAULT_RECIPE}).",
+)
 @dataset_option
 @data_dir_option
 @set_option("Change a distortion, such as augmentation.rotation=30.")

@@ -1,14 +1,23 @@
-"""Find the data set that the user or a run names."""
+"""The option that names a data set, and finding the data set that the user or a run names."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import click
+
+from mnist_cnn.cli.options import NameOrPath
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.config import load_recipe
-from mnist_cnn.datasets import ResolvedDataset, resolve_dataset
+from mnist_cnn.datasets import ResolvedDataset, list_datasets, resolve_dataset
 from mnist_cnn.runs import RunFolder
+
+DATASET = NameOrPath(list_datasets)
+
+dataset_option = click.option(
+    "--dataset", type=DATASET, default="auto", help="Name from mnist-cnn datasets, or a path (default: auto)."
+)
 
 
 def resolve(name: str, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from mnist_cnn.cli.data import resolve, resolve_for_run
+from mnist_cnn.cli.data import DATASET, resolve, resolve_for_run
 from mnist_cnn.cli.measurements import report_result, show_metrics
 from mnist_cnn.cli.options import MODEL_HELP, PATH, data_dir_option, json_option, scale_option
 from mnist_cnn.cli.quiet import start_keras
@@ -21,7 +21,9 @@ from mnist_cnn.runs import RunFolder
 
 @click.command(cls=Verb, example="mnist-cnn evaluate runs/quick-001 --dataset qmnist")
 @click.argument("model", type=PATH, help=MODEL_HELP)
-@click.option("--dataset", help="Name from mnist-cnn datasets, or a path (default: the run's own, otherwise auto).")
+@click.option(
+    "--dataset", type=DATASET, help="Name from mnist-cnn datasets, or a path (default: the run's own, otherwise auto)."
+)
 @data_dir_option
 @click.option(
     "--split",

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from mnist_cnn.cli.data import resolve
-from mnist_cnn.cli.options import PATH, data_dir_option, dataset_option, json_option
+from mnist_cnn.cli.data import dataset_option, resolve
+from mnist_cnn.cli.options import PATH, data_dir_option, json_option
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnist_cnn.cli.data import resolve, resolve_for_run
+from mnist_cnn.cli.data import DATASET, resolve, resolve_for_run
 from mnist_cnn.cli.options import MODEL_HELP, PATH, InWords, data_dir_option, json_option, scale_option
 from mnist_cnn.cli.quiet import native_messages_held_back, start_keras
 from mnist_cnn.cli.terminal import Terminal
@@ -39,7 +39,7 @@ _AVAILABLE = "yes"
     help=f"One of {', '.join(FORMATS)}, {ALL}. Repeat the option or use commas for several (default: onnx).",
 )
 @click.option("--output", type=PATH, help="Output folder (default: exports, in the run or beside the file).")
-@click.option("--dataset", help="Data set that the model was trained on; a run knows its own.")
+@click.option("--dataset", type=DATASET, help="Data set that the model was trained on; a run knows its own.")
 @data_dir_option
 @scale_option
 @click.option(

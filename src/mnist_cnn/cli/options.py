@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.types import OptionHelpExtra
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 PATH = click.Path(path_type=Path)
 MODEL_HELP = "A run folder, a .keras file, or digits for the included weights."
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print only one JSON object to standard output.")
-dataset_option = click.option(
-    "--dataset", default="auto", help="Name from mnist-cnn datasets, or a path (default: auto)."
-)
 data_dir_option = click.option("--data-dir", type=PATH, help="Search this folder first for the files of the data set.")
+
+
+class NameOrPath(click.ParamType[str]):
+    """A name or a path, as text. The Tab key completes names, and paths if no name fits."""
+
+    name = "text"
+
+    def __init__(self, find_names: Callable[[], Iterable[str]]) -> None:
+        self._find_names = find_names
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names that begin with a word; if there is none, the shell looks for files."""
+        from click.shell_completion import CompletionItem
+
+        names = [CompletionItem(name) for name in self._find_names() if name.startswith(incomplete)]
+        return names or [CompletionItem(incomplete, type="file")]
 
 
 class InWords(click.Option):

@@ -31,6 +31,7 @@ _EXPLAINED = 100  # most images in one picture; viewers fail on much taller ones
     "paths",
     nargs=-1,
     required=True,
+    type=click.Path(allow_dash=True),
     help="Images; folders, whose hidden files are skipped; or - for standard input: one image, or a list of paths, "
     "one per line.",
 )

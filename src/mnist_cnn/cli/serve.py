@@ -13,14 +13,17 @@ from mnist_cnn.errors import SettingError, requires_extra
 
 
 @click.command(cls=Verb, example="mnist-cnn serve --open")
-@click.option("--model", metavar="PATH", help="ONNX file or exported run (default: the included weights).")
+@click.option("--model", type=click.Path(), help="ONNX file or exported run (default: the included weights).")
 @click.option("--threshold", type=float, help="Minimum confidence to accept a digit, 0 to 1 (default: the model's).")
 @scale_option
 @click.option("--host", help="Address to listen on; 0.0.0.0 for all (default: 127.0.0.1).")
 @click.option("--port", type=int, help="Port to listen on, 1 to 65535; 0 for any free port (default: 8000).")
 @click.option("--workers", type=int, help="Number of worker processes, 1 to 64 (default: 1).")
 @click.option(
-    "--collect", metavar="DIR", help="Keep the digits that are labelled on the page in this folder, for training."
+    "--collect",
+    type=click.Path(),
+    metavar="DIR",
+    help="Keep the digits that are labelled on the page in this folder, for training.",
 )
 @click.option(
     "--cors-origin",

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from mnist_cnn.cli.data import resolve, resolve_for_run
+from mnist_cnn.cli.data import DATASET, resolve, resolve_for_run
 from mnist_cnn.cli.measurements import report_result
-from mnist_cnn.cli.options import PATH, data_dir_option, json_option, scale_option, set_option
+from mnist_cnn.cli.options import PATH, NameOrPath, data_dir_option, json_option, scale_option, set_option
 from mnist_cnn.cli.progress import TerminalListener
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
@@ -25,6 +25,7 @@ from mnist_cnn.config import (
     load_recipe,
     override,
     parse_setting,
+    recipe_names,
 )
 from mnist_cnn.datasets import Dataset, ResolvedDataset, load_addition
 from mnist_cnn.datasets.catalog import DIGITS
@@ -49,8 +50,10 @@ _SETTINGS = {  # option → the setting it stands for
 
 
 @click.command(cls=Verb, example="mnist-cnn train --recipe vgg --epochs 5")
-@click.option("--recipe", help=f"Recipe: a name or a TOML file (default: {DEFAULT_RECIPE}).")
-@click.option("--dataset", help="Name from mnist-cnn datasets, or a path (default: auto).")
+@click.option(
+    "--recipe", type=NameOrPath(recipe_names), help=f"Recipe: a name or a TOML file (default: {DEFAULT_RECIPE})."
+)
+@click.option("--dataset", type=DATASET, help="Name from mnist-cnn datasets, or a path (default: auto).")
 @data_dir_option
 @click.option(
     "--add",
@@ -68,6 +71,7 @@ _SETTINGS = {  # option → the setting it stands for
 @set_option("Set any other setting, such as optimizer.ema=0.")
 @click.option(
     "--init-from",
+    type=click.Path(),
     help=f"Start from the weights of a run or a .keras file, or from {SHIPPED_MODEL}, the included weights.",
 )
 @scale_option

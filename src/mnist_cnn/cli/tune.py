@@ -13,16 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnist_cnn.cli.data import resolve
-from mnist_cnn.cli.options import PATH, InWords, data_dir_option, json_option, set_option
+from mnist_cnn.cli.data import DATASET, resolve
+from mnist_cnn.cli.options import PATH, InWords, NameOrPath, data_dir_option, json_option, set_option
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.cli.verb import Verb
-from mnist_cnn.config import DEFAULT_RECIPE, DEFAULT_SMALL_RECIPE, Config, load_recipe, override, parse_setting
+from mnist_cnn.config import (
+    DEFAULT_RECIPE,
+    DEFAULT_SMALL_RECIPE,
+    Config,
+    load_recipe,
+    override,
+    parse_setting,
+    recipe_names,
+)
 from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.errors import MnistCnnError, SettingError, requires_extra
 from mnist_cnn.evaluation.narrative import count
 from mnist_cnn.runs import create_run
-from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, corner_configs, load_space
+from mnist_cnn.tuning.declaration import DEFAULT_SPACE, check_space, corner_configs, load_space, space_names
 from mnist_cnn.tuning.plan import OBJECTIVES, PRUNER_NAMES, SAMPLER_NAMES, Plan, parse_objectives, parse_plan
 from mnist_cnn.tuning.search_folder import TuningFolder
 
@@ -44,9 +52,15 @@ _AT_LEAST_1 = click.IntRange(min=1)
 
 
 @click.command(cls=Verb, example="mnist-cnn tune --time 30m --confirm 3")
-@click.option("--recipe", help=f"Recipe to vary: a name or a TOML file (default: {DEFAULT_RECIPE}).")
-@click.option("--space", help=f"Search space: a name or a TOML file (default: {DEFAULT_SPACE}).")
-@click.option("--dataset", help="Name from mnist-cnn datasets, or a path (default: auto).")
+@click.option(
+    "--recipe",
+    type=NameOrPath(recipe_names),
+    help=f"Recipe to vary: a name or a TOML file (default: {DEFAULT_RECIPE}).",
+)
+@click.option(
+    "--space", type=NameOrPath(space_names), help=f"Search space: a name or a TOML file (default: {DEFAULT_SPACE})."
+)
+@click.option("--dataset", type=DATASET, help="Name from mnist-cnn datasets, or a path (default: auto).")
 @data_dir_option
 @click.option("--epochs", type=int, help="Maximum number of epochs per trial, at least 1.")
 @set_option("Set any setting of the recipe, in all trials.")
