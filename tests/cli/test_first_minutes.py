@@ -15,20 +15,13 @@ import click
 import pytest
 
 from cli.commands import COMMAND, call
-from mnist_cnn.cli import app, diagnosis, first_steps
+from mnist_cnn.cli import diagnosis, first_steps
+from mnist_cnn.cli.app import application
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.environment.extras import Dependency, dependencies
 from mnist_cnn.environment.installation import install_command, run_command
 
-
-def application() -> click.Group:
-    """Give the group of all commands, typed."""
-    group = app.application
-    assert isinstance(group, click.Group)
-    return group
-
-
-VERBS = application().list_commands(click.Context(application()))
+VERBS = application.list_commands(click.Context(application))
 
 
 def test_without_a_command_the_first_steps_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,7 +49,7 @@ def test_the_first_steps_are_accepted(arguments: str) -> None:
 
 def parse(words: list[str]) -> Verb:
     """Parse a command line without running it, and return the command."""
-    command = application().get_command(click.Context(application()), words[0])
+    command = application.get_command(click.Context(application), words[0])
     assert isinstance(command, Verb)
     command.make_context(words[0], words[1:])
     return command
