@@ -43,7 +43,7 @@ INK = "gray_r"  # digits as on paper: dark ink on white
 
 DOTS_PER_INCH = 160  # about twice what a page shows, for sharp text on dense screens
 
-_SETTINGS: Any = {  # Matplotlib's stubs want a dictionary with its own literal keys
+SETTINGS: Any = {  # Matplotlib's stubs want a dictionary with its own literal keys
     "font.family": "DejaVu Sans",  # ships with Matplotlib, so pictures are the same everywhere
     "font.size": 9,
     "text.color": TEXT,
@@ -82,7 +82,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with style.context(_SETTINGS, after_reset=True):
+        with style.context(SETTINGS, after_reset=True):
             return draw(*args, **kwargs)
 
     return wrapper
@@ -94,7 +94,7 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         WriteError: The file cannot be written.
     """
-    with style.context(_SETTINGS, after_reset=True), write_whole(path) as partial:
+    with style.context(SETTINGS, after_reset=True), write_whole(path) as partial:
         figure.savefig(partial, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
 
 
