@@ -16,6 +16,7 @@ _STEPS = (  # the arguments of the command, the extra that it needs, and what it
     ("predict photo.jpg scans/", "", "Read your own pictures."),
     ("serve --open", "serve", "Draw digits in the browser."),
     ("train", "train", "Train a network and write a report."),
+    ("notebook", "notebook", "Learn with a Jupyter notebook."),
     ("doctor", "", "Check this installation."),
 )
 

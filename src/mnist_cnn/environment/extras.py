@@ -21,6 +21,7 @@ PURPOSES = {
     "postgresql": "search on several machines",
     "keras-tuner": "the search spaces for Keras Tuner",
     "tensorboard": "files for TensorBoard",
+    "notebook": "the guided tour in JupyterLab",
     "jax": "Keras on JAX instead of TensorFlow",
     "torch": "Keras on PyTorch instead of TensorFlow",
 }
