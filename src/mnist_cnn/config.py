@@ -64,9 +64,8 @@ class ModelConfig:
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)  #: of that function, such as `filters`
     init_from: str = ""  #: "digits", a run or a .keras file to start from; replaces the architecture
     init_scale: NotNegative = 0.0  #: the factor that init_from needs for grey levels 0 … 255; 0: find out
-    freeze: Literal["nothing", "features"] = (
-        "nothing"  #: what to leave unchanged; features: the layers before flattening
-    )
+    #: what to leave unchanged; features: the layers before flattening
+    freeze: Literal["nothing", "features"] = "nothing"
 
 
 @dataclass(frozen=True, config=_STRICT)
