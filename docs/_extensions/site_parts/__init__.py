@@ -10,6 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from site_parts import command_line, http_api, recipes, run_folder, settings
 from site_parts.outside_links import OutsideLinks
+from site_parts.root_page import RootPage
 
 _PARTS = {
     "command-line": command_line.describe,
@@ -34,5 +35,6 @@ class Generated(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the parts; Sphinx calls this."""
     app.add_directive("generated", Generated)
+    app.add_directive("root-page", RootPage)
     app.add_transform(OutsideLinks)
     return {"parallel_read_safe": True}

@@ -13,8 +13,7 @@ from typing import Any
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
-# Files beside `docs/` that the site includes as pages.
-_PAGES = {"CHANGELOG": "changelog", "CONTRIBUTING": "contributing", "README": "index"}
+from site_parts.root_page import PAGES
 
 
 class OutsideLinks(SphinxTransform):
@@ -28,10 +27,10 @@ class OutsideLinks(SphinxTransform):
             target = Path(link.get("reftarget", ""))
             if link.get("refdomain") != "doc" or not target.is_absolute():
                 continue
-            if target.parent == Path(self.env.srcdir).parent and target.name in _PAGES:
-                link["reftarget"] = _PAGES[target.name]
+            place = os.path.relpath(f"{target}.md", self.env.srcdir)
+            if Path(place).parent == Path("..") and Path(place).name in PAGES:
+                link["reftarget"] = PAGES[Path(place).name]
             else:
-                place = os.path.relpath(f"{target}.md", self.env.srcdir)
                 link.replace_self(
                     addnodes.download_reference("", "", *link.children, refdoc=self.env.docname, reftarget=f"/{place}")
                 )
