@@ -84,12 +84,6 @@ def test_a_bad_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, v
     assert KEY not in str(caught.value)
 
 
-def test_the_documentation_lists_all_settings() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "how-to" / "deploy.md").read_text("utf-8")
-    listed = re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE)
-    assert listed == [name.upper() for name in Settings.model_fields]
-
-
 def test_other_empty_variables_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MODEL", "THRESHOLD", "COLLECT", "HOST"):
         monkeypatch.setenv(PREFIX + name, "")
