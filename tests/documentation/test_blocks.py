@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import SkipTest
@@ -13,6 +14,8 @@ from documentation.blocks import find_file_name, is_like, parse_blocks
 from documentation.page import ROOT, Page
 
 Read = Callable[[str], None]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pages are written for bash")
 
 
 @pytest.fixture
