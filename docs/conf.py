@@ -46,5 +46,6 @@ html_title = "mnist-cnn"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 copybutton_prompt_text = "$ "
