@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import ByteSize, TypeAdapter
 from pydantic_settings import BaseSettings
 from sphinx.pycode import ModuleAnalyzer
 
@@ -71,5 +71,7 @@ def describe_server() -> str:
 def _server_rows(settings: type[BaseSettings]) -> Iterator[tuple[str, str, str]]:
     for name, field in settings.model_fields.items():
         default = field.get_default()
+        if isinstance(default, ByteSize):
+            default = default.human_readable(separator="").replace(".0", "")
         shown = f"`{default}`" if default not in (None, ()) and field.default_factory is None else ""
         yield f"`{name.upper()}`", shown, field.description or ""
