@@ -199,8 +199,10 @@ def check_nginx(source: str, page: Page, line: int) -> None:
     certificate, key = make_certificate(page.state)
     source = re.sub(r"(ssl_certificate\s+)[^;]+", rf"\g<1>{certificate}", source)
     source = re.sub(r"(ssl_certificate_key\s+)[^;]+", rf"\g<1>{key}", source)
+    source = source.replace("listen 443 ", f"listen {page.port} ")  # not only for root
+    folders = " ".join(f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     whole = page.state / "nginx.conf"
-    whole.write_text(f"pid {page.state}/nginx.pid; events {{}} http {{ {source} }}", "utf-8")
+    whole.write_text(f"pid nginx.pid; events {{}} http {{ access_log off; {folders} {source} }}", "utf-8")
     check_with("nginx", "-t", "-q", "-c", str(whole), "-e", "stderr", "-p", str(page.state))
 
 
