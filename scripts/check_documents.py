@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from mnist_cnn.cli.app import application  # noqa: E402
 from mnist_cnn.files import write_text  # noqa: E402
-from tables import TABLES, expected_accuracy, expected_time, newest_recipes, table  # noqa: E402
+from tables import TABLES, summarise_recipes, table  # noqa: E402
 
 WORDS = 900
 FIRST_BLOCKS = (
@@ -220,13 +220,13 @@ def is_command(words: list[str]) -> bool:
 
 def check_recipes(place: Place) -> Iterator[str]:
     """Compare what the recipes' files expect with what was recorded; write that if allowed."""
-    for name, (row, record) in newest_recipes(place.results).items():
-        path = place.root / "src" / "mnist_cnn" / "recipes" / f"{name}.toml"
+    for recipe in summarise_recipes(place.results):
+        path = place.root / "src" / "mnist_cnn" / "recipes" / f"{recipe.name}.toml"
         text = before = path.read_text("utf-8")
         for line in (
-            f"parameters = {row['parameters']}",
-            f'expected_accuracy = "{expected_accuracy(row)}"',
-            f'expected_time = "{expected_time(row, record)}"',
+            f"parameters = {recipe.row['parameters']}",
+            f'expected_accuracy = "{recipe.expected_accuracy}"',
+            f'expected_time = "{recipe.expected_time}"',
         ):
             if line not in text.splitlines():
                 text = re.sub(rf"^{line.partition(' ')[0]} = .*$", line, text, flags=re.MULTILINE)
