@@ -37,7 +37,7 @@ FIRST_BLOCKS = (
     "python3 -m venv .venv-test && .venv-test/bin/pip install -c constraints.txt -e '.[all,dev]' && "
     ".venv-test/bin/python -m pytest -n 2 --dist loadfile\n",
 )
-README_TABLES = ("recipes", "commands", "comparison")
+README_TABLES = ("recipes", "comparison")
 _BLOCK = re.compile(r"^( *)(`{3,})([\w-]*)\n(.*?)^ *\2$", re.DOTALL | re.MULTILINE)
 _TABLE = re.compile(r"<!-- table: ([^>]+?) -->\n(.*?)<!-- end of table -->", re.DOTALL)
 _COMMAND = re.compile(r"(?<![\w/.-])mnist-cnn((?: +(?:'[^']*'|\"[^\"]*\"|[^\s'\"`|&;)#]+))*)")
@@ -163,11 +163,6 @@ def command_table() -> str:
         help_text = command.get_short_help_str(200).rstrip(".")
         rows.append([f"`{' '.join(f'mnist-cnn {name} {words}'.split())}`", help_text[0].lower() + help_text[1:]])
     return table(("command", "what it does"), "l-l", rows)
-
-
-def describe_argument(argument: click.Argument) -> str:
-    """Give an argument's name as people write it, with dots if there may be several."""
-    return f"{argument.human_readable_name.upper()}{'…' if argument.nargs == -1 else ''}"
 
 
 def verbs() -> dict[str, click.Command]:
