@@ -20,18 +20,18 @@ exclude_patterns = ["_extensions"]
 
 myst_heading_anchors = 4  # links to headings (page.md#heading) are checked like links to pages
 
-# Names in single backticks in docstrings become links where this site documents them, and code everywhere else.
-default_role = "py:obj"
+default_role = "name-or-code"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {"NDArray": "NDArray"}  # otherwise written out
 maximum_signature_line_length = 88
-napoleon_use_ivar = True
+strip_signature_backslash = True  # so that Napoleon escapes names like `classes_`
 python_use_unqualified_type_names = True
 
 # The build has no network, so it cannot look up the documentation of other projects. Their types are the only names
 # that may remain without a link; a reference to an unknown name of this package fails the build.
 nitpick_ignore_regex = [
-    ("py:obj", r".*"),  # code in docstrings, see default_role
+    ("py:obj", r".*"),  # names in docstrings that are not documented here are code
     ("py:(class|exc)", r"(collections|numpy|np|os|pathlib|typing|keras|keras_tuner|sklearn)\..*"),
     (
         "py:(class|exc)",

@@ -32,7 +32,7 @@ class Dataset:
     split: str  #: "train", "validation", "test", or "all" if it is not split
     images: NDArray[np.uint8]  #: [n, 28, 28], 0 is background, 255 full ink
     labels: NDArray[np.int64]  #: [n], 0 … len(class_names) - 1
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...]  #: by label
     source: str  #: where it was found, for people
     notice: str = ""  #: for the user, such as a fallback
 

@@ -103,9 +103,9 @@ class ConfusedPair:
 class PairedTest:
     """Two models on the same images."""
 
-    n: int
-    only_first_right: int
-    only_second_right: int
+    n: int  #: number of images
+    only_first_right: int  #: images that only the first model classifies correctly
+    only_second_right: int  #: images that only the second model classifies correctly
     p_value: float  #: exact McNemar, two-sided
     difference: Interval  #: second accuracy - first accuracy
 
@@ -114,9 +114,9 @@ class PairedTest:
 class Metrics:
     """Everything measured on one data set."""
 
-    n: int
+    n: int  #: number of images
     accuracy: Interval
-    scores: Mapping[str, float]  #: key of each of METRICS → its value
+    scores: Mapping[str, float]  #: single numbers, such as log_loss, as in metrics.json
     macro: Averages
     weighted: Averages
     classes: tuple[ClassScores, ...]

@@ -31,7 +31,7 @@ MNIST_TEST_LABEL_ERRORS = (
 class Predictions:
     """What a model predicts for each image of a data set."""
 
-    dataset: Dataset
+    dataset: Dataset  #: the images and their true labels
     probabilities: NDArray[np.float32]  #: [n, k], rows sum to 1
 
     @property

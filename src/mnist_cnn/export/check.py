@@ -27,9 +27,9 @@ class CheckError(MnistCnnError):
 class Agreement:
     """An export compared with its original on all test digits."""
 
-    difference: float  # the largest between two probabilities
-    accuracy: float | None  # of the export, 0 to 1; None if the digits' classes are not the model's
-    drop: float | None  # from the Keras model's accuracy, percentage points; negative if the export is better
+    difference: float  #: the largest between two probabilities
+    accuracy: float | None  #: of the export, 0 to 1; None if the digits' classes are not the model's
+    drop: float | None  #: from the Keras model's accuracy, percentage points; negative if the export is better
 
 
 def compare(reader: Reader, original: Original) -> Agreement:

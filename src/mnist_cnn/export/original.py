@@ -56,15 +56,15 @@ _FITTED_ON_TRAINING_REMARK = (
 class Original:
     """A Keras model and what is known about it."""
 
-    path: Path  # of the run or the file
-    model: keras.Model  # float32; takes raw grey levels, even if its layers need another range
-    metadata: ModelMetadata  # without the accuracy, which is measured for each exported file
-    digits: Dataset  # the test set, on which exports are checked
-    probabilities: NDArray[np.float32]  # [n, k], the Keras model's for these digits
-    representative: NDArray[np.uint8]  # [m, 28, 28], held-out or training digits; m = 0 if there are none
-    has_labels: bool = True  # whether the digits' classes are the model's
-    remarks: tuple[str, ...] = ()  # what was assumed or could not be done, for the user
-    choice: ScalingChoice = DECLARED  # the range of the grey levels that its layers get
+    path: Path  #: of the run or the file
+    model: keras.Model  #: float32; takes raw grey levels, even if its layers need another range
+    metadata: ModelMetadata  #: without the accuracy, which is measured for each exported file
+    digits: Dataset  #: the test set, on which exports are checked
+    probabilities: NDArray[np.float32]  #: [n, k], the Keras model's for these digits
+    representative: NDArray[np.uint8]  #: [m, 28, 28], held-out or training digits; m = 0 if there are none
+    has_labels: bool = True  #: whether the digits' classes are the model's
+    remarks: tuple[str, ...] = ()  #: what was assumed or could not be done, for the user
+    choice: ScalingChoice = DECLARED  #: the range of the grey levels that its layers get
 
 
 def open_original(

@@ -47,13 +47,25 @@ class OpenedModel:
 
 
 def open_model(path: str | os.PathLike[str], *, scale: float | None = None) -> keras.Model:
-    """Open a model like `read_model`, and warn about every assumption.
+    """Open the model of a run folder, or a `.keras` or `.h5` file, without running code from the file.
+
+    A third-party model is rebuilt if it takes images of another shape or in another range, or if it returns
+    scores before a softmax.
+
+    Args:
+        path: A run folder or a file; or "digits" for the included weights.
+        scale: Factor that converts grey levels 0 to 255 for this model; None to find out, see `scaling`.
+
+    Returns:
+        A model that takes grey levels 0 to 255, [n, 28, 28, 1], and returns probabilities, [n, k].
 
     Raises:
-        InputError: See `read_model`.
+        ModelFileError: There is no model, it needs code of its own (Lambda layers, custom classes), or it does not take
+            28×28 images and return [n, k].
+        SettingError: A scale is given for a model that declares its range, or is out of range.
 
     Warns:
-        UserWarning: The file leaves something open.
+        UserWarning: The file leaves something open, and this was assumed.
     """
     opened = read_model(Path(path), scale=scale)
     for remark in opened.adoption.remarks:
@@ -64,21 +76,16 @@ def open_model(path: str | os.PathLike[str], *, scale: float | None = None) -> k
 def read_model(
     path: Path, *, scale: float | None = None, known: Callable[[int], KnownDigits] = bundled_digits
 ) -> OpenedModel:
-    """Open the model of a run folder, or a `.keras` or `.h5` file, without running code from the file.
-
-    A third-party model is rebuilt if it takes images of another shape or in another range, or if it returns
-    scores before a softmax.
+    """Open a model as `open_model` does, and also return how it was adapted.
 
     Args:
-        path: A run folder or a file; or "digits" for the included weights.
-        scale: Factor that converts grey levels 0 to 255 for this model; None to find out, see `scaling`.
+        path: As for `open_model`.
+        scale: As for `open_model`.
         known: Returns the digits on which the usual ranges are tried, with labels for a model of so many classes;
             called only if they must be tried.
 
     Raises:
-        ModelFileError: There is no model, it needs code of its own (Lambda layers, custom classes), or it does not take
-            28×28 images and return [n, k].
-        SettingError: A scale is given for a model that declares its range, or is out of range.
+        InputError: As for `open_model`.
     """
     if scale is not None and not 0 < scale < math.inf:
         raise SettingError(f"scale = {scale!r} is not valid. Valid: a number above 0, such as 1 or {1 / 255:.6f}.")
