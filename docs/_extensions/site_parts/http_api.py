@@ -11,7 +11,7 @@ from mnist_cnn.server.settings import Settings
 from site_parts.markdown import table
 
 _FRAMEWORK = ("HTTPValidationError", "ValidationError")  # FastAPI adds them; this server answers with problems
-_TITLES = {"open inference protocol": "Open Inference Protocol", "operation": "Metrics"}  # by tag
+_TITLES = {"operation": "Metrics"}  # by tag, where its own name does not say enough
 _VERSIONS = "/versions/{version}"  # routes of the protocol that exist with and without it
 
 Json = Mapping[str, Any]
@@ -33,7 +33,7 @@ def describe() -> str:
 
 
 def _title(tag: str) -> str:
-    return _TITLES.get(tag, tag.capitalize())
+    return _TITLES.get(tag, f"{tag[:1].upper()}{tag[1:]}")
 
 
 def _schemas(route: Json) -> list[Json]:
