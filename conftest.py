@@ -8,7 +8,7 @@ import pytest
 from sybil.integration.pytest import SybilItem
 
 from documentation.blocks import PAGES
-from documentation.page import Page
+from documentation.page import SECONDS, Page
 
 pytest_collect_file = PAGES.pytest()
 
@@ -19,6 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, SybilItem):
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(SECONDS + 60))
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,8 @@ def mnist_cnn(words: list[str]) -> int:
         return serve(words)
     if "--resume" not in words:
         words += SHORTER.get(verb, ())
+    if "--confirm" in words:
+        words += ("--confirm", "1")
     return run("-m", "mnist_cnn", *words)
 
 
