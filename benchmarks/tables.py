@@ -49,6 +49,7 @@ class Recipe:
 
 # Instruction sets that make a difference, and the names that readers know them by.
 _KNOWN_AS = {"avx512f": "AVX-512", "avx512_bf16": "bfloat16", "amx_bf16": "AMX"}
+BUSY = "beside other work"
 _COUNTS = ("no", "one", "two", "three", "four")
 
 
@@ -77,17 +78,18 @@ def all_recipes(folder: Path) -> str:
         [
             f"`{row['recipe']}`",
             f"{row['parameters']:,}",
-            spread(row),
+            spread(row).partition(" (")[0],
+            str(row["seeds"]),
             f"{row['log_loss']:.4f}",
             f"{row['seconds']:.0f}",
             f"{row['total_seconds']:.0f}",
-            place(record).partition(" of ")[2],
+            short_place(record),
         ]
         for record in records
         for row in record["result"]
     ]
-    header = "recipe", "parameters", "accuracy, %", "log loss", "training, s", "command, s", "measured on"
-    return table(header, "l-r-r-r-r-r-l", rows)
+    header = "recipe", "parameters", "accuracy, %", "seeds", "log loss", "training, s", "command, s", "processor"
+    return table(header, "l-r-r-r-r-r-r-l", rows)
 
 
 def comparison(folder: Path) -> str:
@@ -244,6 +246,13 @@ def place(record: Record) -> str:
     count = _COUNTS[int(cores)] if int(cores) < len(_COUNTS) else cores
     words = f"{count} core{'s' if cores != '1' else ''} of {article} {name} with {enumerate_words(known)}"
     return words + limit.replace(";", ",") + (f", {record['note']}" if record["note"] else "")
+
+
+def short_place(record: Record) -> str:
+    """Name the processor of a record in a table: `EPYC, busy`."""
+    name = record["processor"].partition(" (")[0].rpartition(" ")[2]
+    limit = re.search(r"limited to \w+", record["processor"])
+    return name + (f", {limit[0]}" if limit else "") + (", busy" if record["note"] == BUSY else "")
 
 
 def measured_on(records: Iterable[Record]) -> str:
