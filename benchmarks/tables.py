@@ -250,7 +250,7 @@ def place(record: Record) -> str:
 
 def short_place(record: Record) -> str:
     """Name the processor of a record in a table: `EPYC, busy`."""
-    name = record["processor"].partition(" (")[0].rpartition(" ")[2]
+    name = str(record["processor"]).partition(" (")[0].rpartition(" ")[2]
     limit = re.search(r"limited to \w+", record["processor"])
     return name + (f", {limit[0]}" if limit else "") + (", busy" if record["note"] == BUSY else "")
 
