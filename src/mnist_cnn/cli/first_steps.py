@@ -11,7 +11,7 @@ from mnist_cnn.environment.extras import is_complete
 from mnist_cnn.environment.installation import PACKAGE, install_command, run_command
 from mnist_cnn.environment.machine import package_version
 
-_STEPS = (  # the arguments of the command, the extra that it needs, and what it does
+STEPS = (  # the arguments of the command, the extra that it needs, and what it does
     ("demo", "", "Read eight sample pictures."),
     ("predict photo.jpg scans/", "", "Read your own pictures."),
     ("serve --open", "serve", "Draw digits in the browser."),
@@ -24,9 +24,9 @@ _STEPS = (  # the arguments of the command, the extra that it needs, and what it
 def show_first_steps() -> None:
     """Print the first steps, and how to install what this installation lacks for them."""
     terminal, program = Terminal(json_only=False), run_command()
-    missing = [extra for _, extra, _ in _STEPS if extra and not is_complete(extra)]
+    missing = [extra for _, extra, _ in STEPS if extra and not is_complete(extra)]
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for words, extra, text in _STEPS:
+    for words, extra, text in STEPS:
         grid.add_row(Text(f"{program} {words}", "cyan"), f"{text} *" if extra in missing else text)
     terminal.say(f"{PACKAGE} {package_version(PACKAGE)} recognises handwritten digits. First steps:\n")
     terminal.console.print(Padding.indent(grid, 2))
