@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_cnn.environment.shell import quote
 from mnist_cnn.errors import InputError, MnistCnnError
 from mnist_cnn.runs import Row, RunFolder, best_epoch, create_run, discard_run, lock_run, open_run
 
@@ -54,7 +55,8 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_that_resumes_a_run_survives_a_shell() -> None:
-    assert RunFolder(Path("my runs", "a-001")).resume_command == "mnist-cnn train --resume 'my runs/a-001'"
+    path = Path("my runs", "a-001")
+    assert RunFolder(path).resume_command == f"mnist-cnn train --resume {quote(str(path))}"
 
 
 def test_a_finished_run_has_a_model_and_nothing_to_resume(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from mnist_cnn.environment import shell
 from mnist_cnn.errors import RunFolderError, SettingError, WriteError, suggest
 from mnist_cnn.files import CARD_NAME, CONFIG_NAME, EXPORTS_NAME, MODEL_NAME, remove_partial
 
@@ -75,7 +75,7 @@ class RunFolder:
     @property
     def resume_command(self) -> str:
         """The command that continues the run."""
-        return shlex.join(["mnist-cnn", "train", "--resume", str(self.root)])
+        return shell.join(["mnist-cnn", "train", "--resume", str(self.root)])
 
     def read_json(self, path: Path) -> Any:
         """Read one of this run's JSON files.

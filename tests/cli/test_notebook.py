@@ -9,6 +9,7 @@ import pytest
 
 from cli.commands import call
 from mnist_cnn.cli import notebook
+from mnist_cnn.environment.shell import quote
 
 TOUR = Path(__file__).parents[2] / "notebooks" / "tour.ipynb"
 
@@ -48,8 +49,8 @@ def test_the_commands_start_this_environment_s_jupyter(is_own: bool, monkeypatch
     monkeypatch.setattr("sys.executable", str(python))
     monkeypatch.setattr("shutil.which", found.get)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "jupyterlab" or None)
-    expected = "jupyter lab" if is_own else f"{python} -m jupyterlab"
-    assert notebook.programs_for(Path("my tour.ipynb")) == {"JupyterLab": f"{expected} 'my tour.ipynb'"}
+    expected = "jupyter lab" if is_own else f"{quote(str(python))} -m jupyterlab"
+    assert notebook.programs_for(Path("my tour.ipynb")) == {"JupyterLab": f"{expected} {quote('my tour.ipynb')}"}
 
 
 def test_what_is_missing_is_named_with_the_command_that_installs_it(

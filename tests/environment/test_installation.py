@@ -125,7 +125,7 @@ def test_one_package_is_installed_by_its_requirement(environment: Path) -> None:
 
 
 def test_windows_gets_double_quotes(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnist_cnn.environment.installation._WINDOWS", True)
+    monkeypatch.setattr("mnist_cnn.environment.shell._WINDOWS", True)
     assert install_command(["train"]) == 'pip install "keras>=3.11" "tensorflow>=2.18"'
 
 

@@ -71,7 +71,7 @@ def _write(files: Mapping[Path, bytes]) -> None:
 
 
 def _show_next(pictures: Path, explanation: Path) -> None:
-    from shlex import quote
+    from mnist_cnn.environment.shell import quote
 
     click.echo(f"\nHow each was read:    {explanation}")
     click.echo(f"Read pictures again:  mnist-cnn predict {quote(str(pictures))}")

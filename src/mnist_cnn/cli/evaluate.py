@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from mnist_cnn.cli.options import MODEL_HELP, PATH, data_dir_option, json_option
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
+from mnist_cnn.environment import shell
 from mnist_cnn.errors import RunFolderError, SettingError
 from mnist_cnn.runs import RunFolder
 
@@ -72,7 +72,7 @@ def evaluate(
         terminal.warn(remark)
     predictions = predict(network, data.load(split))
     options = [*(["--split", split] if split != "test" else []), *(["--scale", f"{scale:.9g}"] if scale else [])]
-    command = shlex.join(["mnist-cnn", "evaluate", str(model), "--dataset", data.name, *options])
+    command = shell.join(["mnist-cnn", "evaluate", str(model), "--dataset", data.name, *options])
     known = run.read_json(run.metrics)["training"] if run.metrics.exists() else {}
     if output:
         report_result(

@@ -6,7 +6,6 @@ import importlib.util
 import shutil
 import sys
 from pathlib import Path
-from shlex import quote
 
 import click
 
@@ -15,6 +14,7 @@ from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.environment.extras import dependencies
 from mnist_cnn.environment.installation import install_command
+from mnist_cnn.environment.shell import quote
 from mnist_cnn.errors import MnistCnnError, SettingError
 from mnist_cnn.files import write_whole
 

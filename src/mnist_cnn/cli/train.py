@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from mnist_cnn.config import (
 )
 from mnist_cnn.datasets import Dataset, ResolvedDataset, load_addition
 from mnist_cnn.datasets.catalog import DIGITS
+from mnist_cnn.environment import shell
 from mnist_cnn.errors import SettingError
 from mnist_cnn.files import CONFIG_NAME
 from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
@@ -194,7 +194,7 @@ def _check_inputs(config: Config, digits: Dataset, terminal: Terminal) -> Datase
 
 def _say_interrupted(epochs: int, run: RunFolder, terminal: Terminal) -> None:
     terminal.warn(f"Interrupted after {epochs} finished epochs. The progress is saved in {run.root}.")
-    terminal.say(f"  evaluate it:  {shlex.join(['mnist-cnn', 'evaluate', str(run.root)])}")
+    terminal.say(f"  evaluate it:  {shell.join(['mnist-cnn', 'evaluate', str(run.root)])}")
     terminal.say(f"  continue:     {run.resume_command}")
     terminal.finish({"run": str(run.root), "interrupted": True, "epochs": epochs})
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mnist_cnn.environment.shell import join, quote
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 PACKAGE = "mnist-cnn"
-
-_WINDOWS = os.name == "nt"
 
 
 def install_command(extras: Sequence[str]) -> str | None:
@@ -44,7 +42,7 @@ def install_command(extras: Sequence[str]) -> str | None:
         return None
     required = dict.fromkeys(map(str, extra_requirements(installed, extras)))
     what = _from_origin(_origin(installed), ",".join(extras)) or required
-    return " ".join(map(_quote, [*_installer(installed), *what]))
+    return join([*_installer(installed), *what])
 
 
 def package_command(requirement: str) -> str | None:
@@ -59,7 +57,7 @@ def package_command(requirement: str) -> str | None:
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
-        return " ".join(map(_quote, [*_installer(distribution(PACKAGE)), requirement]))
+        return join([*_installer(distribution(PACKAGE)), requirement])
     except PackageNotFoundError:
         return None
 
@@ -72,7 +70,7 @@ def run_command() -> str:
     if _is_activated(PACKAGE):
         return PACKAGE
     script = Path(sys.argv[0])
-    return _quote(sys.argv[0]) if script.stem == PACKAGE else f"{_quote(sys.executable)} -m mnist_cnn"
+    return quote(sys.argv[0]) if script.stem == PACKAGE else f"{quote(sys.executable)} -m mnist_cnn"
 
 
 def _origin(installed: Distribution) -> Mapping[str, Any]:
@@ -145,9 +143,3 @@ def _is_activated(program: str) -> bool:
     """Return whether the shell finds this environment's program by its name."""
     found = shutil.which(program)
     return bool(found) and Path(str(found)).parent == Path(sys.executable).parent
-
-
-def _quote(word: str) -> str:
-    if not _WINDOWS:
-        return shlex.quote(word)
-    return word if word.replace("\\", "").replace(":", "").replace("-", "").isalnum() else f'"{word}"'

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.config import Config, load_recipe
+from mnist_cnn.environment import shell
 from mnist_cnn.evaluation import predictions as evaluation
 from mnist_cnn.evaluation.layers import LayerRow, layer_rows
 from mnist_cnn.evaluation.metrics import Metrics
@@ -85,8 +85,8 @@ def gather(
 
 def _command(run: RunFolder, predictions: Predictions) -> str:
     if run.config.exists():
-        return shlex.join(["mnist-cnn", "train", "--recipe", str(run.config)])
-    return shlex.join(["mnist-cnn", "evaluate", "MODEL", "--dataset", predictions.dataset.name])
+        return shell.join(["mnist-cnn", "train", "--recipe", str(run.config)])
+    return shell.join(["mnist-cnn", "evaluate", "MODEL", "--dataset", predictions.dataset.name])
 
 
 def metrics_record(findings: Findings) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from mnist_cnn.datasets import ResolvedDataset
+from mnist_cnn.environment import shell
 from mnist_cnn.errors import RunFolderError
 from mnist_cnn.files import write_json
 from mnist_cnn.runs import RunFolder
@@ -41,12 +41,12 @@ class TuningFolder:
     @property
     def dashboard_command(self) -> str:
         """The command that shows the study in a browser."""
-        return shlex.join(["optuna-dashboard", f"sqlite:///{self.database}"])
+        return shell.join(["optuna-dashboard", f"sqlite:///{self.database}"])
 
     @property
     def train_command(self) -> str:
         """The command that trains the best configuration."""
-        return shlex.join(["mnist-cnn", "train", "--recipe", str(self.best)])
+        return shell.join(["mnist-cnn", "train", "--recipe", str(self.best)])
 
     @property
     def place(self) -> str:
@@ -67,7 +67,7 @@ class TuningFolder:
     def resume_command(self) -> str:
         """The command that continues the search."""
         storage = ["--storage", self.storage] if self.storage else []
-        return shlex.join(["mnist-cnn", "tune", "--resume", str(self.root), *storage])
+        return shell.join(["mnist-cnn", "tune", "--resume", str(self.root), *storage])
 
     def trial(self, name: str) -> RunFolder:
         """Return the run folder of a trial, such as `0007`."""

@@ -89,6 +89,6 @@ def _missing(path: Path) -> str:
 
 
 def _export_command(path: Path) -> str:
-    import shlex
+    from mnist_cnn.environment import shell
 
-    return shlex.join(["mnist-cnn", "export", str(path)])
+    return shell.join(["mnist-cnn", "export", str(path)])
