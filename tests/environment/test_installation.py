@@ -156,7 +156,8 @@ def test_the_command_for_this_installation_survives_the_shell() -> None:
 def test_no_text_installs_the_package_from_an_index() -> None:
     root = Path(__file__).parents[2]
     files = [file for room in ("src", "docs", "apps") for file in (root / room).rglob("*") if file.is_file()]
-    for file in [*files, root / "README.md", root / "Containerfile"]:
-        if file.suffix in (".py", ".md", ".html", ".js", ".toml", "") and file.name != "installation.py":
+    allowed = ("installation.py", "releasing.md")  # explains why not; checks a version that was just published
+    for file in [*files, root / "README.md", root / "CONTRIBUTING.md", root / "Containerfile"]:
+        if file.suffix in (".py", ".md", ".html", ".js", ".toml", "") and file.name not in allowed:
             text = file.read_text("utf-8")
-            assert not re.search(r"install [\"']?mnist-cnn", text), file
+            assert not re.search(r"install (--?\S+ )*[\"']?mnist-cnn", text), file
