@@ -35,6 +35,14 @@ class BlockError(Exception):
     """A block does not do what its page says."""
 
 
+def find_free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @dataclass
 class Page:
     """The folder in which the blocks of one page run, one after the other.
@@ -42,11 +50,14 @@ class Page:
     Attributes:
         path: The page itself.
         place: An empty folder for all that the page writes.
+        port: Takes the place of 8000.
+        patience: Seconds for one block.
     """
 
     path: Path
     place: Path
-    port: int = field(default_factory=lambda: find_free_port())
+    port: int = field(default_factory=find_free_port)
+    patience: float = SECONDS
     _session: subprocess.Popen[str] | None = None
 
     def __post_init__(self) -> None:
@@ -103,15 +114,20 @@ class Page:
         command = ["bash", "-euo", "pipefail", "-c", self.adapt(source)]
         log = self.state / "output.txt"  # a file: a server in the background would keep a pipe open
         with log.open("w+", encoding="utf-8") as output:
-            code = subprocess.run(
+            shell = subprocess.Popen(
                 command,
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                timeout=SECONDS,
-            ).returncode
+                start_new_session=True,
+            )
+            try:
+                code = shell.wait(self.patience)
+            except BaseException:  # also Ctrl-C and pytest's own timeout
+                kill_session(shell.pid)
+                raise
         return code, log.read_text("utf-8", errors="replace")
 
     def run_python(self, source: str, line: int) -> None:
@@ -139,10 +155,10 @@ class Page:
     def close(self) -> None:
         """Stop the page's server and its interpreter."""
         if self._session:
-            self._session.kill()
+            kill_session(self._session.pid)
             self._session.wait()
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            os.killpg(int((self.state / "server.pid").read_text("utf-8")), signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError):
+            kill_session(int((self.state / "server.pid").read_text("utf-8")))
 
     def _start_session(self) -> subprocess.Popen[str]:
         self._session = subprocess.Popen(
@@ -152,8 +168,15 @@ class Page:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         return self._session
+
+
+def kill_session(leader: int) -> None:
+    """Kill a process that was started in its own session, and those that it started there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def write_stand_in(path: Path) -> None:
@@ -162,11 +185,3 @@ def write_stand_in(path: Path) -> None:
     path.unlink(missing_ok=True)
     path.write_text(f'#!/bin/sh\nexec {sys.executable} {script} {path.name} "$@"\n', "utf-8")
     path.chmod(0o755)
-
-
-def find_free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

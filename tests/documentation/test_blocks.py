@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import SkipTest
@@ -112,6 +114,15 @@ def test_a_page_has_its_own_home_and_no_network(page: Page) -> None:
 
     assert code == 0
     assert output.split() == [str(page.home), "none", "http://127.0.0.1:9", str(page.clone)]
+
+
+def test_a_block_that_takes_too_long_leaves_no_process(page: Page) -> None:
+    page.patience = 0.5
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        page.run_shell(f"(sleep 2; touch {page.state}/survived) & wait")
+    time.sleep(2)
+    assert not (page.state / "survived").exists()
 
 
 @pytest.mark.slow
