@@ -261,7 +261,8 @@ def measured_on(records: Iterable[Record]) -> str:
     places = sorted({place({**record, "note": ""}) for record in used})
     notes = sorted({record["note"] for record in used if record["note"]})
     partly = "partly " if len(notes) > 1 or any(not record["note"] for record in used) else ""
-    first, *_, last = sorted(record["date"] for record in [*used, *used])
+    dates = [record["date"] for record in used]
+    first, last = min(dates), max(dates)
     return (
         f"\n\nMeasured on {'; '.join(places)}{''.join(f', {partly}{note}' for note in notes)}; "
         f"{first}{f' to {last}' if last != first else ''}."

@@ -43,6 +43,22 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = "mnist-cnn"
+# The colours of src/mnist_cnn/reading/palette.py, lighter on dark pages.
+html_theme_options = {
+    f"{mode}_css_variables": {
+        "color-brand-primary": blue,
+        "color-brand-content": blue,
+        "color-brand-visited": blue,
+        "color-foreground-primary": text,
+        "color-foreground-muted": muted,
+        "color-api-name": blue,
+        "color-api-pre-name": muted,
+    }
+    for mode, blue, text, muted in (
+        ("light", "#0072B2", "#1B2733", "#5D6975"),
+        ("dark", "#56B4E9", "#E6EBF0", "#A3AFBB"),
+    )
+}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False

@@ -9,7 +9,7 @@
 
     python scripts/check_documents.py [--write]
 
-With --write, tables and recipes are mended; everything else needs a person.
+With --write, tables and recipes are corrected; everything else needs a person.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _PYTHON = re.compile(r"Python (?:≥ )?(3\.\d+)")
 
 @dataclass
 class Place:
-    """The repository to check, and whether to mend it.
+    """The repository to check, and whether to correct it.
 
     Attributes:
         root: Its folder.
-        is_writable: Whether tables and recipes may be mended.
+        is_writable: Whether tables and recipes may be corrected.
     """
 
     root: Path = ROOT
@@ -75,7 +75,7 @@ class Place:
 def main() -> None:
     """Print every problem; exit with 1 if there is one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="mend tables and recipes")
+    parser.add_argument("--write", action="store_true", help="correct tables and recipes")
     problems = list(check(Place(is_writable=parser.parse_args().write)))
     print("\n".join(problems) or "README.md and docs/ agree with the program and with the recorded results.")
     sys.exit(bool(problems))
@@ -83,8 +83,8 @@ def main() -> None:
 
 def check(place: Place) -> Iterator[str]:
     """Yield every problem, in words."""
-    for name in (check_length, check_first_blocks, check_project, check_tables, check_commands, check_recipes):
-        yield from name(place)
+    for check_one in (check_length, check_first_blocks, check_project, check_tables, check_commands, check_recipes):
+        yield from check_one(place)
 
 
 def check_length(place: Place) -> Iterator[str]:

@@ -27,7 +27,7 @@ class OutsideLinks(SphinxTransform):
             target = Path(link.get("reftarget", ""))
             if link.get("refdomain") != "doc" or not target.is_absolute():
                 continue
-            place = os.path.relpath(f"{target}.md", self.env.srcdir)
+            place = Path(os.path.relpath(f"{target}.md", self.env.srcdir)).as_posix()
             if Path(place).parent == Path("..") and Path(place).name in PAGES:
                 link["reftarget"] = PAGES[Path(place).name]
             else:

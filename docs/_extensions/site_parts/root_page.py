@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 import re
 from pathlib import Path
 
@@ -31,5 +31,5 @@ class RootPage(SphinxDirective):
         docs = Path(self.env.srcdir)
         file = docs.parent / self.arguments[0]
         self.env.note_dependency(str(file))
-        text = _LINK.sub(lambda link: f"]({os.path.relpath(link[1], docs.name)})", file.read_text("utf-8"))
+        text = _LINK.sub(lambda link: f"]({posixpath.relpath(link[1], docs.name)})", file.read_text("utf-8"))
         return self.parse_text_to_nodes(text, allow_section_headings=True)

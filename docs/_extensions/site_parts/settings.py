@@ -53,14 +53,8 @@ def _valid(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
     limits = [text.format(f"{schema[word]:,}") for word, text in _LIMITS.items() if word in schema]
-    names = {
-        "number": "number",
-        "integer": "integer",
-        "boolean": "`true`, `false`",
-        "string": "text",
-        "object": "table",
-    }
-    return " ".join([names[schema["type"]], ", ".join(limits)]).strip()
+    kind = _TYPES.get(schema["type"], schema["type"])
+    return " ".join([kind, ", ".join(limits)]).strip()
 
 
 def describe_server() -> str:

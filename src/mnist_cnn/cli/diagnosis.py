@@ -120,7 +120,7 @@ def _misfits(extras: list[Extra]) -> list[str]:
 def _describe(misfit: Dependency) -> str:
     wanted = f"{misfit.name}{misfit.required}"
     found = "it is missing" if misfit.is_missing else f"version {misfit.installed} is installed"
-    return f"This package needs {wanted}, but {found}. Install it with: {package_command(wanted) or f'pip {wanted}'}"
+    return f"This package needs {wanted}, but {found}. Install it with: {package_command(wanted)}"
 
 
 def _onednn() -> str:
