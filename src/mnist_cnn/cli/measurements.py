@@ -53,7 +53,8 @@ def show_metrics(record: Mapping[str, Any], terminal: Terminal) -> None:
     if pairs := record["most_confused"][:5]:
         shown = (f"{each['label']} → {each['predicted']} ({each['count']})" for each in pairs)
         rows.append(("most frequent errors", ", ".join(shown)))
-    terminal.table(["metric", f"{record['n']:,} {record['split']} images of {record['dataset']}"], rows)
+    part = "" if record["split"] == "all" else f"{record['split']} "
+    terminal.table(["metric", f"{record['n']:,} {part}images of {record['dataset']}"], rows)
     columns = ("name", "precision", "recall", "f1", "support")
     classes = [
         [f"{each[key]:.4f}" if key in columns[1:4] else each[key] for key in columns] for each in record["classes"]
