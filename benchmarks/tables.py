@@ -108,7 +108,7 @@ def comparison(folder: Path) -> str:
             f"{fits['stock fit']:.1f} s (stock `model.fit`)",
         ],
         [
-            "people's drawings, photos and scans read right",
+            "people's drawings, photos and scans read correctly",
             percent(kinds["all"], 1),
             f"{percent(kinds['resized'], 1)} (the same network, pictures only resized)",
         ],
@@ -131,7 +131,7 @@ def reading(folder: Path) -> str:
     for each in newest(folder / "rejection.json")["result"]:
         right = ["", ""] if each["right"] is None else [percent(each["correct"]), percent(each["right"])]
         rows.append([each["images"], f"{each['number']:,}", right[0], percent(each["accepted"]), right[1]])
-    return table(("pictures", "number", "right", "accepted", "right among accepted"), "l-r-r-r-r", rows)
+    return table(("pictures", "number", "correct", "accepted", "correct among accepted"), "l-r-r-r-r", rows)
 
 
 def reading_speed(folder: Path) -> str:
