@@ -7,7 +7,7 @@ import contextlib
 import os
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from typing import TYPE_CHECKING, cast
@@ -93,8 +93,12 @@ class Lanes:
     async def _finish(self, images: Sequence[ImageSource], place: int, outcome: Prepared | Lane) -> Prepared:
         """Send an image on to the lane that it needs, unless it is prepared."""
         if outcome is Lane.APART:
-            with _naming(place, len(images)):
+            try:
                 return await self._prepare_apart(cast("bytes", images[place]))  # never an array
+            except DataError as error:
+                if len(images) == 1:
+                    raise
+                raise _named(error, place, len(images)) from error
         if isinstance(outcome, Lane):
             (outcome,) = await self._try(images, [place], outcome)
         return cast("Prepared", outcome)
@@ -124,8 +128,12 @@ class Lanes:
         for place in places:
             image = images[place]
             needed = lane_of(image, self.max_pixels)
-            with _naming(place, len(images)):
+            try:
                 outcomes.append(arrange_one(image, self.max_pixels) if needed <= lane else needed)
+            except DataError as error:
+                if len(images) == 1:
+                    raise
+                raise _named(error, place, len(images)) from error
         return outcomes
 
 
@@ -171,15 +179,12 @@ def _is_tiny_png(content: bytes) -> bool:
     return int(width) * int(height) <= _TINY and not any(kind in content for kind in _SLOW_CHUNKS)
 
 
-@contextlib.contextmanager
-def _naming(place: int, count: int) -> Iterator[None]:
-    """Add to an error which of several images it is about."""
-    try:
-        yield
-    except DataError as error:
-        if count == 1:
-            raise
-        raise ImageError(f"image {place + 1} of {count}: {error}") from error
+def _named(error: DataError, place: int, count: int) -> ImageError:
+    """Add to an error which of several images it is about.
+
+    Not a context manager: in Python 3.12 and 3.13, its errors keep their images until the next full garbage collection.
+    """
+    return ImageError(f"image {place + 1} of {count}: {error}")
 
 
 def _prepare_large(image: bytes, max_pixels: int) -> Prepared:
