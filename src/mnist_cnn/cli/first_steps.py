@@ -25,11 +25,17 @@ def show_first_steps() -> None:
     """Print the first steps, and how to install what this installation lacks for them."""
     terminal, program = Terminal(json_only=False), run_command()
     missing = [extra for _, extra, _ in STEPS if extra and not is_complete(extra)]
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for words, extra, text in STEPS:
-        grid.add_row(Text(f"{program} {words}", "cyan"), f"{text} *" if extra in missing else text)
+    steps = [(f"{program} {words}", f"{text} *" if extra in missing else text) for words, extra, text in STEPS]
     terminal.say(f"{PACKAGE} {package_version(PACKAGE)} recognises handwritten digits. First steps:\n")
-    terminal.console.print(Padding.indent(grid, 2))
+    if sum(max(map(len, column)) for column in zip(*steps, strict=True)) + 4 <= terminal.console.width:
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for command, text in steps:
+            grid.add_row(Text(command, "cyan"), text)
+        terminal.console.print(Padding.indent(grid, 2))
+    else:  # the path of the environment is long, and a command must stay on one line
+        for command, text in steps:
+            terminal.say(f"  {command}", style="cyan")
+            terminal.say(f"      {text}")
     if missing:
         terminal.say("\n* This needs more packages. Install them with:")
         terminal.say(f"  {install_command(missing)}", style="cyan")
