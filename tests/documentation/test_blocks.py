@@ -117,11 +117,11 @@ def test_a_page_has_its_own_home_and_no_network(page: Page) -> None:
 
 
 def test_a_block_that_takes_too_long_leaves_no_process(page: Page) -> None:
-    page.patience = 0.5
+    page.patience = 0.3
 
     with pytest.raises(subprocess.TimeoutExpired):
-        page.run_shell(f"(sleep 2; touch {page.state}/survived) & wait")
-    time.sleep(2)
+        page.run_shell(f"(sleep 1; touch {page.state}/survived) & wait")
+    time.sleep(1)
     assert not (page.state / "survived").exists()
 
 
