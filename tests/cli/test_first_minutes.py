@@ -20,6 +20,7 @@ from mnist_cnn.cli.app import application
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.environment.extras import Dependency, dependencies
 from mnist_cnn.environment.installation import install_command, run_command
+from mnist_cnn.environment.shell import quote
 
 VERBS = application.list_commands(click.Context(application))
 
@@ -137,7 +138,7 @@ def test_doctor_names_what_is_broken_and_the_next_step(
         [str(tmp_path / "file" / "cache"), "cannot", "be"],
     ]
     assert "keras>=3.11.3, but version 3.5.0 is installed. Install it with: " in problems[1]
-    assert "pip install 'keras>=3.11.3'" in problems[1]
+    assert f"pip install {quote('keras>=3.11.3')}" in problems[1]
     assert "incomplete" in out
 
 

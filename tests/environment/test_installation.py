@@ -42,6 +42,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pip = str(Path(sys.executable).parent / "pip")
     monkeypatch.setattr(shutil, "which", lambda _: pip)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
+    monkeypatch.setattr("mnist_cnn.environment.shell._WINDOWS", False)
     return info
 
 
