@@ -84,6 +84,14 @@ def test_a_folder_below_a_file_is_not_writable(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("path", ["file/text.txt", "file/folder/text.txt"])
+def test_a_file_where_a_folder_is_needed_is_named(path: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(WriteError, match=r"text\.txt was not written: .*file is a file.* choose another folder"):
+        write_text(tmp_path / path, "new")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_json_comes_back_and_invalid_json_is_not_written(tmp_path: Path) -> None:
     value = {"a": [1, 0.5, None, True, "ü\n"], "b": {}}
     write_json(tmp_path / "value.json", value)

@@ -159,6 +159,9 @@ def _explain(path: Path, error: OSError) -> str:
         return f"the disk is full: {path} was not written, and its previous content is unchanged. Free some space."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{path.parent} cannot be written ({error.strerror}). Choose another folder."
+    for parent in path.parents:
+        if parent.is_file():
+            return f"{path} was not written: {parent} is a file, not a folder. Rename it, or choose another folder."
     return f"{path} was not written: {error.strerror or error}."
 
 

@@ -21,13 +21,23 @@ def test_it_reads_the_samples_and_leaves_them_to_read_again(
     assert (code, err) == (0, "")
     rows = [line.split() for line in first.splitlines()[1 : len(LABELS) + 1]]
     assert [int(row[0]) if row[2] == "yes" else None for row in rows] == list(LABELS.values())
-    assert max(map(len, first.splitlines())) <= 80
+    assert max(map(len, first.splitlines()[: len(LABELS) + 1])) <= 80
     assert all(Path("demo/pictures", name).read_bytes() == (SAMPLES / name).read_bytes() for name in LABELS)
     with Image.open("demo/explanation.png") as picture:
         assert picture.height > 100 * len(LABELS)
     code, again, _ = call(capsys, "predict", "demo/pictures")
     assert code == 0
     assert sorted(again.splitlines()) == sorted(first.splitlines()[: len(LABELS) + 1])
+
+
+def test_the_next_commands_run_without_an_activated_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    monkeypatch.setattr("sys.argv", [".venv/bin/mnist-cnn", "demo"])
+    _, out, _ = call(capsys, "demo", "--output", tmp_path, "--no-open")
+    assert f"  .venv/bin/mnist-cnn predict {tmp_path / 'pictures'}\n" in out
+    assert "  .venv/bin/mnist-cnn serve --open\n" in out
 
 
 def test_a_second_demo_prints_one_object_and_changes_nothing(

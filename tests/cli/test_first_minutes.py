@@ -37,6 +37,17 @@ def test_without_a_command_the_first_steps_are_shown(
     assert "*" not in out
 
 
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_first_steps_can_be_copied_in_terminals_of_any_width(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, out, _ = call(capsys)
+    lines = [f"{line.rstrip()}  " for line in out.splitlines()]
+    for words, _, _ in first_steps.STEPS:
+        assert len([line for line in lines if line.startswith(f"  {run_command()} {words}  ")]) == 1
+
+
 def test_first_steps_that_need_an_extra_say_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

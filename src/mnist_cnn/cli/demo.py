@@ -71,8 +71,10 @@ def _write(files: Mapping[Path, bytes]) -> None:
 
 
 def _show_next(pictures: Path, explanation: Path) -> None:
+    from mnist_cnn.environment.installation import run_command
     from mnist_cnn.environment.shell import quote
 
+    program = run_command()
     click.echo(f"\nHow each was read:    {explanation}")
-    click.echo(f"Read pictures again:  mnist-cnn predict {quote(str(pictures))}")
-    click.echo("Draw your own digit:  mnist-cnn serve --open")
+    click.echo(f"Read pictures again:  {program} predict {quote(str(pictures))}")
+    click.echo(f"Draw your own digit:  {program} serve --open")
