@@ -32,12 +32,15 @@ def test_a_second_copy_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFix
     assert (tmp_path / "tour.ipynb").stat().st_mtime_ns == before
 
 
-def test_a_changed_copy_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_copy_is_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(notebook, "programs_for", lambda target: {"JupyterLab": f"jupyter lab {target}"})
     mine = tmp_path / "tour.ipynb"
     mine.write_text("my answers")
     code, _, err = call(capsys, "notebook", tmp_path)
     assert code == 2
-    assert "was not overwritten" in err
+    assert f"was not overwritten. Open it: jupyter lab {mine} " in err
     assert "mnist-cnn notebook DIR" in err
     assert mine.read_text() == "my answers"
 
@@ -61,5 +64,5 @@ def test_what_is_missing_is_named_with_the_command_that_installs_it(
     monkeypatch.setattr(notebook, "programs_for", lambda target: {})
     code, out, _ = call(capsys, "notebook", tmp_path)
     assert code == 0
-    assert "first install" in out
+    assert "first install what it needs:\n" in out
     assert "pip install 'mnist-cnn[notebook]'" in out

@@ -46,7 +46,7 @@ def notebook(folder: Path, as_json: bool) -> None:
         terminal.say(f"  {program + ':':20} {command}")
     terminal.say(f"  {'Google Colab:':20} upload it at https://colab.research.google.com")
     if install:
-        terminal.say(f"To open and run it on this machine, first install {', '.join(missing) or 'JupyterLab'}:")
+        terminal.say("To open and run it on this machine, first install what it needs:")
         terminal.say(f"  {install}")
     terminal.finish(
         {"notebook": str(target), "copied": is_new, "open": programs, "missing": missing, "install": install}
@@ -71,9 +71,10 @@ def _copy(source: Path, target: Path) -> bool:
     if target.exists():
         if target.is_file() and target.read_bytes() == content:
             return False
+        opening = next((f" Open it: {command}" for command in programs_for(target).values()), "")
         raise SettingError(
-            f"{target} already exists and differs from the original, so it was not overwritten. Rename it, or copy "
-            "the original into another folder: mnist-cnn notebook DIR"
+            f"{target} already exists and differs from the original, so it was not overwritten.{opening} For a new "
+            "copy, rename it, or name another folder: mnist-cnn notebook DIR"
         )
     with write_whole(target) as partial:
         partial.write_bytes(content)
