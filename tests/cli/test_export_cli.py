@@ -49,11 +49,13 @@ def test_several_formats_give_one_object_without_messages_of_tensorflow(run: Pat
         *("--output", str(tmp_path), "--json"),
     ]
     shell = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}  # set by Keras here
+    shell["COLUMNS"] = "80"
     finished = subprocess.run([*commands.COMMAND, *words], env=shell, capture_output=True, text=True, timeout=240)
     assert finished.returncode == 0, finished.stderr
     record = json.loads(finished.stdout)
     assert [each["format"] for each in record["exports"]] == ["onnx", "litert-int8", "keras"]
     for each in record["exports"]:
+        assert Path(each["path"]).name in finished.stderr.split()  # whole, not wrapped
         assert Path(each["path"]).stat().st_size == each["bytes"]
         if each["format"] != "litert-int8":
             assert each["max_difference"] <= 1e-4

@@ -182,7 +182,7 @@ def _show_exported(done: list[Exported], original: Original, terminal: Terminal)
         for each in done
     ]
     terminal.table(
-        ["format", "file", "kB", "seconds", "max diff.", "accuracy", "points lost"],
+        ["format", "file", "kB", "s", "max\ndiff.", "accuracy", "points\nlost"],  # fits 80 columns
         rows,
         title=f"Compared with the Keras model on {len(original.digits):,} images of {original.digits.name}",
     )

@@ -47,7 +47,7 @@ _NO_VALIDATION_REMARK = (
     "the run held out no validation digits, so temperature and rejection threshold keep their defaults."
 )
 _FITTED_ON_TRAINING_REMARK = (
-    "temperature and threshold are fitted on a fifth of {}'s training images. If the model was trained on them, "
+    "temperature and threshold are fitted on a fifth of the training images of {}. If the model was trained on them, "
     "it will be overconfident."
 )
 
