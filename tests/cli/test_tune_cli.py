@@ -181,6 +181,16 @@ def test_a_failed_confirmation_keeps_the_results(
     assert "NOTE: The best trial could not be confirmed: the loss became nan" in error
 
 
+@pytest.mark.parametrize("found", [None, "/usr/bin/optuna-dashboard"])
+def test_only_a_dashboard_that_is_installed_is_recommended(
+    found: str | None, searched: TuningFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: found)
+    _, out, _ = call(capsys, "tune", "--resume", searched.root, "--trials", "1")
+    assert "continue:" in out
+    assert ("optuna-dashboard" in out) == bool(found)
+
+
 def test_the_live_table_shows_text_unchanged(tmp_path: Path) -> None:
     from optuna.trial import TrialState
     from rich.console import Console

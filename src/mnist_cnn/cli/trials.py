@@ -76,7 +76,10 @@ class TrialsView:
 
 def describe_trial(trial: TrialResult, results: StudyResults) -> str:
     """Describe a finished trial in a line."""
-    accuracy = "no epoch" if trial.accuracy is None else f"{trial.accuracy:.2%} after {len(trial.accuracies)} epochs"
+    epochs = len(trial.accuracies)
+    accuracy = (
+        "no epoch" if trial.accuracy is None else f"{trial.accuracy:.2%} after {epochs} epoch{'s' * (epochs > 1)}"
+    )
     seconds = "" if trial.seconds is None else f", {trial.seconds:.0f} s"
     reason = f"  {trial.reason}" if trial.reason else ""
     return f"trial {trial.number:>3}  {trial.state:<8}  {accuracy}{seconds}{reason}{_best(results)}"

@@ -332,7 +332,7 @@ def _show(folder: TuningFolder, results: StudyResults, limits: Limits, interrupt
     terminal.say(f"  continue:     {folder.resume_command} {more_options(limits, results.ended)}")
     if folder.storage:
         terminal.say("  its password: in ~/.pgpass, or in the address in MNIST_CNN_STORAGE")
-    if folder.database.exists():
+    if folder.database.exists() and shutil.which("optuna-dashboard"):
         terminal.say(f"  explore it:   {folder.dashboard_command}")
     terminal.say(f"Report: {folder.report}")
 
