@@ -63,3 +63,8 @@ def test_too_few_or_unfinished_runs_are_refused(make_run: Callable[..., RunFolde
         comparison.compare([run])
     with pytest.raises(InputError, match="not finished"):
         comparison.compare([run, run])
+
+
+def test_an_empty_table_of_settings_is_not_a_difference_of_its_own() -> None:
+    configs: list[dict[str, object]] = [{"model.arguments": {}}, {"model.arguments.filters": [8, 16]}]
+    assert comparison.differing(configs) == {"model.arguments.filters": (None, [8, 16])}

@@ -96,7 +96,8 @@ def export(
         _show_exported(done, original, terminal)
         terminal.say(f"Files: {folder}")
     for name, error in failed.items():
-        terminal.say(f"{name} was not exported: {error}", style="bold red")
+        reason = str(error).removeprefix(f"{name}: ")
+        terminal.say(f"{name} was not exported: {reason}", style="bold red")
     terminal.finish({"model": str(model), **_record(done, failed, original)})
     if failed:
         click.get_current_context().exit(max(error.exit_code for error in failed.values()))

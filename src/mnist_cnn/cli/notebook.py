@@ -44,7 +44,7 @@ def notebook(folder: Path, as_json: bool) -> None:
     terminal.say(f"The guided tour is {'now' if is_new else 'already'} in {target}. Open it with one of these:")
     for program, command in programs.items():
         terminal.say(f"  {program + ':':20} {command}")
-    terminal.say(f"  {'Google Colab:':20} upload it at https://colab.research.google.com")
+    terminal.say(f"  {'Google Colab:':20} upload it at https://colab.research.google.com, with a wheel of this package")
     if install:
         terminal.say("To open and run it on this machine, first install what it needs:")
         terminal.say(f"  {install}")

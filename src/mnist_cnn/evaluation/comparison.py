@@ -67,14 +67,16 @@ def compare(runs: Sequence[RunFolder]) -> Comparison:
     measured = [dict(flatten(record)) for record in records]
     return Comparison(
         runs=tuple(run.name for run in runs),
-        settings=_differing(configs),
+        settings=differing(configs),
         metrics={name: tuple(each.get(name) for each in measured) for name in ROWS},
         tests=tuple(_test(runs[0], run, records[0], record) for run, record in zip(runs[1:], records[1:], strict=True)),
     )
 
 
-def _differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
-    names = dict.fromkeys(name for config in configs for name in config)  # a dictionary keeps their order
+def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Return the settings that are not the same in all flat configurations, each with one value per configuration."""
+    # A dictionary keeps their order; an empty table stands beside the settings that other runs have in it.
+    names = dict.fromkeys(name for config in configs for name, value in config.items() if value != {})
     rows = {name: tuple(config.get(name) for config in configs) for name in names if name not in WORDS_ONLY}
     return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
 
