@@ -15,8 +15,10 @@ project = "mnist-cnn"
 author = "the authors of mnist-cnn"
 release = version = importlib.metadata.version("mnist-cnn")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "site_parts"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "site_parts"]
 exclude_patterns = ["_extensions"]
+nb_execution_mode = "off"  # the notebook is stored with its outputs
+nb_render_markdown_format = "gfm"  # which has tables
 
 myst_heading_anchors = 4  # links to headings (page.md#heading) are checked like links to pages
 

@@ -85,6 +85,19 @@ def test_files_outside_of_the_pages_become_downloads(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("site/_downloads/*/*"))) == 2
 
 
+@pytest.mark.slow
+def test_the_tour_is_a_page_that_asks_no_other_host_and_whose_contents_lead_to_its_sections(tmp_path: Path) -> None:
+    assert build(tmp_path, "") == (0, "")
+    page = (tmp_path / "site/tutorials/tour.html").read_text("utf-8")
+    links = re.findall(r'<li><p><a class="reference internal" href="#([\w-]+)">', page)
+    assert len(links) == 19
+    assert set(links) <= set(re.findall(r'<section id="([\w-]+)"', page)) | set(
+        re.findall(r'<span id="([\w-]+)"', page)
+    )
+    assert re.findall(r'src="https?:', page) == []
+    assert page.count("<table") >= 8
+
+
 def build(folder: Path, line: str) -> tuple[int, str]:
     """Build a site of two pages with the project's own settings; return the exit code and what it complained about."""
     source = folder / "docs"
@@ -92,7 +105,9 @@ def build(folder: Path, line: str) -> tuple[int, str]:
     for name in ("_extensions", "_static"):
         shutil.copytree(DOCS / name, source / name)
     shutil.copy(DOCS / "conf.py", source)
-    (source / "index.md").write_text(f"# Index\n\n{line}\n\n```{{toctree}}\npage\n```\n", "utf-8")
+    (source / "tutorials").mkdir()
+    shutil.copytree(DOCS.parent / "notebooks", folder / "notebooks")
+    (source / "index.md").write_text(f"# Index\n\n{line}\n\n```{{toctree}}\npage\ntutorials/tour\n```\n", "utf-8")
     (source / "page.md").write_text("# Page\n", "utf-8")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-b", "html", "docs", "site"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

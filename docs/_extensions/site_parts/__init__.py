@@ -8,7 +8,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from site_parts import command_line, http_api, recipes, run_folder, settings
+from site_parts import command_line, http_api, recipes, run_folder, settings, tour
 from site_parts.names import name_or_code
 from site_parts.outside_links import OutsideLinks
 from site_parts.root_page import RootPage
@@ -35,6 +35,7 @@ class Generated(SphinxDirective):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the parts; Sphinx calls this."""
+    tour.copy(app)
     app.add_role("name-or-code", name_or_code)
     app.add_directive("generated", Generated)
     app.add_directive("root-page", RootPage)
