@@ -1,4 +1,4 @@
-"""The guided tour as a page: Sphinx reads only files in `docs/`, so the notebook is copied there when the site is built."""
+"""The guided tour as a page. Sphinx reads only files in `docs/`, so each build copies the notebook there."""
 
 from __future__ import annotations
 
