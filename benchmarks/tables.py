@@ -113,7 +113,7 @@ def comparison(folder: Path) -> str:
             f"{percent(kinds['resized'], 1)} (the same network, pictures only resized)",
         ],
     ]
-    return table(("", "this package", "the usual way"), "l-r-r", rows) + measured_on([speed, epochs])
+    return table(("", "this package", "the usual way"), "l-r-r", rows) + measured_on([speed, epochs, ink])
 
 
 def reading(folder: Path) -> str:

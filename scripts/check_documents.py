@@ -126,7 +126,7 @@ def check_tables(place: Place) -> Iterator[str]:
             yield from (missing_table(place, each) for each in README_TABLES if each not in found)
         for title, match in found.items():
             if title != "commands" and title not in TABLES:
-                yield f"{name}: there is no table {title!r}, only {', '.join(('commands', *TABLES))}."
+                yield f"{name}: unknown table {title!r}. Valid names: {', '.join(('commands', *TABLES))}."
             elif match[2].strip() != (right := make_table(place, title)):
                 text = text.replace(match[0], frame(title, right))
                 if not place.is_writable:
@@ -181,9 +181,9 @@ def check_commands(place: Place) -> Iterator[str]:
             where = f"{path.relative_to(place.root)}:{line}: mnist-cnn {' '.join(words)}"
             options = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
             if words[0] not in known:
-                yield f"{where}: there is no command {words[0]!r}, only {', '.join(known)}."
+                yield f"{where}: unknown command {words[0]!r}. Valid names: {', '.join(known)}."
             elif unknown := sorted(options - everywhere - known[words[0]]):
-                yield f"{where}: there is no option {', '.join(unknown)}."
+                yield f"{where}: unknown option {', '.join(unknown)}."
 
 
 def option_names(command: click.Command) -> set[str]:

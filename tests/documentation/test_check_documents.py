@@ -48,9 +48,9 @@ def test_a_true_readme_has_no_problems(place: Place) -> None:
         ("| `mnist-cnn demo`", "| `mnist-cnn show`", "the table 'commands' must be"),
         ("| read one digit |", "| read 1 digit |", "the table 'comparison' must be"),
         ("<!-- table: recipes -->", "", "lacks this table"),
-        ("<!-- table: recipes -->", "<!-- table: receipts -->", "no table 'receipts'"),
-        ("mnist-cnn demo", "mnist-cnn dmeo", "no command 'dmeo'"),
-        ("mnist-cnn demo", "mnist-cnn demo --verbose", "no option --verbose"),
+        ("<!-- table: recipes -->", "<!-- table: receipts -->", "unknown table 'receipts'"),
+        ("mnist-cnn demo", "mnist-cnn dmeo", "unknown command 'dmeo'"),
+        ("mnist-cnn demo", "mnist-cnn demo --verbose", "unknown option --verbose"),
         ("Python ≥ 3.11", "Python ≥ 3.9", "must name Python 3.11"),
         ("MIT", "BSD", "the licence, MIT"),
     ],
@@ -62,7 +62,7 @@ def test_a_doctored_readme_is_found_out(place: Place, old: str, new: str, messag
 def test_other_pages_are_checked_too(place: Place) -> None:
     (place.root / "docs/page.md").write_text("```sh\nmnist-cnn train \\\n  --epoch 3\n```\n", "utf-8")
 
-    assert list(check(place)) == ["docs/page.md:2: mnist-cnn train --epoch 3: there is no option --epoch."]
+    assert list(check(place)) == ["docs/page.md:2: mnist-cnn train --epoch 3: unknown option --epoch."]
 
 
 def test_a_recipe_that_promises_more_than_was_recorded_is_found_out(place: Place) -> None:

@@ -53,7 +53,7 @@ class KnownDataset:
 
         Raises:
             DatasetUnavailableError: It was not found; the message lists all places and mirrors.
-            requires_extra: Downloading needs a package that is not installed.
+            MissingExtraError: Downloading needs a package that is not installed.
         """
         found, tried = self._find(split)
         if not found:
@@ -68,7 +68,7 @@ class KnownDataset:
 
         Raises:
             DatasetUnavailableError: As for `load`.
-            requires_extra: As for `load`.
+            MissingExtraError: As for `load`.
         """
         found, tried = self._find("train")
         missing = [] if found else ["train"]
