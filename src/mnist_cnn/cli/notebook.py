@@ -13,7 +13,7 @@ from mnist_cnn.cli.options import PATH, json_option
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.environment.extras import dependencies
-from mnist_cnn.environment.installation import install_command
+from mnist_cnn.environment.installation import install_command, is_shell_command
 from mnist_cnn.environment.shell import quote
 from mnist_cnn.errors import MnistCnnError, SettingError
 from mnist_cnn.files import write_whole
@@ -94,6 +94,4 @@ def programs_for(target: Path) -> dict[str, str]:
 
 def _jupyter(module: str, script: str) -> str:
     """Return the short command if it starts the Jupyter of this environment, otherwise the exact one."""
-    found = shutil.which(script)
-    is_own = found and Path(found).parent == Path(sys.executable).parent
-    return script.replace("-", " ") if is_own else f"{quote(sys.executable)} -m {module}"
+    return script.replace("-", " ") if is_shell_command(script) else f"{quote(sys.executable)} -m {module}"

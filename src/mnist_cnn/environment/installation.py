@@ -67,7 +67,7 @@ def run_command() -> str:
 
     Only in an activated environment this is `mnist-cnn`.
     """
-    if _is_activated(PACKAGE):
+    if is_shell_command(PACKAGE):
         return PACKAGE
     script = Path(sys.argv[0])
     return quote(sys.argv[0]) if script.stem == PACKAGE else f"{quote(sys.executable)} -m mnist_cnn"
@@ -133,13 +133,13 @@ def _installer(installed: Distribution) -> list[str]:
     """Return the first words of a command that installs into this interpreter's environment."""
     python = sys.executable
     if importlib.util.find_spec("pip"):
-        return ["pip", "install"] if _is_activated("pip") else [python, "-m", "pip", "install"]
+        return ["pip", "install"] if is_shell_command("pip") else [python, "-m", "pip", "install"]
     if (installed.read_text("INSTALLER") or "").strip() == "uv":
         return ["uv", "pip", "install", "--python", python]
     return ["pip", "--python", python, "install"]  # any pip on the system
 
 
-def _is_activated(program: str) -> bool:
+def is_shell_command(program: str) -> bool:
     """Return whether the shell finds this environment's program by its name."""
     found = shutil.which(program)
     return bool(found) and Path(str(found)).parent == Path(sys.executable).parent
