@@ -1,0 +1,1 @@
+"""Pictures of handwritten numbers, composed to train a reader of whole numbers."""

@@ -1,0 +1,165 @@
+"""A writer: one form for each digit, and habits that deform all of them alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnist_cnn.composition.hands.forms import Form, forms
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnist_cnn.composition.hands.forms import Stroke
+
+_WAVES = 3  # the warp's spatial frequencies: smooth across a digit
+_CARELESS = 0.25  # share of writers who deform their digits strongly
+_DESCENDING, _ASCENDING = (4, 7, 9), (1, 6)
+
+
+@dataclass(frozen=True, eq=False)
+class Letterform:
+    """A form as one writer knows it: `Form` with habits applied.
+
+    Attributes:
+        form: What it is made from; its `cuts` are valid here.
+        points: float64 [k, 2], the writer's control points, in heights of a digit.
+        matrix: float32 [n, k], from control points to polylines, with the writer's roundness.
+    """
+
+    form: Form
+    points: NDArray[np.float32]
+    matrix: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Hand:
+    """One writer's style. It is immutable; what varies from digit to digit comes from the generator given to `write`.
+
+    Attributes:
+        letterforms: For each digit 0 to 9, how the writer makes it.
+        unrest: Standard deviation of the control points each time, in heights of a digit.
+        warp: Standard deviation of the smooth deformation each time, in heights of a digit.
+        tremor: Standard deviation of the wobble along a stroke, in heights of a digit.
+    """
+
+    letterforms: tuple[Letterform, ...]
+    unrest: float
+    warp: float
+    tremor: float
+
+    @classmethod
+    def random(cls, random: np.random.Generator) -> Hand:
+        """Draw a writer."""
+        care = 1.8 if random.random() < _CARELESS else random.uniform(0.4, 1.1)
+        habits = _Habits.random(random, care)
+        chosen = [_choose(of_digit, random) for of_digit in forms()]
+        return cls(
+            tuple(habits.adopt(form, random) for form in chosen),
+            unrest=care * random.uniform(0.006, 0.016),
+            warp=care * random.uniform(0.008, 0.02),
+            tremor=care * random.exponential(0.003),
+        )
+
+    def write(self, digit: int, random: np.random.Generator) -> list[Stroke]:
+        """Write a digit, each time a little differently.
+
+        Args:
+            digit: 0 to 9.
+            random: Source of the variation.
+
+        Returns:
+            The strokes in writing order: float32 [n, 2] each, see `Stroke`. The leftmost point of all lies at x = 0.
+        """
+        letter = self.letterforms[digit]
+        points = letter.points + random.standard_normal(letter.points.shape, np.float32) * self.unrest
+        points = _warped(points, self.warp, random)
+        line = letter.matrix @ points.astype(np.float32)  # (n, 2)
+        line += _wobble(len(line), self.tremor, random)
+        line[:, 0] -= line[:, 0].min()
+        return np.split(line, letter.form.cuts)
+
+
+@dataclass(frozen=True)
+class _Habits:
+    """What a writer does to every form.
+
+    Attributes:
+        care: 1 for an average writer; greater is more careless.
+        width: Factor of the widths of all digits.
+        roundness: 0 for sharp corners, 1 for round ones.
+        overshoot: How much strokes extend beyond their ends, as a share of their first and last span.
+        zero: Size of a zero relative to other digits.
+        descent: How far 4, 7 and 9 reach below the baseline, in heights of a digit.
+        ascent: How far 1 and 6 reach above the others, in heights of a digit.
+    """
+
+    care: float
+    width: float
+    roundness: float
+    overshoot: float
+    zero: float
+    descent: float
+    ascent: float
+
+    @classmethod
+    def random(cls, random: np.random.Generator, care: float) -> _Habits:
+        return cls(
+            care=care,
+            width=float(np.exp(random.normal(0, 0.2))),
+            roundness=random.uniform(0, 1),
+            overshoot=random.normal(0, 0.12) * care,
+            zero=random.uniform(0.6, 1) if random.random() < 0.5 else random.uniform(0.85, 1.05),
+            descent=random.uniform(0, 0.3) if random.random() < 0.3 else 0.0,
+            ascent=random.uniform(0, 0.2) if random.random() < 0.3 else 0.0,
+        )
+
+    def adopt(self, form: Form, random: np.random.Generator) -> Letterform:
+        """Make a form the writer's own."""
+        points = form.points.copy()
+        points[:, 0] *= self.width * np.exp(random.normal(0, 0.08))
+        self._extend(points, form.starts)
+        points += random.normal(0, 0.012 * self.care, points.shape)
+        points = _warped(points, 0.03 * self.care, random)
+        self._resize(points, form.digit)
+        matrix = (1 - self.roundness) * form.sharp + self.roundness * form.soft
+        return Letterform(form, points.astype(np.float32), matrix.astype(np.float32))
+
+    def _extend(self, points: NDArray[np.float64], starts: tuple[int, ...]) -> None:
+        for first, after in zip(starts, (*starts[1:], len(points)), strict=True):
+            points[first] += self.overshoot * (points[first] - points[first + 1])
+            points[after - 1] += self.overshoot * (points[after - 1] - points[after - 2])
+
+    def _resize(self, points: NDArray[np.float64], digit: int) -> None:
+        """Move what a writer makes smaller or longer; the baseline is y = 1."""
+        if digit == 0:
+            points *= self.zero
+            points[:, 1] += 1 - self.zero
+        if digit in _DESCENDING:
+            points[:, 1] *= 1 + self.descent
+        if digit in _ASCENDING:
+            points[:, 1] -= self.ascent * (1 - points[:, 1])
+
+
+def _choose(of_digit: tuple[Form, ...], random: np.random.Generator) -> Form:
+    weights = np.array([form.weight for form in of_digit])
+    return of_digit[random.choice(len(of_digit), p=weights / weights.sum())]
+
+
+def _warped(
+    points: NDArray[np.float64] | NDArray[np.float32], strength: float, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Move points by a few plane waves: neighbours move together, so loops stay closed and crossings stay."""
+    directions = random.normal(0, 2.5, (2, _WAVES))  # radians in a digit's height
+    phases = random.uniform(0, 2 * np.pi, _WAVES)
+    moves = random.normal(0, strength * np.sqrt(2 / _WAVES), (_WAVES, 2))
+    return np.asarray(points + np.sin(points @ directions + phases) @ moves)
+
+
+def _wobble(count: int, strength: float, random: np.random.Generator) -> NDArray[np.float32]:
+    """Draw a trembling pen's deviations: float32 [count, 2], smooth over about four points."""
+    coarse = random.standard_normal((2, count // 4 + 2)) * strength
+    at, from_ = np.linspace(0, 1, count), np.linspace(0, 1, coarse.shape[1])
+    return np.stack([np.interp(at, from_, each) for each in coarse], axis=1).astype(np.float32)
