@@ -1,0 +1,60 @@
+"""Ink on paper: how evenly a pen covers it, and what shows through or was erased."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from mnist_cnn.composition.paper.textures import clouds, grain, happens
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Plane = NDArray[np.float32]  # [h, w]
+
+
+def deposit(coverage: Plane, random: np.random.Generator) -> Plane:
+    """Turn the strokes' coverage into the amount of ink: float32 [h, w], 0 … 1.
+
+    One of: even ink, uneven pressure, the streaks of a ball-pen, the grain of a pencil.
+    """
+    amount = coverage ** np.float32(np.exp(random.normal(0, 0.3)))  # below 1 ink spreads, above 1 it stays thin
+    if happens(0.5, random):
+        amount = amount * (1 + random.uniform(0.05, 0.35) * clouds(coverage.shape, 3, random))
+    if happens(0.3, random):
+        size, depth = random.choice([0.5, 1.0, 2.0]), random.uniform(0.05, 0.4)
+        amount = amount * np.minimum(1 + depth * grain(coverage.shape, size, random), 1.0)
+    return np.asarray(np.clip(amount, 0, 1), np.float32)
+
+
+def ghost(coverage: Plane, random: np.random.Generator) -> Plane:
+    """Return what shows through from the other side or was erased: float32 [h, w], 0 … 1, before its weight.
+
+    It is the mirrored, shifted and blurred writing itself, so it resembles writing but rarely a digit.
+    """
+    height, width = coverage.shape
+    mirrored = cv2.flip(coverage, 1 if happens(0.6, random) else -1)
+    shift = np.array([[1, 0, random.normal(0, 0.4) * width], [0, 1, random.normal(0, 0.35) * height]])
+    moved = cv2.warpAffine(mirrored, shift, (width, height))
+    blurred: Plane = cv2.GaussianBlur(moved, (0, 0), random.uniform(0.6, 0.06 * height + 0.7))  # type: ignore[assignment]
+    return blurred
+
+
+def intruders(shape: tuple[int, int], random: np.random.Generator) -> Plane:
+    """Draw strokes of neighbouring writing that reach in over the border: float32 [h, w], 0 … 1."""
+    height, width = shape
+    mask = np.zeros(shape, np.uint8)
+    for _ in range(random.integers(1, 4)):
+        reach = random.exponential(0.07) * height
+        radius = random.uniform(0.1, 0.35) * height
+        side = random.integers(4)
+        x = random.random() * width if side < 2 else (reach - radius, width - reach + radius)[side - 2]
+        y = random.random() * height if side >= 2 else (reach - radius, height - reach + radius)[side]
+        axes = (max(1, round(radius * random.uniform(0.3, 1))), max(1, round(radius)))
+        if side >= 2:
+            axes = axes[::-1]
+        thickness = max(1, round(height * random.uniform(0.02, 0.06)))
+        cv2.ellipse(mask, (round(x), round(y)), axes, 0, 0, 360, (255,), thickness, cv2.LINE_AA)
+    return mask * np.float32(1 / 255)

@@ -1,0 +1,174 @@
+"""Scenes: the places where a number is found, from a cheque's pattern to a blackboard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from mnist_cnn.composition.paper import optics
+from mnist_cnn.composition.paper.ink import deposit, ghost, intruders
+from mnist_cnn.composition.paper.patterns import pattern
+from mnist_cnn.composition.paper.rules import cell_borders, guide_lines, ruled
+from mnist_cnn.composition.paper.textures import clouds, grain, happens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Plane = NDArray[np.float32]  # [h, w]
+    Scene = Callable[[Plane, float, np.random.Generator], NDArray[np.uint8]]
+
+
+def picture(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Put strokes into a random scene.
+
+    Args:
+        coverage: float32 [h, w], 0 … 1, share of ink in each pixel.
+        digit_height: Nominal height of the digits, pixels of `coverage`.
+        random: Source of the draws.
+
+    Returns:
+        uint8 [h', w'] at the resolution of the scene. It shows the same field: relative coordinates stay valid.
+    """
+    place = int(np.searchsorted(_BOUNDS, random.random() * _BOUNDS[-1], side="right"))
+    return _ALL[place](coverage, digit_height, random)
+
+
+def _scaled(coverage: Plane, scale: float, low: int, high: int) -> Plane:
+    """Resize by `scale`, but to a height of `low` … `high` pixels."""
+    height = round(min(max(coverage.shape[0] * scale, low), high))
+    size = (max(8, round(coverage.shape[1] * height / coverage.shape[0])), height)
+    shrinks = size[1] < coverage.shape[0]
+    resized = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    if not shrinks:  # enlarged edges are soft
+        resized = np.clip(resized * 2 - 0.5, 0, 1)
+    return resized  # type: ignore[return-value]
+
+
+def cheque(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
+    """A grey scan of a cheque's amount: security print, guide lines, over-sharpened, JPEG."""
+    fine = _scaled(coverage, random.uniform(18, 46) / digit_height, 35, 75)
+    paper = _security_paper(fine.shape, random)
+    if happens(0.6, random):
+        paper *= 1 - guide_lines(fine.shape, random)
+    if happens(0.08, random):
+        paper *= 1 - 0.6 * intruders(fine.shape, random)
+    depth = random.uniform(0.5, 0.98)
+    light = paper * (1 - depth * deposit(fine, random))
+    light = optics.blur(light, random.uniform(0.2, 0.85))
+    light = optics.noise(light, random.uniform(0, 0.03), 0.5, random)
+    if happens(0.7, random):
+        light = optics.sharpen(light, random.uniform(0.2, 1.2), random.uniform(0.7, 1.5))
+    return _stored(light, random, 0.9)
+
+
+def _security_paper(shape: tuple[int, int], random: np.random.Generator) -> Plane:
+    """Draw patterned paper, sometimes with a plain band along the top: float32 0 … 1."""
+    tone, contrast = random.uniform(0.55, 0.9), random.uniform(0.05, 0.5)
+    printed = pattern(shape, random)
+    if happens(0.15, random):
+        edge = round(random.uniform(0.03, 0.35) * shape[0])
+        printed[:edge] *= random.uniform(0, 0.3)
+        printed[edge:] += random.uniform(0, 0.5)
+    paper = tone * (1 - contrast * printed)
+    if happens(0.4, random):
+        paper *= 1 + random.uniform(0.01, 0.06) * clouds(shape, 3, random)
+    return paper
+
+
+def ledger(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
+    """A small photo of a table's cell: faint pencil, borders of the box, blur, smudges."""
+    fine = _scaled(coverage, random.uniform(11, 24) / digit_height, 26, 40)
+    paper = np.float32(random.uniform(0.5, 0.95)) * optics.uneven_light(fine.shape, 0.03, random)
+    if happens(0.08, random):
+        paper *= random.uniform(0.35, 0.7)
+    paper *= 1 - cell_borders(fine.shape, random) if happens(0.85, random) else 1
+    depth = random.uniform(0.12, 0.65) if happens(0.9, random) else random.uniform(0.65, 0.95)
+    amount = deposit(fine, random)
+    if happens(0.2, random):
+        amount = np.maximum(amount, random.uniform(0.1, 0.35) * ghost(fine, random))
+    if happens(0.15, random):
+        amount = np.maximum(amount, random.uniform(0.5, 1) * intruders(fine.shape, random))
+    light = optics.blur(paper * (1 - depth * amount), random.uniform(0.3, 1.0))
+    light = optics.noise(light, random.uniform(0, 0.012), 0.5, random)
+    if happens(0.6, random):
+        light = optics.sharpen(light, random.uniform(0.3, 1.5), random.uniform(0.8, 2))
+    return _stored(light, random, 0.9)
+
+
+def scan(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
+    """A clean scan of plain paper, sometimes in black and white."""
+    fine = _scaled(coverage, random.uniform(14, 70) / digit_height, 26, 110)
+    paper = np.float32(random.uniform(0.8, 1.0))
+    amount = deposit(fine, random)
+    if happens(0.1, random):
+        amount = np.maximum(amount, random.uniform(0.05, 0.2) * ghost(fine, random))
+    light = paper * (1 - random.uniform(0.3, 1) * amount)
+    if happens(0.3, random):
+        light *= 1 - guide_lines(fine.shape, random)
+    light = optics.blur(light, random.uniform(0, 0.7))
+    light = optics.noise(light, random.uniform(0, 0.03), random.choice([0, 0.5, 1]), random)
+    if happens(0.2, random):
+        return optics.binarise(optics.levels(light), random)
+    return _stored(light, random, 0.6)
+
+
+def photo(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
+    """A photo of paper, plain or ruled, in uneven light."""
+    fine = _scaled(coverage, random.uniform(20, 90) / digit_height, 30, 150)
+    height = fine.shape[0]
+    paper = np.float32(random.uniform(0.5, 0.95)) * optics.uneven_light(fine.shape, random.uniform(0, 0.12), random)
+    if happens(0.4, random):
+        spacing = digit_height * height / coverage.shape[0] * random.uniform(0.5, 2)
+        paper *= 1 - ruled(fine.shape, spacing, random)
+    light = paper * (1 - random.uniform(0.25, 0.97) * deposit(fine, random))
+    if happens(0.25, random):
+        light *= optics.shadow(fine.shape, random)
+    light = optics.blur(light, random.exponential(0.012 * height))
+    if happens(0.1, random):
+        light = optics.motion(light, random.uniform(1.5, 0.05 * height + 1.5), random)
+    light = optics.noise(light, random.uniform(0, 0.04), random.choice([0, 0.5, 1, 2]), random)
+    return _stored(light, random, 0.9)
+
+
+def screen(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
+    """A drawing made on a screen: flat, of either polarity, antialiased or not."""
+    fine = _scaled(coverage, random.uniform(14, 80) / digit_height, 26, 128)
+    if happens(0.3, random):
+        fine = (fine > 0.5).astype(np.float32)
+    ink, paper = random.choice([(0.0, 1.0), (1.0, 0.0), (random.uniform(0, 0.4), random.uniform(0.8, 1))])
+    return _stored(paper + (ink - paper) * fine, random, 0.2)
+
+
+def board(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Chalk on a blackboard, or light ink on dark paper."""
+    fine = _scaled(coverage, random.uniform(18, 80) / digit_height, 30, 128)
+    board = np.float32(random.uniform(0.05, 0.3)) * optics.uneven_light(fine.shape, 0.1, random)
+    chalk = deposit(fine, random) * np.clip(0.85 + 0.3 * grain(fine.shape, 0.5, random), 0, 1)
+    smear = random.uniform(0, 0.15) * optics.blur(fine, 0.06 * fine.shape[0])
+    light = board + (random.uniform(0.5, 0.95) - board) * np.maximum(chalk, smear)
+    light = optics.noise(optics.blur(light, random.uniform(0, 0.8)), random.uniform(0, 0.03), 0.5, random)
+    return _stored(light, random, 0.8)
+
+
+def _stored(light: Plane, random: np.random.Generator, lossy: float) -> NDArray[np.uint8]:
+    """Round to grey levels; with probability `lossy` through JPEG."""
+    grey = optics.levels(light)
+    if happens(lossy, random):
+        return optics.jpeg(grey, int(random.integers(15, 96)))
+    return grey
+
+
+# Each scene with its share of the pictures.
+SCENES: dict[Scene, float] = {
+    cheque: 0.35,
+    ledger: 0.30,
+    scan: 0.12,
+    photo: 0.12,
+    screen: 0.08,
+    board: 0.03,
+}
+_ALL, _BOUNDS = tuple(SCENES), np.cumsum(list(SCENES.values()))
