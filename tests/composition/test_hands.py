@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnist_cnn.composition.hands import Hand, Stroke
-from mnist_cnn.composition.hands.forms import forms
+from mnist_cnn.composition.hands.forms import Form, forms
 
 seeds = st.integers(0, 2**32 - 1)
 FORMS = [form for of_digit in forms() for form in of_digit]
@@ -67,11 +67,11 @@ def test_every_digit_has_many_forms_with_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.digit}-{form.name}")
-def test_curves_pass_through_the_control_points(form: object) -> None:
-    for matrix in (form.sharp, form.soft):  # type: ignore[attr-defined]
+def test_curves_pass_through_the_control_points(form: Form) -> None:
+    for matrix in (form.sharp, form.soft):
         np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-9)  # moves with its points
-        line = matrix @ form.points  # type: ignore[attr-defined]
-        gaps = np.abs(line[:, None] - form.points).sum(axis=2).min(axis=0)  # type: ignore[attr-defined]
+        line = matrix @ form.points
+        gaps = np.abs(line[:, None] - form.points).sum(axis=2).min(axis=0)
         np.testing.assert_allclose(gaps, 0, atol=1e-9)
 
 

@@ -31,7 +31,8 @@ class Form:
         name: Unique among the forms of the digit.
         weight: How often writers choose it, relative to the other forms of the digit.
         points: float64 [k, 2], control points of all strokes, in heights of a digit.
-        starts: Index of the first control point of each stroke.
+        ends: int64 [e], indices of the first and last control points of the strokes.
+        beside: int64 [e], indices of their neighbours.
         cuts: Where `np.split` cuts the points of the polylines into strokes.
         sharp: float64 [n, k], from control points to polylines with corners.
         soft: float64 [n, k], to polylines whose corners are rounded; of the same parameters as `sharp`, so the two mix.
@@ -41,7 +42,8 @@ class Form:
     name: str
     weight: float
     points: NDArray[np.float64]
-    starts: tuple[int, ...]
+    ends: NDArray[np.int64]
+    beside: NDArray[np.int64]
     cuts: tuple[int, ...]
     sharp: NDArray[np.float64]
     soft: NDArray[np.float64]
@@ -63,12 +65,19 @@ def _parse(line: str) -> Form:
     corners = [[index for index, token in enumerate(stroke) if token.endswith("*")] for stroke in strokes]
     sharp = [_spline(each, corner) for each, corner in zip(points, corners, strict=True)]
     soft = [_spline(each, []) for each in points]
-    starts = np.cumsum([0, *map(len, points[:-1])])
-    cuts = np.cumsum([len(matrix) for matrix in sharp[:-1]])
+    first = np.cumsum([0, *map(len, points)])[:-1]
+    last = first + [len(each) - 1 for each in points]
     return Form(
-        int(digit), name, float(weight), np.concatenate(points), tuple(starts.tolist()), tuple(cuts.tolist()),
-        _block_diagonal(sharp), _block_diagonal(soft),
-    )  # fmt: skip
+        digit=int(digit),
+        name=name,
+        weight=float(weight),
+        points=np.concatenate(points),
+        ends=np.concatenate([first, last]),
+        beside=np.concatenate([first + 1, last - 1]),
+        cuts=tuple(np.cumsum([len(matrix) for matrix in sharp[:-1]], dtype=int).tolist()),
+        sharp=_block_diagonal(sharp),
+        soft=_block_diagonal(soft),
+    )
 
 
 def _spline(points: NDArray[np.float64], corners: list[int]) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 
 _WAVES = 3  # the warp's spatial frequencies: smooth across a digit
 _CARELESS = 0.25  # share of writers who deform their digits strongly
-_DESCENDING, _ASCENDING = (4, 7, 9), (1, 6)
+_LONGEST_OVERSHOOT = 0.08  # heights of a digit
+_DESCENDING, _ASCENDING = (4, 7, 9), (1, 4, 6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,7 @@ class Hand:
     @classmethod
     def random(cls, random: np.random.Generator) -> Hand:
         """Draw a writer."""
-        care = 1.8 if random.random() < _CARELESS else random.uniform(0.4, 1.1)
+        care = 1.6 if random.random() < _CARELESS else random.uniform(0.4, 1.1)
         habits = _Habits.random(random, care)
         chosen = [_choose(of_digit, random) for of_digit in forms()]
         return cls(
@@ -91,15 +94,19 @@ class _Habits:
         width: Factor of the widths of all digits.
         roundness: 0 for sharp corners, 1 for round ones.
         overshoot: How much strokes extend beyond their ends, as a share of their first and last span.
+        waist: How far the middle of a digit lies below the usual place, in heights of a digit.
+        zero_width: Factor of the width of a zero.
         zero: Size of a zero relative to other digits.
         descent: How far 4, 7 and 9 reach below the baseline, in heights of a digit.
-        ascent: How far 1 and 6 reach above the others, in heights of a digit.
+        ascent: How far 1, 4 and 6 reach above the others, in heights of a digit.
     """
 
     care: float
     width: float
     roundness: float
     overshoot: float
+    waist: float
+    zero_width: float
     zero: float
     descent: float
     ascent: float
@@ -108,32 +115,40 @@ class _Habits:
     def random(cls, random: np.random.Generator, care: float) -> _Habits:
         return cls(
             care=care,
-            width=float(np.exp(random.normal(0, 0.2))),
+            width=float(np.exp(random.normal(0.1, 0.22))),
             roundness=random.uniform(0, 1),
             overshoot=random.normal(0, 0.12) * care,
+            waist=random.normal(0, 0.04) * care,
+            zero_width=float(np.exp(random.normal(0.2, 0.18))),
             zero=random.uniform(0.6, 1) if random.random() < 0.5 else random.uniform(0.85, 1.05),
-            descent=random.uniform(0, 0.3) if random.random() < 0.3 else 0.0,
-            ascent=random.uniform(0, 0.2) if random.random() < 0.3 else 0.0,
+            descent=random.uniform(0, 0.3) if random.random() < 0.4 else 0.0,
+            ascent=random.uniform(0, 0.2) if random.random() < 0.4 else 0.0,
         )
 
     def adopt(self, form: Form, random: np.random.Generator) -> Letterform:
         """Make a form the writer's own."""
         points = form.points.copy()
-        points[:, 0] *= self.width * np.exp(random.normal(0, 0.08))
-        self._extend(points, form.starts)
-        points += random.normal(0, 0.012 * self.care, points.shape)
-        points = _warped(points, 0.03 * self.care, random)
-        self._resize(points, form.digit)
+        points[:, 0] *= self._width(form.digit) * np.exp(random.normal(0, 0.08))
+        self._extend(points, form)
+        points[:, 1] += self.waist * np.sin(np.pi * points[:, 1])
+        points += random.normal(0, 0.01 * self.care, points.shape)
+        points = _warped(points, 0.035 * self.care, random)
+        self._resize(points, form.digit, random)
         matrix = (1 - self.roundness) * form.sharp + self.roundness * form.soft
         return Letterform(form, points.astype(np.float32), matrix.astype(np.float32))
 
-    def _extend(self, points: NDArray[np.float64], starts: tuple[int, ...]) -> None:
-        for first, after in zip(starts, (*starts[1:], len(points)), strict=True):
-            points[first] += self.overshoot * (points[first] - points[first + 1])
-            points[after - 1] += self.overshoot * (points[after - 1] - points[after - 2])
+    def _width(self, digit: int) -> float:
+        if digit == 0:
+            return self.width * self.zero_width
+        return self.width**0.5 if digit == 1 else self.width  # a 1 with its upstroke laid flat would be a 7
 
-    def _resize(self, points: NDArray[np.float64], digit: int) -> None:
-        """Move what a writer makes smaller or longer; the baseline is y = 1."""
+    def _extend(self, points: NDArray[np.float64], form: Form) -> None:
+        spans = points[form.ends] - points[form.beside]
+        points[form.ends] += np.clip(self.overshoot * spans, -_LONGEST_OVERSHOOT, _LONGEST_OVERSHOOT)
+
+    def _resize(self, points: NDArray[np.float64], digit: int, random: np.random.Generator) -> None:
+        """Change heights; the baseline is y = 1."""
+        points[:, 1] = 1 + (points[:, 1] - 1) * np.exp(random.normal(0, 0.05))
         if digit == 0:
             points *= self.zero
             points[:, 1] += 1 - self.zero
@@ -144,8 +159,8 @@ class _Habits:
 
 
 def _choose(of_digit: tuple[Form, ...], random: np.random.Generator) -> Form:
-    weights = np.array([form.weight for form in of_digit])
-    return of_digit[random.choice(len(of_digit), p=weights / weights.sum())]
+    bounds = list(itertools.accumulate(form.weight for form in of_digit))
+    return of_digit[bisect.bisect_right(bounds, random.random() * bounds[-1])]
 
 
 def _warped(
