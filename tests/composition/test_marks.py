@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 KINDS: list[Kind] = [
     marks.separator,
+    marks.opening,
+    marks.closing,
     lambda random: marks.crossing_out(2.5, random),
     marks.word,
     marks.clutter,

@@ -6,12 +6,14 @@ the top of a digit is y = 0, the baseline y = 1, and the leftmost ink lies at ab
 
 from __future__ import annotations
 
+import bisect
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -28,7 +30,17 @@ _BASIS = np.concatenate([_T**3, _T**2, _T, np.ones_like(_T)], axis=1) @ np.array
 
 def separator(random: np.random.Generator) -> list[Stroke]:
     """Draw a mark that is passed over between or beside digits: point, comma, dash, currency sign and the like."""
-    return _drawn(_SEPARATORS, _SEPARATOR_WEIGHTS, random)
+    return _drawn(_SEPARATORS, random)
+
+
+def opening(random: np.random.Generator) -> list[Stroke]:
+    """Draw a mark that people write before a number: currency sign, '#', dash, '='."""
+    return _drawn(_OPENINGS, random)
+
+
+def closing(random: np.random.Generator) -> list[Stroke]:
+    """Draw a mark that people write after a number: '.-', a long dash or wave, a point, '='."""
+    return _drawn(_CLOSINGS, random)
 
 
 def crossing_out(width: float, random: np.random.Generator) -> list[Stroke]:
@@ -67,16 +79,18 @@ def _shaken(points: ArrayLike, amount: float, random: np.random.Generator) -> ND
     return controls + random.normal(0, amount, controls.shape)
 
 
-def _drawn(marks: Sequence[Mark], weights: NDArray[np.floating], random: np.random.Generator) -> list[Stroke]:
-    return marks[int(np.searchsorted(weights, random.random() * weights[-1], side="right"))](random)
+def _drawn(weights: dict[Mark, float], random: np.random.Generator) -> list[Stroke]:
+    """Draw a kind of mark in proportion to its weight."""
+    bounds = list(accumulate(weights.values()))
+    return list(weights)[bisect.bisect_right(bounds, random.random() * bounds[-1])](random)
 
 
 # Separators
 
 
 def _dot_at(x: float, y: float, random: np.random.Generator) -> Stroke:
-    """A touch of the pen, 0.02 … 0.1 digit heights long."""
-    angle, length = random.uniform(0, np.pi), random.uniform(0.02, 0.08)
+    """A touch of the pen, 0.02 … 0.15 digit heights long."""
+    angle, length = random.uniform(0, np.pi), 0.02 + min(random.exponential(0.03), 0.13)
     return _segments([(x, y), (x + length * np.cos(angle), y + length * np.sin(angle) + 0.002)])
 
 
@@ -107,7 +121,7 @@ def _equals(random: np.random.Generator) -> list[Stroke]:
     return [_dash_at(0, y, length, random), _dash_at(0, y + gap, length * random.uniform(0.8, 1.2), random)]
 
 
-def _closing(random: np.random.Generator) -> list[Stroke]:
+def _filling(random: np.random.Generator) -> list[Stroke]:
     """A long dash or wave that fills the rest of the line."""
     length, y = random.uniform(0.6, 2.5), random.normal(0.6, 0.12)
     count = int(random.integers(2, 9))
@@ -158,7 +172,7 @@ def _slash(random: np.random.Generator) -> list[Stroke]:
 def _dot_and_dash(random: np.random.Generator) -> list[Stroke]:
     """Closes an amount: '.-', '-.', ',--', '.='."""
     first = (_dot, _comma)[random.integers(2)](random)
-    tail = (_dash, _dash, _closing, _equals)[random.integers(4)](random)
+    tail = (_dash, _dash, _filling, _equals)[random.integers(4)](random)
     return [*first, *_shifted(tail, random.uniform(0.1, 0.35), random.uniform(-0.1, 0.3))]
 
 
@@ -189,11 +203,19 @@ def _shifted(strokes: list[Stroke], x: float, y: float) -> list[Stroke]:
     return [stroke + np.array([x, y], np.float32) for stroke in strokes]
 
 
-_SEPARATORS: tuple[Mark, ...] = (
-    _dot, _comma, _dash, _dot_and_dash, _equals, _closing, _apostrophe, _hash, _dollar, _euro, _pound, _franc, _colon,
-    _slash, _asterisk, _underline, _degree,
-)  # fmt: skip
-_SEPARATOR_WEIGHTS = np.cumsum([30, 12, 12, 10, 4, 6, 3, 2, 4, 1.5, 1, 1, 2, 2, 2, 3, 1])
+# Kinds of marks with how often they are drawn, relative to each other.
+_SEPARATORS: dict[Mark, float] = {
+    _dot: 35, _comma: 14, _dash: 10, _apostrophe: 4, _colon: 2, _slash: 2, _dot_and_dash: 5, _equals: 2, _hash: 1,
+    _dollar: 2, _euro: 1, _pound: 0.5, _franc: 0.5, _asterisk: 1, _underline: 2, _degree: 1, _filling: 1,
+}  # fmt: skip
+_OPENINGS: dict[Mark, float] = {
+    _dollar: 8, _euro: 2, _pound: 1, _franc: 2, _hash: 4, _equals: 4, _dash: 5, _asterisk: 3, _filling: 1, _dot: 3,
+    _underline: 1,
+}  # fmt: skip
+_CLOSINGS: dict[Mark, float] = {
+    _dot_and_dash: 12, _dash: 8, _filling: 8, _dot: 8, _equals: 5, _comma: 2, _hash: 2, _asterisk: 2, _degree: 1,
+    _euro: 1, _franc: 1, _slash: 1, _underline: 2,
+}  # fmt: skip
 
 
 # Crossings-out
@@ -342,9 +364,9 @@ def _outline(random: np.random.Generator) -> list[Stroke]:
     """The closed outline of a stain."""
     count = int(random.integers(6, 12))
     angle = np.linspace(0, 2 * np.pi, count)
-    radius = random.uniform(0.4, 0.75) * random.uniform(0.6, 1.2, count)
+    radius = random.uniform(0.4, 0.75) * random.uniform(0.4, 1.2, count)
     radius[-1] = radius[0]
-    stretch = random.uniform(1, 2.5)
+    stretch = random.uniform(1.8, 3.5)  # rounder ones are read as 0
     x = stretch * radius * np.cos(angle)
     return [curve(np.stack([x - x.min(), 0.5 + radius * np.sin(angle)], axis=1))]
 

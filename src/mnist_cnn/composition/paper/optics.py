@@ -52,6 +52,15 @@ def uneven_light(shape: tuple[int, int], strength: float, random: np.random.Gene
     return np.maximum(light, np.float32(0.15))
 
 
+def creases(shape: tuple[int, int], strength: float, random: np.random.Generator) -> Plane:
+    """Return a factor for paper that was folded or rolled: soft bands along both axes; float32, about 1."""
+    bands = [
+        cv2.resize(random.standard_normal((1, 7), dtype=np.float32), (size, 1), interpolation=cv2.INTER_CUBIC)[0]
+        for size in shape
+    ]
+    return np.asarray(1 + np.float32(strength) * (bands[0][:, None] + bands[1]), np.float32)
+
+
 def shadow(shape: tuple[int, int], random: np.random.Generator) -> Plane:
     """Return a factor for the shadow of a hand or phone, with a soft straight edge: float32, 0.4 … 1."""
     height, width = shape

@@ -134,7 +134,7 @@ def _weave(random: np.random.Generator) -> Plane:
     noise = cv2.GaussianBlur(noise, (0, 0), random.uniform(0.5, 1.1))  # type: ignore[assignment]
     share = random.uniform(0.1, 0.5)
     woven: Plane = 0.5 + share * across * along + (0.6 - share) * noise / noise.std() * 0.5
-    return woven
+    return 0.85 * woven
 
 
 def _fading(random: np.random.Generator) -> Plane:

@@ -39,7 +39,7 @@ def guide_lines(shape: tuple[int, int], random: np.random.Generator) -> Plane:
         _across(sheet, height - random.exponential(0.08) * height - 1, random)
     if happens(0.2, random):
         _across(sheet, random.exponential(0.1) * height, random)
-    if happens(0.08, random):
+    if happens(0.04, random):
         _across(sheet, random.uniform(0.2, 0.8) * height, random)
     if happens(0.12, random):
         x = random.choice([0, width]) + random.normal(0, 0.05) * width
@@ -67,11 +67,11 @@ def _across(sheet: PrintedLines, y: float, random: np.random.Generator) -> None:
 def cell_borders(shape: tuple[int, int], random: np.random.Generator) -> Plane:
     """Draw what is seen of a cell's box at each of the four sides: float32 [h, w], 0 … 1."""
     sheet = PrintedLines(shape)
-    darkness = random.uniform(0.12, 0.6)
+    darkness = random.uniform(0.1, 0.45)
     for side in range(4):
-        if happens((0.35, 0.6, 0.6, 0.75)[side], random):  # left, top, right, bottom
+        if happens((0.45, 0.5, 0.8, 0.8)[side], random):  # left, top, right, bottom
             _border(sheet, side, darkness * random.uniform(0.6, 1.3), random)
-    if happens(0.35, random):
+    if happens(0.25, random):
         _corner(sheet, random)
     return sheet.darkness
 
@@ -79,11 +79,11 @@ def cell_borders(shape: tuple[int, int], random: np.random.Generator) -> Plane:
 def _border(sheet: PrintedLines, side: int, darkness: float, random: np.random.Generator) -> None:
     """Draw one side of a box: whole, a fragment, or doubled."""
     height, width = sheet.darkness.shape
-    inset = random.exponential(0.07) * height
+    inset = random.uniform(0, 0.15) * height
     start, end = 0.0, 1.0
-    if happens(0.5, random):
+    if happens(0.35, random):
         start, end = np.sort(random.uniform(-0.3, 1.3, 2))
-    for _ in range(1 + happens(0.2, random)):
+    for _ in range(1 + happens(0.12, random)):
         lean = random.normal(0, 0.8)
         if side in (0, 2):
             x = inset if side == 0 else width - 1 - inset
@@ -99,9 +99,9 @@ def _corner(sheet: PrintedLines, random: np.random.Generator) -> None:
     height, width = sheet.darkness.shape
     x = random.choice([0, width - 1]) + random.normal(0, 0.03) * width
     y = random.choice([0, height - 1]) + random.normal(0, 0.05) * height
-    length = random.exponential(0.08) * height
+    length = random.exponential(0.05) * height
     end = (x, y + length) if happens(0.5, random) else (x + length, y)
-    sheet.line((x, y), end, random.uniform(0.5, 1), int(random.integers(1, 3)))
+    sheet.line((x, y), end, random.uniform(0.3, 1), 1 + happens(0.2, random))
 
 
 def ruled(shape: tuple[int, int], spacing: float, random: np.random.Generator) -> Plane:

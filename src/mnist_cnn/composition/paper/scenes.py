@@ -56,18 +56,18 @@ def cheque(coverage: Plane, digit_height: float, random: np.random.Generator) ->
         paper *= 1 - guide_lines(fine.shape, random)
     if happens(0.08, random):
         paper *= 1 - 0.6 * intruders(fine.shape, random)
-    depth = random.uniform(0.5, 0.98)
+    depth = random.uniform(0.45, 0.85) if happens(0.85, random) else random.uniform(0.85, 1)
     light = paper * (1 - depth * deposit(fine, random))
-    light = optics.blur(light, random.uniform(0.2, 0.85))
-    light = optics.noise(light, random.uniform(0, 0.03), 0.5, random)
+    light = optics.blur(light, random.uniform(0.35, 0.85))
+    light = optics.noise(light, random.uniform(0, 0.015), 0.5, random)
     if happens(0.7, random):
-        light = optics.sharpen(light, random.uniform(0.2, 1.2), random.uniform(0.7, 1.5))
+        light = optics.sharpen(light, random.uniform(0.1, 0.8), random.uniform(0.7, 1.5))
     return _stored(light, random, 0.9)
 
 
 def _security_paper(shape: tuple[int, int], random: np.random.Generator) -> Plane:
     """Draw patterned paper, sometimes with a plain band along the top: float32 0 … 1."""
-    tone, contrast = random.uniform(0.55, 0.9), random.uniform(0.05, 0.5)
+    tone, contrast = random.uniform(0.6, 0.88), random.beta(2.5, 3) * 0.62
     printed = pattern(shape, random)
     if happens(0.15, random):
         edge = round(random.uniform(0.03, 0.35) * shape[0])
@@ -82,20 +82,22 @@ def _security_paper(shape: tuple[int, int], random: np.random.Generator) -> Plan
 def ledger(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
     """A small photo of a table's cell: faint pencil, borders of the box, blur, smudges."""
     fine = _scaled(coverage, random.uniform(11, 24) / digit_height, 26, 40)
-    paper = np.float32(random.uniform(0.5, 0.95)) * optics.uneven_light(fine.shape, 0.03, random)
-    if happens(0.08, random):
+    paper = np.float32(random.uniform(0.56, 0.95)) * optics.uneven_light(fine.shape, 0.02, random)
+    if happens(0.5, random):
+        paper *= optics.creases(fine.shape, random.uniform(0.005, 0.03), random)
+    if happens(0.06, random):
         paper *= random.uniform(0.35, 0.7)
     paper *= 1 - cell_borders(fine.shape, random) if happens(0.85, random) else 1
-    depth = random.uniform(0.12, 0.65) if happens(0.9, random) else random.uniform(0.65, 0.95)
+    depth = random.uniform(0.3, 0.75) if happens(0.8, random) else random.uniform(0.15, 0.95)
     amount = deposit(fine, random)
     if happens(0.2, random):
         amount = np.maximum(amount, random.uniform(0.1, 0.35) * ghost(fine, random))
     if happens(0.15, random):
         amount = np.maximum(amount, random.uniform(0.5, 1) * intruders(fine.shape, random))
-    light = optics.blur(paper * (1 - depth * amount), random.uniform(0.3, 1.0))
-    light = optics.noise(light, random.uniform(0, 0.012), 0.5, random)
+    light = optics.blur(paper * (1 - depth * amount), random.uniform(0.4, 0.9))
+    light = optics.noise(light, random.uniform(0, 0.008), 0.5, random)
     if happens(0.6, random):
-        light = optics.sharpen(light, random.uniform(0.3, 1.5), random.uniform(0.8, 2))
+        light = optics.sharpen(light, random.uniform(0.2, 1.0), random.uniform(0.8, 2))
     return _stored(light, random, 0.9)
 
 
@@ -118,7 +120,7 @@ def scan(coverage: Plane, digit_height: float, random: np.random.Generator) -> N
 
 def photo(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
     """A photo of paper, plain or ruled, in uneven light."""
-    fine = _scaled(coverage, random.uniform(20, 90) / digit_height, 30, 150)
+    fine = _scaled(coverage, np.exp(random.uniform(3, 4.6)) / digit_height, 30, 150)
     height = fine.shape[0]
     paper = np.float32(random.uniform(0.5, 0.95)) * optics.uneven_light(fine.shape, random.uniform(0, 0.12), random)
     if happens(0.4, random):
@@ -139,7 +141,10 @@ def screen(coverage: Plane, digit_height: float, random: np.random.Generator) ->
     fine = _scaled(coverage, random.uniform(14, 80) / digit_height, 26, 128)
     if happens(0.3, random):
         fine = (fine > 0.5).astype(np.float32)
-    ink, paper = random.choice([(0.0, 1.0), (1.0, 0.0), (random.uniform(0, 0.4), random.uniform(0.8, 1))])
+    elif happens(0.3, random):
+        fine = optics.blur(fine, random.uniform(0.3, 0.03 * fine.shape[0]))
+    ink, paper = _SCREEN_COLOURS[random.integers(len(_SCREEN_COLOURS))]
+    ink += (paper - ink) * (random.uniform(0, 0.75) if happens(0.4, random) else 0)
     return _stored(paper + (ink - paper) * fine, random, 0.2)
 
 
@@ -158,9 +163,12 @@ def _stored(light: Plane, random: np.random.Generator, lossy: float) -> NDArray[
     """Round to grey levels; with probability `lossy` through JPEG."""
     grey = optics.levels(light)
     if happens(lossy, random):
-        return optics.jpeg(grey, int(random.integers(15, 96)))
+        low, high = (70, 96) if happens(0.65, random) else (15, 70)
+        return optics.jpeg(grey, int(random.integers(low, high)))
     return grey
 
+
+_SCREEN_COLOURS = ((0.0, 1.0), (0.0, 1.0), (0.1, 0.9), (1.0, 0.0), (0.95, 0.15))  # ink and background
 
 # Each scene with its share of the pictures.
 SCENES: dict[Scene, float] = {
