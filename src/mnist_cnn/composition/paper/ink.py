@@ -24,7 +24,7 @@ def deposit(coverage: Plane, random: np.random.Generator) -> Plane:
     if happens(0.5, random):
         amount = amount * (1 + random.uniform(0.05, 0.35) * clouds(coverage.shape, 3, random))
     if happens(0.3, random):
-        size, depth = random.choice([0.5, 1.0, 2.0]), random.uniform(0.05, 0.4)
+        size, depth = 0.5 * random.integers(1, 4), random.uniform(0.05, 0.4)
         amount = amount * np.minimum(1 + depth * grain(coverage.shape, size, random), 1.0)
     return np.asarray(np.clip(amount, 0, 1), np.float32)
 

@@ -84,8 +84,8 @@ def _rings(period: float, random: np.random.Generator) -> Plane:
 def _waves(random: np.random.Generator) -> Plane:
     """Dense dark waves along the line of writing, sometimes with thin uprights."""
     tilt = random.normal(0, 0.06)
-    period = random.uniform(2.8, 6)
-    print_ = _lines(_stripes(tilt, period, random, random.uniform(0.3, 2.2)), random.uniform(0.6, 1.2))
+    period = random.uniform(3.4, 6.5)
+    print_ = _lines(_stripes(tilt, period, random, random.uniform(0.3, 2.2)), random.uniform(0.7, 1.1))
     print_ *= _fading(random)
     if happens(0.5, random):
         faint = _lines(_stripes(tilt + random.normal(0, 0.05), period * random.uniform(0.7, 1.6), random, 1.0), 0.7)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from mnist_cnn.composition.paper.textures import happens
+from mnist_cnn.composition.paper.textures import clouds, happens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,26 +65,30 @@ def _across(sheet: PrintedLines, y: float, random: np.random.Generator) -> None:
 
 
 def cell_borders(shape: tuple[int, int], random: np.random.Generator) -> Plane:
-    """Draw what is seen of a cell's box at each of the four sides: float32 [h, w], 0 … 1."""
+    """Draw what is seen of a cell's box, whole or in part, and corner marks: float32 [h, w], 0 … 1."""
     sheet = PrintedLines(shape)
-    darkness = random.uniform(0.1, 0.45)
+    darkness = random.uniform(0.08, 0.5)
+    inset = random.uniform(0, 0.12) * shape[0]
+    whole = happens(0.45, random)
     for side in range(4):
-        if happens((0.45, 0.5, 0.8, 0.8)[side], random):  # left, top, right, bottom
-            _border(sheet, side, darkness * random.uniform(0.6, 1.3), random)
+        if whole or happens((0.4, 0.35, 0.75, 0.75)[side], random):  # left, top, right, bottom
+            place = inset if whole else random.uniform(0, 0.15) * shape[0]
+            _border(sheet, side, place + random.normal(0, 0.6), darkness * random.uniform(0.6, 1.3), random)
     if happens(0.25, random):
         _corner(sheet, random)
-    return sheet.darkness
+    if happens(0.5, random):  # worn print
+        sheet.darkness *= np.clip(0.8 + 0.5 * clouds(shape, 4, random), 0, 1.3)
+    return np.minimum(sheet.darkness, 1)
 
 
-def _border(sheet: PrintedLines, side: int, darkness: float, random: np.random.Generator) -> None:
-    """Draw one side of a box: whole, a fragment, or doubled."""
+def _border(sheet: PrintedLines, side: int, inset: float, darkness: float, random: np.random.Generator) -> None:
+    """Draw one side of a box, `inset` pixels from the edge: whole, a fragment, or doubled."""
     height, width = sheet.darkness.shape
-    inset = random.uniform(0, 0.15) * height
     start, end = 0.0, 1.0
-    if happens(0.35, random):
+    if happens(0.25, random):
         start, end = np.sort(random.uniform(-0.3, 1.3, 2))
-    for _ in range(1 + happens(0.12, random)):
-        lean = random.normal(0, 0.8)
+    for _ in range(1 + happens(0.08, random)):
+        lean = random.normal(0, 0.6)
         if side in (0, 2):
             x = inset if side == 0 else width - 1 - inset
             sheet.line((x, start * height), (x + lean, end * height), darkness)

@@ -57,17 +57,17 @@ def cheque(coverage: Plane, digit_height: float, random: np.random.Generator) ->
     if happens(0.08, random):
         paper *= 1 - 0.6 * intruders(fine.shape, random)
     depth = random.uniform(0.45, 0.85) if happens(0.85, random) else random.uniform(0.85, 1)
-    light = paper * (1 - depth * deposit(fine, random))
-    light = optics.blur(light, random.uniform(0.35, 0.85))
+    light = paper * (1 - depth * optics.blur(deposit(fine, random), random.uniform(0, 0.8)))
+    light = optics.blur(light, random.uniform(0.1, 0.55))
     light = optics.noise(light, random.uniform(0, 0.015), 0.5, random)
     if happens(0.7, random):
         light = optics.sharpen(light, random.uniform(0.1, 0.8), random.uniform(0.7, 1.5))
-    return _stored(light, random, 0.9)
+    return _stored(light, random, 0.9, (60, 92), 0.8)
 
 
 def _security_paper(shape: tuple[int, int], random: np.random.Generator) -> Plane:
     """Draw patterned paper, sometimes with a plain band along the top: float32 0 … 1."""
-    tone, contrast = random.uniform(0.6, 0.88), random.beta(2.5, 3) * 0.62
+    tone, contrast = random.uniform(0.6, 0.88), random.beta(3, 4) * 0.52
     printed = pattern(shape, random)
     if happens(0.15, random):
         edge = round(random.uniform(0.03, 0.35) * shape[0])
@@ -88,7 +88,7 @@ def ledger(coverage: Plane, digit_height: float, random: np.random.Generator) ->
     if happens(0.06, random):
         paper *= random.uniform(0.35, 0.7)
     paper *= 1 - cell_borders(fine.shape, random) if happens(0.85, random) else 1
-    depth = random.uniform(0.3, 0.75) if happens(0.8, random) else random.uniform(0.15, 0.95)
+    depth = random.uniform(0.25, 0.65) if happens(0.8, random) else random.uniform(0.15, 0.95)
     amount = deposit(fine, random)
     if happens(0.2, random):
         amount = np.maximum(amount, random.uniform(0.1, 0.35) * ghost(fine, random))
@@ -98,7 +98,7 @@ def ledger(coverage: Plane, digit_height: float, random: np.random.Generator) ->
     light = optics.noise(light, random.uniform(0, 0.008), 0.5, random)
     if happens(0.6, random):
         light = optics.sharpen(light, random.uniform(0.2, 1.0), random.uniform(0.8, 2))
-    return _stored(light, random, 0.9)
+    return _stored(light, random, 0.9, (75, 98), 0.88)
 
 
 def scan(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
@@ -112,7 +112,7 @@ def scan(coverage: Plane, digit_height: float, random: np.random.Generator) -> N
     if happens(0.3, random):
         light *= 1 - guide_lines(fine.shape, random)
     light = optics.blur(light, random.uniform(0, 0.7))
-    light = optics.noise(light, random.uniform(0, 0.03), random.choice([0, 0.5, 1]), random)
+    light = optics.noise(light, random.uniform(0, 0.03), _GRAIN_SIZES[random.integers(3)], random)
     if happens(0.2, random):
         return optics.binarise(optics.levels(light), random)
     return _stored(light, random, 0.6)
@@ -126,13 +126,14 @@ def photo(coverage: Plane, digit_height: float, random: np.random.Generator) -> 
     if happens(0.4, random):
         spacing = digit_height * height / coverage.shape[0] * random.uniform(0.5, 2)
         paper *= 1 - ruled(fine.shape, spacing, random)
-    light = paper * (1 - random.uniform(0.25, 0.97) * deposit(fine, random))
+    depth = random.uniform(0.25, 0.97)
+    light = paper * (1 - depth * deposit(fine, random))
     if happens(0.25, random):
         light *= optics.shadow(fine.shape, random)
     light = optics.blur(light, random.exponential(0.012 * height))
     if happens(0.1, random):
         light = optics.motion(light, random.uniform(1.5, 0.05 * height + 1.5), random)
-    light = optics.noise(light, random.uniform(0, 0.04), random.choice([0, 0.5, 1, 2]), random)
+    light = optics.noise(light, random.uniform(0, 0.06 * depth), _GRAIN_SIZES[random.integers(4)], random)
     return _stored(light, random, 0.9)
 
 
@@ -159,15 +160,18 @@ def board(coverage: Plane, digit_height: float, random: np.random.Generator) -> 
     return _stored(light, random, 0.8)
 
 
-def _stored(light: Plane, random: np.random.Generator, lossy: float) -> NDArray[np.uint8]:
-    """Round to grey levels; with probability `lossy` through JPEG."""
+def _stored(
+    light: Plane, random: np.random.Generator, lossy: float, good: tuple[int, int] = (70, 96), usual: float = 0.65
+) -> NDArray[np.uint8]:
+    """Round to grey levels; with probability `lossy` through JPEG, a share `usual` of it at a `good` quality."""
     grey = optics.levels(light)
     if happens(lossy, random):
-        low, high = (70, 96) if happens(0.65, random) else (15, 70)
+        low, high = good if happens(usual, random) else (20, 70)
         return optics.jpeg(grey, int(random.integers(low, high)))
     return grey
 
 
+_GRAIN_SIZES = (0.0, 0.5, 1.0, 2.0)  # pixels
 _SCREEN_COLOURS = ((0.0, 1.0), (0.0, 1.0), (0.1, 0.9), (1.0, 0.0), (0.95, 0.15))  # ink and background
 
 # Each scene with its share of the pictures.
