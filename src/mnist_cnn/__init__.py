@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mnist_cnn.evaluation.report import write_report
     from mnist_cnn.models.architectures import build_model
     from mnist_cnn.models.persistence import open_model
+    from mnist_cnn.reading.numbers import NumberReader, NumberReading
     from mnist_cnn.reading.recognizer import Reading, Recognizer
     from mnist_cnn.runs import RunFolder, create_run, open_run
     from mnist_cnn.training.listener import Listener
@@ -45,6 +46,7 @@ _HOMES = {
     "evaluation.predictions": ["Predictions", "evaluate", "predict"],
     "models.persistence": ["open_model"],
     "models.architectures": ["build_model"],
+    "reading.numbers": ["NumberReader", "NumberReading"],
     "reading.recognizer": ["Reading", "Recognizer"],
     "evaluation.report": ["write_report"],
     "runs": ["RunFolder", "create_run", "open_run"],
@@ -66,6 +68,8 @@ __all__ = [
     "MissingExtraError",
     "MnistCnnError",
     "ModelFileError",
+    "NumberReader",
+    "NumberReading",
     "Predictions",
     "Reading",
     "Recognizer",

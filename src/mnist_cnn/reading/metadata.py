@@ -9,7 +9,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class ModelMetadata:
         return {KEY_PREFIX + key: json.dumps(value) for key, value in dataclasses.asdict(self).items()}
 
     @classmethod
-    def from_strings(cls, strings: Mapping[str, str], origin: str) -> ModelMetadata | None:
+    def from_strings(cls, strings: Mapping[str, str], origin: str) -> Self | None:
         """Read what `to_strings` wrote; None if there is nothing of ours. Unknown keys are ignored.
 
         Args:

@@ -84,9 +84,9 @@ class Recognizer:
             UserWarning: Its threshold was chosen with another version of `ink`, or the range of grey levels that it
                 needs is unknown.
         """
-        _check_range("threads", threads, 1, 1024)
-        _check_range("threshold", threshold, 0.0, 1.0)
-        _check_range("scale", scale, 1e-9, 1e9)
+        check_range("threads", threads, 1, 1024)
+        check_range("threshold", threshold, 0.0, 1.0)
+        check_range("scale", scale, 1e-9, 1e9)
         threads = threads or usable_cores()
         data, origin = read_model_file(None if path is None else Path(path))
         second_files = read_second_files(data, Path(origin)) if path is not None else {}
@@ -194,7 +194,12 @@ class Recognizer:
         return self.metadata.calibrate(self.network.as_logits(scores), logits=self.network.kind != "probabilities")
 
 
-def _check_range(name: str, value: float | None, low: float, high: float) -> None:
+def check_range(name: str, value: float | None, low: float, high: float) -> None:
+    """Check an argument that may be None; whole limits allow whole numbers only.
+
+    Raises:
+        SettingError: It is out of range.
+    """
     kind = numbers.Integral if isinstance(low, int) else numbers.Real
     if value is not None and not (isinstance(value, kind) and low <= value <= high):
         raise SettingError(f"{name} = {value!r} is not valid. Valid: {low:g} to {high:g}.")

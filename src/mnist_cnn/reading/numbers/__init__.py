@@ -1,0 +1,12 @@
+"""Read whole handwritten numbers with a fully convolutional network: the digits, their confidence, and their places.
+
+`line_preparation` makes a line of fixed height from any picture. `line_network` runs the model file. `decoding` finds
+the most probable number in its scores, with `ctc` and `prefix_search`. `constraints`, `automaton` and `guidance`
+restrict it to numbers that fit. `number_reader` does all of it.
+"""
+
+from mnist_cnn.reading.numbers.constraints import Constraint
+from mnist_cnn.reading.numbers.number_reader import NumberReader
+from mnist_cnn.reading.numbers.number_reading import Box, NumberDigit, NumberReading, NumberReason
+
+__all__ = ["Box", "Constraint", "NumberDigit", "NumberReader", "NumberReading", "NumberReason"]

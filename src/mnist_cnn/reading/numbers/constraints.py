@@ -1,0 +1,114 @@
+"""What is known about a number before it is read: how many digits it has, and which pattern it follows."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from mnist_cnn.errors import SettingError, first_line
+from mnist_cnn.reading.numbers.automaton import ANY_DIGITS, TooComplexError, build, express
+
+if TYPE_CHECKING:
+    from mnist_cnn.reading.numbers.automaton import Automaton, Expression
+
+Length: TypeAlias = "int | str | tuple[int, int]"
+
+MAX_DIGITS = 200  # of a length that can be asked for
+MAX_PATTERN = 1000  # characters
+_VALID_LENGTH = f"Valid: a number of digits from 1 to {MAX_DIGITS}, such as 5, or a range, such as 3-6"
+_VALID_PATTERN = r"Give a regular expression over digits, such as [1-9]\d{4}"
+_EXAMPLE_PARTS = r"digits, \d, [1-9], (…|…), ?, *, + and {2,5}"
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """Restricts readings to numbers of some lengths that match a pattern as a whole.
+
+    Attributes:
+        shortest: Minimum number of digits.
+        longest: Maximum number of digits; None for any.
+        pattern: A regular expression; None for any digits.
+    """
+
+    shortest: int = 0
+    longest: int | None = None
+    pattern: str | None = None
+
+    @classmethod
+    def of(cls, length: Length | None = None, pattern: str | None = None) -> Constraint | None:
+        """Check what the caller asks for. None if there is no constraint.
+
+        Args:
+            length: Number of digits: 5, "5", "3-6" or (3, 6).
+            pattern: A regular expression over digits, matched against the whole number.
+
+        Raises:
+            SettingError: A length or pattern is invalid or too complex, or no number fits both.
+        """
+        if length is None and pattern is None:
+            return None
+        shortest, longest = (0, None) if length is None else _limits(length)
+        if pattern is not None and not isinstance(pattern, str):
+            raise SettingError(f"pattern = {pattern!r} is not text. {_VALID_PATTERN}.")
+        constraint = cls(shortest, longest, pattern)
+        _automaton(constraint)
+        return constraint
+
+    @property
+    def automaton(self) -> Automaton:
+        """The automaton that accepts the numbers that fit."""
+        return _automaton(self)
+
+
+def _limits(length: Length) -> tuple[int, int]:
+    if isinstance(length, str):
+        found = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:[-–]\s*([0-9]{1,9})\s*)?", length)
+        limits: tuple[object, ...] = tuple(int(part or found[1]) for part in found.groups()) if found else ()
+    else:
+        limits = tuple(length) if isinstance(length, (tuple, list)) else (length, length)
+    match limits:
+        case (int() as low, int() as high) if not any(isinstance(limit, bool) for limit in limits):
+            if 1 <= low <= high <= MAX_DIGITS:
+                return low, high
+    raise SettingError(f"length = {str(length)[:40]!r} is not valid. {_VALID_LENGTH}.")
+
+
+@functools.lru_cache(maxsize=64)
+def _automaton(constraint: Constraint) -> Automaton:
+    pattern = constraint.pattern
+    shown = "" if pattern is None else f"the pattern {pattern[:60]!r}{'…' if len(pattern) > 60 else ''}"
+    try:
+        expression = ANY_DIGITS if pattern is None else _parse(pattern, shown)
+        automaton = build(expression, constraint.shortest, constraint.longest)
+    except TooComplexError as error:
+        raise SettingError(f"{shown} is too complex: {error}. Give a simpler one, or fewer repetitions.") from None
+    if automaton is None:
+        of_length = "" if constraint.longest is None else f" of {_digits(constraint.shortest, constraint.longest)}"
+        raise SettingError(f"{shown} matches no number{of_length}. {_VALID_PATTERN}.")
+    return automaton
+
+
+def _digits(low: int, high: int) -> str:
+    count = f"{low}" if low == high else f"{low} to {high}"
+    return f"{count} digit{'' if high == 1 else 's'}"
+
+
+def _parse(pattern: str, shown: str) -> Expression:
+    """Parse a pattern that has to match a whole number, so that anchors at its ends change nothing."""
+    if len(pattern) > MAX_PATTERN:
+        raise SettingError(f"{shown} has {len(pattern):,} characters; at most {MAX_PATTERN:,} are read. Shorten it.")
+    from greenery import parse  # costs 10 ms, and only patterns need it
+
+    text = pattern.removeprefix("^")
+    text = text[:-1] if re.search(r"(?<!\\)(?:\\\\)*\$$", text) else text
+    try:
+        tree = parse(text)
+    except RecursionError:
+        raise SettingError(f"{shown} is nested too deeply. Give a simpler one.") from None
+    except Exception as error:  # greenery's parser raises errors of many kinds: NoMatch, index, value, …
+        raise SettingError(
+            f"{shown} cannot be read ({first_line(error)}). It may contain {_EXAMPLE_PARTS}. {_VALID_PATTERN}."
+        ) from None
+    return express(tree)

@@ -1,0 +1,71 @@
+"""From the network's scores to a number, with its probability and the place of each digit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnist_cnn.reading.numbers.ctc import BLANK, align, text_log_probabilities
+from mnist_cnn.reading.numbers.guidance import Constrained
+from mnist_cnn.reading.numbers.prefix_search import Free, search
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnist_cnn.reading.numbers.automaton import Automaton
+
+_CANDIDATES = 4  # texts of the search whose probability is summed over all paths
+_PROBABLY_BLANK = math.log(0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """The most probable number in a network's scores."""
+
+    text: str  #: empty if the columns are blank, or nothing that fits has room in them
+    log_probability: float  #: natural logarithm of the text's probability, given that the number fits
+    log_fit: float  #: natural logarithm of the probability that the number fits; 0 without a constraint
+    peaks: NDArray[np.intp]  #: [n], the column of each digit
+    confidences: NDArray[np.float64]  #: [n], the probability of each digit among those in its place that fit, 0 to 1
+
+
+def decode(columns: NDArray[np.float64], automaton: Automaton | None = None) -> Decoded:
+    """Find the most probable text.
+
+    Blank columns stay blank whatever is asked for, because a constraint would find digits on empty paper.
+
+    Args:
+        columns: float64 [t, 11], natural logarithms of the symbols' probabilities; t ≥ 1.
+        automaton: Restricts the texts; None for all.
+    """
+    if columns[:, BLANK].sum() > _PROBABLY_BLANK:
+        return _without_digits(0.0)
+    if automaton is None:
+        return _best(columns, None, search(Free(columns), len(columns)), 0.0)
+    guide = Constrained(columns, automaton)
+    if guide.log_fit == -math.inf:
+        return _without_digits(-math.inf)
+    return _best(columns, automaton, search(guide, len(columns)), guide.log_fit)
+
+
+def _best(columns: NDArray[np.float64], automaton: Automaton | None, texts: list[str], log_fit: float) -> Decoded:
+    candidates = texts[:_CANDIDATES]
+    log_probabilities = text_log_probabilities(columns, candidates)
+    best = int(log_probabilities.argmax())
+    text, log_probability = candidates[best], min(0.0, float(log_probabilities[best]) - log_fit)
+    if not text:
+        return _without_digits(log_fit)
+    alignment = align(columns, text)
+    substitutes = alignment.substitutes  # [n, 10]
+    if automaton is not None:
+        substitutes = np.where(automaton.accepted_substitutes(text), substitutes, -np.inf)
+    chosen = substitutes[np.arange(len(text)), [int(digit) for digit in text]]
+    confidences = np.exp(chosen - np.logaddexp.reduce(substitutes, axis=1))
+    return Decoded(text, log_probability, log_fit, alignment.peaks, confidences)
+
+
+def _without_digits(log_fit: float) -> Decoded:
+    return Decoded("", -math.inf, log_fit, np.empty(0, np.intp), np.empty(0))

@@ -1,0 +1,99 @@
+"""From a picture of a handwritten number to the line that the network reads: dark ink on light paper, 32 pixels high.
+
+The same steps prepare composed pictures for training, so the network sees what it will be given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mnist_cnn.reading.ink.paper import light_on_paper
+from mnist_cnn.reading.ink.pixels import Pixels, scaled_size
+from mnist_cnn.reading.ink.polarity import ink_is_light
+from mnist_cnn.reading.ink.sources import MAX_PIXELS, ImageSource, read_image
+
+PREPARATION = "line-1"  # increased when any picture is prepared differently: weights and thresholds depend on it
+HEIGHT = 32  # pixels, of the line
+NARROWEST = 16  # pixels
+WIDEST = 4096  # pixels; some three hundred digits
+
+_FINE = 4 * HEIGHT  # pixels, height at which light and ink are examined
+_RIM = 0.1  # share of height and width at each side that does not tell how dark the ink is: frames are there
+_DARKEST = 16.0  # grey levels; see `light_on_paper`
+_LEAST_LIGHT = 0.1  # of the fitted light; bare paper is never darker
+_FULL = 0.97  # quantile of darkness that is full ink
+_FAINTEST = 0.03  # share of the paper's light; ink that is fainter is not amplified further
+_PAPER = 32  # level of bare paper, above 0 so that noise shows on both sides
+_INK = 224  # level of full ink, below 255 so that darker ink still differs
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedLine:
+    """A picture as the network reads it."""
+
+    image: Pixels  #: uint8 [32, w], ink light on dark paper; w from 16 to 4,096
+    scale_x: float  #: pixels of the picture per pixel of the line, from left to right
+    scale_y: float  #: pixels of the picture per pixel of the line, from top to bottom
+    left: float = 0.0  #: where the line begins in the picture, pixels
+    top: float = 0.0  #: where the line begins in the picture, pixels
+    has_ink: bool = True  #: if not, the picture is uniform
+
+
+def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> PreparedLine:
+    """Prepare a picture of a number: any size, polarity, paper and light.
+
+    Args:
+        source: See `mnist_cnn.reading.ink.read_image`.
+        max_pixels: See `mnist_cnn.reading.ink.read_image`.
+
+    Raises:
+        ImageError: See `mnist_cnn.reading.ink.read_image`.
+    """
+    return prepare_levels(read_image(source, max_pixels))
+
+
+def prepare_levels(grey: Pixels) -> PreparedLine:
+    """Prepare grey levels, uint8 [h, w]."""
+    height, width = grey.shape
+    fine = _reduced(grey)
+    darkness = even_darkness(cv2.bitwise_not(fine) if ink_is_light(fine) else fine)
+    columns = min(max(round(width * HEIGHT / height), NARROWEST), WIDEST)
+    line = cv2.resize(darkness, (columns, HEIGHT), interpolation=_interpolation(darkness.shape[0]))
+    strength = max(_full_ink(line), _FAINTEST)
+    levels = line * ((_INK - _PAPER) / strength) + _PAPER
+    return PreparedLine(levels.clip(0, 255).astype(np.uint8), width / columns, height / HEIGHT)
+
+
+def even_darkness(grey: Pixels) -> Pixels:
+    """Divide dark ink by the light that falls on its paper.
+
+    Args:
+        grey: uint8 [h, w], ink darker than paper.
+
+    Returns:
+        float32 [h, w]: 0 on bare paper, 1 where no light is reflected, a little below 0 on lighter specks.
+    """
+    height, width = grey.shape
+    light = cv2.resize(light_on_paper(grey).clip(_DARKEST, None), (width, height))
+    even = grey / light
+    paper = max(float(np.median(even[:: max(1, height // HEIGHT)])), _LEAST_LIGHT)
+    return np.float32(1) - even / np.float32(paper)
+
+
+def _reduced(grey: Pixels) -> Pixels:
+    scale = _FINE / grey.shape[0]
+    return cv2.resize(grey, scaled_size(grey, scale), interpolation=cv2.INTER_AREA) if scale < 1 else grey
+
+
+def _interpolation(height: int) -> int:
+    return cv2.INTER_AREA if height > HEIGHT else cv2.INTER_CUBIC
+
+
+def _full_ink(line: Pixels) -> float:
+    """Return the darkness of a full stroke, without the rim."""
+    rows, columns = (int(side * _RIM) for side in line.shape)
+    inner = np.sort(line[rows : HEIGHT - rows, columns : line.shape[1] - columns], axis=None)
+    return float(inner[int(_FULL * len(inner))])

@@ -1,0 +1,179 @@
+"""The reader: a loaded network that reads whole numbers."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from mnist_cnn.environment.machine import usable_cores
+from mnist_cnn.errors import DataError, ImageError, ModelFileError
+from mnist_cnn.reading.numbers.constraints import Constraint, Length
+from mnist_cnn.reading.numbers.ctc import log_probabilities
+from mnist_cnn.reading.numbers.decoding import Decoded, decode
+from mnist_cnn.reading.numbers.line_network import LineNetwork
+from mnist_cnn.reading.numbers.line_preparation import HEIGHT, PREPARATION, WIDEST, PreparedLine, prepare
+from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
+from mnist_cnn.reading.numbers.number_reading import Box, NumberDigit, NumberReading, NumberReason
+from mnist_cnn.reading.recognizer.ahead import map_ahead
+from mnist_cnn.reading.recognizer.arrangement import check_stream
+from mnist_cnn.reading.recognizer.model_file import read_model_file
+from mnist_cnn.reading.recognizer.recognition import check_range
+from mnist_cnn.reading.recognizer.session import metadata_of, start_session
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mnist_cnn.reading.ink import ImageSource
+
+Source = TypeVar("Source", bound="ImageSource")
+
+SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "numbers.onnx"
+_MORE = 1.01  # ratio of scales; a line that is narrower than its picture by more was squeezed
+
+
+@dataclass(frozen=True, eq=False)
+class NumberReader:
+    """Reads whole numbers with one network. It is immutable, so any number of threads may share it.
+
+    Attributes:
+        network: The loaded network.
+        metadata: What the file says about itself.
+        threshold: A number is accepted if its confidence is at least this, 0 to 1.
+        threads: Number of threads that share the work of `read_many`.
+    """
+
+    network: LineNetwork
+    metadata: NumberMetadata
+    threshold: float
+    threads: int
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        threads: int | None = None,
+        threshold: float | None = None,
+    ) -> NumberReader:
+        """Load a model file. It is read as data and cannot run code.
+
+        Args:
+            path: An ONNX file. None for the included weights.
+            threads: Number of threads that share the work of `read_many`; None for one per available core.
+            threshold: Minimum confidence, 0 to 1, of an accepted number; None for the file's own.
+
+        Raises:
+            InputError: There is no such file, it is unsupported or damaged, or an argument is out of range.
+
+        Warns:
+            UserWarning: Its threshold was chosen with another version of `line_preparation`.
+        """
+        check_range("threads", threads, 1, 1024)
+        check_range("threshold", threshold, 0.0, 1.0)
+        data, origin = read_model_file(SHIPPED_WEIGHTS if path is None else Path(path))
+        session = start_session(data, origin)
+        metadata = NumberMetadata.from_strings(metadata_of(session, origin), origin)
+        network = LineNetwork.find(session, origin)
+        if metadata is None:
+            raise ModelFileError(f"{origin} has no metadata of this package. Export the network again.")
+        if metadata.preprocessing not in ("", PREPARATION):
+            warnings.warn(
+                f"the threshold of {origin} was chosen with preparation {metadata.preprocessing!r}, but this version "
+                f"prepares pictures with {PREPARATION!r}. Export the network again.",
+                stacklevel=2,
+            )
+        threshold = metadata.rejection_threshold if threshold is None else threshold
+        return cls(network, metadata, threshold, threads or usable_cores())
+
+    def read(self, image: ImageSource, *, length: Length | None = None, pattern: str | None = None) -> NumberReading:
+        r"""Read one picture of a number.
+
+        Args:
+            image: An array [h, w] or [h, w, c], a path, bytes, an open file or a Pillow image.
+            length: Number of digits, if it is known: 5, "5", "3-6" or (3, 6).
+            pattern: A regular expression that the number matches as a whole, such as r"[1-9]\d{4}". Only digits are
+                read, so whatever else the pattern allows never occurs.
+
+        Raises:
+            DataError: The picture cannot be read, or is too wide for its height.
+            SettingError: The length or the pattern is invalid, too complex, or fits no number.
+        """
+        return self.read_prepared(prepare(image), Constraint.of(length, pattern))
+
+    def read_many(
+        self, images: Iterable[Source], *, length: Length | None = None, pattern: str | None = None
+    ) -> Iterator[tuple[Source, NumberReading | DataError]]:
+        """Read pictures one by one, in order. Memory does not grow with their number.
+
+        Args:
+            images: A list, tuple, array or iterator of single pictures.
+            length: See `read`; the same for all.
+            pattern: See `read`; the same for all.
+
+        Yields:
+            Each picture with its reading, or with the error that says why it cannot be read.
+
+        Raises:
+            DataError: It is a single picture, or neither a list, a tuple, an array of many pictures nor an iterator.
+            SettingError: The length or the pattern is invalid, too complex, or fits no number.
+        """
+        check_stream(images)
+        constraint = Constraint.of(length, pattern)
+        return map_ahead(functools.partial(self._read_or_error, constraint), images, self.threads)
+
+    def read_prepared(self, line: PreparedLine, constraint: Constraint | None = None) -> NumberReading:
+        """Read a picture that `line_preparation` has prepared, in the calling thread only.
+
+        Raises:
+            DataError: It is too wide for its height.
+        """
+        if line.image.shape[1] >= WIDEST and line.scale_x > _MORE * line.scale_y:
+            raise ImageError(
+                f"the picture is {line.image.shape[1] * line.scale_x / (HEIGHT * line.scale_y):.0f} times as wide as "
+                f"high. Valid: at most {WIDEST // HEIGHT} times. Cut it into parts."
+            )
+        if not line.has_ink:
+            return NumberReading("", 0.0, (), NumberReason.BLANK)
+        scores, boxes = self.network.run(line.image)
+        columns = log_probabilities(scores, self.metadata.temperature)
+        decoded = decode(columns, constraint.automaton if constraint else None)
+        confidence = self.metadata.confidence(decoded.log_probability)
+        digits = tuple(
+            NumberDigit(text, float(share), _box(boxes[peak], line))
+            for text, share, peak in zip(decoded.text, decoded.confidences, decoded.peaks, strict=True)
+        )
+        fit = math.exp(min(0.0, decoded.log_fit))
+        return NumberReading(decoded.text, confidence, digits, self._reason(decoded, confidence, fit), fit)
+
+    def _reason(self, decoded: Decoded, confidence: float, fit: float) -> str:
+        if decoded.log_fit == -math.inf:
+            return NumberReason.UNFIT
+        if not decoded.text:
+            return NumberReason.BLANK
+        if fit < self.metadata.fit_threshold:
+            return NumberReason.UNFIT
+        return "" if confidence >= self.threshold else NumberReason.UNCERTAIN
+
+    def _read_or_error(self, constraint: Constraint | None, image: Source) -> tuple[Source, NumberReading | DataError]:
+        try:
+            return image, self.read_prepared(prepare(image), constraint)
+        except DataError as error:
+            return image, error
+
+
+def _box(edges: NDArray[np.float32], line: PreparedLine) -> Box:
+    """Convert a box [left, top, right, bottom] in pixels of the line to pixels of the picture."""
+    left, top, right, bottom = map(float, edges)
+    return Box(
+        line.left + line.scale_x * left,
+        line.top + line.scale_y * top,
+        line.left + line.scale_x * right,
+        line.top + line.scale_y * bottom,
+    )

@@ -1,0 +1,61 @@
+"""What was read in a picture of a number, and why it may not be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class NumberReason(StrEnum):
+    """Why a number is rejected. The only list of these names; `text` explains each to people."""
+
+    BLANK = "blank"
+    UNCERTAIN = "uncertain"
+    UNFIT = "unfit"
+
+    @property
+    def text(self) -> str:
+        """One or two sentences: what is wrong, and what to try."""
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    NumberReason.BLANK: "No digits were found. Try a darker pen, or a closer crop of the number.",
+    NumberReason.UNCERTAIN: "This is not clearly one number.",
+    NumberReason.UNFIT: "This does not look like a number that fits the length or the pattern asked for.",
+}
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels of the original picture, from its upper left corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class NumberDigit:
+    """One digit of a number."""
+
+    text: str  #: "0" to "9"
+    confidence: float  #: its probability among the ten digits in its place, 0 to 1, if the other digits are right
+    box: Box  #: where it is written
+
+
+@dataclass(frozen=True)
+class NumberReading:
+    """The result for one picture."""
+
+    text: str  #: the most probable number; empty if no digits were found, or nothing fits
+    confidence: float  #: the calibrated probability, given that the number fits, that all of the text is right, 0 to 1
+    digits: tuple[NumberDigit, ...]  #: one for each character of the text, from left to right
+    reason: str  #: why it is rejected, a value of `NumberReason`; empty if it is accepted
+    fit: float = 1.0  #: the probability that what is written fits what was asked for, 0 to 1
+
+    @property
+    def accepted(self) -> bool:
+        """Whether there are digits, they fit, and the confidence reaches the threshold."""
+        return not self.reason

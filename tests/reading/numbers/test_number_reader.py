@@ -1,0 +1,162 @@
+"""The reader, with a network that reads bars."""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mnist_cnn.errors import DataError, ImageError, ModelFileError, SettingError
+from mnist_cnn.reading.numbers import Constraint, NumberReader, NumberReading, NumberReason
+from mnist_cnn.reading.numbers.line_preparation import PreparedLine
+from mnist_cnn.reading.recognizer import SHIPPED_WEIGHTS, Recognizer
+from reading.numbers import bars
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "bars.onnx"
+    path.write_bytes(bars.make())
+    return path
+
+
+@pytest.fixture(scope="module")
+def reader(model_file: Path) -> NumberReader:
+    return NumberReader.load(model_file, threads=2)
+
+
+def prepared(image: NDArray[np.uint8], has_ink: bool = True) -> PreparedLine:
+    return PreparedLine(image, 2.0, 3.0, 10.0, 5.0, has_ink)
+
+
+def read(reader: NumberReader, text: str, length: str | None = None, pattern: str | None = None) -> NumberReading:
+    return reader.read_prepared(prepared(bars.line(text)), Constraint.of(length, pattern))
+
+
+@pytest.mark.parametrize("text", ["0", "9", "11", "48213", "0" * 5, "0123456789" * 10])
+def test_numbers_are_read(reader: NumberReader, text: str) -> None:
+    reading = read(reader, text)
+    assert reading.text == text
+    assert reading.confidence > 0.9
+    assert reading.accepted
+    assert "".join(digit.text for digit in reading.digits) == text
+    assert all(digit.confidence > 0.9 for digit in reading.digits)
+
+
+def test_boxes_are_in_pixels_of_the_original(reader: NumberReader) -> None:
+    second = read(reader, "48").digits[1].box
+    centre = 4 + 8 + 2  # pixels of the line
+    left, top, right, bottom = 32 * np.array(bars.BOX) + [centre, 0, centre, 0]
+    expected = 2 * left + 10, 3 * top + 5, 2 * right + 10, 3 * bottom + 5
+    assert (second.left, second.top, second.right, second.bottom) == pytest.approx(expected)
+
+
+def test_a_constraint_restricts_the_reading(reader: NumberReader) -> None:
+    reading = read(reader, "48213", pattern=r"[1-9]\d{4}")
+    assert reading.text == "48213"
+    assert reading.fit > 0.9
+    shorter = read(reader, "48213", length="4")
+    assert len(shorter.text) == 4
+    assert shorter.fit < 1e-3
+
+
+def test_rejections(reader: NumberReader) -> None:
+    assert read(reader, "").reason == NumberReason.BLANK
+    assert read(reader, "", length="5").reason == NumberReason.BLANK
+    assert reader.read_prepared(prepared(bars.line("123"), has_ink=False)).reason == NumberReason.BLANK
+    unfit = read(reader, "12", length="50")
+    assert (unfit.reason, unfit.text, unfit.confidence, unfit.digits, unfit.fit) == (
+        NumberReason.UNFIT,
+        "",
+        0.0,
+        (),
+        0.0,
+    )
+    halfway = ((bars.LEVELS[3] + bars.LEVELS[4]) / 2).astype(np.uint8)
+    doubtful = np.where(bars.line("2"), halfway + np.uint8(0), np.uint8(0)).astype(np.uint8)
+    strict = dataclasses.replace(reader, threshold=0.9)
+    reading = strict.read_prepared(prepared(doubtful))
+    assert reading.reason == NumberReason.UNCERTAIN
+    assert not reading.accepted
+    assert all(reason.text.endswith(".") for reason in NumberReason)
+
+
+def test_a_number_that_hardly_fits_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "fit.onnx"
+    path.write_bytes(bars.make(bars.metadata(fit_threshold=0.01).to_strings()))
+    reader = NumberReader.load(path)
+    assert read(reader, "123", length="3").accepted
+    assert read(reader, "123", length="2").reason == NumberReason.UNFIT
+
+
+def test_narrow_and_wide_lines(reader: NumberReader) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (20, 10_000), np.uint8)
+    for width in (1, 3, 15, 16, 17, 33, 2560):
+        reader.read(noise[:, :width])
+    with pytest.raises(ImageError, match=r"500 times as wide as high\. Valid: at most 128 times"):
+        reader.read(noise)
+
+
+def test_pictures_are_read_in_order_and_errors_stay_in_their_place(reader: NumberReader, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(b"no picture")
+    sources: list[Any] = [bars.line(str(number)) for number in range(10, 30)]
+    results = list(reader.read_many([*sources, damaged], pattern=r"\d\d"))
+    assert [source is given for (source, _), given in zip(results, [*sources, damaged], strict=True)] == [True] * 21
+    assert [type(result) for _, result in results[:-1]] == [NumberReading] * 20
+    assert isinstance(results[-1][1], DataError)
+    with pytest.raises(SettingError, match="length"):
+        reader.read_many(iter(sources), length="no")
+    with pytest.raises(ImageError, match="this is one"):
+        reader.read_many(damaged)  # type: ignore[arg-type]
+
+
+def test_threads_may_share_a_reader(reader: NumberReader) -> None:
+    texts = [str(number) for number in range(100, 200)]
+    with ThreadPoolExecutor(4) as pool:
+        assert [reading.text for reading in pool.map(lambda text: read(reader, text), texts)] == texts
+
+
+def test_a_calibration_keeps_the_order(tmp_path: Path) -> None:
+    plain = bars.metadata()
+    careful = bars.metadata(calibration_bias=-1.0, calibration_slope=0.5)
+    logs = [-1000.0, -20.0, -1.0, -0.1, -1e-9, 0.0]
+    np.testing.assert_allclose([plain.confidence(each) for each in logs], np.exp(logs), atol=1e-12)
+    confidences = [careful.confidence(each) for each in logs]
+    assert confidences == sorted(confidences)
+    assert careful.confidence(-0.1) < plain.confidence(-0.1)
+    path = tmp_path / "careful.onnx"
+    path.write_bytes(bars.make(careful.to_strings()))
+    assert NumberReader.load(path).metadata == careful
+
+
+@pytest.mark.parametrize(
+    "values", [{"calibration_slope": 0}, {"calibration_bias": "x"}, {"fit_threshold": 2}, {"rejection_threshold": -1}]
+)
+def test_damaged_metadata_are_refused(tmp_path: Path, values: dict[str, Any]) -> None:
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(bars.make(dataclasses.replace(bars.metadata(), **values).to_strings()))
+    with pytest.raises(ModelFileError, match=next(iter(values))):
+        NumberReader.load(path)
+
+
+def test_other_model_files_are_refused(tmp_path: Path, model_file: Path) -> None:
+    with pytest.raises(ModelFileError, match="does not read numbers"):
+        NumberReader.load(SHIPPED_WEIGHTS)
+    with pytest.raises(ModelFileError, match=r"takes images"):
+        Recognizer.load(model_file)
+    path = tmp_path / "other.onnx"
+    path.write_bytes(bars.make({}))
+    with pytest.raises(ModelFileError, match="no metadata"):
+        NumberReader.load(path)
+    path.write_bytes(bars.make(outputs=("logits", "boxes")))
+    with pytest.raises(ModelFileError, match="does not read numbers"):
+        NumberReader.load(path)
+    path.write_bytes(bars.make(bars.metadata(preprocessing="line-other").to_strings()))
+    with pytest.warns(UserWarning, match="line-other"):
+        NumberReader.load(path)
