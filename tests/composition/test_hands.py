@@ -34,7 +34,7 @@ def test_a_digit_is_written_as_smooth_strokes_of_about_its_height(seed: int, dig
         assert np.hypot(*np.diff(stroke, axis=0).T).max() < 0.25
     points = np.concatenate(strokes)
     assert points[:, 0].min() == pytest.approx(0)
-    assert points[:, 0].max() < 2.5
+    assert points[:, 0].max() < 2
     assert -0.7 < points[:, 1].min() < 0.75
     assert 0.7 < points[:, 1].max() < 1.7
 

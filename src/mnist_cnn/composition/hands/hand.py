@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _WAVES = 3  # the warp's spatial frequencies: smooth across a digit
 _CARELESS = 0.25  # share of writers who deform their digits strongly
-_LONGEST_OVERSHOOT = 0.08  # heights of a digit
+# In heights of a digit:
+_LONGEST_OVERSHOOT = 0.08
+_WIDEST = 1.5  # width of any digit
+_SMALLEST_ZERO = 0.5  # height of a zero
 _DESCENDING, _ASCENDING = (4, 7, 9), (1, 4, 6)
 
 
@@ -28,7 +31,7 @@ class Letterform:
 
     Attributes:
         form: What it is made from; its `cuts` are valid here.
-        points: float64 [k, 2], the writer's control points, in heights of a digit.
+        points: float32 [k, 2], the writer's control points, in heights of a digit.
         matrix: float32 [n, k], from control points to polylines, with the writer's roundness.
     """
 
@@ -63,7 +66,7 @@ class Hand:
             tuple(habits.adopt(form, random) for form in chosen),
             unrest=care * random.uniform(0.006, 0.016),
             warp=care * random.uniform(0.008, 0.02),
-            tremor=care * random.exponential(0.003),
+            tremor=care * min(random.exponential(0.003), 0.006),
         )
 
     def write(self, digit: int, random: np.random.Generator) -> list[Stroke]:
@@ -128,7 +131,8 @@ class _Habits:
     def adopt(self, form: Form, random: np.random.Generator) -> Letterform:
         """Make a form the writer's own."""
         points = form.points.copy()
-        points[:, 0] *= self._width(form.digit) * np.exp(random.normal(0, 0.08))
+        width = self._width(form.digit) * np.exp(random.normal(0, 0.12))
+        points[:, 0] *= min(width, _WIDEST / max(np.ptp(points[:, 0]), 0.1))
         self._extend(points, form)
         points[:, 1] += self.waist * np.sin(np.pi * points[:, 1])
         points += random.normal(0, 0.01 * self.care, points.shape)
@@ -150,8 +154,9 @@ class _Habits:
         """Change heights; the baseline is y = 1."""
         points[:, 1] = 1 + (points[:, 1] - 1) * np.exp(random.normal(0, 0.05))
         if digit == 0:
-            points *= self.zero
-            points[:, 1] += 1 - self.zero
+            size = max(self.zero, _SMALLEST_ZERO / np.ptp(points[:, 1]))
+            points *= size
+            points[:, 1] += 1 - size
         if digit in _DESCENDING:
             points[:, 1] *= 1 + self.descent
         if digit in _ASCENDING:
