@@ -42,19 +42,37 @@ def ghost(coverage: Plane, random: np.random.Generator) -> Plane:
     return blurred
 
 
-def intruders(shape: tuple[int, int], random: np.random.Generator) -> Plane:
-    """Draw strokes of neighbouring writing that reach in over the border: float32 [h, w], 0 … 1."""
-    height, width = shape
-    mask = np.zeros(shape, np.uint8)
+def intruders(coverage: Plane, random: np.random.Generator) -> Plane:
+    """Draw parts of neighbouring writing that reach in over the border: float32 [h, w], 0 … 1.
+
+    They come from the line above or below, or are curved strokes from any side. They reach about 7 % of the height.
+    """
+    reach = min(random.exponential(0.07), 0.2) * coverage.shape[0]
+    return (_next_line if happens(0.5, random) else _arcs)(coverage, reach, random)
+
+
+def _next_line(coverage: Plane, reach: float, random: np.random.Generator) -> Plane:
+    """Let the writing itself, mirrored, reach in from the top or the bottom by `reach` pixels."""
+    height, width = coverage.shape
+    rows = np.flatnonzero(coverage.max(axis=1) > 0.5)
+    if not rows.size:
+        return np.zeros_like(coverage)
+    down = reach - rows[-1] - 1 if happens(0.5, random) else height - reach - rows[0]
+    shift = np.array([[-1, 0, width + random.normal(0, 0.2) * width], [0, 1, down]])
+    return cv2.warpAffine(coverage, shift, (width, height))  # type: ignore[return-value]
+
+
+def _arcs(coverage: Plane, reach: float, random: np.random.Generator) -> Plane:
+    """Draw ellipses that are mostly outside the picture."""
+    height, width = coverage.shape
+    mask = np.zeros(coverage.shape, np.uint8)
     for _ in range(random.integers(1, 4)):
-        reach = random.exponential(0.07) * height
         radius = random.uniform(0.1, 0.35) * height
         side = random.integers(4)
         x = random.random() * width if side < 2 else (reach - radius, width - reach + radius)[side - 2]
         y = random.random() * height if side >= 2 else (reach - radius, height - reach + radius)[side]
         axes = (max(1, round(radius * random.uniform(0.3, 1))), max(1, round(radius)))
-        if side >= 2:
-            axes = axes[::-1]
+        axes = axes[::-1] if side >= 2 else axes
         thickness = max(1, round(height * random.uniform(0.02, 0.06)))
         cv2.ellipse(mask, (round(x), round(y)), axes, 0, 0, 360, (255,), thickness, cv2.LINE_AA)
     return mask * np.float32(1 / 255)

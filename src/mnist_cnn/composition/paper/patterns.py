@@ -7,6 +7,7 @@ bent by smooth waves; lines lie where it is a whole number. Nets, weaves and moi
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING
 
 import cv2
@@ -60,12 +61,12 @@ def _stripes(angle: float, period: float, random: np.random.Generator, bend: flo
     The stripes are bent by waves with an amplitude of `bend` pixels.
     """
     y, x = np.mgrid[: _TILE[0], : _TILE[1]].astype(np.float32)
-    across = y * np.cos(angle) - x * np.sin(angle)
-    along = x * np.cos(angle) + y * np.sin(angle)
+    across = y * math.cos(angle) - x * math.sin(angle)
+    along = x * math.cos(angle) + y * math.sin(angle)
     for octave in range(3):
         length = random.uniform(25, 150) / 1.6**octave  # pixels in a wave
         drift = random.uniform(-0.5, 0.5) / length * across
-        waves = np.sin(2 * np.pi * (along / length + drift + random.random()))
+        waves = np.sin(2 * math.pi * (along / length + drift + random.random()))
         across = across + bend / 2**octave * waves
     phase: Plane = (across / period + random.random()).astype(np.float32)
     return phase
@@ -76,7 +77,7 @@ def _rings(period: float, random: np.random.Generator) -> Plane:
     y, x = np.mgrid[: _TILE[0], : _TILE[1]].astype(np.float32)
     dx = (x - random.uniform(-0.2, 1.2) * _TILE[1]) * random.uniform(0.4, 1)
     dy = y - random.uniform(-0.5, 1.5) * _TILE[0]
-    petals = 1 + random.uniform(0, 0.12) * np.sin(random.integers(3, 14) * np.arctan2(dy, dx))
+    petals = 1 + random.uniform(0, 0.12) * np.sin(int(random.integers(3, 14)) * np.arctan2(dy, dx))
     phase: Plane = (np.hypot(dx, dy) * petals / period).astype(np.float32)
     return phase
 
@@ -98,7 +99,7 @@ def _waves(random: np.random.Generator) -> Plane:
 
 def _hatching(random: np.random.Generator) -> Plane:
     """Slanted strong lines, broken by a mottled second set."""
-    tilt = random.choice([-1, 1]) * random.uniform(0.12, 0.9)
+    tilt = random.uniform(0.12, 0.9) * (1 if happens(0.5, random) else -1)
     print_ = _lines(_stripes(tilt, random.uniform(3, 7), random, random.uniform(0, 0.8)), random.uniform(0.7, 1.3))
     other = _lines(_stripes(-tilt * random.uniform(0.3, 1), random.uniform(3, 9), random, 0.8), 0.8)
     return np.asarray(np.maximum(print_ * _fading(random), other * random.uniform(0, 0.6)))
@@ -106,7 +107,7 @@ def _hatching(random: np.random.Generator) -> Plane:
 
 def _net(random: np.random.Generator) -> Plane:
     """Two or three sets of thin lines that cross: guilloche, crosshatch, moiré."""
-    bend = random.choice([0.3, 2.0, 6.0])
+    bend = (0.3, 2.0, 6.0)[random.integers(3)]
     print_ = np.zeros(_TILE, np.float32)
     for _ in range(random.integers(2, 4)):
         phase = _stripes(random.uniform(-1.2, 1.2), random.uniform(3, 9), random, bend)
@@ -125,15 +126,17 @@ def _guilloche(random: np.random.Generator) -> Plane:
 
 
 def _weave(random: np.random.Generator) -> Plane:
-    """A woven grain: noisy dots on a fine raster."""
-    period = random.uniform(2.0, 4.5)
-    turn = random.choice([0.0, np.pi / 4]) + random.normal(0, 0.03)
-    across = np.cos(2 * np.pi * _stripes(turn, period, random, 0.3))
-    along = np.cos(2 * np.pi * _stripes(turn + np.pi / 2, period * random.uniform(0.8, 1.4), random, 0.3))
+    """A woven grain: noisy dots on a raster, sometimes with bare spots."""
+    period = random.uniform(2.0, 6.5)
+    turn = math.pi / 4 * int(random.integers(2)) + random.normal(0, 0.03)
+    across = np.cos(2 * math.pi * _stripes(turn, period, random, 0.3))
+    along = np.cos(2 * math.pi * _stripes(turn + math.pi / 2, period * random.uniform(0.8, 1.4), random, 0.3))
     noise = random.standard_normal(_TILE, dtype=np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), random.uniform(0.5, 1.1))  # type: ignore[assignment]
+    noise = cv2.GaussianBlur(noise, (0, 0), random.uniform(0.5, 1.4))  # type: ignore[assignment]
     share = random.uniform(0.1, 0.5)
     woven: Plane = 0.5 + share * across * along + (0.6 - share) * noise / noise.std() * 0.5
+    if happens(0.5, random):
+        woven = np.where(across * along > random.uniform(0.4, 0.8), 0.3 * woven, woven)
     return 0.85 * woven
 
 

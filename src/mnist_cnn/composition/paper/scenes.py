@@ -55,7 +55,7 @@ def cheque(coverage: Plane, digit_height: float, random: np.random.Generator) ->
     if happens(0.6, random):
         paper *= 1 - guide_lines(fine.shape, random)
     if happens(0.08, random):
-        paper *= 1 - 0.6 * intruders(fine.shape, random)
+        paper *= 1 - 0.6 * intruders(fine, random)
     depth = random.uniform(0.45, 0.85) if happens(0.85, random) else random.uniform(0.85, 1)
     light = paper * (1 - depth * optics.blur(deposit(fine, random), random.uniform(0, 0.8)))
     light = optics.blur(light, random.uniform(0.1, 0.55))
@@ -93,7 +93,7 @@ def ledger(coverage: Plane, digit_height: float, random: np.random.Generator) ->
     if happens(0.2, random):
         amount = np.maximum(amount, random.uniform(0.1, 0.35) * ghost(fine, random))
     if happens(0.15, random):
-        amount = np.maximum(amount, random.uniform(0.5, 1) * intruders(fine.shape, random))
+        amount = np.maximum(amount, random.uniform(0.5, 1) * intruders(fine, random))
     light = optics.blur(paper * (1 - depth * amount), random.uniform(0.4, 0.9))
     light = optics.noise(light, random.uniform(0, 0.008), 0.5, random)
     if happens(0.6, random):
