@@ -10,7 +10,9 @@ from mnist_cnn.composition import marks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Kind = Callable[[np.random.Generator], list[marks.Stroke]]
+    from mnist_cnn.composition.hands import Stroke
+
+    Kind = Callable[[np.random.Generator], list[Stroke]]
 
 KINDS: list[Kind] = [
     marks.separator,

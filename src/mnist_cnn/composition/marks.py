@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    Stroke = NDArray[np.float32]  # [n, 2]
+    from mnist_cnn.composition.hands import Stroke
+
     Mark = Callable[[np.random.Generator], list[Stroke]]
 
 _STEPS = 8  # points drawn between two control points
