@@ -147,7 +147,7 @@ def _fading(random: np.random.Generator) -> Plane:
     return np.clip(faded, 0.3, 1)
 
 
-# A family that stands twice is drawn twice as often.
+# A family listed n times has n times the share of tiles.
 _FAMILIES: tuple[Callable[[np.random.Generator], Plane], ...] = (
-    _waves, _waves, _waves, _hatching, _net, _net, _guilloche, _guilloche, _weave, _weave,
+    _waves, _waves, _waves, _waves, _hatching, _net, _net, _guilloche, _guilloche, _weave, _weave,
 )  # fmt: skip

@@ -57,8 +57,8 @@ def cheque(coverage: Plane, digit_height: float, random: np.random.Generator) ->
     if happens(0.08, random):
         paper *= 1 - 0.6 * intruders(fine, random)
     depth = random.uniform(0.45, 0.85) if happens(0.85, random) else random.uniform(0.85, 1)
-    light = paper * (1 - depth * optics.blur(deposit(fine, random), random.uniform(0, 0.8)))
-    light = optics.blur(light, random.uniform(0.1, 0.55))
+    light = paper * (1 - depth * optics.blur(deposit(fine, random), random.uniform(0.2, 0.9)))
+    light = optics.blur(light, random.uniform(0.25, 0.65))
     light = optics.noise(light, random.uniform(0, 0.015), 0.5, random)
     if happens(0.7, random):
         light = optics.sharpen(light, random.uniform(0.1, 0.8), random.uniform(0.7, 1.5))
