@@ -6,6 +6,7 @@ import itertools
 import re
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +42,8 @@ def test_an_automaton_accepts_what_re_matches(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "limits"), [(5, (5, 5)), ("5", (5, 5)), ("3-6", (3, 6)), (" 3 – 6 ", (3, 6)), ((3, 6), (3, 6))]
+    ("length", "limits"),
+    [(5, (5, 5)), ("5", (5, 5)), ("3-6", (3, 6)), (" 3 – 6 ", (3, 6)), ((3, 6), (3, 6)), (np.int64(5), (5, 5))],
 )
 def test_lengths(length: int | str | tuple[int, int], limits: tuple[int, int]) -> None:
     constraint = Constraint.of(length)
@@ -133,7 +135,7 @@ def test_nested_stars_and_long_lists_are_built_quickly() -> None:
     start = time.process_time()
     nested = Constraint(pattern="(" * 60 + "1" + "*)" * 60).automaton
     assert len(nested.accepting) == 1
-    codes = [f"{code:05d}" for code in range(0, 99999, 1009)]
+    codes = [f"{code:05d}" for code in range(0, 99999, 701)]
     listed = Constraint(pattern="|".join(codes)).automaton
     assert all(map(listed.accepts, codes))
     assert not listed.accepts("00001")

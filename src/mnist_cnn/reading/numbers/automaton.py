@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_POSITIONS = 1000  # digits in an expression, after its repetitions are written out
-MAX_STATES = 512
+MAX_STATES = 400  # of a minimal automaton; time and memory of reading grow with them
+_MAX_SUBSETS = 1000  # states before they are merged
 NOWHERE = -1
 _DIGITS = "0123456789"
 
@@ -109,8 +110,10 @@ def build(expression: Expression, shortest: int, longest: int | None) -> Automat
     Raises:
         TooComplexError: It has more than `MAX_STATES` states.
     """
-    transitions, accepting = _determinise(expression, shortest, longest)
-    return _minimise(transitions, accepting)
+    automaton = _minimise(*_determinise(expression, shortest, longest))
+    if automaton and (states := len(automaton.accepting)) > MAX_STATES:
+        raise TooComplexError(f"its automaton has {states} states, and at most {MAX_STATES} are used")
+    return automaton
 
 
 def _size(part: Pattern | Charclass) -> int:
@@ -211,8 +214,8 @@ def _determinise(
                 queue.append(following)
             row.append(numbers[following] if following[0] else NOWHERE)
         rows.append(row)
-        if len(queue) > MAX_STATES:
-            raise TooComplexError(f"its automaton has more than {MAX_STATES} states")
+        if len(queue) > _MAX_SUBSETS:
+            raise TooComplexError(f"its automaton has more than {_MAX_SUBSETS:,} states")
     return np.array(rows, np.intp), np.array(accepting)
 
 
@@ -222,10 +225,13 @@ def _minimise(transitions: NDArray[np.intp], accepting: NDArray[np.bool_]) -> Au
     if not is_alive[0]:
         return None
     transitions = np.where(np.append(is_alive, False)[transitions], transitions, NOWHERE)
+    digits = np.unique(transitions, axis=1).T  # those that lead to the same states everywhere are alike
     classes, count = accepting.astype(np.intp), 0
     while count != (count := len(np.unique(classes))):
-        signatures = np.column_stack([classes, _through(classes, transitions)])
-        classes = np.unique(signatures, axis=0, return_inverse=True)[1].reshape(-1)
+        after = [_through(classes, digit) for digit in digits]
+        for following in after:
+            pairs = classes * (len(transitions) + 1) + following
+            classes = np.unique(pairs, return_inverse=True)[1].reshape(-1)
     members = np.unique(classes, return_index=True)[1]  # one state of each class
     table = _through(classes, transitions[members])
     order = _reached(table, int(classes[0]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, TypeAlias
 
 from mnist_cnn.errors import SettingError, first_line
@@ -68,10 +69,9 @@ def _limits(length: Length) -> tuple[int, int]:
         limits: tuple[object, ...] = tuple(int(part or found[1]) for part in found.groups()) if found else ()
     else:
         limits = tuple(length) if isinstance(length, (tuple, list)) else (length, length)
-    match limits:
-        case (int() as low, int() as high) if not any(isinstance(limit, bool) for limit in limits):
-            if 1 <= low <= high <= MAX_DIGITS:
-                return low, high
+    whole = [int(limit) for limit in limits if isinstance(limit, Integral) and not isinstance(limit, bool)]
+    if len(whole) == len(limits) == 2 and 1 <= whole[0] <= whole[1] <= MAX_DIGITS:
+        return whole[0], whole[1]
     raise SettingError(f"length = {str(length)[:40]!r} is not valid. {_VALID_LENGTH}.")
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BLANK = 0  # class of the CTC blank
 SYMBOLS = 11  # the blank and ten digits
 _NEVER = -np.inf  # logarithm of probability 0
+_BLOCK = 64  # columns whose substitutes are summed together; long texts would need much memory
 
 
 def log_probabilities(scores: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -51,8 +52,6 @@ def text_log_probabilities(columns: NDArray[np.float64], texts: Sequence[str]) -
     longest = max(map(len, texts), default=0)
     lattices = [_symbols(text) for text in texts]
     padded = np.array([[*row, *[BLANK] * (2 * longest + 1 - len(row))] for row in lattices], np.intp)  # [n, m]
-    if not len(columns):
-        return np.array([_NEVER if text else 0.0 for text in texts])
     last = _forward(columns[:, padded], padded)[-1]  # [n, m]
     rows, ends = np.arange(len(texts)), np.array([2 * len(text) for text in texts])
     sums: NDArray[np.float64] = np.logaddexp(last[rows, ends], np.where(ends > 0, last[rows, ends - 1], _NEVER))
@@ -79,27 +78,30 @@ def align(columns: NDArray[np.float64], text: str) -> Alignment:
         text: At least one digit; its probability is above 0.
     """
     symbols = _symbols(text)
-    before = _forward(columns[:, symbols], symbols)  # [t, m], up to and including this column
-    after = _forward(columns[::-1, symbols[::-1]], symbols[::-1])[::-1, ::-1]  # [t, m], from this column on
-    occupancy = (before + after - columns[:, symbols])[:, 1::2]  # [t, n]
+    both = np.stack([symbols, symbols[::-1]])  # the text, and the text from behind
+    emissions = np.stack([columns[:, both[0]], columns[::-1, both[1]]], axis=1)  # [t, 2, m]
+    forward = _forward(emissions, both)
+    before, after = forward[:, 0], forward[::-1, 1, ::-1]  # [t, m], up to and including a column, and from it on
+    occupancy = (before + after - emissions[:, 0])[:, 1::2]  # [t, n]
     return Alignment(occupancy.argmax(axis=0), _substitutes(columns, text, before, after))
 
 
 def _substitutes(
     columns: NDArray[np.float64], text: str, before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    arriving = _neighbours(before[:-1], text)  # [t - 1, n, 10]
-    leaving = _neighbours(after[1:, ::-1], text[::-1])[:, ::-1]
-    # Before the first column only the first digit can begin; after the last column only the last digit can end.
-    outside = np.full((1, len(text), 10), _NEVER)
-    first, last = outside.copy(), outside.copy()
-    first[:, 0], last[:, -1] = 0, 0
-    arriving, leaving = np.concatenate([first, arriving]), np.concatenate([leaving, last])  # [t, n, 10]
-    total: NDArray[np.float64] = outside[0]
-    held = outside[0]
-    for column, entering, parting in zip(columns[:, np.newaxis, 1:], arriving, leaving, strict=True):
-        held = column + np.logaddexp(held, entering)
-        total = np.logaddexp(total, held + parting)
+    outside = np.full((1, before.shape[1]), _NEVER)
+    start, end = outside.copy(), outside.copy()
+    start[0, 0], end[0, -1] = 0, 0  # a text begins as after a blank, and ends as before one
+    before, after = np.concatenate([start, before[:-1]]), np.concatenate([after[1:], end])  # beside each column
+    total: NDArray[np.float64] = np.full((len(text), 10), _NEVER)
+    held = total
+    for block in range(0, len(columns), _BLOCK):
+        part = slice(block, block + _BLOCK)
+        arriving = _neighbours(before[part], text)  # [b, n, 10]
+        leaving = _neighbours(after[part, ::-1], text[::-1])[:, ::-1]
+        for column, entering, parting in zip(columns[part, np.newaxis, 1:], arriving, leaving, strict=True):
+            held = column + np.logaddexp(held, entering)
+            total = np.logaddexp(total, held + parting)
     return total
 
 

@@ -52,19 +52,20 @@ def decode(columns: NDArray[np.float64], automaton: Automaton | None = None) -> 
 
 
 def _best(columns: NDArray[np.float64], automaton: Automaton | None, texts: list[str], log_fit: float) -> Decoded:
-    candidates = texts[:_CANDIDATES]
-    log_probabilities = text_log_probabilities(columns, candidates)
-    best = int(log_probabilities.argmax())
-    text, log_probability = candidates[best], min(0.0, float(log_probabilities[best]) - log_fit)
+    text = texts[0] if len(texts) == 1 else _most_probable(columns, texts[:_CANDIDATES])
     if not text:
         return _without_digits(log_fit)
     alignment = align(columns, text)
     substitutes = alignment.substitutes  # [n, 10]
+    chosen = substitutes[np.arange(len(text)), [int(digit) for digit in text]]  # [n], each the text's own
     if automaton is not None:
         substitutes = np.where(automaton.accepted_substitutes(text), substitutes, -np.inf)
-    chosen = substitutes[np.arange(len(text)), [int(digit) for digit in text]]
     confidences = np.exp(chosen - np.logaddexp.reduce(substitutes, axis=1))
-    return Decoded(text, log_probability, log_fit, alignment.peaks, confidences)
+    return Decoded(text, min(0.0, float(chosen[0]) - log_fit), log_fit, alignment.peaks, confidences)
+
+
+def _most_probable(columns: NDArray[np.float64], texts: list[str]) -> str:
+    return texts[int(text_log_probabilities(columns, texts).argmax())]
 
 
 def _without_digits(log_fit: float) -> Decoded:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnist_cnn.reading.numbers.ctc import BLANK, SYMBOLS
+from mnist_cnn.reading.numbers.prefix_search import weigh
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnist_cnn.reading.numbers.automaton import Automaton
+    from mnist_cnn.reading.numbers.prefix_search import Weights
 
 _DIGITS = np.arange(1, SYMBOLS)  # the symbols of the digits
 
@@ -39,7 +41,7 @@ class Constrained:
         self._futures = _futures(columns, automaton)
         self.log_fit = float(self._futures[0, 0, BLANK])
 
-    def weights(self, column: int, ends: Sequence[tuple[int, int]]) -> list[list[float]]:
+    def weights(self, column: int, ends: Sequence[tuple[int, int]]) -> list[Weights]:
         """Return the probability of each symbol, given that the number fits."""
         states, last = np.array(ends, np.intp).T  # [n] each
         now, after = self._futures[column], self._futures[column + 1]
@@ -50,8 +52,7 @@ class Constrained:
         logs[repeated, last[repeated]] = after[states[repeated], last[repeated]]
         before = now[states, last][:, np.newaxis]
         logs += self._columns[column] - np.where(np.isneginf(before), 0, before)  # no path ends where nothing fits
-        weights: list[list[float]] = np.exp(logs).tolist()
-        return weights
+        return weigh(logs)
 
     def follow(self, state: int, digit: int) -> int:
         """Return the automaton's state after one more digit."""

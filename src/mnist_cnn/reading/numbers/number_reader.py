@@ -77,7 +77,7 @@ class NumberReader:
         """
         check_range("threads", threads, 1, 1024)
         check_range("threshold", threshold, 0.0, 1.0)
-        data, origin = read_model_file(SHIPPED_WEIGHTS if path is None else Path(path))
+        data, origin = read_model_file(None if path is None else Path(path), SHIPPED_WEIGHTS)
         session = start_session(data, origin)
         metadata = NumberMetadata.from_strings(metadata_of(session, origin), origin)
         network = LineNetwork.find(session, origin)

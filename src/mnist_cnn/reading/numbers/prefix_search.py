@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from mnist_cnn.reading.numbers.ctc import BLANK, SYMBOLS
+from mnist_cnn.reading.numbers.ctc import BLANK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,11 +19,21 @@ BEAM = 16  # prefixes kept per column
 _NEGLIGIBLE = 1e-3  # share of the best prefix's probability; what follows is as probable after any prefix
 
 
+Weights: TypeAlias = "dict[int, float]"  # the probability of each symbol that is not negligible
+
+
+def weigh(logs: NDArray[np.float64]) -> list[Weights]:
+    """Convert rows of log-probabilities, [n, 11], to weights."""
+    return [
+        {symbol: weight for symbol, weight in enumerate(row) if weight > _NEGLIGIBLE} for row in np.exp(logs).tolist()
+    ]
+
+
 class Guide(Protocol):
     """Tells a search how probable each symbol is next, and may restrict it to the texts that an automaton accepts."""
 
-    def weights(self, column: int, ends: Sequence[tuple[int, int]]) -> list[list[float]]:
-        """Return the probability of each of the 11 symbols in a column, given how a path ended before it.
+    def weights(self, column: int, ends: Sequence[tuple[int, int]]) -> list[Weights]:
+        """Return the probability of each symbol in a column, given how a path ended before it.
 
         Args:
             column: 0 to t - 1.
@@ -37,9 +48,9 @@ class Free:
     """The guide to all texts."""
 
     def __init__(self, columns: NDArray[np.float64]) -> None:
-        self._rows: list[list[float]] = np.exp(columns).tolist()
+        self._rows = weigh(columns)
 
-    def weights(self, column: int, ends: Sequence[tuple[int, int]]) -> list[list[float]]:
+    def weights(self, column: int, ends: Sequence[tuple[int, int]]) -> list[Weights]:
         """Return the column's probabilities for every path."""
         return [self._rows[column]] * len(ends)
 
@@ -105,21 +116,21 @@ def search(guide: Guide, count: int, beam: int = BEAM) -> list[str]:
 
 
 def _step(
-    guide: Guide, column: int, prefixes: _Prefixes, live: dict[int, tuple[float, float]]
-) -> dict[int, list[float]]:
+    guide: Guide, column: int, prefixes: _Prefixes, live: Mapping[int, Sequence[float]]
+) -> Mapping[int, list[float]]:
     """Continue every live prefix by one column."""
     ends = [(prefixes.states[prefix], symbol) for prefix in live for symbol in (BLANK, prefixes.symbols[prefix])]
-    rows = iter(guide.weights(column, ends))
-    grown: dict[int, list[float]] = {}
-    for prefix, (blank, digit) in live.items():
-        after_blank, after_digit = next(rows), next(rows)
-        last = prefixes.symbols[prefix]
-        mass = grown.setdefault(prefix, [0.0, 0.0])
-        mass[0] += blank * after_blank[BLANK] + digit * after_digit[BLANK]
-        mass[1] += digit * after_digit[last]
-        least = _NEGLIGIBLE * (blank + digit)
-        for symbol in range(1, SYMBOLS):
-            gain = blank * after_blank[symbol] + (digit * after_digit[symbol] if symbol != last else 0.0)
-            if gain > least:
-                grown.setdefault(prefixes.extend(prefix, symbol, guide), [0.0, 0.0])[1] += gain
+    rows = guide.weights(column, ends)
+    grown: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    paths = ((prefix, mass) for prefix, masses in live.items() for mass in masses)
+    for (prefix, mass), (_, last), row in zip(paths, ends, rows, strict=True):
+        if not mass:
+            continue
+        for symbol, weight in row.items():
+            if symbol == BLANK:
+                grown[prefix][0] += mass * weight
+            elif symbol == last:
+                grown[prefix][1] += mass * weight
+            else:
+                grown[prefixes.extend(prefix, symbol, guide)][1] += mass * weight
     return grown

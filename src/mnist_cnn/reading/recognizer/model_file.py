@@ -13,11 +13,12 @@ _IN_RUN = Path(EXPORTS_NAME, ONNX_NAME)
 _LARGEST_FILE = 512 * 2**20  # bytes; networks for digits are a thousand times smaller
 
 
-def read_model_file(path: Path | None) -> tuple[bytes, str]:
+def read_model_file(path: Path | None, included: Path = SHIPPED_WEIGHTS) -> tuple[bytes, str]:
     """Read a model file.
 
     Args:
         path: An ONNX file, or a run folder that was exported. None for the included weights.
+        included: The included weights.
 
     Returns:
         The content of the file, and its name for messages.
@@ -26,7 +27,7 @@ def read_model_file(path: Path | None) -> tuple[bytes, str]:
         ModelFileError: There is none, it is of another kind, or it cannot be read.
     """
     if path is None:
-        return SHIPPED_WEIGHTS.read_bytes(), "the included weights"
+        return included.read_bytes(), "the included weights"
     if path.suffix in (".keras", ".h5"):
         raise ModelFileError(f"{path} is a Keras model. Export it first: {_export_command(path)}")
     file = path
