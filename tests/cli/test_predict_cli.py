@@ -21,7 +21,7 @@ from cli.commands import COMMAND, start
 from mnist_cnn.cli import inputs
 from mnist_cnn.cli.app import main
 from mnist_cnn.datasets import load_dataset
-from mnist_cnn.reading.recognizer import Recognizer
+from mnist_cnn.reading.recognizer import Reason, Recognizer
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "scipy", "sklearn", "pydantic", "rich", "h5py", "onnx")
 CSV = ("--format", "csv")
@@ -257,6 +257,18 @@ def test_a_blank_image_has_no_digit(tmp_path: Path, capsys: pytest.CaptureFixtur
     code, lines, _ = call(capsys, tmp_path, *LINES)
     record = json.loads(lines)
     assert (code, record["digit"], record["accepted"], record["reason"]) == (0, None, False, "blank")
+
+
+def test_a_picture_of_a_number_names_the_command_for_numbers(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open(pictures / "b.png") as image:
+        digit = np.asarray(image.convert("L"))
+    Image.fromarray(np.hstack([digit, digit])).save(tmp_path / "two.png")
+    code, out, err = call(capsys, tmp_path, *LINES)
+    assert (code, json.loads(out)["reason"]) == (0, Reason.SEVERAL)
+    assert err == "NOTE: 1 image has more than one thing to read. To read whole numbers: mnist-cnn read\n"
+    assert "mnist-cnn read" in Reason.SEVERAL.text
 
 
 def test_a_closed_standard_input_is_reported() -> None:

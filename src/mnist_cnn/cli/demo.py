@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mnist_cnn.cli.options import PATH, json_option
-from mnist_cnn.cli.rows import Rows
+from mnist_cnn.cli.rows import digit_rows
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.environment.desktop import has_desktop
 from mnist_cnn.errors import SettingError
@@ -45,7 +45,7 @@ def demo(output: Path, no_open: bool, as_json: bool) -> None:
         ]
     ).save(drawn, "PNG")
     _write({**{path: source.read_bytes() for path, source in sources.items()}, explanation: drawn.getvalue()})
-    rows = Rows("json" if as_json else "table", recognizer.class_names)
+    rows = digit_rows("json" if as_json else "table", recognizer.class_names)
     for path, reading in readings.items():
         rows.add(str(path), reading)
     rows.finish(explanation=str(explanation))

@@ -6,28 +6,48 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
 
 from mnist_cnn.errors import DataError
 
 if TYPE_CHECKING:
+    from mnist_cnn.reading.numbers import NumberReading
     from mnist_cnn.reading.recognizer import Reading
 
-COLUMNS = ("path", "digit", "confidence", "accepted")
+Result = TypeVar("Result")
 
 _DECIMALS = 6  # of a confidence: the precision of float32
+_USUAL_NUMBER = 10  # digits
 
 
-class Rows:
-    """Prints each reading immediately and counts them. Only `json` waits for the last one."""
+class Rows(Generic[Result]):
+    """Prints each reading immediately and counts them. Only `json` waits for the last one.
 
-    def __init__(self, form: str, class_names: Sequence[str]) -> None:
-        self.count = self.unreadable = 0
+    Attributes:
+        count: Number of rows.
+        reasons: How many were rejected for each reason; `unreadable` is the reason of an error.
+    """
+
+    def __init__(self, form: str, heading: str, describe: Callable[[Result], dict[str, Any]], width: int = 0) -> None:
+        """Print nothing yet.
+
+        Args:
+            form: "table", "csv", "jsonl" or "json".
+            heading: Name of the column with what was read.
+            describe: Converts a reading to JSON: the value under `heading`, None if there is none; `confidence`,
+                `accepted`, and `reason` unless it is accepted.
+            width: Most characters of what is usually read.
+        """
+        self.count = 0
+        self.reasons: Counter[str] = Counter()
+        self._columns = ("path", heading, "confidence", "accepted")
+        self._describe = describe
+        self._width = max(len(heading), width)
         self._records: list[dict[str, Any]] = []
-        self._width = max(len("digit"), *map(len, class_names))
         self._print: Callable[[dict[str, Any]], None] = {
             "table": self._print_line,
             "csv": self._print_csv,
@@ -35,11 +55,17 @@ class Rows:
             "json": self._records.append,
         }[form]
 
-    def add(self, path: str, result: Reading | DataError) -> None:
-        """Print one row; an unreadable image has neither digit nor confidence."""
+    @property
+    def unreadable(self) -> int:
+        """Number of images that could not be read."""
+        return self.reasons["unreadable"]
+
+    def add(self, path: str, result: Result | DataError) -> None:
+        """Print one row; an unreadable image has neither value nor confidence."""
         self.count += 1
-        self.unreadable += isinstance(result, DataError)
-        self._print(_record(path, result))
+        record = {"path": path, **(self._fail(result) if isinstance(result, DataError) else self._describe(result))}
+        self.reasons[record.get("reason", "")] += 1
+        self._print(record)
 
     def finish(self, **more: str) -> None:
         """Print the object of the form `json`, with more values."""
@@ -47,38 +73,55 @@ class Rows:
             record = {"results": self._records, "images": self.count, "unreadable": self.unreadable}
             click.echo(json.dumps(record | more))
 
+    def _fail(self, error: DataError) -> dict[str, Any]:
+        values = dict.fromkeys(self._columns[1:-1]) | {"accepted": False}
+        return values | {"reason": "unreadable", "error": str(error)}
+
     def _print_line(self, record: dict[str, Any]) -> None:
+        heading = self._columns[1]
         if self.count == 1:
-            click.echo(f"{'digit':>{self._width}}  confidence  accepted    path")
+            click.echo(f"{heading:>{self._width}}  confidence  accepted    path")
         confidence = "–" if record["confidence"] is None else f"{record['confidence']:.2%}"
-        digit = "–" if record["digit"] is None else str(record["digit"])
+        value = "–" if record[heading] in (None, "") else str(record[heading])
         error = f"  ({record['error']})" if "error" in record else ""
         accepted = record.get("reason", "yes")
-        click.echo(_visible(f"{digit:>{self._width}}  {confidence:>10}  {accepted:10}  {record['path']}{error}"))
+        click.echo(_visible(f"{value:>{self._width}}  {confidence:>10}  {accepted:10}  {record['path']}{error}"))
 
     def _print_csv(self, record: dict[str, Any]) -> None:
         if self.count == 1:
-            click.echo(",".join(COLUMNS))
+            click.echo(",".join(self._columns))
         values = {**record, "accepted": str(record["accepted"]).lower()}
         line = io.StringIO(newline="")
-        csv.DictWriter(line, COLUMNS, extrasaction="ignore", lineterminator="\n").writerow(values)
+        csv.DictWriter(line, self._columns, extrasaction="ignore", lineterminator="\n").writerow(values)
         # As bytes, since click.echo strips ANSI codes from text and file names may not be Unicode.
         click.echo(line.getvalue().encode("utf-8", "surrogateescape"), nl=False)
         if "error" in record:
             click.echo(_visible(f"Not read: {record['error']}"), err=True)
 
 
-def _record(path: str, result: Reading | DataError) -> dict[str, Any]:
-    """Return the columns of one image, and the reason if it was rejected."""
-    if isinstance(result, DataError):
-        values: tuple[Any, ...] = (path, None, None, False)
-        reasons = {"reason": "unreadable", "error": str(result)}
-    else:
-        # A number if the classes are digits; None if the image is blank.
-        digit = result.digit if result.label == str(result.digit) else result.label
-        values = (path, digit if result.has_ink else None, round(result.confidence, _DECIMALS), result.accepted)
-        reasons = {"reason": result.reason} if result.reason else {}
-    return dict(zip(COLUMNS, values, strict=True)) | reasons
+def digit_rows(form: str, class_names: Sequence[str]) -> Rows[Reading]:
+    """Return rows of single digits."""
+    return Rows(form, "digit", _describe_digit, max(map(len, class_names)))
+
+
+def number_rows(form: str) -> Rows[NumberReading]:
+    """Return rows of whole numbers."""
+    return Rows(form, "text", lambda reading: _with_reason(reading.to_dict(), reading.reason), _USUAL_NUMBER)
+
+
+def _describe_digit(reading: Reading) -> dict[str, Any]:
+    # A number if the classes are digits; None if the image is blank.
+    digit = reading.digit if reading.label == str(reading.digit) else reading.label
+    values = {
+        "digit": digit if reading.has_ink else None,
+        "confidence": round(reading.confidence, _DECIMALS),
+        "accepted": reading.accepted,
+    }
+    return _with_reason(values, reading.reason)
+
+
+def _with_reason(values: dict[str, Any], reason: str) -> dict[str, Any]:
+    return {**values, "reason": reason} if reason else values
 
 
 def _visible(line: str) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
+
+_DECIMALS = 6  # of a confidence: the precision of float32
+_TENTHS = 1  # decimals of a place in pixels
 
 
 class NumberReason(StrEnum):
@@ -44,6 +48,11 @@ class NumberDigit:
     confidence: float  #: its probability among the ten digits in its place, 0 to 1, if the other digits are right
     box: Box  #: where it is written
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the digit as values for JSON."""
+        box = {side: round(edge, _TENTHS) for side, edge in asdict(self.box).items()}
+        return {"text": self.text, "confidence": round(self.confidence, _DECIMALS), "box": box}
+
 
 @dataclass(frozen=True)
 class NumberReading:
@@ -59,3 +68,12 @@ class NumberReading:
     def accepted(self) -> bool:
         """Whether there are digits, they fit, and the confidence reaches the threshold."""
         return not self.reason
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was read as values for JSON: text, confidence, accepted, and digits with confidence and box."""
+        return {
+            "text": self.text,
+            "confidence": round(self.confidence, _DECIMALS),
+            "accepted": self.accepted,
+            "digits": [digit.to_dict() for digit in self.digits],
+        }

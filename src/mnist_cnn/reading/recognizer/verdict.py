@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
 _TEXTS = {
     Reason.BLANK: "No ink was found. Try a darker pen, or move closer.",
-    Reason.SEVERAL: "There is more than one thing to read.",
+    Reason.SEVERAL: "There is more than one thing to read. Whole numbers: mnist-cnn read, or POST /read.",
     Reason.UNCERTAIN: "This does not look like anything the model knows.",
 }
 

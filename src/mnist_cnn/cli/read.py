@@ -1,0 +1,60 @@
+"""`mnist-cnn read`: read whole numbers in files, folders or standard input, and print one row per image."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from mnist_cnn.cli.options import PATH, json_option
+from mnist_cnn.cli.readings import (
+    choose_form,
+    choose_threads,
+    format_option,
+    images_argument,
+    print_readings,
+    quieten,
+    threads_option,
+)
+from mnist_cnn.cli.rows import number_rows
+from mnist_cnn.cli.verb import Verb
+
+
+@click.command(cls=Verb, example="mnist-cnn read amount.jpg codes/ --length 5")
+@images_argument
+@click.option("--length", metavar="N|N-M", help="Number of digits, if known, such as 5 or 3-6 (default: any).")
+@click.option(
+    "--pattern",
+    metavar="REGEX",
+    help=r"Regular expression over digits that the whole number matches, such as '[1-9]\d{4}' (default: any).",
+)
+@click.option("--model", type=PATH, help="An ONNX file that reads numbers (default: the included weights).")
+@format_option
+@click.option("--threshold", type=float, help="Minimum confidence to accept a number, 0 to 1 (default: the model's).")
+@threads_option
+@json_option
+def read(
+    paths: tuple[str, ...],
+    length: str | None,
+    pattern: str | None,
+    model: Path | None,
+    form: str,
+    threshold: float | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Read the whole number in each image, such as a postal code or a meter reading.
+
+    Exit code 0: all images were read. 1: some could not be read, as their rows say. 2: no image was found.
+    """
+    form = choose_form(form, as_json)
+    quieten()
+    from mnist_cnn.reading.numbers import Constraint, NumberReader
+
+    Constraint.of(length, pattern)  # an error in it comes before the network is loaded
+    reader = NumberReader.load(model, threads=choose_threads(threads, paths), threshold=threshold)
+    rows = number_rows(form)
+    print_readings(paths, partial(reader.read_many, length=length, pattern=pattern), rows)
+    if rows.unreadable:
+        click.get_current_context().exit(1)

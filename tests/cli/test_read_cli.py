@@ -1,0 +1,156 @@
+"""`mnist-cnn read`: rows, constraints and errors. `predict`'s tests are about what both commands share."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from cli import commands
+from cli.test_predict_cli import HEAVY
+from mnist_cnn.cli.rows import number_rows
+from mnist_cnn.reading.numbers import NumberReader, NumberReading, NumberReason
+from reading.numbers import bars
+
+CSV = ("--format", "csv")
+LINES = ("--format", "jsonl")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "bars.onnx"
+    path.write_bytes(bars.make())
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two pictures."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for name, text in (("b.png", "48213"), ("a.jpg", "7016")):
+        Image.fromarray(bars.line(text, padding=8)).save(folder / name)
+    return folder
+
+
+def call(capsys: pytest.CaptureFixture[str], model: Path, *words: object) -> tuple[int, str, str]:
+    return commands.call(capsys, "read", *words, "--model", model)
+
+
+def expected(model: Path, path: Path, **constraint: Any) -> dict[str, Any]:
+    reading = NumberReader.load(model).read(path, **constraint)
+    record = {"path": str(path), **reading.to_dict()}
+    return {**record, "reason": reading.reason} if reading.reason else record
+
+
+def test_json_lines_say_all_that_the_reader_does(
+    pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = call(capsys, model, pictures, *LINES)
+    assert (code, err) == (0, "")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert records == [expected(model, pictures / name) for name in ("a.jpg", "b.png")]
+    assert "".join(digit["text"] for digit in records[0]["digits"]) == records[0]["text"]
+    assert records[0]["digits"][0]["box"].keys() == {"left", "top", "right", "bottom"}
+
+
+def test_csv_has_exactly_four_columns(pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, model, pictures, "none.png", *CSV)
+    assert code == 1
+    assert out.startswith("path,text,confidence,accepted\n")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert rows[0]["text"] == expected(model, pictures / "a.jpg")["text"]
+    assert rows[2] == {"path": "none.png", "text": "", "confidence": "", "accepted": "false"}
+    assert "none.png" in err
+
+
+def test_a_table_shows_leading_zeros(pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call(capsys, model, pictures, "--pattern", "0[0-9]{3}", "--threshold", "0")
+    heading, first, _ = out.splitlines()
+    assert heading.split() == ["text", "confidence", "accepted", "path"]
+    assert first.split()[0] == expected(model, pictures / "a.jpg", pattern="0[0-9]{3}")["text"]
+    assert first.split()[0].startswith("0")
+
+
+def test_a_number_without_digits_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ("table", "jsonl"):
+        number_rows(form).add("empty.png", NumberReading("", 0.0, (), NumberReason.BLANK))
+    table, _, line = capsys.readouterr().out.partition("{")
+    assert table.splitlines()[1].split() == ["–", "0.00%", "blank", "empty.png"]
+    assert json.loads("{" + line)["reason"] == "blank"
+
+
+@pytest.mark.parametrize(
+    ("words", "valid"),
+    [
+        (("--length", "4"), r"\d{4}"),
+        (("--length", "2-3"), r"\d{2,3}"),
+        (("--pattern", "(12|34)+"), "(12|34)+"),
+        (("--length", "6", "--pattern", "[1-9]*"), "[1-9]{6}"),
+    ],
+)
+def test_a_constraint_decides_what_can_be_read(
+    words: tuple[str, ...], valid: str, pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = call(capsys, model, pictures, *words, "--json")
+    texts = [record["text"] for record in json.loads(out)["results"]]
+    assert code == 0
+    assert all(re.fullmatch(valid, text) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["."], "found no images in ."),
+        (["x.png", "--length", "0"], "length = '0' is not valid. Valid: a number of digits from 1 to 200"),
+        (["x.png", "--pattern", "[a-z]+"], "matches no number"),
+        (["x.png", "--pattern", "(((((" + "a?" * 100], "cannot be read"),
+        (["x.png", "--pattern", "((((1{9}){9}){9}){9}){9}"], "too complex"),
+        (["x.png", "--length", "3", "--pattern", "12"], "matches no number of 3 digits"),
+        (["x.png", "--threshold", "2"], "threshold = 2.0"),
+        (["x.png", "--threads", "0"], "threads = 0"),
+        (["x.png", "--format", "csv", "--json"], "Omit one of them"),
+    ],
+)
+def test_an_invalid_call_ends_with_one_line_and_exit_code_2(
+    words: list[str],
+    message: str,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(capsys, model, *words)
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert "--json" in words or not out
+
+
+def test_a_network_for_single_digits_is_refused(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from mnist_cnn.reading.recognizer import SHIPPED_WEIGHTS
+
+    code, _, err = call(capsys, SHIPPED_WEIGHTS, pictures)
+    assert code == 2
+    assert "does not read numbers" in err
+
+
+def test_only_the_reading_side_is_needed(pictures: Path, model: Path, tmp_path: Path) -> None:
+    """As with the base install only; the picture comes through standard input."""
+    program = f"import sys; sys.modules.update(dict.fromkeys({HEAVY})); from mnist_cnn.cli import main; main()"
+    words = [sys.executable, "-c", program, "read", "-", "--model", str(model), *LINES]
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with (pictures / "b.png").open("rb") as picture:
+        finished = subprocess.run(words, stdin=picture, capture_output=True, text=True, timeout=60, env=environment)
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads(finished.stdout) == {**expected(model, pictures / "b.png"), "path": "-"}
+    assert list(tmp_path.rglob("*")) == []
