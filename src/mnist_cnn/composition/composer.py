@@ -1,0 +1,107 @@
+"""Composed samples: what the network sees, with what it should read there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnist_cnn.composition import marks, writing
+from mnist_cnn.composition.hands import Hand
+from mnist_cnn.composition.paper import scenes
+from mnist_cnn.composition.writing import Frame, Writer, WrittenLine, compose_line, compose_other
+from mnist_cnn.reading.numbers.line_preparation import prepare_levels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnist_cnn.composition.hands import Stroke
+    from mnist_cnn.composition.paper.scenes import Scene
+
+_LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+_LENGTH_WEIGHTS = np.array([5, 20, 20, 18, 18, 9, 4, 3, 1.5, 1.5]) / 100
+_SCENES: tuple[Scene, ...] = tuple(scenes.SCENES)
+_SCENE_WEIGHTS = np.array(list(scenes.SCENES.values())) / sum(scenes.SCENES.values())
+_FRAMES: dict[Scene, tuple[Frame, ...]] = {
+    scenes.cheque: (writing.tight, writing.tight, writing.tight, writing.loose),
+    scenes.ledger: (writing.cell,) * 5 + (writing.loose,),
+}
+_OTHER, _EMPTY = 0.05, 0.01  # shares of pictures without a number
+_BY_HAND, _TRACED = 0.5, 0.4  # shares of strings drawn by code, and traced from real digits; the rest mixes both
+_ROUND, _REPEATED = 0.12, 0.1  # shares of strings that end in zeros, and that repeat digits
+
+
+@dataclass(frozen=True, eq=False)
+class ComposedLine:
+    """One composed picture, prepared."""
+
+    image: NDArray[np.uint8]  #: uint8 [32, w], as `prepare` returns it
+    text: str  #: the digits
+    boxes: NDArray[np.float32]  #: float32 [n, 4], left, top, right, bottom of each digit, pixels of `image`
+
+
+@dataclass(frozen=True, eq=False)
+class Composer:
+    """Composes samples from digits by hands and traced digits."""
+
+    traced: Sequence[Sequence[list[Stroke]]]  #: for each digit, the strokes of real ones
+
+    def compose(self, random: np.random.Generator) -> ComposedLine:
+        """Compose one picture of a number, or of something else."""
+        scene = _SCENES[int(random.choice(len(_SCENES), p=_SCENE_WEIGHTS))]
+        line = self._line(scene, random)
+        return _prepared(line, scene(line.coverage, line.digit_height, random))
+
+    def _line(self, scene: Scene, random: np.random.Generator) -> WrittenLine:
+        frames = _FRAMES.get(scene, (writing.tight, writing.cell, writing.loose))
+        frame = frames[int(random.integers(len(frames)))]
+        kind = random.random()
+        if kind < _EMPTY:
+            height = int(random.uniform(50, 90))
+            blank = np.zeros((height, int(height * random.uniform(1, 4))), np.float32)
+            return WrittenLine(blank, "", np.zeros((0, 4), np.float32), 50.0)
+        if kind < _EMPTY + _OTHER:
+            return compose_other((marks.word if random.random() < 0.6 else marks.clutter)(random), frame, random)
+        return compose_line(draw_text(random, in_cell=frame is writing.cell), self.writer(random), frame, random)
+
+    def writer(self, random: np.random.Generator) -> Writer:
+        """Choose one writer."""
+        hand, kind = Hand.random(random), random.random()
+        if kind < _BY_HAND:
+            return hand.write
+        if kind < _BY_HAND + _TRACED:
+            return self.trace
+        by_hand = random.random(10) < 0.5
+
+        def write(digit: int, random: np.random.Generator) -> list[Stroke]:
+            return hand.write(digit, random) if by_hand[digit] else self.trace(digit, random)
+
+        return write
+
+    def trace(self, digit: int, random: np.random.Generator) -> list[Stroke]:
+        """Give a real digit's strokes."""
+        known = self.traced[digit]
+        return known[int(random.integers(len(known)))]
+
+
+def draw_text(random: np.random.Generator, *, in_cell: bool = False) -> str:
+    """Draw the digits of a number; in the cell of a form they are mostly few."""
+    length = int(random.choice(_LENGTHS, p=_LENGTH_WEIGHTS))
+    if in_cell and random.random() < 0.7:
+        length = min(length, int(random.integers(1, 4)))
+    digits = random.integers(10, size=length)
+    kind = random.random()
+    if kind < _ROUND and length > 2:
+        digits[int(random.integers(1, length)) :] = 0
+    elif kind < _ROUND + _REPEATED:
+        start = int(random.integers(length))
+        digits[start : start + int(random.integers(2, 5))] = digits[start]
+    return "".join(map(str, digits.tolist()))
+
+
+def _prepared(line: WrittenLine, picture: NDArray[np.uint8]) -> ComposedLine:
+    prepared = prepare_levels(picture)
+    scale = np.array(prepared.image.shape[::-1], np.float32) / np.array(line.coverage.shape[::-1], np.float32)
+    return ComposedLine(prepared.image, line.text, line.boxes * np.tile(scale, 2))

@@ -1,0 +1,268 @@
+"""Handwritten numbers: digits of one hand, side by side, with everything that real writers put between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from mnist_cnn.composition import marks
+from mnist_cnn.composition.hands import Stroke
+from mnist_cnn.composition.pen import Pen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Writer: TypeAlias = Callable[[int, np.random.Generator], list[Stroke]]  # a digit → its strokes, 1 high from 0 to 1
+
+Point: TypeAlias = "NDArray[np.floating]"  # (x, y), digit heights
+Frame: TypeAlias = Callable[[Point, Point, np.random.Generator], tuple[Point, Point]]
+# From the upper left and lower right corner of the ink to those of the picture.
+
+_BANDS = 20  # of equal height, in which the distance between neighbours is measured
+_BAND_TOP, _BAND_BOTTOM = -0.6, 1.6  # digit heights
+_FINEST, _COARSEST = 44, 68  # pixels, height of a digit when drawn
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenLine:
+    """A number as it was written, before it is put on paper."""
+
+    coverage: NDArray[np.float32]  #: float32 [h, w], share of ink in each pixel
+    text: str  #: the digits that can be read; empty if there is no number, or it is crossed out
+    boxes: NDArray[np.float32]  #: float32 [n, 4], left, top, right, bottom of each digit, pixels
+    digit_height: float  #: pixels
+
+
+@dataclass(frozen=True)
+class WritingStyle:
+    """How one writer sets digits beside each other. Lengths in digit heights."""
+
+    gap: float  #: least distance between two digits; below 0 they overlap
+    gap_spread: float  #: standard deviation of the gap
+    size_spread: float  #: standard deviation of the digits' size
+    stretch: float  #: width of digits, 1 as written
+    slant: float  #: shift to the right per height
+    slant_spread: float  #: standard deviation of the slant
+    rise: float  #: slope of the baseline, upwards to the right
+    baseline_spread: float  #: standard deviation of the baseline
+    zero_size: float  #: size of zeros, relative to other digits
+    joined: float  #: probability that two digits are joined by a stroke
+
+    @classmethod
+    def random(cls, random: np.random.Generator) -> WritingStyle:
+        """Choose the habits of a writer."""
+        tightness = random.random()
+        if tightness < 0.4:
+            gap = random.uniform(-0.1, 0.1)
+        elif tightness < 0.85:
+            gap = random.uniform(0.08, 0.35)
+        else:
+            gap = random.uniform(0.3, 1.0)
+        careless = random.random() < 0.3
+        return cls(
+            gap=gap,
+            gap_spread=0.03 + 0.2 * abs(gap),
+            size_spread=random.uniform(0.1, 0.2) if careless else random.uniform(0.02, 0.11),
+            stretch=float(np.exp(random.normal(0, 0.16))),
+            slant=float(np.clip(random.normal(0.1, 0.2), -0.35, 0.75)),
+            slant_spread=random.uniform(0.02, 0.1),
+            rise=float(random.normal(0, 0.04)),
+            baseline_spread=random.uniform(0.05, 0.14) if careless else random.uniform(0, 0.05),
+            zero_size=random.uniform(0.5, 0.9) if random.random() < 0.3 else 1.0,
+            joined=random.uniform(0.2, 0.8) if random.random() < 0.12 else 0.0,
+        )
+
+
+def compose_line(
+    text: str, write: Writer, frame: Frame, random: np.random.Generator, *, clean: bool = False
+) -> WrittenLine:
+    """Write a number with one hand, one pen and one style.
+
+    Args:
+        text: The digits, at least one.
+        write: Writes a digit.
+        frame: Chooses the borders of the picture.
+        random: Source of the draws.
+        clean: Whether to leave out marks, neighbours and crossings-out.
+    """
+    style, pen = WritingStyle.random(random), Pen.random(random)
+    digits, others = _set_out(text, write, style, pen, random, clean)
+    everything = [stroke for strokes in (*digits, *others) for stroke in strokes]
+    crossed = not clean and random.random() < _CROSSED
+    if crossed:
+        everything += _crossing_out(digits, random)
+    neighbours = [] if clean else _neighbours(np.concatenate(everything), write, random)
+    return _drawn("" if crossed else text, digits, [*everything, *neighbours], everything, pen, frame, random)
+
+
+def compose_other(strokes: list[Stroke], frame: Frame, random: np.random.Generator) -> WrittenLine:
+    """Draw what is not a number, such as a word."""
+    return _drawn("", [], strokes, strokes, Pen.random(random), frame, random)
+
+
+_CROSSED = 0.04
+_THOUSANDS, _TRAILING, _LEADING, _ANYWHERE, _WORD = 0.35, 0.18, 0.1, 0.06, 0.03
+
+
+def _set_out(
+    text: str, write: Writer, style: WritingStyle, pen: Pen, random: np.random.Generator, clean: bool
+) -> tuple[list[list[Stroke]], list[list[Stroke]]]:
+    """Place digits from left to right; return the strokes of each digit, and those of marks and joints."""
+    thousands = not clean and random.random() < _THOUSANDS
+    digits: list[list[Stroke]] = []
+    others: list[list[Stroke]] = []
+    edge = np.full(_BANDS, -np.inf, np.float32)
+
+    def place(strokes: list[Stroke], gap: float) -> list[Stroke]:
+        nonlocal edge
+        moved = _moved(strokes, _advance(edge, strokes) + gap + pen.width, 0.0)
+        edge = np.maximum(edge, _right_edges(moved))
+        return moved
+
+    def mark(strokes: list[Stroke]) -> None:
+        others.append(place(_slanted(strokes, style.slant), random.uniform(0.03, 0.35)))
+
+    if not clean and random.random() < _LEADING:
+        mark(marks.word(random) if random.random() < _WORD / _LEADING else marks.opening(random))
+    for index, name in enumerate(text):
+        gap = float(random.normal(style.gap, style.gap_spread))
+        digits.append(place(_formed(int(name), write, style, index, random), max(gap, -0.2)))
+        if len(digits) > 1 and random.random() < style.joined:
+            others += _joint(digits[-2], digits[-1])
+        left = len(text) - 1 - index
+        if left and ((thousands and left % 3 == 0) or (not clean and random.random() < _ANYWHERE / len(text))):
+            mark(marks.separator(random))
+    if not clean and random.random() < _TRAILING:
+        mark(marks.word(random) if random.random() < _WORD / _TRAILING else marks.closing(random))
+    return digits, others
+
+
+def _formed(digit: int, write: Writer, style: WritingStyle, index: int, random: np.random.Generator) -> list[Stroke]:
+    """Write a digit with the style's size, slant and baseline."""
+    size = float(np.clip(random.normal(1, style.size_spread), 0.6, 1.5)) * (style.zero_size if digit == 0 else 1)
+    slant = style.slant + random.normal(0, style.slant_spread)
+    shape = np.array([[style.stretch, 0], [-slant, 1]], np.float32) * np.float32(size)  # row vectors
+    base = 1 + random.normal(0, style.baseline_spread) - style.rise * 0.8 * index
+    if digit == 0 and style.zero_size < 1 and random.random() < 0.3:
+        base -= (1 - size) * random.uniform(0, 1)  # small zeros float
+    return [(stroke - (0, 1)) @ shape + np.array([0, base], np.float32) for stroke in write(digit, random)]
+
+
+def _slanted(strokes: list[Stroke], slant: float) -> list[Stroke]:
+    return [(stroke - (0, 1)) @ np.array([[1, 0], [-slant, 1]], np.float32) + (0, 1) for stroke in strokes]
+
+
+def _moved(strokes: Sequence[Stroke], x: float, y: float) -> list[Stroke]:
+    return [stroke + np.array([x, y], np.float32) for stroke in strokes]
+
+
+def _bands(strokes: Sequence[Stroke]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    points = np.concatenate(strokes)
+    band = (points[:, 1] - _BAND_TOP) * (_BANDS / (_BAND_BOTTOM - _BAND_TOP))
+    return band.astype(np.intp).clip(0, _BANDS - 1), points[:, 0]
+
+
+def _right_edges(strokes: Sequence[Stroke]) -> NDArray[np.float32]:
+    """Return the rightmost ink of each band, widened to the bands above and below."""
+    edges = np.full(_BANDS + 2, -np.inf, np.float32)
+    band, x = _bands(strokes)
+    np.maximum.at(edges, band + 1, x)
+    widened: NDArray[np.float32] = np.maximum(np.maximum(edges[:-2], edges[2:]), edges[1:-1])
+    return widened
+
+
+def _advance(edge: NDArray[np.float32], strokes: Sequence[Stroke]) -> float:
+    """Return how far to move strokes to the right until they touch what stands there, in some band."""
+    band, x = _bands(strokes)
+    if not np.isfinite(edge).any():
+        return -float(x.min())
+    facing = (edge[band] - x).max()
+    centre = float(edge.max()) - 0.35 - float(x.mean())  # a digit does not slip under its neighbour
+    return max(float(facing), centre)
+
+
+def _joint(before: list[Stroke], after: list[Stroke]) -> list[list[Stroke]]:
+    start, end = before[-1][-1], after[0][0]
+    if np.linalg.norm(end - start) > 0.9:
+        return []
+    middle = (start + end) / 2 + np.array([0, 0.08], np.float32)
+    return [[np.stack([start, middle, end]).astype(np.float32)]]
+
+
+def _crossing_out(digits: list[list[Stroke]], random: np.random.Generator) -> list[Stroke]:
+    points = np.concatenate([stroke for strokes in digits for stroke in strokes])
+    low, high = points.min(axis=0), points.max(axis=0)
+    strokes = marks.crossing_out(float(high[0] - low[0]), random)
+    return _moved(strokes, float(low[0]), float((low[1] + high[1]) / 2 - 0.5))
+
+
+def _neighbours(points: NDArray[np.float32], write: Writer, random: np.random.Generator) -> list[Stroke]:
+    """Write digits of neighbouring fields, most of which is outside the picture: below, above or beside."""
+    found: list[Stroke] = []
+    if random.random() < 0.1:
+        low, high = points.min(axis=0), points.max(axis=0)
+        side = random.integers(4)
+        for _ in range(int(random.integers(1, 4))):
+            strokes = write(int(random.integers(10)), random)
+            along = random.uniform(low[0] - 0.3, high[0] + 0.3)
+            place = {
+                0: (along, low[1] - random.uniform(1.1, 1.4)),
+                1: (along, high[1] + random.uniform(0.1, 0.4)),
+                2: (low[0] - random.uniform(1.1, 1.5), random.uniform(-0.5, 0.5)),
+                3: (high[0] + random.uniform(0.3, 0.6), random.uniform(-0.5, 0.5)),
+            }[int(side)]
+            found += _moved(strokes, *place)
+    return found
+
+
+def _drawn(
+    text: str,
+    digits: list[list[Stroke]],
+    strokes: list[Stroke],
+    inside: list[Stroke],
+    pen: Pen,
+    frame: Frame,
+    random: np.random.Generator,
+) -> WrittenLine:
+    """Frame what must be inside the picture, and draw."""
+    scale = float(random.uniform(_FINEST, _COARSEST))
+    points = np.concatenate(inside)
+    low, high = frame(points.min(axis=0), points.max(axis=0), random)
+    shape = (max(8, round((high[1] - low[1]) * scale)), max(8, round((high[0] - low[0]) * scale)))
+    place = (-low * scale).astype(np.float32)
+    coverage = pen.draw([stroke * np.float32(scale) + place for stroke in strokes], shape, scale)
+    boxes = [_box(each, pen.width / 2) * scale + np.tile(place, 2) for each in digits] if text else []
+    return WrittenLine(coverage, text, np.array(boxes, np.float32).reshape(-1, 4), scale)
+
+
+def tight(low: Point, high: Point, random: np.random.Generator) -> tuple[Point, Point]:
+    """Frame a number closely, as who cuts it out does; sometimes a little of the ink is cut off."""
+    cut = -0.1 if random.random() < 0.2 else 0.0
+    left, top, right, bottom = random.uniform(cut, 0.3, 4) * random.uniform(0.3, 1.3, 4)
+    if random.random() < 0.25:  # one side is wide: a long dash was cut off, or another line stands above
+        right, top = right + random.exponential(0.3), top + random.exponential(0.2)
+    return low - np.array([left, top]), high + np.array([right, bottom])
+
+
+def cell(low: Point, high: Point, random: np.random.Generator) -> tuple[Point, Point]:
+    """Frame a number by a box of a form: mostly smaller than the box, anywhere in it."""
+    width, height = high - low
+    field_height = height / random.uniform(0.35, 0.9)
+    field_width = max(field_height * random.uniform(1.2, 2.4), width * random.uniform(0.95, 1.2))
+    room = np.array([field_width, field_height]) - (width, height)
+    start = low - room * random.beta(2, 2, 2)
+    return start, start + np.array([field_width, field_height])
+
+
+def loose(low: Point, high: Point, random: np.random.Generator) -> tuple[Point, Point]:
+    """Frame a number with room on all sides."""
+    left, top, right, bottom = random.uniform(0, 1, 4) * random.choice((0.4, 1.0)) * np.array([1.4, 0.9, 1.4, 0.9])
+    return low - np.array([left, top]), high + np.array([right, bottom])
+
+
+def _box(strokes: Sequence[Stroke], radius: float) -> NDArray[np.float32]:
+    points = np.concatenate(strokes)
+    return np.concatenate([points.min(axis=0) - radius, points.max(axis=0) + radius])
