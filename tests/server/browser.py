@@ -107,10 +107,10 @@ class Desk:
         """
         *before, last = STROKES[name]
         for stroke in before:
-            self._stroke(stroke)
-        self._stroke(last, lift=lift)
+            self.stroke(stroke)
+        self.stroke(last, lift=lift)
 
-    def _stroke(self, stroke: Stroke, *, lift: bool = True) -> None:
+    def stroke(self, stroke: Stroke, *, lift: bool = True) -> None:
         mouse = self.page.mouse
         mouse.move(*self.place(*stroke[0]))
         mouse.down()

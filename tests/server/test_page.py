@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,23 +12,18 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from server.live import LiveServer
+from server.windows import PHONE, expect, hand_over, upload
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from playwright.sync_api import Browser, BrowserContext
     from starlette.testclient import TestClient
 
     from server.browser import Desk
-    from server.conftest import MakeServer
+    from server.conftest import MakeServer, OpenDesk
 
 FOLDER = Path(__file__).parents[2] / "src" / "mnist_cnn" / "server" / "page"
 KEY = "correct-horse-battery"
-SCREEN: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 SETTLED = 600  # ms, as main.js has it
-
-OpenDesk = Callable[..., "Desk"]
 
 
 # The files
@@ -63,64 +57,6 @@ def test_nothing_but_the_files_of_the_page_is_served(client: TestClient, name: s
 slow = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="THE PAGE WAS NOT TESTED: there is no playwright")
-    from server.browser import launch
-
-    with sync_api.sync_playwright() as playwright:  # ends with the module: its event loop would be in others' way
-        browser = launch(playwright)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def collecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The address of a server that collects, and its folder."""
-    folder = tmp_path_factory.mktemp("collecting")
-    with LiveServer(folder, collect=folder / "kept") as server:
-        yield server.url, folder / "kept"
-
-
-@pytest.fixture(scope="module")
-def shared_context(browser: Browser) -> Iterator[BrowserContext]:
-    """What the tabs of most tests share: a cache. None of these tests may leave anything else in it."""
-    with browser.new_context(**SCREEN) as context:
-        yield context
-        assert context.storage_state() == {"cookies": [], "origins": []}
-
-
-@pytest.fixture
-def open_desk(browser: Browser, shared_context: BrowserContext, shared_server: LiveServer) -> Iterator[OpenDesk]:
-    """Return a function from a server's address to the opened page; options for a browser context open a new one."""
-    from server.browser import Desk
-
-    desks: list[Desk] = []
-
-    def open_(url: str = shared_server.url, **options: Any) -> Desk:
-        context = browser.new_context(**(SCREEN | options)) if options else shared_context
-        desks.append(Desk.open(context, url))
-        return desks[-1]
-
-    yield open_
-    for desk in desks:
-        desk.check()
-        desk.page.close()
-        if desk.page.context is not shared_context:
-            desk.page.context.close()
-
-
-@pytest.fixture
-def desk(open_desk: OpenDesk) -> Desk:
-    return open_desk()
-
-
-def expect(target: Any) -> Any:
-    from playwright.sync_api import expect
-
-    return expect(target)
-
-
 def picture_of_seven(size: tuple[int, int] = (400, 300), kind: str = "PNG") -> bytes:
     """A 7, dark on light paper, as an image file."""
     image = Image.new("RGB", size, (236, 231, 219))
@@ -130,25 +66,6 @@ def picture_of_seven(size: tuple[int, int] = (400, 300), kind: str = "PNG") -> b
     file = io.BytesIO()
     image.save(file, kind)
     return file.getvalue()
-
-
-def upload(desk: Desk, content: bytes, name: str = "seven.png", mime: str = "image/png") -> None:
-    desk.page.set_input_files("#file", {"name": name, "mimeType": mime, "buffer": content})
-
-
-def hand_over(desk: Desk, content: bytes, event: str) -> None:
-    """Drop or paste a PNG file."""
-    desk.page.evaluate(
-        """([bytes, type]) => {
-          const data = new DataTransfer();
-          data.items.add(new File([new Uint8Array(bytes)], "seven.png", { type: "image/png" }));
-          const options = { bubbles: true, cancelable: true };
-          document.body.dispatchEvent(type === "paste"
-            ? new ClipboardEvent(type, { ...options, clipboardData: data })
-            : new DragEvent(type, { ...options, dataTransfer: data }));
-        }""",
-        [list(content), event],
-    )
 
 
 # Drawing
@@ -622,7 +539,7 @@ def test_the_theme_follows_the_system_until_one_is_chosen(open_desk: OpenDesk) -
 def test_text_stands_out_from_what_is_behind_it(open_desk: OpenDesk, scheme: str) -> None:
     desk = open_desk(color_scheme=scheme)
     pairs = ["text page", "text paper", "muted page", "muted paper", "accent page", "on-accent accent", "text notice"]
-    pairs += ["ink paper", "page text", "text tint"]
+    pairs += ["ink paper", "page text", "text tint", "doubt paper", "muted bar"]
     colours = desk.page.evaluate(
         """(names) => Object.fromEntries(names.map((name) => {
           const probe = document.body.appendChild(document.createElement("i"));

@@ -1,23 +1,26 @@
-// The reading, beside what the network saw.
+// The reading: of a digit, beside what the network saw; of a number, with a box around each digit.
 
-import { isOne, wordsFor } from "./words.js";
+import { isOne, wordsFor, wordsForNumber } from "./words.js";
 
 export class Answer {
-  #element; #label; #title; #text; #picture; #status; #classes;
+  #element; #label; #title; #text; #picture; #asNumber; #status; #classes; #boxes;
 
   /**
    * @param {HTMLElement} element
    * @param {HTMLElement} status  Spoken by screen readers when it changes.
    * @param {import("./classes.js").Classes} classes
+   * @param {import("./boxes.js").Boxes} boxes
    */
-  constructor(element, status, classes) {
+  constructor(element, status, classes, boxes) {
     this.#element = element;
     this.#label = element.querySelector("#label");
     this.#title = element.querySelector("#sentence b");
     this.#text = element.querySelector("#sentence span");
     this.#picture = element.querySelector("#picture");
+    this.#asNumber = element.querySelector("#as-number");
     this.#status = status;
     this.#classes = classes;
+    this.#boxes = boxes;
   }
 
   /** Address of the 28×28 picture. */
@@ -27,12 +30,15 @@ export class Answer {
   showNothing(text = "") {
     this.#write({ label: "–", title: "", text }, "empty");
     this.#picture.hidden = true;
+    this.#asNumber.hidden = true;
     this.#classes.show(null);
+    this.#boxes.show([]);
   }
 
   /** @param {boolean} isSettled  Only then a screen reader speaks: it cannot follow a pen. */
-  showReading(reading, isSettled) {
+  showDigit(reading, isSettled) {
     const words = wordsFor(reading, isSettled);
+    this.#asNumber.hidden = !isSettled || reading.reason !== "several";
     this.#write(words, stateOf(reading));
     this.#picture.src = `data:image/png;base64,${reading.picture}`;
     this.#picture.hidden = false;
@@ -41,14 +47,22 @@ export class Answer {
     if (isSettled) this.say(reading.accepted ? `${words.label}, ${words.title}` : `${words.title} ${words.text}`.trim());
   }
 
+  /** @param {boolean} isSettled  See `showDigit`. */
+  showNumber(reading, isSettled) {
+    const words = wordsForNumber(reading, isSettled);
+    this.#write(words, reading.accepted ? "accepted" : "rejected", lengthOfNumber(reading.text));
+    this.#boxes.show(reading.digits);
+    if (isSettled) this.say([words.label, words.title, words.text].filter((part) => part && part !== "–").join(", "));
+  }
+
   say(text) {
     if (this.#status.textContent !== text) this.#status.textContent = text;
   }
 
-  #write({ label, title, text }, state) {
+  #write({ label, title, text }, state, length = lengthOf(label)) {
     this.#element.dataset.state = state;
     this.#label.textContent = label;
-    this.#label.dataset.length = lengthOf(label);
+    this.#label.dataset.length = length;
     this.#title.textContent = title;
     this.#text.textContent = text;
   }
@@ -63,4 +77,10 @@ function stateOf(reading) {
 function lengthOf(label) {
   if (label.length <= 2) return "sign";
   return label.length <= 6 ? "word" : "long";
+}
+
+/** Return the size in which a number is set: it has more room. */
+function lengthOfNumber(text) {
+  if (text.length <= 6) return "sign";
+  return text.length <= 10 ? "word" : "long";
 }

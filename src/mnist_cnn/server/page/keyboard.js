@@ -6,7 +6,7 @@
  */
 export function listenToShortcuts({ undo, redo, clear, pick }) {
   document.addEventListener("keydown", (event) => {
-    if (event.target.closest("dialog, input") || event.defaultPrevented) return;
+    if (event.target.closest("dialog, input:not([type=radio])") || event.defaultPrevented) return;
     const key = event.key.toLowerCase();
     const isCommand = (event.ctrlKey || event.metaKey) && !event.altKey;
     if (isCommand && key === "z") (event.shiftKey ? redo : undo)();

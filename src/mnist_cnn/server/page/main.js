@@ -1,38 +1,62 @@
 // The page: drawings go to the server, and its answers are shown.
 
 import { Answer } from "./answer.js";
+import { Boxes } from "./boxes.js";
 import { showCard } from "./card.js";
 import { Classes } from "./classes.js";
 import { askForKey } from "./key.js";
 import { listenToShortcuts } from "./keyboard.js";
+import { DIGIT, NUMBER, readDigit, readNumber } from "./modes.js";
 import { Newest } from "./newest.js";
 import { Notice, Toast } from "./notices.js";
-import { toBlob } from "./painting.js";
 import { listenForFiles, listenToChooser, openPicture } from "./pictures.js";
-import { BLANK, History, isBlank, ofPicture, withStroke } from "./scenes.js";
-import { getModel, predict, Trouble } from "./server.js";
+import { BLANK, History, isBlank, moved, ofPicture, withStroke } from "./scenes.js";
+import { getModel, Trouble } from "./server.js";
 import { Surface } from "./surface.js";
 import { Teaching } from "./teaching.js";
-import { keysOf, wordsOfKind, wordsOfTrouble } from "./words.js";
+import { keysOf, kindOf, NUMBER_TITLE, wordsOfKind, wordsOfTrouble } from "./words.js";
 
 const SETTLED = 600; // ms after the pen was lifted: a 4 or a 7 may have another stroke
-const INVITATION = "The digit is read while you draw.";
+const PAUSE = 150; // ms in which the pen does not move: half a digit of a number looks like another one
+const TYPED = 400; // ms after the last key in a field
 const LONGEST_WAIT = 8; // s between two tries to reach the server
 
 const $ = (selector) => document.querySelector(selector);
-const history = new History();
-const surface = new Surface($("#surface"), history.scene);
+const surface = new Surface($("#surface"), BLANK, DIGIT);
 const classes = new Classes($("#classes"));
-const answer = new Answer($("#answer"), $("#status"), classes);
+const answer = new Answer($("#answer"), $("#status"), classes, new Boxes($("#boxes"), NUMBER.aspect));
 const notice = new Notice($("#notice"));
-const questions = new Newest(async (scene, signal) => predict(await toBlob(scene), signal), answered, failed);
+const questions = new Newest((scene, signal) => mode.read(scene, signal), answered, failed);
 const board = { get scene() { return surface.scene; }, clear, reopen, focus: () => $("#surface").focus() };
 const teaching = new Teaching(board, answer, notice, new Toast($("#toast")));
 
+const MODES = {
+  digit: {
+    form: DIGIT,
+    history: new History(),
+    pause: 0,
+    hint: "Draw here",
+    invitation: "The digit is read while you draw.",
+    read: readDigit,
+    show: () => answer.showDigit(reading, isSettled),
+  },
+  number: {
+    form: NUMBER,
+    history: new History(),
+    pause: PAUSE,
+    hint: "Write here",
+    invitation: "The number is read while you write.",
+    read: (scene, signal) => readNumber(scene, constraint(), signal),
+    show: () => answer.showNumber(reading, isSettled),
+  },
+};
+
+let mode = MODES.digit;
 let model = null; // as the server describes it; null: not known yet
 let reading = null; // of the scene on the surface; null: none yet
 let isSettled = true; // whether the pen rests
 let settling = 0; // timer
+let pausing = 0; // timer
 let failures = 0; // in a row
 
 // The surface
@@ -41,10 +65,18 @@ function drawn() {
   clearTimeout(settling);
   isSettled = false;
   refresh();
-  questions.ask(surface.scene);
+  if (mode.pause) askLater(mode.pause);
+  else questions.ask(surface.scene);
+}
+
+function askLater(pause) {
+  clearTimeout(pausing);
+  pausing = setTimeout(() => { if (!isBlank(surface.scene)) questions.ask(surface.scene); }, pause);
 }
 
 function strokeEnded({ detail: stroke }) {
+  const { history } = mode;
+  clearTimeout(pausing);
   history.push(withStroke(history.scene, stroke));
   surface.show(history.scene);
   refresh();
@@ -54,7 +86,7 @@ function strokeEnded({ detail: stroke }) {
 
 function settle() {
   isSettled = true;
-  if (reading) answer.showReading(reading, isSettled);
+  if (reading) mode.show();
 }
 
 async function take(file) {
@@ -62,7 +94,7 @@ async function take(file) {
 }
 
 function restore(scene) {
-  history.push(scene);
+  mode.history.push(scene);
   turn();
 }
 
@@ -79,36 +111,87 @@ function clear() {
 }
 
 function undo() {
-  if (!surface.isDrawing) history.undo(); // otherwise the unfinished stroke is dropped
+  if (!surface.isDrawing) mode.history.undo(); // otherwise the unfinished stroke is dropped
   turn();
-  teaching.undone(history.scene);
+  teaching.undone(mode.history.scene);
 }
 
 function redo() {
-  history.redo();
+  mode.history.redo();
   turn();
 }
 
 /** Show the current scene of the history, and ask about it. */
 function turn() {
+  const { scene } = mode.history;
   clearTimeout(settling);
+  clearTimeout(pausing);
   isSettled = true;
   reading = null;
   questions.forget();
-  surface.show(history.scene);
+  surface.show(scene, mode.form);
   refresh();
-  if (!failures || isBlank(history.scene)) notice.hide(); // the server is still not reachable
-  if (isBlank(history.scene)) answer.showNothing(INVITATION);
-  else questions.ask(history.scene);
+  if (!failures || isBlank(scene)) notice.hide(); // the server is still not reachable
+  if (isBlank(scene)) answer.showNothing(mode.invitation);
+  else questions.ask(scene);
 }
 
 function refresh() {
   const { scene } = surface;
   $("#hint").hidden = !isBlank(scene);
   $("#unseen").hidden = !scene.picture || scene.picture.bitmap !== null;
-  $("#undo").disabled = !history.canUndo && !surface.isDrawing;
-  $("#redo").disabled = !history.canRedo;
+  $("#undo").disabled = !mode.history.canUndo && !surface.isDrawing;
+  $("#redo").disabled = !mode.history.canRedo;
   $("#clear").disabled = isBlank(scene);
+}
+
+// Digit or number
+
+/** Switch to another surface. A picture comes along, unless there is something on that surface. */
+async function switchTo(name) {
+  const { picture } = surface.scene;
+  setMode(name);
+  if (picture && isBlank(mode.history.scene)) await take(picture.file);
+  else turn();
+}
+
+/** Read what is on the digit's surface as a number. */
+async function readAsNumber() {
+  const { scene } = surface;
+  setMode("number");
+  $("#surface").focus(); // the button has disappeared
+  if (scene.picture) await take(scene.picture.file);
+  else restore(moved(scene, (NUMBER.aspect - DIGIT.aspect) / 2));
+}
+
+function setMode(name) {
+  const root = document.documentElement;
+  mode = MODES[name];
+  reading = null;
+  questions.forget();
+  root.dataset.mode = name;
+  root.style.setProperty("--aspect", mode.form.aspect);
+  document.querySelector(`#modes [value=${name}]`).checked = true;
+  $("#hint b").textContent = mode.hint;
+  answer.showNothing(mode.invitation);
+  showTitle();
+  const address = name === "digit" ? location.pathname + location.search : `#${name}`;
+  window.history.replaceState(null, "", address); // a reload stays here, and the address can be shared
+}
+
+function switchToAddress() {
+  const name = location.hash === "#number" ? "number" : "digit";
+  if (mode !== MODES[name]) switchTo(name);
+}
+
+/** Return what is known about the number. */
+function constraint() {
+  return { length: $("#length").value.trim(), pattern: $("#pattern").value.trim() };
+}
+
+function showTitle() {
+  const title = mode === MODES.number ? NUMBER_TITLE : wordsOfKind(classes.names).title;
+  document.title = $("#title").textContent = title;
 }
 
 // The server
@@ -121,7 +204,6 @@ async function loadModel() {
     return; // any other trouble also affects the next question
   }
   const words = wordsOfKind(model.classes);
-  document.title = $("#title").textContent = words.title;
   $("#classes-title").textContent = words.classes;
   $("#teach").textContent = words.teach;
   $("#teach").hidden = !model.collecting;
@@ -129,7 +211,11 @@ async function loadModel() {
   $("#teach-keys").hidden = !model.collecting || !keys.length;
   document.querySelectorAll("#teach-keys kbd").forEach((element, index) => { element.textContent = keys[index] ?? ""; });
   classes.build(model.classes, model.collecting ? teach : null);
-  if (reading) answer.showReading(reading, isSettled);
+  const hasNumbers = kindOf(model.classes) === "digit";
+  document.documentElement.classList.toggle("no-numbers", !hasNumbers);
+  if (!hasNumbers && mode === MODES.number) await switchTo("digit");
+  showTitle();
+  if (reading) mode.show();
 }
 
 async function showModel() {
@@ -139,7 +225,7 @@ async function showModel() {
 }
 
 function pick(name) {
-  if (!model?.collecting || !model.classes.includes(name)) return false;
+  if (mode !== MODES.digit || !model?.collecting || !model.classes.includes(name)) return false;
   teach(name);
   return true;
 }
@@ -152,7 +238,7 @@ function answered(prediction) {
   failures = 0;
   notice.hide();
   reading = prediction;
-  answer.showReading(reading, isSettled);
+  mode.show();
   if (!model) loadModel();
 }
 
@@ -198,7 +284,12 @@ $("#about").addEventListener("click", (event) => {
   event.preventDefault();
   showModel();
 });
+for (const input of document.querySelectorAll("#modes input")) input.addEventListener("change", () => switchTo(input.value));
+$("#as-number").addEventListener("click", readAsNumber);
+$("#known").addEventListener("input", () => askLater(TYPED));
+window.addEventListener("hashchange", switchToAddress);
 window.addEventListener("online", () => questions.release());
 classes.build([..."0123456789"], null); // until the server gives its own
-answer.showNothing(INVITATION);
+answer.showNothing(mode.invitation);
+switchToAddress();
 loadModel();

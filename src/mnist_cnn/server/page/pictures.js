@@ -1,6 +1,11 @@
 // Image files: chosen, photographed, dropped or pasted.
 
-/** @typedef {{file: Blob, bitmap: ImageBitmap | null}} Picture  No bitmap: this browser cannot show it. */
+/**
+ * @typedef {object} Picture
+ * @property {Blob} file  For the server.
+ * @property {ImageBitmap | null} bitmap  null: this browser cannot show it.
+ * @property {{width: number, height: number} | null} size  Of the file, in pixels, if there is a bitmap.
+ */
 
 const LONGEST = 1600; // pixels of the longer side: more than the server needs, and quick to upload
 const SMALL = 2 ** 20; // bytes; smaller files are sent unchanged
@@ -15,14 +20,16 @@ export async function openPicture(file) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    return { file, bitmap: null };
+    return { file, bitmap: null, size: null };
   }
-  const scale = LONGEST / Math.max(bitmap.width, bitmap.height);
-  if (scale >= 1) return { file, bitmap };
+  const size = { width: bitmap.width, height: bitmap.height };
+  const scale = LONGEST / Math.max(size.width, size.height);
+  if (scale >= 1) return { file, bitmap, size };
   const smaller = shrink(bitmap, scale);
   bitmap.close();
-  const sent = file.size <= SMALL ? file : await toFile(smaller, file.type);
-  return { file: sent, bitmap: await createImageBitmap(smaller) };
+  const shown = await createImageBitmap(smaller);
+  if (file.size <= SMALL) return { file, bitmap: shown, size };
+  return { file: await toFile(smaller, file.type), bitmap: shown, size: { width: shown.width, height: shown.height } };
 }
 
 function toFile(canvas, type) {

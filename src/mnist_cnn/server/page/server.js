@@ -30,11 +30,26 @@ function remembered() {
 
 export const getModel = () => call("model", { headers: { Accept: "application/json" } });
 
-/** Read one image. @param {Blob} blob @param {AbortSignal} signal */
+/** Read the digit in one image. @param {Blob} blob @param {AbortSignal} signal */
 export async function predict(blob, signal) {
+  return (await send("predict?picture=true", blob, signal)).predictions[0];
+}
+
+/**
+ * Read the number in one image.
+ * @param {Blob} blob
+ * @param {{length: string, pattern: string}} constraint  Empty: none.
+ * @param {AbortSignal} signal
+ */
+export async function read(blob, constraint, signal) {
+  const given = Object.entries(constraint).filter(([, value]) => value);
+  const query = given.length ? `?${new URLSearchParams(given)}` : "";
+  return (await send(`read${query}`, blob, signal)).readings[0];
+}
+
+function send(path, blob, signal) {
   const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
-  const options = { method: "POST", body: blob, headers: { "Content-Type": type }, signal };
-  return (await call("predict?picture=true", options)).predictions[0];
+  return call(path, { method: "POST", body: blob, headers: { "Content-Type": type }, signal });
 }
 
 /** Keep an image with its label. @returns {Promise<{label: string, name: string, kept: number}>} */

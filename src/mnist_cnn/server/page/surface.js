@@ -1,33 +1,34 @@
 // The drawing surface: mouse, finger, pen or arrow keys become strokes.
 
 import { paint } from "./painting.js";
-import { withStroke } from "./scenes.js";
+import { whole, withStroke } from "./scenes.js";
 
-const WIDTH = 0.055; // of a stroke, as a share of the side; about that of MNIST's digits
-const NEAREST = 0.004; // share of the side; points nearer than this to the last one are skipped
-const STEP = 1 / 40; // of the side, per key press; a held key repeats
+const NEAREST = 0.004; // heights of the surface; points nearer than this to the last one are skipped
+const STEP = 1 / 40; // heights of the surface, per key press; a held key repeats
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** Emits "stroke" (begun or longer) and "strokeend" (detail: the stroke), and "pen" (detail: whether it is down). */
 export class Surface extends EventTarget {
   #element; #canvas; #pen;
-  #scene;
+  #scene; #form;
   #stroke = null; // in progress
   #pointer = null; // that draws it; null: the keyboard
-  #at = { x: 0.5, y: 0.3, width: WIDTH }; // position of the keyboard's pen
+  #at = { x: 0.5, y: 0.3 }; // position of the keyboard's pen
   #held = new Set(); // arrow keys
   #frame = 0;
 
   /**
    * @param {HTMLElement} element  Contains a canvas and the mark of the keyboard's pen.
    * @param {import("./scenes.js").Scene} scene
+   * @param {import("./modes.js").Form} form
    */
-  constructor(element, scene) {
+  constructor(element, scene, form) {
     super();
     this.#element = element;
     this.#canvas = element.querySelector("canvas");
     this.#pen = element.querySelector("#pen");
     this.#scene = scene;
+    this.#form = form;
     this.#listenToPointers();
     this.#listenToKeys();
     new ResizeObserver(() => this.#repaint()).observe(element);
@@ -38,9 +39,10 @@ export class Surface extends EventTarget {
   get scene() { return this.#stroke ? withStroke(this.#scene, this.#stroke) : this.#scene; }
   get isDrawing() { return this.#stroke !== null; }
 
-  /** Show another scene; a stroke in progress is dropped. */
-  show(scene) {
+  /** Show another scene, on a surface of the same or another form; a stroke in progress is dropped. */
+  show(scene, form = this.#form) {
     this.#scene = scene;
+    this.#form = form;
     this.#stroke = this.#pointer = null;
     this.#showPen();
     this.#repaint();
@@ -49,11 +51,13 @@ export class Surface extends EventTarget {
   #repaint() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      const side = Math.round(this.#element.clientWidth * devicePixelRatio);
-      if (this.#canvas.width !== side) this.#canvas.width = this.#canvas.height = side;
+      const { clientWidth, clientHeight } = this.#element;
+      const [width, height] = [clientWidth, clientHeight].map((side) => Math.round(side * devicePixelRatio));
+      if (this.#canvas.width !== width) this.#canvas.width = width;
+      if (this.#canvas.height !== height) this.#canvas.height = height;
       const style = getComputedStyle(this.#element);
       const colours = { ink: style.color, paper: style.backgroundColor };
-      paint(this.#canvas.getContext("2d"), this.scene, side, colours);
+      paint(this.#canvas, this.scene, whole(this.#form.aspect), colours);
     });
   }
 
@@ -106,9 +110,9 @@ export class Surface extends EventTarget {
     const box = this.#canvas.getBoundingClientRect();
     const pressure = event.pointerType === "pen" ? 0.5 + event.pressure : 1; // others report 0.5 or nothing
     return {
-      x: (event.clientX - box.left) / box.width,
+      x: (event.clientX - box.left) / box.height,
       y: (event.clientY - box.top) / box.height,
-      width: WIDTH * pressure,
+      width: this.#form.pen * pressure,
     };
   }
 
@@ -134,9 +138,9 @@ export class Surface extends EventTarget {
     this.#held.add(key);
     const { x, y } = this.#at;
     const [right, down] = [...this.#held].map((each) => ARROWS[each]).reduce(([a, b], [c, d]) => [a + c, b + d]);
-    const inside = (value) => Math.min(1, Math.max(0, value));
-    this.#at = { x: inside(x + right * STEP), y: inside(y + down * STEP), width: WIDTH };
-    if (this.#stroke) this.#extend(this.#at);
+    const inside = (value, most) => Math.min(most, Math.max(0, value));
+    this.#at = { x: inside(x + right * STEP, this.#form.aspect), y: inside(y + down * STEP, 1) };
+    if (this.#stroke) this.#extend(this.#penPoint);
     this.#pen.hidden = false;
     this.#showPen();
   }
@@ -149,7 +153,7 @@ export class Surface extends EventTarget {
   }
 
   #lowerPen() {
-    this.#begin(this.#at, null);
+    this.#begin(this.#penPoint, null);
     this.#tellPen();
   }
 
@@ -164,8 +168,10 @@ export class Surface extends EventTarget {
     this.dispatchEvent(new CustomEvent("pen", { detail: this.isDrawing }));
   }
 
+  get #penPoint() { return { ...this.#at, width: this.#form.pen }; }
+
   #showPen() {
-    this.#pen.style.left = `${this.#at.x * 100}%`;
+    this.#pen.style.left = `${(this.#at.x / this.#form.aspect) * 100}%`;
     this.#pen.style.top = `${this.#at.y * 100}%`;
     this.#pen.classList.toggle("down", this.isDrawing);
   }

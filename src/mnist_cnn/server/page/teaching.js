@@ -1,6 +1,6 @@
 // Teaching: the server keeps a drawing with its correct label, and can remove it again.
 
-import { toBlob } from "./painting.js";
+import { fileOfDigit } from "./modes.js";
 import { isBlank } from "./scenes.js";
 import { keep, takeBack, Trouble } from "./server.js";
 import { wordsOfKept, wordsOfRefusal } from "./words.js";
@@ -30,7 +30,7 @@ export class Teaching {
     this.#isBusy = true;
     try {
       await this.#try("not kept", async () => {
-        const { name, kept: count } = await keep(await toBlob(scene), label);
+        const { name, kept: count } = await keep(await fileOfDigit(scene), label);
         this.#kept.set(scene, { label, name });
         const words = wordsOfKept(label, count);
         this.#toast.show(words, this.#answer.picture, () => this.#undo(scene));

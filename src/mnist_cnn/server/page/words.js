@@ -47,6 +47,9 @@ export function percent(probability) {
   return `${Math.round(probability * 100)}\u202f%`;
 }
 
+export const NUMBER_TITLE = "Write a number";
+const SEVERAL = "There is more than one thing to read."; // the server's explanation names commands
+
 const sureness = (probability) => percent(probability).replace(">\u202f", "More than ");
 
 /**
@@ -60,7 +63,16 @@ export function wordsFor(reading, isSettled) {
   if (accepted) return { label, title: `${sureness(confidence)} sure`, text: "" };
   if (!isSettled) return isOne(reading) ? { label, title: `Maybe ${label} …`, text: "" } : { label: "–", title: "Reading …", text: "" };
   const isGuess = isOne(reading) && confidence >= WORTH_SAYING;
-  return { label: "?", title: explanation, text: isGuess ? `Best guess: ${label}, ${percent(confidence)} sure.` : "" };
+  const title = reading.reason === "several" ? SEVERAL : explanation;
+  return { label: "?", title, text: isGuess ? `Best guess: ${label}, ${percent(confidence)} sure.` : "" };
+}
+
+/** Describe the reading of a whole number; arguments and result as for `wordsFor`. */
+export function wordsForNumber({ text, confidence, accepted, explanation }, isSettled) {
+  const label = text || "–";
+  if (accepted) return { label, title: `${sureness(confidence)} sure`, text: "Accepted" };
+  if (!isSettled) return { label, title: "Reading …", text: "" };
+  return { label, title: explanation, text: text ? `Not accepted: ${percent(confidence)} sure.` : "" };
 }
 
 /** Describe what went wrong, and what to do. */
