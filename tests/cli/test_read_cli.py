@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,7 +20,9 @@ from cli import commands
 from cli.test_predict_cli import HEAVY
 from mnist_cnn.cli.rows import number_rows
 from mnist_cnn.reading.numbers import NumberReader, NumberReading, NumberReason
+from mnist_cnn.reading.numbers.second_opinion import SecondOpinion
 from reading.numbers import bars
+from reading.numbers.columns import ReadsAlways
 
 CSV = ("--format", "csv")
 LINES = ("--format", "jsonl")
@@ -154,3 +157,20 @@ def test_only_the_reading_side_is_needed(pictures: Path, model: Path, tmp_path: 
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout) == {**expected(model, pictures / "b.png"), "path": "-"}
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_second_opinion_is_asked_for_in_one_word(
+    pictures: Path, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def load() -> SecondOpinion:
+        asked.append("second opinion")
+        return SecondOpinion(ReadsAlways("48213"), np.arange(11))
+
+    monkeypatch.setattr(SecondOpinion, "load", load)
+    _, out, _ = call(capsys, model, pictures, *LINES, "--second-opinion")
+    assert asked == ["second opinion"]
+    records = [json.loads(line) for line in out.splitlines()]
+    plain = [expected(model, pictures / name) for name in ("a.jpg", "b.png")]
+    assert [each["confidence"] for each in records] != [each["confidence"] for each in plain]

@@ -32,6 +32,9 @@ from mnist_cnn.cli.verb import Verb
 @click.option("--model", type=PATH, help="An ONNX file that reads numbers (default: the included weights).")
 @format_option
 @click.option("--threshold", type=float, help="Minimum confidence to accept a number, 0 to 1 (default: the model's).")
+@click.option(
+    "--second-opinion", is_flag=True, help="Let RapidOCR's network read each image too (slower; needs the extra ocr)."
+)
 @threads_option
 @json_option
 def read(
@@ -41,6 +44,7 @@ def read(
     model: Path | None,
     form: str,
     threshold: float | None,
+    second_opinion: bool,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -53,7 +57,9 @@ def read(
     from mnist_cnn.reading.numbers import Constraint, NumberReader
 
     Constraint.of(length, pattern)  # an error in it comes before the network is loaded
-    reader = NumberReader.load(model, threads=choose_threads(threads, paths), threshold=threshold)
+    reader = NumberReader.load(
+        model, threads=choose_threads(threads, paths), threshold=threshold, second_opinion=second_opinion
+    )
     rows = number_rows(form)
     print_readings(paths, partial(reader.read_many, length=length, pattern=pattern), rows)
     if rows.unreadable:

@@ -22,6 +22,7 @@ PURPOSES = {
     "keras-tuner": "the search spaces for Keras Tuner",
     "tensorboard": "files for TensorBoard",
     "notebook": "the guided tour in JupyterLab",
+    "ocr": "a second opinion on whole numbers",
     "jax": "Keras on JAX instead of TensorFlow",
     "torch": "Keras on PyTorch instead of TensorFlow",
 }

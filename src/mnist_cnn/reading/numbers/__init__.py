@@ -3,6 +3,7 @@
 `line_preparation` makes a line of fixed height from any picture. `line_network` runs the model file. `decoding` finds
 the most probable number in its scores, with `ctc` and `prefix_search`. `constraints`, `automaton` and `guidance`
 restrict it to numbers that fit. `number_reader` does all of it.
+`second_opinion` adds a second network, trained by others.
 """
 
 from mnist_cnn.reading.numbers.constraints import Constraint

@@ -32,29 +32,55 @@ class Decoded:
     confidences: NDArray[np.float64]  #: [n], the probability of each digit among those in its place that fit, 0 to 1
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """The most probable texts."""
+
+    texts: list[str]  #: the best first; may contain the empty text; none if the columns are blank, or nothing fits
+    log_fit: float  #: natural logarithm of the probability that the number fits; 0 without a constraint
+
+
 def decode(columns: NDArray[np.float64], automaton: Automaton | None = None) -> Decoded:
     """Find the most probable text.
-
-    Blank columns stay blank whatever is asked for, because a constraint would find digits on empty paper.
 
     Args:
         columns: float64 [t, 11], natural logarithms of the symbols' probabilities; t ≥ 1.
         automaton: Restricts the texts; None for all.
     """
+    found = candidates(columns, automaton)
+    return describe(columns, found.texts[0] if found.texts else "", found.log_fit, automaton)
+
+
+def candidates(columns: NDArray[np.float64], automaton: Automaton | None = None) -> Candidates:
+    """Find the most probable texts.
+
+    Blank columns stay blank whatever is asked for, because a constraint would find digits on empty paper.
+
+    Args:
+        columns: As for `decode`.
+        automaton: As for `decode`.
+    """
     if columns[:, BLANK].sum() > _PROBABLY_BLANK:
-        return _without_digits(0.0)
+        return Candidates([], 0.0)
     if automaton is None:
-        return _best(columns, None, search(Free(columns), len(columns)), 0.0)
+        return Candidates(_best_first(columns, search(Free(columns), len(columns))), 0.0)
     guide = Constrained(columns, automaton)
     if guide.log_fit == -math.inf:
-        return _without_digits(-math.inf)
-    return _best(columns, automaton, search(guide, len(columns)), guide.log_fit)
+        return Candidates([], -math.inf)
+    return Candidates(_best_first(columns, search(guide, len(columns))), guide.log_fit)
 
 
-def _best(columns: NDArray[np.float64], automaton: Automaton | None, texts: list[str], log_fit: float) -> Decoded:
-    text = texts[0] if len(texts) == 1 else _most_probable(columns, texts[:_CANDIDATES])
+def describe(columns: NDArray[np.float64], text: str, log_fit: float, automaton: Automaton | None = None) -> Decoded:
+    """Compute the probability of a text, and the place and the confidence of each digit.
+
+    Args:
+        columns: As for `decode`.
+        text: It fits, and there is room for it in the columns.
+        log_fit: As in `Candidates`.
+        automaton: As for `decode`.
+    """
     if not text:
-        return _without_digits(log_fit)
+        return Decoded("", -math.inf, log_fit, np.empty(0, np.intp), np.empty(0))
     alignment = align(columns, text)
     substitutes = alignment.substitutes  # [n, 10]
     chosen = substitutes[np.arange(len(text)), [int(digit) for digit in text]]  # [n], each the text's own
@@ -64,9 +90,8 @@ def _best(columns: NDArray[np.float64], automaton: Automaton | None, texts: list
     return Decoded(text, min(0.0, float(chosen[0]) - log_fit), log_fit, alignment.peaks, confidences)
 
 
-def _most_probable(columns: NDArray[np.float64], texts: list[str]) -> str:
-    return texts[int(text_log_probabilities(columns, texts).argmax())]
-
-
-def _without_digits(log_fit: float) -> Decoded:
-    return Decoded("", -math.inf, log_fit, np.empty(0, np.intp), np.empty(0))
+def _best_first(columns: NDArray[np.float64], texts: list[str]) -> list[str]:
+    if len(texts) == 1:
+        return texts
+    logs = text_log_probabilities(columns, texts[:_CANDIDATES])
+    return [texts[index] for index in np.argsort(-logs, kind="stable")]

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.errors import DataError, ImageError, ModelFileError
+from mnist_cnn.reading.ink.sources import read_image
 from mnist_cnn.reading.numbers.constraints import Constraint, Length
 from mnist_cnn.reading.numbers.ctc import log_probabilities
-from mnist_cnn.reading.numbers.decoding import Decoded, decode
+from mnist_cnn.reading.numbers.decoding import Decoded, decode, describe
 from mnist_cnn.reading.numbers.line_network import LineNetwork
-from mnist_cnn.reading.numbers.line_preparation import HEIGHT, PREPARATION, WIDEST, PreparedLine, prepare
+from mnist_cnn.reading.numbers.line_preparation import HEIGHT, PREPARATION, WIDEST, PreparedLine, prepare_levels
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 from mnist_cnn.reading.numbers.number_reading import Box, NumberDigit, NumberReading, NumberReason
+from mnist_cnn.reading.numbers.second_opinion import THRESHOLD, SecondOpinion, weigh
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 from mnist_cnn.reading.recognizer.arrangement import check_stream
 from mnist_cnn.reading.recognizer.model_file import read_model_file
@@ -47,12 +49,14 @@ class NumberReader:
         metadata: What the file says about itself.
         threshold: A number is accepted if its confidence is at least this, 0 to 1.
         threads: Number of threads that share the work of `read_many`.
+        second_opinion: Another network that reads each picture as well; None for this one alone.
     """
 
     network: LineNetwork
     metadata: NumberMetadata
     threshold: float
     threads: int
+    second_opinion: SecondOpinion | None = None
 
     @classmethod
     def load(
@@ -61,15 +65,21 @@ class NumberReader:
         *,
         threads: int | None = None,
         threshold: float | None = None,
+        second_opinion: bool = False,
     ) -> NumberReader:
         """Load a model file. It is read as data and cannot run code.
 
         Args:
             path: An ONNX file. None for the included weights.
             threads: Number of threads that share the work of `read_many`; None for one per available core.
-            threshold: Minimum confidence, 0 to 1, of an accepted number; None for the file's own.
+            threshold: Minimum confidence, 0 to 1, of an accepted number; None for the file's own, or for that of two
+                readers.
+            second_opinion: Whether RapidOCR's network reads each picture as well. The confidence is then that of both
+                together, and a number that one of them rules out is rejected. It needs the extra `ocr`, and several
+                times as long.
 
         Raises:
+            MissingExtraError: A second opinion is asked for, and RapidOCR is not installed.
             InputError: There is no such file, it is unsupported or damaged, or an argument is out of range.
 
         Warns:
@@ -89,8 +99,10 @@ class NumberReader:
                 f"prepares pictures with {PREPARATION!r}. Export the network again.",
                 stacklevel=2,
             )
-        threshold = metadata.rejection_threshold if threshold is None else threshold
-        return cls(network, metadata, threshold, threads or usable_cores())
+        other = SecondOpinion.load() if second_opinion else None
+        if threshold is None:
+            threshold = THRESHOLD if other else metadata.rejection_threshold
+        return cls(network, metadata, threshold, threads or usable_cores(), other)
 
     def read(self, image: ImageSource, *, length: Length | None = None, pattern: str | None = None) -> NumberReading:
         r"""Read one picture of a number.
@@ -105,7 +117,7 @@ class NumberReader:
             DataError: The picture cannot be read, or is too wide for its height.
             SettingError: The length or the pattern is invalid, too complex, or fits no number.
         """
-        return self.read_prepared(prepare(image), Constraint.of(length, pattern))
+        return self._read(image, Constraint.of(length, pattern))
 
     def read_many(
         self, images: Iterable[Source], *, length: Length | None = None, pattern: str | None = None
@@ -129,43 +141,82 @@ class NumberReader:
         return map_ahead(functools.partial(self._read_or_error, constraint), images, self.threads)
 
     def read_prepared(self, line: PreparedLine, constraint: Constraint | None = None) -> NumberReading:
-        """Read a picture that `line_preparation` has prepared, in the calling thread only.
+        """Read a picture that `line_preparation` has prepared, in the calling thread only, without a second opinion.
 
         Raises:
             DataError: It is too wide for its height.
         """
-        if line.image.shape[1] >= WIDEST and line.scale_x > _MORE * line.scale_y:
-            raise ImageError(
-                f"the picture is {line.image.shape[1] * line.scale_x / (HEIGHT * line.scale_y):.0f} times as wide as "
-                f"high. Valid: at most {WIDEST // HEIGHT} times. Cut it into parts."
-            )
         if not line.has_ink:
-            return NumberReading("", 0.0, (), NumberReason.BLANK)
-        scores, boxes = self.network.run(line.image)
-        columns = log_probabilities(scores, self.metadata.temperature)
+            _check_width(line)
+            return _NOTHING
+        columns, boxes = self._look(line)
         decoded = decode(columns, constraint.automaton if constraint else None)
+        reason = self._reason(decoded)
         confidence = self.metadata.confidence(decoded.log_probability)
-        digits = tuple(
-            NumberDigit(text, float(share), _box(boxes[peak], line))
-            for text, share, peak in zip(decoded.text, decoded.confidences, decoded.peaks, strict=True)
-        )
-        fit = math.exp(min(0.0, decoded.log_fit))
-        return NumberReading(decoded.text, confidence, digits, self._reason(decoded, confidence, fit), fit)
+        if not reason and confidence < self.threshold:
+            reason = NumberReason.UNCERTAIN
+        return _reading(decoded, confidence, reason, boxes, line)
 
-    def _reason(self, decoded: Decoded, confidence: float, fit: float) -> str:
+    def _read(self, image: ImageSource, constraint: Constraint | None) -> NumberReading:
+        grey = read_image(image)
+        line = prepare_levels(grey)
+        if self.second_opinion is None or not line.has_ink:
+            return self.read_prepared(line, constraint)
+        columns, boxes = self._look(line)
+        automaton = constraint.automaton if constraint else None
+        verdict = weigh(columns, self.second_opinion.columns(grey), automaton)
+        decoded = describe(columns, verdict.text, verdict.log_fit, automaton)
+        reason = self._reason(decoded)
+        if not reason and not verdict.is_agreed:
+            reason = NumberReason.DISPUTED
+        if not reason and verdict.confidence < self.threshold:
+            reason = NumberReason.UNCERTAIN
+        return _reading(decoded, verdict.confidence, reason, boxes, line)
+
+    def _look(self, line: PreparedLine) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Run the network: the log-probabilities of the symbols in each column [t, 11], and the boxes [t, 4]."""
+        _check_width(line)
+        scores, boxes = self.network.run(line.image)
+        return log_probabilities(scores, self.metadata.temperature), boxes
+
+    def _reason(self, decoded: Decoded) -> str:
+        """Return why a number is rejected whatever its confidence; empty if it is not."""
         if decoded.log_fit == -math.inf:
             return NumberReason.UNFIT
         if not decoded.text:
             return NumberReason.BLANK
-        if fit < self.metadata.fit_threshold:
-            return NumberReason.UNFIT
-        return "" if confidence >= self.threshold else NumberReason.UNCERTAIN
+        return NumberReason.UNFIT if _fit(decoded) < self.metadata.fit_threshold else ""
 
     def _read_or_error(self, constraint: Constraint | None, image: Source) -> tuple[Source, NumberReading | DataError]:
         try:
-            return image, self.read_prepared(prepare(image), constraint)
+            return image, self._read(image, constraint)
         except DataError as error:
             return image, error
+
+
+_NOTHING = NumberReading("", 0.0, (), NumberReason.BLANK)
+
+
+def _check_width(line: PreparedLine) -> None:
+    if line.image.shape[1] >= WIDEST and line.scale_x > _MORE * line.scale_y:
+        raise ImageError(
+            f"the picture is {line.image.shape[1] * line.scale_x / (HEIGHT * line.scale_y):.0f} times as wide as "
+            f"high. Valid: at most {WIDEST // HEIGHT} times. Cut it into parts."
+        )
+
+
+def _fit(decoded: Decoded) -> float:
+    return math.exp(min(0.0, decoded.log_fit))
+
+
+def _reading(
+    decoded: Decoded, confidence: float, reason: str, boxes: NDArray[np.float32], line: PreparedLine
+) -> NumberReading:
+    digits = tuple(
+        NumberDigit(text, float(share), _box(boxes[peak], line))
+        for text, share, peak in zip(decoded.text, decoded.confidences, decoded.peaks, strict=True)
+    )
+    return NumberReading(decoded.text, confidence, digits, reason, _fit(decoded))
 
 
 def _box(edges: NDArray[np.float32], line: PreparedLine) -> Box:

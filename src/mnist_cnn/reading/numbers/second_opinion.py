@@ -1,0 +1,154 @@
+"""A second reader for numbers: the recognition network of RapidOCR, a general reader of text that others trained.
+
+The package `rapidocr` contains the network as a file. Only this file is used, none of RapidOCR's code: that code cannot
+restrict the characters, and its confidence, the mean of the characters' probabilities, says little about a whole
+number. Here, the network's scores for digits are decoded like those of this package's own network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from mnist_cnn.errors import ModelFileError, requires_extra
+from mnist_cnn.reading.numbers.ctc import text_log_probabilities
+from mnist_cnn.reading.numbers.decoding import Candidates, candidates
+from mnist_cnn.reading.recognizer.model_file import read_model_file
+from mnist_cnn.reading.recognizer.session import metadata_of, start_session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnist_cnn.reading.ink.pixels import Pixels
+    from mnist_cnn.reading.numbers.automaton import Automaton
+
+NETWORK = "rapidocr/models/PP-OCRv6_rec_small.onnx"  # within the site-packages of rapidocr 3.10
+_HEIGHT = 48  # pixels, as in RapidOCR's settings
+_NARROWEST = 320  # pixels; a narrower picture is filled up with grey, as RapidOCR does
+_CHARACTERS = "character"  # the key of the network's metadata that lists its characters
+_SMALLEST = 1e-12  # probability; the network's own underflow to 0
+
+# Chosen on development pictures of cheques and ledgers, whose writers measure nothing else.
+_OWN_WEIGHT = 0.5  # exponent of our probability beside the other reader's
+_SURPRISE = math.log(1e-3)  # log-probability of a number that a reader did not expect
+_POSSIBLE = math.log(0.05)  # log-probability of a number that a reader does not rule out
+THRESHOLD = 0.985  # minimum confidence of an accepted number
+
+
+@dataclass(frozen=True, eq=False)
+class SecondOpinion:
+    """RapidOCR's recognition network, restricted to digits. It is immutable, so threads may share it.
+
+    Attributes:
+        session: An ONNX Runtime session with one thread.
+        classes: [11], the classes of the CTC blank and the ten digits among all characters.
+    """
+
+    session: Any
+    classes: NDArray[np.intp]
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> SecondOpinion:
+        """Load the network as data: no code of another package runs, and nothing is downloaded.
+
+        Args:
+            path: The recognition network of RapidOCR, an ONNX file; None for the one in the installed package.
+
+        Raises:
+            MissingExtraError: RapidOCR is not installed.
+            ModelFileError: The file is missing, damaged or of another kind.
+        """
+        data, origin = read_model_file(path or _installed(), Path(NETWORK))
+        session = start_session(data, origin)
+        characters = metadata_of(session, origin).get(_CHARACTERS, "").splitlines()
+        if not set("0123456789") <= set(characters):
+            raise ModelFileError(
+                f"{origin} lists no digits in its metadata. Give the file of rapidocr 3.10, {NETWORK}."
+            )
+        digits = [1 + characters.index(digit) for digit in "0123456789"]  # class 0 is the blank
+        return cls(session, np.array([0, *digits]))
+
+    def columns(self, grey: Pixels) -> NDArray[np.float64]:
+        """Run the network on a picture.
+
+        Args:
+            grey: uint8 [h, w], as `read_image` returns it: the network was trained on pictures without preparation.
+
+        Returns:
+            float64 [t, 11], natural logarithms of the probabilities of the blank and the digits, given that no other
+            character is there.
+        """
+        (name,) = (each.name for each in self.session.get_inputs())
+        probabilities = self.session.run(None, {name: _prepared(grey)})[0][0]  # [t, all characters]
+        logs: NDArray[np.float64] = np.log(probabilities[:, self.classes].astype(np.float64).clip(_SMALLEST))
+        return logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What two readers think of one picture."""
+
+    text: str  #: the number that is most probable to both together; empty if our reader finds none
+    confidence: float  #: its probability among all that either considers, 0 to 1
+    is_agreed: bool  #: whether neither of them rules it out
+    log_fit: float  #: as in `Candidates`, of our reader
+
+
+def weigh(own: NDArray[np.float64], other: NDArray[np.float64], automaton: Automaton | None = None) -> Verdict:
+    """Find the number that is most probable to both readers together (a product of experts, Hinton 2002).
+
+    A reader that is sure of a wrong number must not overrule the other whatever that one thinks. So no number's
+    probability is below `_SURPRISE`.
+
+    Args:
+        own: float64 [t, 11], natural logarithms of the probabilities, of this package's network.
+        other: float64 [t', 11], those of the second reader.
+        automaton: Restricts the numbers; None for all. The second opinion counts only among numbers that fit.
+    """
+    found = candidates(own, automaton), candidates(other, automaton)
+    log_fit = found[0].log_fit
+    texts = [text for text in dict.fromkeys([*found[0].texts, *found[1].texts]) if text]
+    own_logs = _given_fit(own, texts, found[0])
+    texts = [text for text, log in zip(texts, own_logs, strict=True) if log > -math.inf]  # there is room for its digits
+    if not found[0].texts or not texts:
+        return Verdict("", 0.0, False, log_fit)
+    own_logs, other_logs = own_logs[own_logs > -math.inf], _given_fit(other, texts, found[1])
+    scores = _OWN_WEIGHT * np.logaddexp(own_logs, _SURPRISE) + np.logaddexp(other_logs, _SURPRISE)
+    best = int(scores.argmax())
+    is_agreed = min(own_logs[best], other_logs[best]) > _POSSIBLE
+    return Verdict(texts[best], float(np.exp(scores[best] - np.logaddexp.reduce(scores))), bool(is_agreed), log_fit)
+
+
+def _given_fit(columns: NDArray[np.float64], texts: list[str], found: Candidates) -> NDArray[np.float64]:
+    """Return the logarithms of the texts' probabilities, given that the number fits; -inf if no number fits."""
+    if not texts or found.log_fit == -math.inf:
+        return np.full(len(texts), -math.inf)
+    return text_log_probabilities(columns, texts) - found.log_fit
+
+
+def _installed() -> Path:
+    """Return the path of the network in the installed package."""
+    from importlib.metadata import distribution
+
+    with requires_extra("ocr"):
+        path = Path(str(distribution("rapidocr").locate_file(NETWORK)))
+    if not path.is_file():
+        raise ModelFileError(f"the installed rapidocr does not contain {NETWORK}. Install rapidocr 3.10.")
+    return path
+
+
+def _prepared(grey: Pixels) -> NDArray[np.float32]:
+    """Resize as RapidOCR does: float32 [1, 3, 48, w], -1 to 1; 0 to the right of a narrow picture."""
+    height, width = grey.shape
+    ratio = width / height
+    columns = math.ceil(_HEIGHT * ratio)
+    interpolation = cv2.INTER_AREA if height > _HEIGHT else cv2.INTER_LINEAR
+    line = cv2.resize(grey, (columns, _HEIGHT), interpolation=interpolation)
+    filled = np.zeros((1, 3, _HEIGHT, max(columns, _NARROWEST)), np.float32)
+    filled[..., :columns] = line / np.float32(127.5) - 1
+    return filled
