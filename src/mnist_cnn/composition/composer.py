@@ -68,11 +68,12 @@ class Composer:
 
     def writer(self, random: np.random.Generator) -> Writer:
         """Choose one writer."""
-        hand, kind = Hand.random(random), random.random()
-        if kind < _BY_HAND:
-            return hand.write
-        if kind < _BY_HAND + _TRACED:
+        kind = random.random()
+        if kind < _TRACED:
             return self.trace
+        hand = Hand.random(random)
+        if kind < _TRACED + _BY_HAND:
+            return hand.write
         by_hand = random.random(10) < 0.5
 
         def write(digit: int, random: np.random.Generator) -> list[Stroke]:

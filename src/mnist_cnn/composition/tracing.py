@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _ZOOM = 3  # pictures are enlarged before thinning, so that a line has a middle
 _INK = 110  # grey level, after enlarging, of the edge of a stroke
 _SPUR = 4  # enlarged pixels; shorter side branches come from the thinning and not from a pen
+_STRIDE = 3  # smoothed points per point that is kept; a digit is some 60 enlarged pixels high
 _SMOOTHING = np.array([1, 2, 3, 2, 1], np.float32) / 9  # along a line; removes the steps between pixels
 _NEIGHBOURS = ((0, -1), (1, 0), (0, 1), (-1, 0), (1, -1), (1, 1), (-1, 1), (-1, -1))  # (x, y), straight ones first
 
@@ -34,7 +35,7 @@ def trace(picture: NDArray[np.uint8]) -> list[Stroke]:
     """
     fine = cv2.resize(picture, None, fx=_ZOOM, fy=_ZOOM, interpolation=cv2.INTER_CUBIC)
     lines = follow(thin((fine > _INK).astype(np.uint8)))
-    lines = [smooth(line) for line in lines]
+    lines = [thinned(smooth(line)) for line in lines]
     if not lines:
         return []
     points = np.concatenate(lines)
@@ -125,6 +126,12 @@ def _joined(
     if len(path) > 3 * _SPUR and path[0] in _beside(path[-1], set(path[:3])):
         path = [*path, path[0]]
     return path if len(path) > 1 else [path[0], path[0]]
+
+
+def thinned(line: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Keep every third point, and both ends: as smooth to the eye, and drawn three times as fast."""
+    kept = np.arange(0, len(line) - 1, _STRIDE)
+    return line[[*kept, len(line) - 1]]
 
 
 def smooth(path: NDArray[np.float32]) -> NDArray[np.float32]:

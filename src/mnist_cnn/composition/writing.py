@@ -118,9 +118,10 @@ def _set_out(
 
     def place(strokes: list[Stroke], gap: float) -> list[Stroke]:
         nonlocal edge
-        moved = _moved(strokes, _advance(edge, strokes) + gap + pen.width, 0.0)
-        edge = np.maximum(edge, _right_edges(moved))
-        return moved
+        band, x = _bands(strokes)
+        shift = np.float32(_advance(edge, band, x) + gap + pen.width)
+        edge = np.maximum(edge, _right_edges(band, x + shift))
+        return _moved(strokes, shift, 0.0)
 
     def mark(strokes: list[Stroke]) -> None:
         others.append(place(_slanted(strokes, style.slant), random.uniform(0.03, 0.35)))
@@ -148,39 +149,46 @@ def _formed(digit: int, write: Writer, style: WritingStyle, index: int, random: 
     base = 1 + random.normal(0, style.baseline_spread) - style.rise * 0.8 * index
     if digit == 0 and style.zero_size < 1 and random.random() < 0.3:
         base -= (1 - size) * random.uniform(0, 1)  # small zeros float
-    return [(stroke - (0, 1)) @ shape + np.array([0, base], np.float32) for stroke in write(digit, random)]
+    return _standing(write(digit, random), shape, base)
 
 
 def _slanted(strokes: list[Stroke], slant: float) -> list[Stroke]:
-    return [(stroke - (0, 1)) @ np.array([[1, 0], [-slant, 1]], np.float32) + (0, 1) for stroke in strokes]
+    return _standing(strokes, np.array([[1, 0], [-slant, 1]], np.float32), 1.0)
 
 
-def _moved(strokes: Sequence[Stroke], x: float, y: float) -> list[Stroke]:
-    return [stroke + np.array([x, y], np.float32) for stroke in strokes]
+def _standing(strokes: Sequence[Stroke], shape: NDArray[np.float32], base: float) -> list[Stroke]:
+    """Deform strokes by a matrix of row vectors about their baseline, and place that at the height `base`."""
+    shift = np.array([0, base], np.float32) - shape[1]  # the baseline is at y = 1 before
+    return [stroke @ shape + shift for stroke in strokes]
+
+
+def _moved(strokes: Sequence[Stroke], x: float | np.float32, y: float) -> list[Stroke]:
+    shift = np.array([x, y], np.float32)
+    return [stroke + shift for stroke in strokes]
 
 
 def _bands(strokes: Sequence[Stroke]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return the band of each point, [n], and its x, float32 [n]."""
     points = np.concatenate(strokes)
     band = (points[:, 1] - _BAND_TOP) * (_BANDS / (_BAND_BOTTOM - _BAND_TOP))
-    return band.astype(np.intp).clip(0, _BANDS - 1), points[:, 0]
+    return np.minimum(np.maximum(band, 0), _BANDS - 1).astype(np.intp), points[:, 0]
 
 
-def _right_edges(strokes: Sequence[Stroke]) -> NDArray[np.float32]:
+def _right_edges(band: NDArray[np.intp], x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the rightmost ink of each band, widened to the bands above and below."""
     edges = np.full(_BANDS + 2, -np.inf, np.float32)
-    band, x = _bands(strokes)
     np.maximum.at(edges, band + 1, x)
     widened: NDArray[np.float32] = np.maximum(np.maximum(edges[:-2], edges[2:]), edges[1:-1])
     return widened
 
 
-def _advance(edge: NDArray[np.float32], strokes: Sequence[Stroke]) -> float:
+def _advance(edge: NDArray[np.float32], band: NDArray[np.intp], x: NDArray[np.float32]) -> float:
     """Return how far to move strokes to the right until they touch what stands there, in some band."""
-    band, x = _bands(strokes)
-    if not np.isfinite(edge).any():
+    rightmost = float(edge.max())
+    if rightmost == -np.inf:  # nothing stands there
         return -float(x.min())
     facing = (edge[band] - x).max()
-    centre = float(edge.max()) - 0.35 - float(x.mean())  # a digit does not slip under its neighbour
+    centre = rightmost - 0.35 - float(x.mean())  # a digit does not slip under its neighbour
     return max(float(facing), centre)
 
 
@@ -234,8 +242,8 @@ def _drawn(
     shape = (max(8, round((high[1] - low[1]) * scale)), max(8, round((high[0] - low[0]) * scale)))
     place = (-low * scale).astype(np.float32)
     coverage = pen.draw([stroke * np.float32(scale) + place for stroke in strokes], shape, scale)
-    boxes = [_box(each, pen.width / 2) * scale + np.tile(place, 2) for each in digits] if text else []
-    return WrittenLine(coverage, text, np.array(boxes, np.float32).reshape(-1, 4), scale)
+    boxes = np.array([_box(each, pen.width / 2) for each in digits] if text else [], np.float32).reshape(-1, 4)
+    return WrittenLine(coverage, text, boxes * np.float32(scale) + np.tile(place, 2), scale)
 
 
 def tight(low: Point, high: Point, random: np.random.Generator) -> tuple[Point, Point]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from mnist_cnn.composition.hands.forms import Stroke
 
+_WOBBLE = 4  # points of a stroke per deviation that is drawn
 _WAVES = 3  # the warp's spatial frequencies: smooth across a digit
 _CARELESS = 0.25  # share of writers who deform their digits strongly
 # In heights of a digit:
@@ -42,32 +44,43 @@ class Letterform:
 
 @dataclass(frozen=True, eq=False)
 class Hand:
-    """One writer's style. It is immutable; what varies from digit to digit comes from the generator given to `write`.
+    """One writer's style. It never changes; what varies from digit to digit comes from the generator given to `write`.
 
     Attributes:
-        letterforms: For each digit 0 to 9, how the writer makes it.
+        habits: What the writer does to every form.
+        seed: Of the writer's own choices, such as the form of each digit. They are made when a digit is first needed,
+            because most numbers have few different digits.
         unrest: Standard deviation of the control points each time, in heights of a digit.
         warp: Standard deviation of the smooth deformation each time, in heights of a digit.
         tremor: Standard deviation of the wobble along a stroke, in heights of a digit.
     """
 
-    letterforms: tuple[Letterform, ...]
+    habits: _Habits
+    seed: int
     unrest: float
     warp: float
     tremor: float
+    _known: dict[int, Letterform] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def random(cls, random: np.random.Generator) -> Hand:
         """Draw a writer."""
         care = 1.6 if random.random() < _CARELESS else random.uniform(0.4, 1.1)
-        habits = _Habits.random(random, care)
-        chosen = [_choose(of_digit, random) for of_digit in forms()]
         return cls(
-            tuple(habits.adopt(form, random) for form in chosen),
+            _Habits.random(random, care),
+            int(random.integers(2**32)),
             unrest=care * random.uniform(0.006, 0.016),
             warp=care * random.uniform(0.008, 0.02),
             tremor=care * min(random.exponential(0.003), 0.006),
         )
+
+    def letterform(self, digit: int) -> Letterform:
+        """Return how the writer makes a digit, 0 to 9."""
+        known = self._known.get(digit)
+        if known is None:
+            random = np.random.default_rng([self.seed, digit])
+            known = self._known[digit] = self.habits.adopt(_choose(digit, random), random)
+        return known
 
     def write(self, digit: int, random: np.random.Generator) -> list[Stroke]:
         """Write a digit, each time a little differently.
@@ -79,7 +92,7 @@ class Hand:
         Returns:
             The strokes in writing order: float32 [n, 2] each, see `Stroke`. The leftmost point of all lies at x = 0.
         """
-        letter = self.letterforms[digit]
+        letter = self.letterform(digit)
         points = letter.points + random.standard_normal(letter.points.shape, np.float32) * self.unrest
         points = _warped(points, self.warp, random)
         line = letter.matrix @ points.astype(np.float32)  # (n, 2)
@@ -163,9 +176,15 @@ class _Habits:
             points[:, 1] -= self.ascent * (1 - points[:, 1])
 
 
-def _choose(of_digit: tuple[Form, ...], random: np.random.Generator) -> Form:
-    bounds = list(itertools.accumulate(form.weight for form in of_digit))
-    return of_digit[bisect.bisect_right(bounds, random.random() * bounds[-1])]
+def _choose(digit: int, random: np.random.Generator) -> Form:
+    bounds = _bounds(digit)
+    return forms()[digit][bisect.bisect_right(bounds, random.random() * bounds[-1])]
+
+
+@functools.cache
+def _bounds(digit: int) -> list[float]:
+    """Return the running sums of the weights of a digit's forms."""
+    return list(itertools.accumulate(form.weight for form in forms()[digit]))
 
 
 def _warped(
@@ -180,6 +199,15 @@ def _warped(
 
 def _wobble(count: int, strength: float, random: np.random.Generator) -> NDArray[np.float32]:
     """Draw a trembling pen's deviations: float32 [count, 2], smooth over about four points."""
-    coarse = random.standard_normal((2, count // 4 + 2)) * strength
-    at, from_ = np.linspace(0, 1, count), np.linspace(0, 1, coarse.shape[1])
-    return np.stack([np.interp(at, from_, each) for each in coarse], axis=1).astype(np.float32)
+    coarse = random.standard_normal((count // _WOBBLE + 2, 2)) * strength
+    before, share = _between(count)
+    return np.asarray(coarse[before] * (1 - share) + coarse[before + 1] * share, np.float32)
+
+
+@functools.cache
+def _between(count: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Spread `count` points evenly over the coarse ones: the one before each, [count], and the share of the next."""
+    last = count // _WOBBLE + 1
+    place = np.linspace(0, last, count)
+    before = np.minimum(place.astype(np.intp), last - 1)
+    return before, (place - before)[:, np.newaxis]

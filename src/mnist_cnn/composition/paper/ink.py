@@ -20,7 +20,10 @@ def deposit(coverage: Plane, random: np.random.Generator) -> Plane:
 
     One of: even ink, uneven pressure, the streaks of a ball-pen, the grain of a pencil.
     """
-    amount = coverage ** np.float32(np.exp(random.normal(0, 0.3)))  # below 1 ink spreads, above 1 it stays thin
+    # A power below 1 spreads the ink, one above 1 thins it. NumPy's power takes six times as long.
+    power = np.float32(np.exp(random.normal(0, 0.3)))
+    with np.errstate(divide="ignore"):  # the logarithm of no ink
+        amount = np.exp(power * np.log(coverage))
     if happens(0.5, random):
         amount = amount * (1 + random.uniform(0.05, 0.35) * clouds(coverage.shape, 3, random))
     if happens(0.3, random):

@@ -26,6 +26,7 @@ _DARKEST = 16.0  # grey levels; see `light_on_paper`
 _LEAST_LIGHT = 0.1  # of the fitted light; bare paper is never darker
 _FULL = 0.97  # quantile of darkness that is full ink
 _FAINTEST = 0.03  # share of the paper's light; ink that is fainter is not amplified further
+_WHITE = np.float32(255)
 _PAPER = 32  # level of bare paper, above 0 so that noise shows on both sides
 _INK = 224  # level of full ink, below 255 so that darker ink still differs
 
@@ -59,7 +60,10 @@ def prepare_levels(grey: Pixels) -> PreparedLine:
     """Prepare grey levels, uint8 [h, w]."""
     height, width = grey.shape
     fine = _reduced(grey)
-    darkness = even_darkness(cv2.bitwise_not(fine) if ink_is_light(fine) else fine)
+    light = light_on_paper(fine)
+    if ink_is_light(fine, light):
+        fine, light = cv2.bitwise_not(fine), _WHITE - light
+    darkness = even_darkness(fine, light)
     columns = min(max(round(width * HEIGHT / height), NARROWEST), WIDEST)
     line = cv2.resize(darkness, (columns, HEIGHT), interpolation=_interpolation(darkness.shape[0]))
     strength = max(_full_ink(line), _FAINTEST)
@@ -67,19 +71,21 @@ def prepare_levels(grey: Pixels) -> PreparedLine:
     return PreparedLine(levels.clip(0, 255).astype(np.uint8), width / columns, height / HEIGHT)
 
 
-def even_darkness(grey: Pixels) -> Pixels:
+def even_darkness(grey: Pixels, light: Pixels) -> Pixels:
     """Divide dark ink by the light that falls on its paper.
 
     Args:
         grey: uint8 [h, w], ink darker than paper.
+        light: From `light_on_paper`.
 
     Returns:
         float32 [h, w]: 0 on bare paper, 1 where no light is reflected, a little below 0 on lighter specks.
     """
     height, width = grey.shape
-    light = cv2.resize(light_on_paper(grey).clip(_DARKEST, None), (width, height))
-    even = grey / light
-    paper = max(float(np.median(even[:: max(1, height // HEIGHT)])), _LEAST_LIGHT)
+    even = grey / cv2.resize(light.clip(_DARKEST, None), (width, height))
+    sample = even[:: max(1, height // HEIGHT)].ravel()
+    middle = len(sample) // 2
+    paper = max(float(np.partition(sample, middle)[middle]), _LEAST_LIGHT)  # np.median takes many times as long
     return np.float32(1) - even / np.float32(paper)
 
 
