@@ -9,7 +9,7 @@ import numpy as np
 
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.reading.numbers.ctc import SYMBOLS
-from mnist_cnn.reading.numbers.line_preparation import HEIGHT, NARROWEST
+from mnist_cnn.reading.numbers.line_preparation import HEIGHT, NARROWEST, PAPER
 from mnist_cnn.reading.recognizer.session import reason
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ class LineNetwork:
         Raises:
             ModelFileError: The scores have another shape, or are not finite.
         """
+        missing = -line.shape[1] % STRIDE
+        line = np.pad(line, ((0, 0), (0, missing)), constant_values=PAPER) if missing else line
         ink = line * np.float32(1 / _WHITE)
         scores, boxes = (rows[0] for rows in self.session.run(OUTPUTS, {INPUT: ink[np.newaxis, :, :, np.newaxis]}))
-        columns = -(-ink.shape[1] // STRIDE)
+        columns = ink.shape[1] // STRIDE
         if scores.shape != (columns, SYMBOLS) or boxes.shape != (columns, 4) or not np.isfinite(scores).all():
             raise ModelFileError(f"its scores {scores.shape} or boxes {boxes.shape} of {columns} columns are not valid")
         return scores, _in_pixels(boxes)

@@ -27,7 +27,7 @@ _LEAST_LIGHT = 0.1  # of the fitted light; bare paper is never darker
 _FULL = 0.97  # quantile of darkness that is full ink
 _FAINTEST = 0.03  # share of the paper's light; ink that is fainter is not amplified further
 _WHITE = np.float32(255)
-_PAPER = 32  # level of bare paper, above 0 so that noise shows on both sides
+PAPER = 32  # level of bare paper, above 0 so that noise shows on both sides
 _INK = 224  # level of full ink, below 255 so that darker ink still differs
 
 
@@ -67,7 +67,7 @@ def prepare_levels(grey: Pixels) -> PreparedLine:
     columns = min(max(round(width * HEIGHT / height), NARROWEST), WIDEST)
     line = cv2.resize(darkness, (columns, HEIGHT), interpolation=_interpolation(darkness.shape[0]))
     strength = max(_full_ink(line), _FAINTEST)
-    levels = line * ((_INK - _PAPER) / strength) + _PAPER
+    levels = line * ((_INK - PAPER) / strength) + PAPER
     return PreparedLine(levels.clip(0, 255).astype(np.uint8), width / columns, height / HEIGHT)
 
 
