@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from cli import commands
 from cli.test_predict_cli import HEAVY
 from mnist_cnn.cli.rows import number_rows
 from mnist_cnn.reading.numbers import NumberReader, NumberReading, NumberReason
 from mnist_cnn.reading.numbers.second_opinion import SecondOpinion
+from mnist_cnn.reading.palette import RIGHT, WRONG
 from reading.numbers import bars
 from reading.numbers.columns import ReadsAlways
 
@@ -137,6 +138,22 @@ def test_an_invalid_call_ends_with_one_line_and_exit_code_2(
     assert message in err
     assert len(err.splitlines()) == 1
     assert "--json" in words or not out
+
+
+def test_explain_draws_one_row_per_image(
+    pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heights = []
+    for paths in ([pictures / "a.jpg"], [pictures, "none.png"]):
+        _, out, err = call(capsys, model, *paths, "--output", tmp_path / "sheet.png", *LINES)
+        assert f"Explanation: {tmp_path / 'sheet.png'}" in err
+        assert all(json.loads(line) for line in out.splitlines())
+        with Image.open(tmp_path / "sheet.png") as image:
+            heights.append(image.height)
+            colours = {colour for _, colour in image.convert("RGB").getcolors(2**24) or []}
+            assert ImageColor.getrgb(RIGHT) in colours or ImageColor.getrgb(WRONG) in colours
+    assert heights[1] == 2 * heights[0]
+    assert call(capsys, model, pictures, "--output", pictures / "b.png")[0] == 2
 
 
 def test_a_network_for_single_digits_is_refused(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:

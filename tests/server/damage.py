@@ -57,6 +57,15 @@ def whole_requests() -> list[Sent]:
         *(Sent("/predict", {"Content-Type": f"image/{kind.lower()}"}, file) for kind, file in files.items()),
         Sent("/predict", {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}, form(files)),
         *(_json("/predict", value) for value in ({"image": text}, {"images": [text, rows]}, {"image": row})),
+        *(
+            _json("/read", {"image": text, "length": "2-4", "pattern": pattern})
+            for pattern in (r"[1-9]\d*", "7?(1|2){2,}")
+        ),
+        Sent(
+            "/read",
+            {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"},
+            text_field("length", "3") + form(files),
+        ),
         _json("/collect", {"image": text, "label": "7"}),
         _json(infer, {"inputs": [tensor(data=row, datatype="UINT8")], "id": "a", "outputs": [{"name": "digit"}]}),
         binary_tensor(infer),
@@ -86,6 +95,11 @@ def form(files: dict[str, bytes]) -> bytes:
     """Write files as multipart/form-data."""
     head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{MARK}.png"\r\n\r\n'.encode()
     return b"".join(head + file + b"\r\n" for file in files.values()) + f"--{_BOUNDARY}--\r\n".encode()
+
+
+def text_field(name: str, value: str) -> bytes:
+    """Write a text field before the files of a form."""
+    return f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
 
 
 def tensor(**values: object) -> dict[str, object]:

@@ -9,9 +9,11 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 from PIL import Image
@@ -181,6 +183,43 @@ def test_json_that_is_meant_to_be_slow_is_refused_soon(
     assert (answer.status_code, words in answer.text) == (status, True), answer.text
     assert len(answer.content) < 1000
     assert time.monotonic() - began < PATIENCE / 4
+
+
+PATTERNS = {
+    "automaton": "[01]*1[01]{30}",
+    "nested repetitions": "(1{0,30}){0,30}",
+    "nested stars": "((1*2*)*(3*4*)*)*" * 30,
+    "deep": "(" * 490 + "1" + ")" * 490,
+    "astronomic": "((((1{999}){999}){999}){999}){999}",
+    "alternatives": "(0|1|00|11|000)*" * 60,
+    "long": "1" * 500_000,
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_hostile_pattern_is_answered_soon(server: LiveServer, name: str) -> None:
+    before, began = _memory(server), time.monotonic()
+    files = {"file": ("x", file_of(drawing("7")))}
+    answer = httpx.post(f"{server.url}/read", files=files, data={"pattern": PATTERNS[name]}, timeout=PATIENCE)
+    assert answer.status_code in (200, 422, 503), answer.text  # 503: after the server's time for an answer
+    assert len(answer.content) < 2000
+    assert time.monotonic() - began < PATIENCE / 4
+    assert _memory(server) - before < MEMORY
+    _is_served(server)
+
+
+def test_numbers_that_take_long_end_in_time_while_others_are_served(server: LiveServer) -> None:
+    """The widest pictures under the hardest pattern: far more work than there is time for."""
+    noise = np.random.default_rng(0).integers(0, 256, (32, 4000), np.uint8)
+    files = [("file", ("x", file_of(noise, "JPEG")))] * 6
+    with ThreadPoolExecutor(4) as pool:
+        asked = [
+            pool.submit(httpx.post, f"{server.url}/read", files=files, data={"pattern": r"\d*1\d{7}"}, timeout=PATIENCE)
+            for _ in range(8)
+        ]
+        while not all(each.done() for each in asked):
+            _is_served(server)
+    assert {each.result().status_code for each in asked} <= {200, 503}
 
 
 def test_a_head_that_does_not_arrive_closes_the_connection(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import struct
 import threading
@@ -17,8 +18,9 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from mnist_cnn.errors import DataError
+from mnist_cnn.errors import DataError, SettingError
 from mnist_cnn.reading.ink import MAX_PIXELS
+from mnist_cnn.reading.numbers import NumberReader
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server.batcher import Batcher
 from mnist_cnn.server.lanes import DecoderError, Lane, lane_by_size, lane_of
@@ -28,8 +30,13 @@ from server.drawn import digit, drawing, file_of
 KINDS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF")
 
 
+@functools.cache
+def numbers() -> NumberReader:
+    return NumberReader.load(threads=1)
+
+
 def make_reader(recognizer: Recognizer, **limits: int) -> Reader:
-    return Reader(recognizer, **({"max_pending": 512} | limits))
+    return Reader(recognizer, numbers(), **({"max_pending": 512} | limits))
 
 
 SHARED: set[psutil.Process] = set()
@@ -53,7 +60,9 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a test, and check that its threads and processes end with it."""
     before = set(threading.enumerate())  # other tests' servers have some
     asyncio.run(main())
-    assert not [each for each in set(threading.enumerate()) - before if each.name.startswith(("ink", "batcher"))]
+    assert not [
+        each for each in set(threading.enumerate()) - before if each.name.startswith(("ink", "batcher", "constraints"))
+    ]
     until = time.monotonic() + 5
     while decoders():
         assert time.monotonic() < until
@@ -328,6 +337,83 @@ def test_cancelled_requests_leave_nothing(recognizer: Recognizer) -> None:
         assert (await reader.read([digit("1")]))[0].reading.label == "1"
         await close(reader)
         assert time.monotonic() - begun < 5, "the work of cancelled requests was done all the same"
+
+    run(main)
+
+
+def test_numbers_are_read_as_by_the_reader_in_every_lane(recognizer: Recognizer) -> None:
+    wide = np.tile(drawing("7"), (1, 40))  # [140, 5600]: read in the lane for slow images
+    images: list[Any] = [digit("7"), file_of(digit("1")), drawing("0", 10), file_of(drawing("7", 80)), file_of(wide)]
+    lanes = [lane_of(image, MAX_PIXELS) for image in images]
+    assert lanes[:4] == [Lane.HERE, Lane.HERE, Lane.LIGHT, Lane.APART]
+
+    async def main() -> None:
+        reader = make_reader(recognizer)
+        for length, pattern in ((None, None), ("3", None), ("2-4", r"[1-9]\d*")):
+            expected = [numbers().read(image, length=length, pattern=pattern) for image in images]
+            assert await reader.read_numbers(images, length, pattern) == expected
+            alone = await asyncio.gather(*(reader.read_numbers([image], length, pattern) for image in images))
+            assert [each for (each,) in alone] == expected
+        await close(reader)
+
+    run(main)
+
+
+def test_mistakes_about_numbers_are_named_and_leave_nothing(recognizer: Recognizer) -> None:
+    good, thin = digit("7"), np.zeros((1, 200), np.uint8)
+    mistakes: list[tuple[list[Any], str]] = [
+        ([thin], r"^the picture is 200 times as wide"),
+        ([good, thin], r"^image 2 of 2: the picture is"),
+        ([good, b"nothing"], r"^image 2 of 2: this image cannot be read"),
+    ]
+
+    async def main() -> None:
+        reader = make_reader(recognizer, max_pending=3)
+        for images, words in mistakes:
+            with pytest.raises(DataError, match=words):
+                await reader.read_numbers(images, None, None)
+        with pytest.raises(SettingError, match="too complex"):
+            await reader.read_numbers([good], None, r"\d*1\d{200}")
+        with pytest.raises(OverloadedError):
+            await reader.read_numbers([good] * 4, None, None)
+        await close(reader)
+
+    run(main)
+
+
+def test_digits_and_numbers_share_one_limit(recognizer: Recognizer) -> None:
+    async def main() -> None:
+        reader = make_reader(recognizer, max_pending=4)
+        first = asyncio.ensure_future(reader.read_numbers([drawing("7")] * 3, "2", None))
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError):
+            await reader.read([digit("7")] * 2)
+        await first
+        assert len(await reader.read([digit("7")] * 4)) == 4
+        await close(reader)
+
+    run(main)
+
+
+def test_no_other_request_waits_for_patterns(recognizer: Recognizer) -> None:
+    """Each takes about half a second to be refused."""
+    patterns = [f"(1{{0,30}}){{0,30}}{digit}" for digit in range(10)]
+
+    async def main() -> None:
+        reader = make_reader(recognizer)
+        await reader.read_numbers([drawing("7")], None, "1?")  # imports what patterns need
+        hostile = [asyncio.ensure_future(reader.read_numbers([digit("7")], None, each)) for each in patterns]
+        await asyncio.sleep(0)
+        (seen,) = await reader.read([drawing("7")])
+        await reader.read_numbers([drawing("7")], "3", None)
+        assert seen.reading.label == "7"
+        assert not all(each.done() for each in hostile)
+        for each in hostile[1:]:
+            each.cancel()
+        with pytest.raises(SettingError, match="too complex"):
+            await hostile[0]
+        await asyncio.wait(hostile)
+        await close(reader)
 
     run(main)
 

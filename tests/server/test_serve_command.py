@@ -186,6 +186,9 @@ def test_a_mistake_in_the_environment_names_the_variable() -> None:
     finished = run(MNIST_CNN_SERVE_WORKERS="0")
     assert finished.returncode == 2
     assert finished.stderr == "Error: MNIST_CNN_SERVE_WORKERS=0 is not valid. Valid: 1 to 64.\n"
+    finished = run("--port", "0", MNIST_CNN_SERVE_NUMBER_MODEL="nowhere.onnx")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("Error: there is no model nowhere.onnx.")
 
 
 def test_a_missing_extra_prints_the_command() -> None:

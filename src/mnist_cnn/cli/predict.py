@@ -15,8 +15,10 @@ from mnist_cnn.cli.readings import (
     choose_form,
     choose_picture,
     choose_threads,
+    explain_option,
     format_option,
     images_argument,
+    output_option,
     print_readings,
     quieten,
     threads_option,
@@ -36,10 +38,8 @@ if TYPE_CHECKING:
 @click.option("--threshold", type=float, help="Minimum confidence to accept a digit, 0 to 1 (default: the model's).")
 @scale_option
 @threads_option
-@click.option("--explain", is_flag=True, help="Also draw a picture of the steps that prepare each image.")
-@click.option(
-    "--output", type=PATH, help="File for the picture of --explain, which it implies (default: explanation.png)."
-)
+@explain_option("Also draw a picture of the steps that prepare each image.")
+@output_option
 @json_option
 def predict(
     paths: tuple[str, ...],
@@ -67,7 +67,7 @@ def predict(
     if recognizer.choice.origin in ("tried", "assumed"):
         click.echo(f"NOTE: {recognizer.choice.remark}", err=True)
     rows = digit_rows(form, recognizer.class_names)
-    print_readings(paths, recognizer.read_many, rows, _explanations(recognizer, picture) if picture else None)
+    print_readings(paths, recognizer.read_many, rows, _explanations(recognizer, picture))
     if several := rows.reasons[Reason.SEVERAL]:
         images = "1 image has" if several == 1 else f"{several:,} images have"
         click.echo(f"NOTE: {images} more than one thing to read. To read whole numbers: mnist-cnn read", err=True)
@@ -75,7 +75,9 @@ def predict(
         click.get_current_context().exit(1)
 
 
-def _explanations(recognizer: Recognizer, picture: Path) -> Explanations[Reading, Explained]:
+def _explanations(recognizer: Recognizer, picture: Path | None) -> Explanations[Reading, Explained] | None:
+    if picture is None:
+        return None
     from mnist_cnn.reading.recognizer.explanation import draw
 
     return Explanations(picture, partial(_explained, recognizer.class_names), draw)

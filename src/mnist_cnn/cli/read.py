@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mnist_cnn.cli.options import PATH, json_option
 from mnist_cnn.cli.readings import (
+    Explanations,
     choose_form,
+    choose_picture,
     choose_threads,
+    explain_option,
     format_option,
     images_argument,
+    output_option,
     print_readings,
     quieten,
     threads_option,
 )
 from mnist_cnn.cli.rows import number_rows
 from mnist_cnn.cli.verb import Verb
+
+if TYPE_CHECKING:
+    from mnist_cnn.reading.numbers import NumberReading
+    from mnist_cnn.reading.numbers.number_explanation import ExplainedNumber
 
 
 @click.command(cls=Verb, example="mnist-cnn read amount.jpg codes/ --length 5")
@@ -36,6 +45,8 @@ from mnist_cnn.cli.verb import Verb
     "--second-opinion", is_flag=True, help="Let RapidOCR's network read each image too (slower; needs the extra ocr)."
 )
 @threads_option
+@explain_option("Also draw a picture of each image with a box and the confidence of each digit.")
+@output_option
 @json_option
 def read(
     paths: tuple[str, ...],
@@ -46,6 +57,8 @@ def read(
     threshold: float | None,
     second_opinion: bool,
     threads: int | None,
+    explain: bool,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Read the whole number in each image, such as a postal code or a meter reading.
@@ -53,6 +66,7 @@ def read(
     Exit code 0: all images were read. 1: some could not be read, as their rows say. 2: no image was found.
     """
     form = choose_form(form, as_json)
+    picture = choose_picture(output, paths) if explain or output else None
     quieten()
     from mnist_cnn.reading.numbers import Constraint, NumberReader
 
@@ -61,6 +75,21 @@ def read(
         model, threads=choose_threads(threads, paths), threshold=threshold, second_opinion=second_opinion
     )
     rows = number_rows(form)
-    print_readings(paths, partial(reader.read_many, length=length, pattern=pattern), rows)
+    print_readings(paths, partial(reader.read_many, length=length, pattern=pattern), rows, _explanations(picture))
     if rows.unreadable:
         click.get_current_context().exit(1)
+
+
+def _explanations(picture: Path | None) -> Explanations[NumberReading, ExplainedNumber] | None:
+    if picture is None:
+        return None
+    from mnist_cnn.reading.numbers.number_explanation import draw
+
+    return Explanations(picture, _explained, draw)
+
+
+def _explained(name: str, image: str | bytes, reading: NumberReading) -> ExplainedNumber:
+    from mnist_cnn.reading.ink import read_image
+    from mnist_cnn.reading.numbers.number_explanation import ExplainedNumber
+
+    return ExplainedNumber.of(name, read_image(image), reading)

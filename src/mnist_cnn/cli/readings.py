@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 import click
 
 from mnist_cnn.cli.inputs import STDIN, find_images, image_files
+from mnist_cnn.cli.options import PATH
 from mnist_cnn.cli.rows import Rows
 from mnist_cnn.errors import DataError, ImageError, SettingError
 
@@ -41,6 +42,14 @@ format_option = click.option(
     help="Output format (default: table).",
 )
 threads_option = click.option("--threads", type=int, help="Number of threads, 1 to 1024 (default: one per core).")
+output_option = click.option(
+    "--output", type=PATH, help="File for the picture of --explain, which it implies (default: explanation.png)."
+)
+
+
+def explain_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option `--explain` with this help text."""
+    return click.option("--explain", is_flag=True, help=text)
 
 
 def choose_form(form: str, as_json: bool) -> str:

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from prometheus_client import disable_created_metrics
 
+from mnist_cnn.reading.numbers import NumberReader
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server import guards, problems
 from mnist_cnn.server.collection import open_collection
@@ -21,16 +22,17 @@ from mnist_cnn.server.logs import make_logger
 from mnist_cnn.server.model_facts import describe, name_model, read_card
 from mnist_cnn.server.open_inference import endpoints
 from mnist_cnn.server.reader import MAX_PENDING, Reader
-from mnist_cnn.server.routes import collecting, facts, operation, page, prediction
+from mnist_cnn.server.routes import collecting, facts, numbers, operation, page, prediction
 from mnist_cnn.server.service import Service
 from mnist_cnn.server.settings import Settings, load_settings
 
 _DESCRIPTION = (
-    "Reads handwritten digits: send an image, get the digit, its calibrated probability, and whether to trust it. "
+    "Reads handwritten digits and whole numbers: send an image, get what is written, its calibrated probability, and "
+    "whether to trust it. "
     "**Try it out** shows the `curl` command of each request."
 )
 _OPEN = (operation.health, endpoints.health, page.router)
-_GUARDED = (prediction.router, facts.router, operation.router, endpoints.router)  # by `guards.keys`
+_GUARDED = (prediction.router, numbers.router, facts.router, operation.router, endpoints.router)  # by `guards.keys`
 _KEYS = [Depends(APIKeyHeader(name="X-API-Key", auto_error=False)), Depends(HTTPBearer(auto_error=False))]
 
 
@@ -80,15 +82,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     log = make_logger(settings)
     # In the caller's thread: requests share the cores already.
     recognizer = Recognizer.load(settings.model, threads=1, threshold=settings.threshold, scale=settings.scale)
+    number_reader = NumberReader.load(settings.number_model, threads=1, threshold=settings.number_threshold)
     if recognizer.choice.remark:
         log.info("scale", origin=recognizer.choice.origin, remark=recognizer.choice.remark)
     if settings.collect and not settings.own_names:
         log.warning("any host name may collect digits; set MNIST_CNN_SERVE_HOSTS to the names of the page")
     collection = open_collection(settings.collect, recognizer.class_names) if settings.collect else None
     pending = max(MAX_PENDING, settings.max_images)
-    reader = Reader(recognizer, max_pending=pending, max_pixels=settings.max_pixels)
+    reader = Reader(recognizer, number_reader, max_pending=pending, max_pixels=settings.max_pixels)
     name, card = name_model(settings.model), read_card(settings.model)  # once: folders may be moved
-    app.state.service = Service(reader, describe(recognizer, settings), card, name, collection)
+    app.state.service = Service(reader, describe(recognizer, number_reader, settings), card, name, collection)
     _settle()
     try:
         yield

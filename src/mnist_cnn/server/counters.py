@@ -20,6 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from mnist_cnn.server.settings import COUNTS_FOLDER
 
 if TYPE_CHECKING:
+    from mnist_cnn.reading.numbers import NumberReading
     from mnist_cnn.reading.recognizer import Reading
 
 Cause = Literal["overload", "pending", "key", "body_size", "held", "slow_body", "timeout"]
@@ -31,7 +32,8 @@ _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _requests = Counter("mnist_cnn_requests", "Requests answered; 499: the client left.", ["route", "method", "status"])
 _latency = Histogram("mnist_cnn_request_seconds", "Time to the first byte of the answer.", ["route"], buckets=_SECONDS)
 _in_progress = Gauge("mnist_cnn_requests_in_work", "Requests in progress.", multiprocess_mode="livesum")
-_images = Counter("mnist_cnn_images", "Images read: accepted, or the reason for rejection.", ["outcome"])
+_images = Counter("mnist_cnn_images", "Images of digits read: accepted, or the reason for rejection.", ["outcome"])
+_numbers = Counter("mnist_cnn_numbers", "Numbers read: accepted, or the reason for rejection.", ["outcome"])
 _batches = Histogram("mnist_cnn_batch_images", "Images in one pass through the network.", buckets=_BATCHES)
 _refusals = Counter("mnist_cnn_refusals", "Requests refused before a route could answer, by cause.", ["cause"])
 
@@ -63,10 +65,16 @@ def name_method(method: str) -> str:
 
 def count_readings(readings: Iterable[Reading]) -> None:
     """Count one batch of images by their outcome."""
-    outcomes = [reading.reason or "accepted" for reading in readings]
+    outcomes = [_outcome(reading) for reading in readings]
     _batches.observe(len(outcomes))
     for outcome in outcomes:
         _of_outcome(outcome).inc()
+
+
+def count_numbers(readings: Iterable[NumberReading]) -> None:
+    """Count the numbers of one request by their outcome."""
+    for reading in readings:
+        _numbers.labels(_outcome(reading)).inc()
 
 
 def count_refusal(cause: Cause) -> None:
@@ -88,6 +96,10 @@ def render() -> bytes:
 @functools.cache  # `labels` takes a lock and creates strings; there are few routes
 def _of_route(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
     return _requests.labels(route, method, str(status)), _latency.labels(route)
+
+
+def _outcome(reading: Reading | NumberReading) -> str:
+    return reading.reason or "accepted"
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import itertools
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from mnist_cnn.server.problems import Problem
 from mnist_cnn.server.service import get_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from starlette.requests import Request
@@ -32,33 +33,45 @@ _DATA_HEAD = re.compile(r"\s*data:[^,]*;\s*base64", re.IGNORECASE)  # RFC 2397
 _STANDARD = bytes.maketrans(b"-_", b"+/")  # from the URL-safe alphabet (RFC 4648, section 5)
 
 
-async def images_of(request: Request) -> list[ImageSource]:
-    """Return the images of a request, in order: file bytes, or pixels as arrays.
+@dataclass(frozen=True)
+class Contents:
+    """What the body of a request contains."""
+
+    images: list[ImageSource]  # in order: file bytes, or pixels as arrays
+    fields: Mapping[str, Any] = field(default_factory=dict)  # by name, of those that the route knows
+
+
+async def contents_of(request: Request, fields: Sequence[str] = ()) -> Contents:
+    """Return the images of a request, and the values beside them in JSON or a form.
+
+    Args:
+        request: Its body is one image, a form or JSON.
+        fields: The names of values that JSON may contain; other fields of forms are ignored.
 
     Raises:
-        Problem: There are none or too many, or their form is not understood (400, 413, 415, 422).
+        Problem: There are no images or too many, or their form is not understood (400, 413, 415, 422).
     """
     kind = request.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
     most = get_settings(request).max_images
     if kind.startswith("image/") or kind == "application/octet-stream":
-        images: list[ImageSource] = [await _body(request)]
+        contents = Contents([await _body(request)])
     elif kind == "application/json":
-        images = images_in(parse_json(await _body(request), JSON_VALUES), most)
+        contents = contents_in(parse_json(await _body(request), JSON_VALUES), most, fields)
     elif kind == "multipart/form-data":
-        images = await _files(request, most)
+        contents = await _form_contents(request, most, fields)
     else:
         raise Problem(415, f"Content-Type {kind!r:.80} is not supported. {_ACCEPTED}.")
-    if not images:
+    if not contents.images:
         raise Problem(422, f"the request contains no image. {_ACCEPTED}.")
-    return images
+    return contents
 
 
 class _FormInMemory(MultiPartParser):
     spool_max_size = 2**31  # bytes, more than any body: files never touch the disk
 
 
-async def _files(request: Request, most: int) -> list[ImageSource]:
-    """Return the files of a form (RFC 7578). Names, and text fields next to them, are ignored."""
+async def _form_contents(request: Request, most: int, fields: Sequence[str]) -> Contents:
+    """Return the files of a form (RFC 7578), whatever their names, and some of its text fields."""
     body = await _body(request)
 
     async def stream() -> AsyncGenerator[bytes, None]:
@@ -71,16 +84,22 @@ async def _files(request: Request, most: int) -> list[ImageSource]:
         raise Problem(status, f"the form cannot be read: {error.message.rstrip('.')}. {_FORM}") from None
     if not body.rstrip().endswith(b"--"):
         raise Problem(400, f"the form is cut off: its last boundary is missing. {_FORM}")
+    texts = {name: value for name, value in form.multi_items() if name in fields and isinstance(value, str)}
     files = [value for _, value in form.multi_items() if not isinstance(value, str)]
-    return [await file.read() for file in files if file.size or file.filename]
+    return Contents([await file.read() for file in files if file.size or file.filename], texts)
 
 
-def images_in(value: Any, most: int) -> list[ImageSource]:
-    """Extract the images from `{"image": …}` or `{"images": [ … ]}`.
+def contents_in(value: Any, most: int, fields: Sequence[str] = ()) -> Contents:
+    """Extract the images from `{"image": …}` or `{"images": [ … ]}`, and the fields beside them.
 
     Raises:
-        Problem: It is neither (422), or there are more than `most` (413).
+        Problem: It is neither, or has other fields (422), or there are more images than `most` (413).
     """
+    beside = {name: value.pop(name) for name in fields if name in value} if isinstance(value, dict) else {}
+    return Contents(_images_in(value, most, fields), beside)
+
+
+def _images_in(value: Any, most: int, fields: Sequence[str]) -> list[ImageSource]:
     match value:
         case {"image": image, **others} if not others:
             return [image_in(image)]
@@ -88,7 +107,10 @@ def images_in(value: Any, most: int) -> list[ImageSource]:
             if len(images) > most:
                 raise Problem(413, f"the request has {len(images)} images; the limit is {most}. Send several requests.")
             return [image_in(image, f"images[{place}]") for place, image in enumerate(images)]
-    raise Problem(422, 'the JSON has the wrong form. Valid: {"image": …} or {"images": [ … ]}, and nothing else.')
+    beside = f"besides {' and '.join(fields)}, " if fields else ""
+    raise Problem(
+        422, f'the JSON has the wrong form. Valid: {{"image": …}} or {{"images": [ … ]}}, and {beside}nothing else.'
+    )
 
 
 def image_in(value: Any, name: str = "image") -> ImageSource:

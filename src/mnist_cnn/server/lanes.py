@@ -7,10 +7,11 @@ import contextlib
 import os
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 import anyio.to_process
 import cv2
@@ -18,12 +19,15 @@ import numpy as np
 
 from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.errors import DataError, ImageError, MnistCnnError
-from mnist_cnn.reading.ink import prepare
 from mnist_cnn.reading.ink.sources import identify
-from mnist_cnn.reading.recognizer.arrangement import arrange_one
 
 if TYPE_CHECKING:
-    from mnist_cnn.reading.ink import ImageSource, Prepared
+    from mnist_cnn.reading.ink import ImageSource
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Prepared = TypeVar("Prepared")
+Prepare: TypeAlias = "Callable[[ImageSource, int], Prepared]"  # a module's function of an image and its most pixels
 
 _AT_ONCE = 4  # images of one request: few enough for others to have their turn, enough to outweigh a thread's overhead
 _THREADS = 4  # of a lane, at most
@@ -54,6 +58,14 @@ class DecoderError(MnistCnnError):
         super().__init__("the process that reads large images failed. Try again, or send a smaller image.")
 
 
+@dataclass(frozen=True)
+class _Work(Generic[Prepared]):
+    """The images of one request, and what is done with each."""
+
+    images: Sequence[ImageSource]
+    prepare: Prepare[Prepared]
+
+
 class Lanes:
     """All lanes of a server. Their methods belong to one event loop.
 
@@ -69,71 +81,86 @@ class Lanes:
             for lane in (Lane.LIGHT, Lane.HEAVY)
         }
 
-    async def prepare(self, images: Sequence[ImageSource]) -> list[Prepared]:
+    async def prepare(self, images: Sequence[ImageSource], prepare: Prepare[Prepared]) -> list[Prepared]:
         """Prepare the images of one request, a few at a time: requests take turns, and a cancelled one ends soon.
+
+        Args:
+            images: Arrays, or the bytes of files.
+            prepare: A function of a module, because the process for large images imports it.
 
         Raises:
             DataError: One cannot be read; if there are several, the message names its place, counted from 1.
             DecoderError: The process for large images failed.
         """
+        work = _Work(images, prepare)
         least = Lane.HERE if len(images) <= _AT_ONCE else Lane.LIGHT
         prepared: list[Prepared] = []
         for start in range(0, len(images), _AT_ONCE):
             few = range(start, min(start + _AT_ONCE, len(images)))
             lane = max(least, *(min(lane_by_size(images[place]), Lane.HEAVY) for place in few))
-            for place, outcome in zip(few, await self._try(images, few, lane), strict=True):
-                prepared.append(await self._finish(images, place, outcome))
+            outcomes = await self._try(work, few, lane)
+            for place, outcome in zip(few, outcomes, strict=True):
+                prepared.append(await self._finish(work, place, outcome))
         return prepared
+
+    async def do(self, work: Callable[[Item], Result], items: Sequence[Item], lane: Lane) -> list[Result]:
+        """Do other work in the threads of a lane, with a few items at a time."""
+        loop, results = asyncio.get_running_loop(), list[Result]()
+        for start in range(0, len(items), _AT_ONCE):
+            few = items[start : start + _AT_ONCE]
+            results += await loop.run_in_executor(self._threads[lane], list, map(work, few))
+        return results
 
     def close(self) -> None:
         """Finish the images in progress, and end the threads; the process ends with the event loop."""
         for threads in self._threads.values():
             threads.shutdown(cancel_futures=True)
 
-    async def _finish(self, images: Sequence[ImageSource], place: int, outcome: Prepared | Lane) -> Prepared:
+    async def _finish(self, work: _Work[Prepared], place: int, outcome: Prepared | Lane) -> Prepared:
         """Send an image on to the lane that it needs, unless it is prepared."""
         if outcome is Lane.APART:
             try:
-                return await self._prepare_apart(cast("bytes", images[place]))  # never an array
+                return await self._prepare_apart(work, place)
             except DataError as error:
-                if len(images) == 1:
+                if len(work.images) == 1:
                     raise
-                raise _named(error, place, len(images)) from error
+                raise named(error, place, len(work.images)) from error
         if isinstance(outcome, Lane):
-            (outcome,) = await self._try(images, [place], outcome)
+            (outcome,) = await self._try(work, [place], outcome)
         return cast("Prepared", outcome)
 
-    async def _prepare_apart(self, image: bytes) -> Prepared:
+    async def _prepare_apart(self, work: _Work[Prepared], place: int) -> Prepared:
         """Prepare an image in a process, which is killed if the request is cancelled.
 
         Not in a thread: Pillow's JPEG 2000 decoder holds the interpreter's lock from beginning to end, and so does a
         file with millions of tiny parts. A process also returns its memory to the system when it ends.
         """
+        image = cast("bytes", work.images[place])  # never an array
         try:
             return await anyio.to_process.run_sync(
-                _prepare_large, image, self.max_pixels, cancellable=True, limiter=self._one_at_a_time
+                _prepare_large, work.prepare, image, self.max_pixels, cancellable=True, limiter=self._one_at_a_time
             )
         except (anyio.BrokenWorkerProcess, OSError) as error:
             raise DecoderError from error
 
-    async def _try(self, images: Sequence[ImageSource], places: Sequence[int], lane: Lane) -> list[Prepared | Lane]:
+    async def _try(self, work: _Work[Prepared], places: Sequence[int], lane: Lane) -> list[Prepared | Lane]:
         if lane is Lane.HERE:
-            return self._try_here(images, places, lane)
+            return self._try_here(work, places, lane)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads[lane], self._try_here, images, places, lane)
+        return await loop.run_in_executor(self._threads[lane], self._try_here, work, places, lane)
 
-    def _try_here(self, images: Sequence[ImageSource], places: Sequence[int], lane: Lane) -> list[Prepared | Lane]:
+    def _try_here(self, work: _Work[Prepared], places: Sequence[int], lane: Lane) -> list[Prepared | Lane]:
         """Prepare some of the images in the lane that calls this; return the lane of those that need a slower one."""
         outcomes: list[Prepared | Lane] = []
         for place in places:
-            image = images[place]
+            image = work.images[place]
             needed = lane_of(image, self.max_pixels)
             try:
-                outcomes.append(arrange_one(image, self.max_pixels) if needed <= lane else needed)
+                outcomes.append(work.prepare(image, self.max_pixels) if needed <= lane else needed)
             except DataError as error:
-                if len(images) == 1:
+                if len(work.images) == 1:
                     raise
-                raise _named(error, place, len(images)) from error
+                raise named(error, place, len(work.images)) from error
         return outcomes
 
 
@@ -162,7 +189,7 @@ def lane_of(image: ImageSource, max_pixels: int) -> Lane:
         return lane
     try:
         kind, pixels = identify(cast("bytes", image))
-    except Exception:  # of many kinds; `prepare` fails in the same way and explains it
+    except Exception:  # of many kinds; preparing it fails in the same way and explains it
         return lane
     if pixels > max_pixels:
         return lane
@@ -179,7 +206,7 @@ def _is_tiny_png(content: bytes) -> bool:
     return int(width) * int(height) <= _TINY and not any(kind in content for kind in _SLOW_CHUNKS)
 
 
-def _named(error: DataError, place: int, count: int) -> ImageError:
+def named(error: DataError, place: int, count: int) -> ImageError:
     """Add to an error which of several images it is about.
 
     Not a context manager: in Python 3.12 and 3.13, its errors keep their images until the next full garbage collection.
@@ -187,7 +214,7 @@ def _named(error: DataError, place: int, count: int) -> ImageError:
     return ImageError(f"image {place + 1} of {count}: {error}")
 
 
-def _prepare_large(image: bytes, max_pixels: int) -> Prepared:
+def _prepare_large(prepare: Prepare[Prepared], image: bytes, max_pixels: int) -> Prepared:
     """Prepare an image, in the process for large ones."""
     with contextlib.suppress(AttributeError, OSError):  # missing on Windows; a sandbox may forbid it
         os.nice(_NICE - os.nice(0))

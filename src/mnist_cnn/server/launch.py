@@ -21,6 +21,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from mnist_cnn.errors import MnistCnnError, SettingError
+from mnist_cnn.reading.numbers import NumberReader
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.server.collection import open_collection
 from mnist_cnn.server.logs import make_log_config
@@ -65,7 +66,9 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
 
 def _check(settings: Settings) -> None:
-    """Check before any worker starts that the model and the collection folder can be used."""
+    """Check before any worker starts that the models and the collection folder can be used."""
+    if settings.number_model:
+        NumberReader.load(settings.number_model, threads=1)
     recognizer = Recognizer.load(settings.model, threads=1, threshold=settings.threshold, scale=settings.scale)
     if settings.collect:
         open_collection(settings.collect, recognizer.class_names)

@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from mnist_cnn.files import CARD_NAME, EXPORTS_NAME
+from mnist_cnn.reading.numbers import NumberReader
+from mnist_cnn.reading.numbers.number_reader import SHIPPED_WEIGHTS as NUMBER_WEIGHTS
 from mnist_cnn.reading.recognizer import SHIPPED_WEIGHTS, Recognizer, read_model_file
 from mnist_cnn.server.settings import Settings
 
@@ -17,7 +19,7 @@ class ModelSummary(BaseModel):
 
     architecture: str
     sha256: str = Field(description="Digest of the model file.")
-    threshold: float = Field(ge=0, le=1, description="Minimum confidence of an accepted digit.")
+    threshold: float = Field(ge=0, le=1, description="Minimum confidence of what is accepted.")
 
 
 class RequestLimits(BaseModel):
@@ -41,6 +43,7 @@ class ModelFacts(ModelSummary):
     accuracy: float | None = Field(ge=0, le=1, description="Accuracy on the test images of that data; null: unknown.")
     preprocessing: str = Field(description="Version of the image preparation that the threshold was chosen with.")
     package_version: str = Field(description="Version of mnist-cnn that wrote the file.")
+    numbers: ModelSummary = Field(description="The model that reads whole numbers.")
     collecting: bool = Field(description="Whether this server keeps labelled digits (POST /collect).")
     limits: RequestLimits
 
@@ -50,18 +53,19 @@ class ModelFacts(ModelSummary):
         return ModelSummary(architecture=self.architecture, sha256=self.sha256, threshold=self.threshold)
 
 
-def describe(recognizer: Recognizer, settings: Settings) -> ModelFacts:
-    """Describe the model, and what a request may contain.
+def describe(recognizer: Recognizer, numbers: NumberReader, settings: Settings) -> ModelFacts:
+    """Describe the models, and what a request may contain.
 
     Raises:
-        InputError: The model file was removed.
+        InputError: A model file was removed.
     """
     data, _ = read_model_file(settings.model)
+    number_data, _ = read_model_file(settings.number_model, NUMBER_WEIGHTS)
     metadata = recognizer.metadata
     return ModelFacts(
         name="mnist-cnn",
         shipped=settings.model is None,
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=_digest(data),
         bytes=len(data),
         classes=list(metadata.class_names),
         threshold=recognizer.threshold,
@@ -71,11 +75,18 @@ def describe(recognizer: Recognizer, settings: Settings) -> ModelFacts:
         accuracy=metadata.accuracy,
         preprocessing=metadata.preprocessing,
         package_version=metadata.package_version,
+        numbers=ModelSummary(
+            architecture=numbers.metadata.architecture, sha256=_digest(number_data), threshold=numbers.threshold
+        ),
         collecting=settings.collect is not None,
         limits=RequestLimits(
             body=settings.max_body, pixels=settings.max_pixels, images=settings.max_images, seconds=settings.timeout
         ),
     )
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def name_model(path: Path | None) -> str:

@@ -92,6 +92,15 @@ class Settings(BaseSettings):
         le=1,
         description="Minimum confidence of an accepted digit. Default: the model's own threshold.",
     )
+    number_model: _FilePath | None = Field(
+        default=None, description="ONNX file that reads whole numbers. Default: the included weights."
+    )
+    number_threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Minimum confidence of an accepted number. Default: the model's own threshold.",
+    )
     scale: float | None = Field(
         default=None,
         ge=1e-9,

@@ -52,7 +52,7 @@ class Constraint:
             return None
         shortest, longest = (0, None) if length is None else _limits(length)
         if pattern is not None and not isinstance(pattern, str):
-            raise SettingError(f"pattern = {pattern!r} is not text. {_VALID_PATTERN}.")
+            raise SettingError(f"pattern = {str(pattern)[:40]!r} is not text. {_VALID_PATTERN}.")
         constraint = cls(shortest, longest, pattern)
         _automaton(constraint)
         return constraint

@@ -62,7 +62,7 @@ def draw(rows: Sequence[Explained]) -> Image.Image:
         top = place * _ROW
         if place:
             pen.line([(_GAP, top), (width - _GAP, top)], RULE)
-        pen.text((_GAP, top + _GAP // 2), _shortened(row.name, width - 2 * _GAP), TEXT, _font(14))
+        pen.text((_GAP, top + _GAP // 2), shortened(row.name, width - 2 * _GAP), TEXT, font(14))
         _draw_tiles(sheet, row, top + _GAP // 2 + _CAPTION)
         _draw_verdict(pen, row, width - _VERDICT, top + _GAP // 2 + _CAPTION)
     return sheet
@@ -81,29 +81,35 @@ def _draw_tiles(sheet: Image.Image, row: Explained, top: int) -> None:
         x, y = left + (_TILE - tile.width) // 2, top + (_TILE - tile.height) // 2
         sheet.paste(tile, (x, y))
         pen.rectangle([x - 1, y - 1, x + tile.width, y + tile.height], outline=RULE)
-        pen.text((left + _TILE // 2, top + _TILE + 4), caption, MUTED, _font(12), anchor="ma")
+        pen.text((left + _TILE // 2, top + _TILE + 4), caption, MUTED, font(12), anchor="ma")
 
 
 def _draw_verdict(pen: ImageDraw.ImageDraw, row: Explained, left: int, top: int) -> None:
     reading = row.reading
     colour = RIGHT if reading.accepted else WRONG
     verdict = "accepted" if reading.accepted else f"rejected: {reading.reason}"
-    large = _font(56 if len(reading.label) == 1 else 20)
+    large = font(56 if len(reading.label) == 1 else 20)
     pen.text((left, top), reading.label, TEXT, large)
-    pen.text((left + 44 if len(reading.label) == 1 else left, top + 38), verdict, colour, _font(16))
+    pen.text((left + 44 if len(reading.label) == 1 else left, top + 38), verdict, colour, font(16))
     for place, (label, probability) in enumerate(row.ranking):
         y = top + 76 + place * (_CAPTION + 2)
-        pen.text((left, y), _shortened(label, 60), TEXT, _font(13))
+        pen.text((left, y), shortened(label, 60), TEXT, font(13))
         start = left + (24 if len(label) == 1 else 64)
         pen.rectangle([start, y + 2, start + round(_BAR * probability), y + 14], fill=colour if place == 0 else RULE)
-        pen.text((start + _BAR + 6, y), f"{probability:.1%}", MUTED, _font(12))
+        pen.text((start + _BAR + 6, y), f"{probability:.1%}", MUTED, font(12))
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return Pillow's own font, size in pixels."""
     return ImageFont.load_default(size)
 
 
-def _shortened(text: str, width: int) -> str:
-    """Cut the beginning of a long path, because its end is more informative."""
+def shortened(text: str, width: int) -> str:
+    """Cut the beginning of a long path, because its end is more informative.
+
+    Args:
+        text: The path.
+        width: Pixels, at font size 14.
+    """
     room = max(8, width // 8)  # letters are at most 8 pixels wide
     return text if len(text) <= room else "…" + text[-room + 1 :]

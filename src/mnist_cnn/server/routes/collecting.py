@@ -14,7 +14,7 @@ from mnist_cnn.server.bodies import parse_json, read_body
 from mnist_cnn.server.collection import Collection, CollectionFullError
 from mnist_cnn.server.images import JSON_VALUES, image_in
 from mnist_cnn.server.problems import Problem, documented
-from mnist_cnn.server.routes.prediction import OneImage
+from mnist_cnn.server.routes.requests import OneImage
 from mnist_cnn.server.service import get_service, get_settings, note_images
 
 if TYPE_CHECKING:

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mnist_cnn.reading.recognizer import Reason
-from mnist_cnn.server.images import images_of
+from mnist_cnn.server.images import contents_of
 from mnist_cnn.server.model_facts import ModelSummary
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.routes.direct import DirectRoute
+from mnist_cnn.server.routes.requests import ManyImages, OneImage, Query, describe_request
 from mnist_cnn.server.service import get_service, note_images
 
 if TYPE_CHECKING:
@@ -47,54 +48,11 @@ class PredictAnswer(BaseModel):
     model: ModelSummary
 
 
-class OneImage(BaseModel):
-    """One image: base64 of a file, rows of grey levels 0 to 255, or one list of 784."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    image: str | list[list[float]] | list[float]
-
-
-class ManyImages(BaseModel):
-    """Several images, in any mixture of forms."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    images: list[str | list[list[float]] | list[float]] = Field(min_length=1)
-
-
 _DECIMALS = 6  # of a probability: more than the network's float32 is good for
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
-_FILE = {"schema": {"type": "string", "format": "binary"}}
-_FORM = {"type": "object", "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}}}
-_SEVEN = (  # a digit, 28×28, light on black
-    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAq0lEQVR4nGNgGHag+tt/OPhWgyZ5/z8SeAwVZIHSBUWcUJasBMNp"
-    "XOYzHfr/3wmXpPHv/5eZcUnO+v8/C5ec2Pv/7wTgVqBJxggwLP2AQyP79f+/tXGZ6vXv/25GHHKMW///98elUePH/zscCC6qg1LZ"
-    "Geb+wKFR4MX/T1K4TE35/38hLjmWM///WOKStPv7/xjOYF3x/388LjnmW/+f8uKSZCi/F4BTDhMAADuBTCFsIF8YAAAAAElFTkSu"
-    "QmCC"
+_PICTURE = Query(
+    "picture", "Whether to include what the network saw of each image.", {"type": "boolean", "default": False}
 )
-_DOCUMENTATION: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": "picture",
-            "in": "query",
-            "description": "Whether to include what the network saw of each image.",
-            "schema": {"type": "boolean", "default": False},
-        }
-    ],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"oneOf": [OneImage.model_json_schema(), ManyImages.model_json_schema()]},
-                "example": {"images": [_SEVEN, f"data:image/png;base64,{_SEVEN}"]},
-            },
-            "image/*": _FILE,
-            "application/octet-stream": _FILE,
-            "multipart/form-data": {"schema": _FORM},
-        },
-    },
-}
 
 router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
@@ -103,13 +61,13 @@ router = APIRouter(tags=["predict"], route_class=DirectRoute)
     "/predict",
     response_model=PredictAnswer,
     responses=documented(400, 401, 408, 413, 415, 422, 503),
-    openapi_extra=_DOCUMENTATION,
+    openapi_extra=describe_request(OneImage, ManyImages, queries=[_PICTURE]),
     summary="Read digits",
 )
 async def predict(request: Request) -> Response:
     """Read the digit on one image, or on each of many in a form or in JSON. The answer keeps their order."""
     with_pictures = _wants_pictures(request)
-    images = await images_of(request)
+    images = (await contents_of(request)).images
     note_images(request, len(images))
     service = get_service(request)
     seen = await service.reader.read(images)

@@ -1,0 +1,70 @@
+"""The description of requests with images, for the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class OneImage(BaseModel):
+    """One image: base64 of a file, rows of grey levels 0 to 255, or one list of 784."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: str | list[list[float]] | list[float]
+
+
+class ManyImages(BaseModel):
+    """Several images, in any mixture of forms."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    images: list[str | list[list[float]] | list[float]] = Field(min_length=1)
+
+
+class Query(NamedTuple):
+    """A parameter of the query."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+_FILE = {"type": "string", "format": "binary"}
+_SEVEN = (  # a digit, 28×28, light on black
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAq0lEQVR4nGNgGHag+tt/OPhWgyZ5/z8SeAwVZIHSBUWcUJasBMNp"
+    "XOYzHfr/3wmXpPHv/5eZcUnO+v8/C5ec2Pv/7wTgVqBJxggwLP2AQyP79f+/tXGZ6vXv/25GHHKMW///98elUePH/zscCC6qg1LZ"
+    "Geb+wKFR4MX/T1K4TE35/38hLjmWM///WOKStPv7/xjOYF3x/388LjnmW/+f8uKSZCi/F4BTDhMAADuBTCFsIF8YAAAAAElFTkSu"
+    "QmCC"
+)
+
+
+def describe_request(
+    one: type[OneImage], many: type[ManyImages], *, queries: Sequence[Query], fields: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Describe the query and the bodies of a route that reads images, as OpenAPI does.
+
+    Args:
+        one: JSON with one image.
+        many: JSON with several.
+        queries: All parameters of the query.
+        fields: The text fields of a form, by name, with their schemas.
+    """
+    form = {"type": "object", "properties": {"file": {"type": "array", "items": _FILE}, **(fields or {})}}
+    return {
+        "parameters": [{"in": "query", **query._asdict()} for query in queries],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [one.model_json_schema(), many.model_json_schema()]},
+                    "example": {"images": [_SEVEN, f"data:image/png;base64,{_SEVEN}"]},
+                },
+                "image/*": {"schema": _FILE},
+                "application/octet-stream": {"schema": _FILE},
+                "multipart/form-data": {"schema": form},
+            },
+        },
+    }
