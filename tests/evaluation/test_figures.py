@@ -24,9 +24,9 @@ LONG_NAMES = ("T-shirt/top", "Ankle boot, worn for years", "$x$ & <b>")
 LOST = {"val_loss": float("nan"), "val_accuracy": 0.4, "learning_rate": 0.0}
 
 
-architecture, classes, confusion, learning, reliability, samples, style = (
+architecture, classes, confusion, learning, reliability, risk_coverage, samples, style = (
     Late(f"mnist_cnn.evaluation.figures.{name}")
-    for name in ("architecture", "classes", "confusion", "learning", "reliability", "samples", "style")
+    for name in ("architecture", "classes", "confusion", "learning", "reliability", "risk_coverage", "samples", "style")
 )
 
 
@@ -160,3 +160,17 @@ def test_saving_is_deterministic_and_leaves_matplotlib_as_it_was(tmp_path: Path)
         style.save(learning.learning_curves(HISTORY), tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert dict(mpl.rcParams) == before
+
+
+def test_each_set_has_a_panel_and_each_reader_a_curve() -> None:
+    random = np.random.default_rng(0)
+    curves = {
+        name: {
+            reader: metrics.risk_coverage(random.random(50), random.random(50) < 0.9) for reader in ("ours", "theirs")
+        }
+        for name in ("cheques", "ledgers")
+    }
+    figure = risk_coverage.risk_coverage(curves, 0.01)
+    drawn(figure)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["cheques", "ledgers"]
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["ours", "theirs"]

@@ -127,6 +127,17 @@ def test_the_rates_of_an_absent_class_are_zero() -> None:
     np.testing.assert_array_equal(rates, [[0.75, 0.25], [0, 0]])
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=20))
+def test_risk_and_coverage_are_those_of_each_threshold(readings: list[tuple[int, bool]]) -> None:
+    confidence, correct = np.array([each[0] for each in readings]), np.array([each[1] for each in readings])
+    curve = metrics.risk_coverage(confidence, correct)
+    thresholds = sorted(set(confidence.tolist()), reverse=True)
+    assert curve.coverage.tolist() == [(confidence >= each).mean() for each in thresholds]
+    assert curve.risk == pytest.approx([(~correct[confidence >= each]).mean() for each in thresholds])
+    accepted = [(confidence >= each).mean() for each in thresholds if (~correct[confidence >= each]).mean() <= 0.25]
+    assert curve.coverage_at(0.25) == max(accepted, default=0.0)
+
+
 def test_most_confused_lists_only_errors_and_the_most_frequent_first() -> None:
     counts = np.array([[90, 2, 0], [5, 80, 0], [0, 2, 70]])
     pairs = metrics.most_confused(counts, ("a", "b", "c"))

@@ -259,6 +259,31 @@ def calibration_bins(confidence: NDArray[np.floating[Any]], correct: NDArray[np.
     return tuple(CalibrationBin(*row) for row in zip(*columns, strict=True))
 
 
+@dataclass(frozen=True, eq=False)
+class RiskCoverage:
+    """What is accepted, and what is wrong of it, at each threshold (El-Yaniv and Wiener 2010)."""
+
+    coverage: NDArray[np.float64]  #: [t], share of all that is accepted, rising
+    risk: NDArray[np.float64]  #: [t], share of the accepted that is wrong
+
+    def coverage_at(self, risk: float) -> float:
+        """Return the greatest share that can be accepted if at most `risk` of the accepted may be wrong."""
+        return float(self.coverage[self.risk <= risk].max(initial=0.0))
+
+
+def risk_coverage(confidence: NDArray[np.floating[Any]], correct: NDArray[np.bool_]) -> RiskCoverage:
+    """Lower the threshold from one confidence to the next. Readings of equal confidence are accepted together.
+
+    Args:
+        confidence: [n], of any range; n ≥ 1.
+        correct: [n].
+    """
+    order = np.argsort(-confidence, kind="stable")
+    wrong, accepted = np.cumsum(~correct[order]), np.arange(1, len(order) + 1)
+    is_last = np.append(np.diff(confidence[order]) != 0, True)
+    return RiskCoverage((accepted / len(order))[is_last], (wrong / accepted)[is_last])
+
+
 def confusion_counts(labels: Labels, predicted: Labels, class_count: int) -> NDArray[np.int64]:
     """Count images by label (row) and prediction (column), int64 [k, k]."""
     counts = np.bincount(class_count * labels + predicted, minlength=class_count**2)

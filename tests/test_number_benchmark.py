@@ -1,0 +1,96 @@
+"""What `benchmarks/whole_numbers.py` counts, and that it runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import whole_numbers
+from mnist_cnn.errors import MissingExtraError
+from mnist_cnn.reading.numbers.second_opinion import SecondOpinion
+from number_pictures import Labelled, without_number
+from reading.numbers import bars
+from reading.numbers.columns import ReadsAlways
+from whole_numbers import Answer, Result, edit_distance, summary
+
+SHORT = st.text("012", max_size=5)
+
+
+def slow_distance(first: str, second: str) -> int:
+    if not first or not second:
+        return len(first) + len(second)
+    substituted = slow_distance(first[1:], second[1:]) + (first[0] != second[0])
+    return min(slow_distance(first[1:], second) + 1, slow_distance(first, second[1:]) + 1, substituted)
+
+
+@given(SHORT, SHORT)
+def test_the_edit_distance_is_that_of_trying_everything(first: str, second: str) -> None:
+    assert edit_distance(first, second) == slow_distance(first, second)
+
+
+def test_a_summary_counts_numbers_digits_and_what_is_accepted() -> None:
+    pictures = [Labelled(Path("a.png"), text) for text in ("12", "345", "6", "78")]
+    answers = [
+        Answer("12", 0.9, True, 0.004),
+        Answer("34", 0.8, True, 0.002),
+        Answer("5", 0.1, False, 0.003),
+        Answer("78", 0.95, True, 0.003),
+    ]
+    row = summary(Result("cheques", "ours", pictures, answers))
+    assert row["right"] == 0.5
+    assert row["digit_errors"] == 2 / 8
+    assert row["wrong_length"] == 1 / 4
+    assert row["accepted"] == 3 / 4
+    assert row["wrong_of_accepted"] == 1 / 3
+    assert row["acceptable"] == 2 / 4
+    assert row["milliseconds"] == pytest.approx(3)
+
+
+def test_rapidocrs_reading_is_its_best_characters() -> None:
+    network = SecondOpinion(ReadsAlways("4882"), np.arange(11))
+    answer = whole_numbers.read_as_rapidocr(network, np.zeros((40, 90), np.uint8))
+    assert answer.text == "4882"
+    assert answer.accepted is None
+    assert 0.9 < answer.confidence < 1
+
+
+def test_pictures_without_a_number_are_the_same_each_time() -> None:
+    first, second = (list(without_number(2, None)) for _ in range(2))
+    assert [name for name, _ in first] == ["empty fields", "crossed out", "words", "drawings"]
+    for (_, ones), (_, others) in zip(first, second, strict=True):
+        assert [one.source.tolist() for one in ones] == [other.source.tolist() for other in others]  # type: ignore[union-attr]
+
+
+def test_the_benchmark_records_and_draws(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "ink" / "codes"
+    folder.mkdir(parents=True)
+    with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("file", "text"), ("a.png", "48213"), ("b.png", "9")])
+    for name in ("a.png", "b.png"):
+        Image.fromarray(255 - bars.line("48213")).save(folder / name)
+    model, record, wrong = tmp_path / "bars.onnx", tmp_path / "record.json", tmp_path / "wrong"
+    model.write_bytes(bars.make())
+    words = ["--ink", folder.parent, "--model", model, "--strings", 0, "--drawn", 1, "--record", record]
+    words += ["--wrong", wrong, "--figure", tmp_path / "curves.png"]
+
+    def not_installed(_: Path | None = None) -> None:
+        raise MissingExtraError("rapidocr", "ocr")
+
+    monkeypatch.setattr(SecondOpinion, "load", not_installed)
+    monkeypatch.setattr(sys, "argv", ["whole_numbers.py", *map(str, words)])
+    whole_numbers.main()
+    assert "skipped: RapidOCR" in capsys.readouterr().err
+    (row,) = json.loads(record.read_text("utf-8"))[0]["result"]["numbers"]
+    assert (row["pictures"], row["reader"], row["number"]) == ("codes", "this reader", 2)
+    assert (wrong / "codes, this reader.png").exists()
+    assert (tmp_path / "curves.png").exists()
