@@ -28,7 +28,7 @@ _TEXTS = {
     NumberReason.BLANK: "No digits were found. Try a darker pen, or a closer crop of the number.",
     NumberReason.UNCERTAIN: "This is not clearly one number.",
     NumberReason.UNFIT: "This does not look like a number that fits the length or the pattern asked for.",
-    NumberReason.DISPUTED: "The second opinion reads another number.",
+    NumberReason.DISPUTED: "The two readers do not agree on this number.",
 }
 
 
