@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mnist_cnn.errors import DataError, SettingError, suggest
-from mnist_cnn.models.backend import keras, layers
+from mnist_cnn.models.backend import dtype_policy, keras, layers
 from mnist_cnn.reading.conventions import IMAGE_SHAPES
 
 Tensor = Any  # a KerasTensor; Keras ships no type information
@@ -167,16 +167,13 @@ def build_model(
         raise DataError(f"a network for {classes} classes cannot be trained. Give data with at least 2 classes.")
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
     try:
-        return function(classes, **arguments)
+        with dtype_policy(precision):
+            return function(classes, **arguments)
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise SettingError(
             f"architecture {architecture!r} cannot be built with {dict(arguments)}: {_reason(error)}"
         ) from error
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def find_architecture(architecture: str, arguments: Mapping[str, Any]) -> Callable[..., keras.Model]:

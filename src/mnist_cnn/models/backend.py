@@ -7,9 +7,11 @@ this module enables them unless the user has set the variable.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 
 from mnist_cnn.environment.machine import ONEDNN_VARIABLE, is_x86, onednn_setting, processor_features
 from mnist_cnn.errors import SettingError
@@ -37,7 +39,7 @@ _enable_onednn()
 import keras  # noqa: E402, TID251 - the variable comes first
 from keras import layers, ops  # noqa: E402, TID251
 
-__all__ = ["ONEDNN_VARIABLE", "keras", "layers", "onednn_state", "ops", "require_tensorflow"]
+__all__ = ["ONEDNN_VARIABLE", "dtype_policy", "keras", "layers", "onednn_state", "ops", "require_tensorflow"]
 
 
 def onednn_state() -> str:
@@ -47,6 +49,17 @@ def onednn_state() -> str:
     setting = onednn_setting()
     is_on = bool(_AUTOMATIC_WITH & set(processor_features())) if setting is None else setting
     return "on" if is_on else "off"
+
+
+@contextlib.contextmanager
+def dtype_policy(precision: str) -> Iterator[None]:
+    """Let Keras build layers in this precision, `float32` or `mixed_bfloat16`; restore the policy afterwards."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def require_tensorflow(purpose: str) -> None:

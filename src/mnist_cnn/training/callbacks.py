@@ -54,8 +54,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
         if not math.isfinite(loss):
             raise DivergedError(f"the loss became {loss} in epoch {self._epoch + 1}")
         self._listener.on_step(self._epoch, batch + 1, loss, accuracy)
-        if _INTERRUPTED.is_set():
-            raise InterruptedTraining
+        leave_if_interrupted()
 
 
 class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
@@ -105,15 +104,14 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._state.patience = {type(callback).__name__: _counters(callback) for callback in self._patient}
         self._state.save(self._run.state)
         self._on_saved(self._state)
-        if _INTERRUPTED.is_set():  # during validation or saving
-            raise InterruptedTraining
+        leave_if_interrupted()  # during validation or saving
 
     def _record(self, epoch: int, values: dict[str, Any]) -> None:
         row: Row = {"epoch": epoch + 1}
         row |= {key: float(values[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy") if key in values}
         row |= {"learning_rate": self._rate, "seconds": time.perf_counter() - self._began}
         weights: Weights = self.model.get_weights()
-        _check_finite(row, weights)
+        check_finite(row, weights)
         state = self._state
         state.history.append(row)
         state.last_weights = weights
@@ -174,7 +172,22 @@ def catch_interrupts() -> Iterator[None]:
         _INTERRUPTED.clear()  # or it would stop the next training in another thread
 
 
-def _check_finite(row: Row, weights: Weights) -> None:
+def leave_if_interrupted() -> None:
+    """Leave `fit` if Ctrl-C was pressed inside `catch_interrupts`.
+
+    Raises:
+        InterruptedTraining: It was.
+    """
+    if _INTERRUPTED.is_set():
+        raise InterruptedTraining
+
+
+def check_finite(row: Row, weights: Weights) -> None:
+    """Check a finished epoch.
+
+    Raises:
+        DivergedError: One of its results or weights is NaN or infinite.
+    """
     # A step's loss is computed before its update, so the last update of an epoch can ruin the weights unnoticed.
     for key, value in row.items():
         if not math.isfinite(value):

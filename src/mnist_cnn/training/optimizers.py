@@ -34,6 +34,28 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         return dict(vars(self))
 
 
+class Trapezoid(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """Linear rise, a long constant phase, a linear fall to zero ("warmup-stable-decay": Hu et al. 2024, MiniCPM)."""
+
+    def __init__(self, highest: float, warmup_steps: int, decay_steps: int, steps: int) -> None:
+        super().__init__()
+        self.highest = highest
+        self.warmup_steps = warmup_steps
+        self.decay_steps = decay_steps
+        self.steps = steps
+
+    def __call__(self, step: Any) -> Any:
+        """Return the learning rate at `step`, a scalar tensor."""
+        step = ops.cast(step, "float32")
+        rising = (step + 1) / max(1, self.warmup_steps)
+        falling = (self.steps - step) / max(1, self.decay_steps)
+        return self.highest * ops.clip(ops.minimum(rising, falling), 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return dict(vars(self))
+
+
 class _GrowingAverage:
     """Lets an optimizer average its weights over a share of the steps so far, until that is the full averaging time.
 

@@ -8,9 +8,12 @@ from mnist_cnn.models.backend import keras
 
 
 def training_precision(config: Config) -> str:
-    """Return the dtype policy to train with; `auto` is bfloat16 if the hardware multiplies it."""
-    if config.training.precision != "auto":
-        return config.training.precision
+    """Return the dtype policy to train with."""
+    return automatic_precision() if config.training.precision == "auto" else config.training.precision
+
+
+def automatic_precision() -> str:
+    """Return the dtype policy of bfloat16 if the hardware multiplies it, else of float32."""
     on_accelerator = any(not device.lower().startswith("cpu") for device in devices())
     return "mixed_bfloat16" if on_accelerator or has_bfloat16() else "float32"
 

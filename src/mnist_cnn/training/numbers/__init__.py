@@ -1,0 +1,1 @@
+"""Training of the network that reads whole numbers. Start reading at `line_training.py`."""

@@ -1,0 +1,86 @@
+"""Composed lines in portions, each from a seed of its own, so that any process composes the same ones."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import multiprocessing
+import os
+import signal
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mnist_cnn.composition.composer import ComposedLine, Composer
+from mnist_cnn.composition.traced_digits import TracedDigits
+from mnist_cnn.reading.numbers.line_network import STRIDE
+
+WIDEST_LINE = 256  # pixels; wider ones are rare, and would make their batch slow
+_NICE = 10  # lower priority than the training itself, which waits only if the stock runs out
+
+
+@dataclass(frozen=True)
+class PortionSource:
+    """What fixes a sequence of portions."""
+
+    traces: Path  #: from `TracedDigits.save`
+    seed: int
+    size: int  #: lines in a portion
+
+    def compose(self, index: int) -> list[ComposedLine]:
+        """Compose the portion with this number, 0 or more."""
+        random = np.random.default_rng([self.seed, index])
+        composer = _composer(self.traces)
+        lines = (composer.compose(random) for _ in itertools.count())
+        return list(itertools.islice(filter(is_trainable, lines), self.size))
+
+
+def is_trainable(line: ComposedLine) -> bool:
+    """Return whether a line is narrow enough, and has a column for each digit and each blank between equal ones."""
+    width = int(line.image.shape[1])
+    equal = sum(first == second for first, second in itertools.pairwise(line.text))
+    return width <= WIDEST_LINE and len(line.text) + equal <= width // STRIDE
+
+
+@dataclass(eq=False)
+class Portions(contextlib.AbstractContextManager["Portions"]):
+    """Portions composed ahead by other processes; as a context, it ends them.
+
+    Attributes:
+        source: What to compose.
+        workers: Number of processes; with 0 this process composes what is asked for.
+    """
+
+    source: PortionSource
+    workers: int = 1
+    _pool: ProcessPoolExecutor | None = field(default=None, init=False)
+    _ahead: dict[int, Future[list[ComposedLine]]] = field(default_factory=dict, init=False)
+
+    def get(self, index: int) -> list[ComposedLine]:
+        """Return a portion, and have the next ones composed meanwhile."""
+        if not self.workers:
+            return self.source.compose(index)
+        self._pool = self._pool or ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _step_back)
+        for wanted in range(index, index + 2 * self.workers + 1):
+            if wanted not in self._ahead:
+                self._ahead[wanted] = self._pool.submit(self.source.compose, wanted)
+        return self._ahead.pop(index).result()
+
+    def __exit__(self, *_error: object) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+
+@functools.cache
+def _composer(traces: Path) -> Composer:
+    return Composer(TracedDigits.load(traces).by_digit())
+
+
+def _step_back() -> None:
+    """Leave the processor to the training, and Ctrl-C to the main process, which ends the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(_NICE)
