@@ -74,6 +74,11 @@ class ManyNumbers(ManyImages, KnownNumber):
 
 _FIELDS = ("length", "pattern")
 _QUERIES = [Query("length", _LENGTH, _TEXT), Query("pattern", _PATTERN, _TEXT)]
+_NUMBER = (  # 710, dark on white
+    "iVBORw0KGgoAAAANSUhEUgAAAEQAAAAcAQAAAADwtSSFAAAAkklEQVR42mWQsQ3CQBAE588OyOwCCL4NMnfGZ7ThUpxRBpZwAUeE"
+    "kdAvwfstEBuNVrrd1QVR9DCqDGAEINOok5/dMhnwCTNMMM+0QUuGq4N0Xzt1FzdYgH7AgDZteYemJk+geMSg39vSV+9Giv8eQ6UM"
+    "hHn5uX1T9rXFSGC8ANZUU049VjhGDKcsRU/pJsnD/o0PymI0r8DKTuAAAAAASUVORK5CYII="
+)
 
 router = APIRouter(tags=["read"], route_class=DirectRoute)
 
@@ -82,7 +87,9 @@ router = APIRouter(tags=["read"], route_class=DirectRoute)
     "/read",
     response_model=ReadAnswer,
     responses=documented(400, 401, 408, 413, 415, 422, 503),
-    openapi_extra=describe_request(OneNumber, ManyNumbers, queries=_QUERIES, fields=dict.fromkeys(_FIELDS, _TEXT)),
+    openapi_extra=describe_request(
+        OneNumber, ManyNumbers, example=_NUMBER, queries=_QUERIES, fields=dict.fromkeys(_FIELDS, _TEXT)
+    ),
     summary="Read whole numbers",
 )
 async def read(request: Request) -> Response:

@@ -54,6 +54,13 @@ _PICTURE = Query(
     "picture", "Whether to include what the network saw of each image.", {"type": "boolean", "default": False}
 )
 
+_SEVEN = (  # a digit, 28×28, light on black
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAq0lEQVR4nGNgGHag+tt/OPhWgyZ5/z8SeAwVZIHSBUWcUJasBMNp"
+    "XOYzHfr/3wmXpPHv/5eZcUnO+v8/C5ec2Pv/7wTgVqBJxggwLP2AQyP79f+/tXGZ6vXv/25GHHKMW///98elUePH/zscCC6qg1LZ"
+    "Geb+wKFR4MX/T1K4TE35/38hLjmWM///WOKStPv7/xjOYF3x/388LjnmW/+f8uKSZCi/F4BTDhMAADuBTCFsIF8YAAAAAElFTkSu"
+    "QmCC"
+)
+
 router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
 
@@ -61,7 +68,7 @@ router = APIRouter(tags=["predict"], route_class=DirectRoute)
     "/predict",
     response_model=PredictAnswer,
     responses=documented(400, 401, 408, 413, 415, 422, 503),
-    openapi_extra=describe_request(OneImage, ManyImages, queries=[_PICTURE]),
+    openapi_extra=describe_request(OneImage, ManyImages, example=_SEVEN, queries=[_PICTURE]),
     summary="Read digits",
 )
 async def predict(request: Request) -> Response:

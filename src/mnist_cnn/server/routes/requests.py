@@ -33,22 +33,22 @@ class Query(NamedTuple):
 
 
 _FILE = {"type": "string", "format": "binary"}
-_SEVEN = (  # a digit, 28×28, light on black
-    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAq0lEQVR4nGNgGHag+tt/OPhWgyZ5/z8SeAwVZIHSBUWcUJasBMNp"
-    "XOYzHfr/3wmXpPHv/5eZcUnO+v8/C5ec2Pv/7wTgVqBJxggwLP2AQyP79f+/tXGZ6vXv/25GHHKMW///98elUePH/zscCC6qg1LZ"
-    "Geb+wKFR4MX/T1K4TE35/38hLjmWM///WOKStPv7/xjOYF3x/388LjnmW/+f8uKSZCi/F4BTDhMAADuBTCFsIF8YAAAAAElFTkSu"
-    "QmCC"
-)
 
 
 def describe_request(
-    one: type[OneImage], many: type[ManyImages], *, queries: Sequence[Query], fields: Mapping[str, Any] | None = None
+    one: type[OneImage],
+    many: type[ManyImages],
+    *,
+    example: str,
+    queries: Sequence[Query],
+    fields: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Describe the query and the bodies of a route that reads images, as OpenAPI does.
 
     Args:
         one: JSON with one image.
         many: JSON with several.
+        example: A PNG file in base64.
         queries: All parameters of the query.
         fields: The text fields of a form, by name, with their schemas.
     """
@@ -60,7 +60,7 @@ def describe_request(
             "content": {
                 "application/json": {
                     "schema": {"oneOf": [one.model_json_schema(), many.model_json_schema()]},
-                    "example": {"images": [_SEVEN, f"data:image/png;base64,{_SEVEN}"]},
+                    "example": {"images": [example, f"data:image/png;base64,{example}"]},
                 },
                 "image/*": {"schema": _FILE},
                 "application/octet-stream": {"schema": _FILE},
