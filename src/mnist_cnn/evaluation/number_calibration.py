@@ -1,0 +1,111 @@
+"""Calibrated confidence of whole numbers, fitted on held-out lines: arrays in, numbers out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from mnist_cnn.reading.metadata import TEMPERATURES
+from mnist_cnn.reading.numbers.constraints import Constraint
+from mnist_cnn.reading.numbers.ctc import log_probabilities, text_log_probabilities
+from mnist_cnn.reading.numbers.decoding import decode
+from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    ScoredText: TypeAlias = tuple[NDArray[np.floating[Any]], str]  # scores [t, 11] of a line, and what it says
+
+WRONG_AMONG_ACCEPTED = 0.01  # the operating point
+_LEAST_LOG = -200.0  # nats; a line that is misread with certainty must not cost infinity
+_MOST_LOG_ODDS = 30.0
+_FITTING = 0.99  # share of numbers, among those read right, that fit their own length as a constraint
+
+
+def fit_line_temperature(lines: Sequence[ScoredText]) -> float:
+    """Find the temperature at which the texts are most probable (Guo et al. 2017, on whole texts)."""
+    from scipy.optimize import minimize_scalar
+
+    def cost(log_temperature: float) -> float:
+        temperature = math.exp(log_temperature)
+        logs = [text_log_probabilities(log_probabilities(scores, temperature), [text])[0] for scores, text in lines]
+        return -float(np.maximum(logs, _LEAST_LOG).mean())
+
+    found = minimize_scalar(cost, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 0.01})
+    return math.exp(found.x)
+
+
+def fit_log_odds(log_odds: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> tuple[float, float]:
+    """Fit the probability that a reading is right to its log-odds (Platt 1999).
+
+    Args:
+        log_odds: [n], nats.
+        right: [n]; if all are the same, nothing can be fitted.
+
+    Returns:
+        Bias and slope; 0 and 1 if nothing can be fitted.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if right.all() or not right.any():
+        return 0.0, 1.0
+    fitted = LogisticRegression(C=1e3).fit(log_odds[:, np.newaxis], right)
+    return float(fitted.intercept_[0]), max(float(fitted.coef_[0, 0]), 0.01)
+
+
+def acceptance_threshold(confidences: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> float:
+    """Find the lowest confidence from which on at most `WRONG_AMONG_ACCEPTED` of the readings are wrong.
+
+    Args:
+        confidences: [n], 0 to 1.
+        right: [n].
+
+    Returns:
+        0 to 1; 1 if even the most confident readings are wrong too often.
+    """
+    order = np.argsort(-confidences, kind="stable")
+    ranked = confidences[order]
+    wrong = np.cumsum(~right[order]) / np.arange(1, len(order) + 1)
+    last_of_equals = np.append(ranked[1:] < ranked[:-1], True)
+    valid = np.flatnonzero((wrong <= WRONG_AMONG_ACCEPTED) & last_of_equals)
+    return float(ranked[valid[-1]]) if valid.size else 1.0
+
+
+def describe_number_confidence(metadata: NumberMetadata, lines: Sequence[ScoredText]) -> NumberMetadata:
+    """Add temperature, calibration and thresholds to a model's metadata, all fitted on held-out lines.
+
+    Args:
+        metadata: Whatever else is known.
+        lines: Numbers, and also what is not a number: its text is empty.
+    """
+    temperature = fit_line_temperature(lines)
+    columns = [log_probabilities(scores, temperature) for scores, _ in lines]
+    readings = [decode(each) for each in columns]
+    read = [index for index, reading in enumerate(readings) if reading.text]
+    logs = np.array([readings[index].log_probability for index in read])
+    right = np.array([readings[index].text == lines[index][1] for index in read], bool)
+    bias, slope = fit_log_odds(_log_odds(logs), right)
+    fitted = dataclasses.replace(metadata, temperature=temperature, calibration_bias=bias, calibration_slope=slope)
+    confidences = np.array([fitted.confidence(float(log)) for log in logs])
+    fits = [_own_length_fit(columns[index], lines[index][1]) for index, good in zip(read, right, strict=True) if good]
+    return dataclasses.replace(
+        fitted,
+        rejection_threshold=acceptance_threshold(confidences, right),
+        fit_threshold=float(np.quantile(fits, 1 - _FITTING)) if fits else 0.0,
+    )
+
+
+def _log_odds(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Logarithms of probabilities; near 0 the odds are infinite.
+    odds: NDArray[np.float64] = logs - np.log(np.maximum(-np.expm1(logs), math.exp(-_MOST_LOG_ODDS)))
+    return odds
+
+
+def _own_length_fit(columns: NDArray[np.float64], text: str) -> float:
+    """Return the probability that a line has as many digits as it has."""
+    constraint = Constraint.of(length=len(text))
+    return math.exp(min(0.0, decode(columns, constraint.automaton).log_fit)) if constraint else 1.0
