@@ -29,7 +29,7 @@ _FRAMES: dict[Scene, tuple[Frame, ...]] = {
     scenes.ledger: (writing.cell,) * 5 + (writing.loose,),
 }
 _OTHER, _EMPTY = 0.05, 0.01  # shares of pictures without a number
-_BY_HAND, _TRACED = 0.5, 0.4  # shares of strings drawn by code, and traced from real digits; the rest mixes both
+_BY_HAND, _TRACED = 0.55, 0.35  # shares of strings drawn by code, and traced from real digits; the rest mixes both
 _ROUND, _REPEATED = 0.12, 0.1  # shares of strings that end in zeros, and that repeat digits
 
 

@@ -71,8 +71,8 @@ class WritingStyle:
             slant_spread=random.uniform(0.02, 0.1),
             rise=float(random.normal(0, 0.04)),
             baseline_spread=random.uniform(0.05, 0.14) if careless else random.uniform(0, 0.05),
-            zero_size=random.uniform(0.5, 0.9) if random.random() < 0.3 else 1.0,
-            joined=random.uniform(0.2, 0.8) if random.random() < 0.12 else 0.0,
+            zero_size=random.uniform(0.45, 0.9) if random.random() < 0.4 else 1.0,
+            joined=random.uniform(0.2, 0.9) if random.random() < 0.18 else 0.0,
         )
 
 
@@ -262,6 +262,8 @@ def cell(low: Point, high: Point, random: np.random.Generator) -> tuple[Point, P
     field_width = max(field_height * random.uniform(1.2, 2.4), width * random.uniform(0.95, 1.2))
     room = np.array([field_width, field_height]) - (width, height)
     start = low - room * random.beta(2, 2, 2)
+    if random.random() < 0.12:  # written over the box's upper or lower line
+        start[1] = low[1] + height * random.uniform(0, 0.25) if random.random() < 0.7 else high[1] - field_height - 0.15
     return start, start + np.array([field_width, field_height])
 
 

@@ -5,6 +5,7 @@ The same steps prepare composed pictures for training, so the network sees what 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -28,6 +29,10 @@ _FULL = 0.97  # quantile of darkness that is full ink
 _FAINTEST = 0.03  # share of the paper's light; ink that is fainter is not amplified further
 _WHITE = np.float32(255)
 PAPER = 32  # level of bare paper, above 0 so that noise shows on both sides
+_UNIFORM = 0.01  # share of the paper's light; a picture whose darkest pixel is lighter shows nothing
+_CLOSE_MARGIN = 0.15  # of the number's height
+_NEARLY_ALL = 0.9  # share of the picture; a closer look at so much shows nothing new
+_SMALLEST = 6  # pixels; a smaller part shows nothing
 _INK = 224  # level of full ink, below 255 so that darker ink still differs
 
 
@@ -41,6 +46,7 @@ class PreparedLine:
     left: float = 0.0  #: where the line begins in the picture, pixels
     top: float = 0.0  #: where the line begins in the picture, pixels
     has_ink: bool = True  #: if not, the picture is uniform
+    darkness: Pixels | None = None  #: float32 [h, w], the same picture in higher resolution, for a closer look
 
 
 def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> PreparedLine:
@@ -58,17 +64,57 @@ def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> PreparedLine:
 
 def prepare_levels(grey: Pixels) -> PreparedLine:
     """Prepare grey levels, uint8 [h, w]."""
-    height, width = grey.shape
     fine = _reduced(grey)
     light = light_on_paper(fine)
     if ink_is_light(fine, light):
         fine, light = cv2.bitwise_not(fine), _WHITE - light
     darkness = even_darkness(fine, light)
+    height, width = grey.shape
+    return _line(darkness, (0, 0, width, height))
+
+
+def look_closer(line: PreparedLine, box: tuple[float, float, float, float]) -> PreparedLine | None:
+    """Enlarge the part of a picture in which a number was found, with a margin.
+
+    Args:
+        line: From `prepare`.
+        box: Left, top, right and bottom of the number, pixels of `line.image`.
+
+    Returns:
+        The part as a line of its own; None if it is nearly the whole picture, or too small.
+    """
+    if line.darkness is None:
+        return None
+    height, width = line.darkness.shape
+    zoom_x, zoom_y = width / line.image.shape[1], height / HEIGHT
+    left, top, right, bottom = box
+    across = _CLOSE_MARGIN * (bottom - top) * zoom_y  # the same to all sides, pixels of `darkness`
+    first_column, last_column = max(0, int(left * zoom_x - across)), min(width, math.ceil(right * zoom_x + across))
+    first_row, last_row = max(0, int(top * zoom_y - across)), min(height, math.ceil(bottom * zoom_y + across))
+    part = line.darkness[first_row:last_row, first_column:last_column]
+    if min(part.shape) < _SMALLEST or part.size > _NEARLY_ALL * line.darkness.size:
+        return None
+    to_picture = line.scale_x / zoom_x, line.scale_y / zoom_y
+    return _line(
+        part,
+        (
+            line.left + first_column * to_picture[0],
+            line.top + first_row * to_picture[1],
+            part.shape[1] * to_picture[0],
+            part.shape[0] * to_picture[1],
+        ),
+    )
+
+
+def _line(darkness: Pixels, place: tuple[float, float, float, float]) -> PreparedLine:
+    """Scale a picture to a line with full contrast. Its place in the original is left, top, width and height."""
+    left, top, width, height = place
     columns = min(max(round(width * HEIGHT / height), NARROWEST), WIDEST)
     line = cv2.resize(darkness, (columns, HEIGHT), interpolation=_interpolation(darkness.shape[0]))
     strength = max(_full_ink(line), _FAINTEST)
-    levels = line * ((_INK - PAPER) / strength) + PAPER
-    return PreparedLine(levels.clip(0, 255).astype(np.uint8), width / columns, height / HEIGHT)
+    levels = (line * ((_INK - PAPER) / strength) + PAPER).clip(0, 255).astype(np.uint8)
+    has_ink = bool(line.max() > _UNIFORM)
+    return PreparedLine(levels, width / columns, height / HEIGHT, left, top, has_ink, darkness)
 
 
 def even_darkness(grey: Pixels, light: Pixels) -> Pixels:

@@ -15,10 +15,18 @@ from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.errors import DataError, ImageError, ModelFileError
 from mnist_cnn.reading.ink.sources import read_image
 from mnist_cnn.reading.numbers.constraints import Constraint, Length
-from mnist_cnn.reading.numbers.ctc import log_probabilities
-from mnist_cnn.reading.numbers.decoding import Decoded, decode, describe
+from mnist_cnn.reading.numbers.ctc import BLANK, log_probabilities
+from mnist_cnn.reading.numbers.decoding import Decoded, describe
 from mnist_cnn.reading.numbers.line_network import LineNetwork
-from mnist_cnn.reading.numbers.line_preparation import HEIGHT, PREPARATION, WIDEST, PreparedLine, prepare_levels
+from mnist_cnn.reading.numbers.line_preparation import (
+    HEIGHT,
+    PREPARATION,
+    WIDEST,
+    PreparedLine,
+    look_closer,
+    prepare_levels,
+)
+from mnist_cnn.reading.numbers.looks import Look, considered, judge_together
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 from mnist_cnn.reading.numbers.number_reading import Box, NumberDigit, NumberReading, NumberReason
 from mnist_cnn.reading.numbers.second_opinion import THRESHOLD, SecondOpinion, weigh
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnist_cnn.reading.ink import ImageSource
+    from mnist_cnn.reading.ink.pixels import Pixels
+    from mnist_cnn.reading.numbers.automaton import Automaton
 
 Source = TypeVar("Source", bound="ImageSource")
 
@@ -140,44 +150,68 @@ class NumberReader:
         constraint = Constraint.of(length, pattern)
         return map_ahead(functools.partial(self._read_or_error, constraint), images, self.threads)
 
-    def read_prepared(self, line: PreparedLine, constraint: Constraint | None = None) -> NumberReading:
-        """Read a picture that `line_preparation` has prepared, in the calling thread only, without a second opinion.
+    def read_prepared(
+        self, line: PreparedLine, constraint: Constraint | None = None, grey: Pixels | None = None
+    ) -> NumberReading:
+        """Read a picture that `line_preparation` has prepared, in the calling thread only.
+
+        Args:
+            line: The prepared picture.
+            constraint: What the number must fit; None for any number.
+            grey: The picture's grey levels, uint8 [h, w], for the second opinion; None to do without it.
 
         Raises:
             DataError: It is too wide for its height.
         """
+        _check_width(line)
         if not line.has_ink:
-            _check_width(line)
             return _NOTHING
+        automaton = constraint.automaton if constraint else None
         columns, boxes = self._look(line)
-        decoded = decode(columns, constraint.automaton if constraint else None)
+        first = Look.at(columns, automaton)
+        own = [first, *self._closer_looks(line, first, boxes, automaton)]
+        if self.second_opinion is None or grey is None:
+            text, confidence, is_agreed = *self._judge(own), True
+        else:
+            verdict = weigh(own, Look.at(self.second_opinion.columns(grey), automaton))
+            text, confidence, is_agreed = verdict.text, verdict.confidence, verdict.is_agreed
+        decoded = describe(columns, text, first.found.log_fit, automaton)
         reason = self._reason(decoded)
-        confidence = self.metadata.confidence(decoded.log_probability)
+        if not reason and not is_agreed:
+            reason = NumberReason.DISPUTED
         if not reason and confidence < self.threshold:
             reason = NumberReason.UNCERTAIN
         return _reading(decoded, confidence, reason, boxes, line)
 
     def _read(self, image: ImageSource, constraint: Constraint | None) -> NumberReading:
         grey = read_image(image)
-        line = prepare_levels(grey)
-        if self.second_opinion is None or not line.has_ink:
-            return self.read_prepared(line, constraint)
-        columns, boxes = self._look(line)
-        automaton = constraint.automaton if constraint else None
-        verdict = weigh(columns, self.second_opinion.columns(grey), automaton)
-        decoded = describe(columns, verdict.text, verdict.log_fit, automaton)
-        reason = self._reason(decoded)
-        if not reason and not verdict.is_agreed:
-            reason = NumberReason.DISPUTED
-        if not reason and verdict.confidence < self.threshold:
-            reason = NumberReason.UNCERTAIN
-        return _reading(decoded, verdict.confidence, reason, boxes, line)
+        return self.read_prepared(prepare_levels(grey), constraint, grey)
 
     def _look(self, line: PreparedLine) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Run the network: the log-probabilities of the symbols in each column [t, 11], and the boxes [t, 4]."""
-        _check_width(line)
         scores, boxes = self.network.run(line.image)
         return log_probabilities(scores, self.metadata.temperature), boxes
+
+    def _closer_looks(
+        self, line: PreparedLine, first: Look, boxes: NDArray[np.float32], automaton: Automaton | None
+    ) -> list[Look]:
+        """Look once more at the part of the picture in which the number was found."""
+        inked = boxes[first.columns.argmax(axis=1) != BLANK]
+        if not len(inked):
+            return []
+        left, top = inked[:, :2].min(axis=0)
+        right, bottom = inked[:, 2:].max(axis=0)
+        closer = look_closer(line, (float(left), float(top), float(right), float(bottom)))
+        return [Look.at(self._look(closer)[0], automaton)] if closer else []
+
+    def _judge(self, looks: list[Look]) -> tuple[str, float]:
+        """Return the number that all looks together find most probable, and the confidence."""
+        texts = considered(looks)
+        if not texts:
+            return "", 0.0
+        logs = judge_together(looks, texts)
+        best = int(logs.argmax())
+        return texts[best], self.metadata.confidence(float(logs[best]))
 
     def _reason(self, decoded: Decoded) -> str:
         """Return why a number is rejected whatever its confidence; empty if it is not."""

@@ -8,6 +8,7 @@ number. Here, the network's scores for digits are decoded like those of this pac
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,7 @@ import cv2
 import numpy as np
 
 from mnist_cnn.errors import ModelFileError, requires_extra
-from mnist_cnn.reading.numbers.ctc import text_log_probabilities
-from mnist_cnn.reading.numbers.decoding import Candidates, candidates
+from mnist_cnn.reading.numbers.looks import Look, considered, judge_together
 from mnist_cnn.reading.recognizer.model_file import read_model_file
 from mnist_cnn.reading.recognizer.session import metadata_of, start_session
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnist_cnn.reading.ink.pixels import Pixels
-    from mnist_cnn.reading.numbers.automaton import Automaton
 
 NETWORK = "rapidocr/models/PP-OCRv6_rec_small.onnx"  # within the site-packages of rapidocr 3.10
 _HEIGHT = 48  # pixels, as in RapidOCR's settings
@@ -35,7 +34,6 @@ _SMALLEST = 1e-12  # probability; the network's own underflow to 0
 
 # Chosen on development pictures of cheques and ledgers, whose writers measure nothing else.
 _OWN_WEIGHT = 0.5  # exponent of our probability beside the other reader's
-_SURPRISE = math.log(1e-3)  # log-probability of a number that a reader did not expect
 _POSSIBLE = math.log(0.05)  # log-probability of a number that a reader does not rule out
 THRESHOLD = 0.985  # minimum confidence of an accepted number
 
@@ -96,39 +94,23 @@ class Verdict:
     text: str  #: the number that is most probable to both together; empty if our reader finds none
     confidence: float  #: its probability among all that either considers, 0 to 1
     is_agreed: bool  #: whether neither of them rules it out
-    log_fit: float  #: as in `Candidates`, of our reader
 
 
-def weigh(own: NDArray[np.float64], other: NDArray[np.float64], automaton: Automaton | None = None) -> Verdict:
-    """Find the number that is most probable to both readers together (a product of experts, Hinton 2002).
-
-    A reader that is sure of a wrong number must not overrule the other whatever that one thinks. So no number's
-    probability is below `_SURPRISE`.
+def weigh(own: Sequence[Look], other: Look) -> Verdict:
+    """Find the number that is most probable to both readers together.
 
     Args:
-        own: float64 [t, 11], natural logarithms of the probabilities, of this package's network.
-        other: float64 [t', 11], those of the second reader.
-        automaton: Restricts the numbers; None for all. The second opinion counts only among numbers that fit.
+        own: Looks of this package's network at the picture, at least one.
+        other: The second reader's look. It counts only among numbers that fit.
     """
-    found = candidates(own, automaton), candidates(other, automaton)
-    log_fit = found[0].log_fit
-    texts = [text for text in dict.fromkeys([*found[0].texts, *found[1].texts]) if text]
-    own_logs = _given_fit(own, texts, found[0])
-    texts = [text for text, log in zip(texts, own_logs, strict=True) if log > -math.inf]  # there is room for its digits
-    if not found[0].texts or not texts:
-        return Verdict("", 0.0, False, log_fit)
-    own_logs, other_logs = own_logs[own_logs > -math.inf], _given_fit(other, texts, found[1])
-    scores = _OWN_WEIGHT * np.logaddexp(own_logs, _SURPRISE) + np.logaddexp(other_logs, _SURPRISE)
+    texts = considered([*own, other])
+    if not texts:
+        return Verdict("", 0.0, False)
+    own_logs, other_logs = judge_together(own, texts), judge_together([other], texts)
+    scores = _OWN_WEIGHT * own_logs + other_logs
     best = int(scores.argmax())
     is_agreed = min(own_logs[best], other_logs[best]) > _POSSIBLE
-    return Verdict(texts[best], float(np.exp(scores[best] - np.logaddexp.reduce(scores))), bool(is_agreed), log_fit)
-
-
-def _given_fit(columns: NDArray[np.float64], texts: list[str], found: Candidates) -> NDArray[np.float64]:
-    """Return the logarithms of the texts' probabilities, given that the number fits; -inf if no number fits."""
-    if not texts or found.log_fit == -math.inf:
-        return np.full(len(texts), -math.inf)
-    return text_log_probabilities(columns, texts) - found.log_fit
+    return Verdict(texts[best], float(np.exp(scores[best] - np.logaddexp.reduce(scores))), bool(is_agreed))
 
 
 def _installed() -> Path:
