@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class LinePlan:
         """Epochs in total."""
         return -(-self.steps // self.steps_per_epoch)
 
-    def as_dict(self) -> dict[str, object]:
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the plan that `as_dict` described."""
+        return cls(**{**values, "widths": tuple(values["widths"])})
+
+    def as_dict(self) -> dict[str, Any]:
         """Return all settings as JSON has them."""
         return {**dataclasses.asdict(self), "widths": list(self.widths)}

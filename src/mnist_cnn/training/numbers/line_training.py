@@ -22,17 +22,16 @@ from mnist_cnn.training.numbers.line_batches import LineBatches
 from mnist_cnn.training.numbers.line_losses import line_losses
 from mnist_cnn.training.numbers.line_plan import LinePlan
 from mnist_cnn.training.numbers.line_validation import share_read
-from mnist_cnn.training.numbers.portions import Portions, PortionSource
+from mnist_cnn.training.numbers.portions import Portions, PortionSource, held_out_portion
 from mnist_cnn.training.optimizers import Trapezoid, current_rate
 from mnist_cnn.training.precision import automatic_precision
 
 if TYPE_CHECKING:
     from mnist_cnn.composition.composer import ComposedLine
 
-PLAN = "plan.json"  # in the run folder
+PLAN = "plan.json"  # in the run folder: the settings of its training
 _SAVE_EVERY = 180  # seconds between two states on disk
 _AVERAGED = 12  # epochs over which weights are averaged
-_HELD_OUT_SEED = 1_000_000  # of validation lines; training counts seeds from 0
 
 
 def train_lines(
@@ -77,7 +76,7 @@ def train_lines(
     state = TrainingState.load(run.state)
     if state.epochs_done:
         restore_variables(model, state.variables)
-    validate = _validator(averaged, PortionSource(held_out, _HELD_OUT_SEED, plan.validated).compose(0))
+    validate = _validator(averaged, held_out_portion(held_out, 0, plan.validated))
     keeper = LineKeeper(run, state, plan, validate, listener)
     listener.on_start(state.epochs_done, plan.epochs, plan.steps_per_epoch)
     with Portions(PortionSource(traces, plan.seed, plan.portion), workers) as portions:

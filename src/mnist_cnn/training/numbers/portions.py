@@ -19,6 +19,7 @@ from mnist_cnn.composition.traced_digits import TracedDigits
 from mnist_cnn.reading.numbers.line_network import STRIDE
 
 WIDEST_LINE = 256  # pixels; wider ones are rare, and would make their batch slow
+_HELD_OUT_SEED = 1_000_000  # trainings count their seeds from 0
 _NICE = 10  # lower priority than the training itself, which waits only if the stock runs out
 
 
@@ -36,6 +37,17 @@ class PortionSource:
         composer = _composer(self.traces)
         lines = (composer.compose(random) for _ in itertools.count())
         return list(itertools.islice(filter(is_trainable, lines), self.size))
+
+
+def held_out_portion(traces: Path, index: int, size: int) -> list[ComposedLine]:
+    """Compose lines that no training sees: of other hands and, if `traces` are held out, of other writers.
+
+    Args:
+        traces: Digits that are not used for training.
+        index: 0 for validation during training; 1 and more for whatever follows.
+        size: Number of lines.
+    """
+    return PortionSource(traces, _HELD_OUT_SEED, size).compose(index)
 
 
 def is_trainable(line: ComposedLine) -> bool:
