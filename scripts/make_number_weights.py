@@ -1,0 +1,256 @@
+"""Make the weights that read whole numbers: train, calibrate, export, check, describe.
+
+The network learns from composed pictures alone: MNIST's digits traced to pen strokes, and digits drawn by code. If the
+script is interrupted, start it again to resume. Training needs two cores for some hours, or a GPU for some minutes.
+
+    python scripts/make_number_weights.py --minutes 240 [--data-dir DIR] [--tune-on FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import importlib.metadata
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+import numpy as np
+
+from mnist_cnn.composition.traced_digits import trace_digits
+from mnist_cnn.datasets import load_dataset
+from mnist_cnn.environment.machine import processor_name, usable_cores
+from mnist_cnn.evaluation.number_calibration import acceptance_threshold, describe_number_confidence
+from mnist_cnn.export.line_graph import to_line_onnx
+from mnist_cnn.files import write_text, write_whole
+from mnist_cnn.models.backend import keras
+from mnist_cnn.models.fully_convolutional import build_line_network
+from mnist_cnn.reading.numbers import NumberReader
+from mnist_cnn.reading.numbers.line_preparation import PREPARATION, PreparedLine
+from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
+from mnist_cnn.reading.numbers.number_reader import SHIPPED_WEIGHTS
+from mnist_cnn.runs import RunFolder, lock_run
+from mnist_cnn.training.listener import Listener
+from mnist_cnn.training.numbers.line_plan import LinePlan
+from mnist_cnn.training.numbers.line_training import PLAN, train_lines
+from mnist_cnn.training.numbers.portions import held_out_portion
+
+if TYPE_CHECKING:
+    from mnist_cnn.composition.composer import ComposedLine
+    from mnist_cnn.reading.numbers.number_reading import NumberReading
+    from mnist_cnn.runs import Row
+
+RUN = "numbers-001"
+CARD_TEMPLATE = Path(__file__).with_name("numbers_card.md")
+CARD = SHIPPED_WEIGHTS.with_name("NUMBERS.md")
+TRAINED_ON = 55_000  # of MNIST's training images; the last 5,000 are held out
+LARGEST = 4_000_000  # bytes
+LEAST_READ = 0.75  # share of composed lines that are read whole
+CALIBRATED_ON = CHECKED_ON = 4096  # composed lines each
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How well a reader reads pictures whose texts are known."""
+
+    name: str
+    count: int
+    read: float  #: share of the numbers that are read whole
+    accepted: float  #: share of the numbers that are accepted
+    wrong: float  #: share of the accepted readings that are wrong
+
+
+def main() -> None:
+    """Train, export, and put the result into the package."""
+    options = parse_options()
+    run = RunFolder(options.runs_dir / RUN)
+    run.root.mkdir(parents=True, exist_ok=True)
+    with lock_run(run):
+        traces, held_out = trace_mnist(run, options.data_dir)
+        model = keras.models.load_model(run.model) if run.finished else train(options, run, traces, held_out)
+    if model is None:
+        sys.exit("Interrupted. Start the script again to resume.")
+    reader, sets = calibrated(model, held_out, options.tune_on)
+    composed = sets[0]
+    size = SHIPPED_WEIGHTS.stat().st_size
+    print(f"{size:,} bytes; {composed.read:.1%} of the composed lines read whole, {composed.accepted:.1%} accepted")
+    write_text(CARD, describe(reader, run, sets))
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=240.0, help="time for training; default: 240")
+    length.add_argument("--steps", type=int, help="batches of 128 lines, in place of a time")
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs/weights"))
+    parser.add_argument("--start-from", type=Path, metavar="WEIGHTS", help=".keras or .weights.h5 file to start from")
+    parser.add_argument("--workers", type=int, default=max(1, usable_cores() // 2), help="processes that compose")
+    parser.add_argument(
+        "--tune-on",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of pictures with labels.csv (columns file and text): the threshold is chosen on them too",
+    )
+    return parser.parse_args()
+
+
+def trace_mnist(run: RunFolder, data_dir: Path | None) -> tuple[Path, Path]:
+    """Trace MNIST's training images; return the files of the digits for training and of those held out.
+
+    scikit-learn's bundled digits are not used: at 8×8 pixels most loops are filled, and a sixth of their traces cannot
+    be read.
+    """
+    files = run.root / "traces.npz", run.root / "held-out-traces.npz"
+    if not all(file.exists() for file in files):
+        digits = load_dataset("mnist", data_dir=data_dir)
+        for file, part in zip(files, (slice(TRAINED_ON), slice(TRAINED_ON, None)), strict=True):
+            traced = trace_digits(digits.images[part], digits.labels[part], usable_cores())
+            print(f"traced {len(traced):,} of {len(digits.labels[part]):,} digits", flush=True)
+            traced.save(file)
+    return files
+
+
+def train(options: argparse.Namespace, run: RunFolder, traces: Path, held_out: Path) -> keras.Model | None:
+    """Train with the plan in the run folder, or with a new one; None if interrupted."""
+    known = run.root / PLAN
+    if known.exists():
+        plan = LinePlan.from_dict(run.read_json(known))
+    else:
+        plan = LinePlan(steps=options.steps or steps_in(options.minutes, traces, options.workers))
+    start = weights_from(options.start_from, plan) if options.start_from else None
+    return train_lines(plan, traces, held_out, run, start=start, workers=options.workers, listener=Lines(plan))
+
+
+def steps_in(minutes: float, traces: Path, workers: int) -> int:
+    """Return the number of steps that take so long on this machine, from the second epoch of a trial."""
+    trial = LinePlan(steps=2 * LinePlan(steps=1).steps_per_epoch, validated=1)
+    pace = Lines(trial)
+    with tempfile.TemporaryDirectory() as folder:
+        train_lines(trial, traces, traces, RunFolder(Path(folder)), workers=workers, listener=pace)
+    return max(1, round(60 * minutes / pace.seconds[-1] * trial.steps_per_epoch))
+
+
+class Lines(Listener):
+    """Prints one line per epoch.
+
+    Attributes:
+        seconds: Of each epoch.
+    """
+
+    def __init__(self, plan: LinePlan) -> None:
+        self._plan = plan
+        self.seconds: list[float] = []
+
+    def on_epoch(self, row: Row, is_best: bool) -> None:
+        """Print losses and pace."""
+        plan, seconds = self._plan, row["seconds"]
+        self.seconds.append(seconds)
+        pace, left = plan.steps_per_epoch * plan.batch_size / seconds, (plan.epochs - row["epoch"]) * seconds / 60
+        read = f", {row['val_accuracy']:.1%} read whole" if "val_accuracy" in row else ""
+        print(
+            f"epoch {row['epoch']}/{plan.epochs}: CTC {row['scores_loss']:.3f}, boxes {row['boxes_loss']:.3f}{read}; "
+            f"{pace:.0f} lines a second, {left:.0f} min left",
+            flush=True,
+        )
+
+
+def weights_from(file: Path, plan: LinePlan) -> list[np.ndarray]:
+    """Return the weights in a file of the same network."""
+    model = build_line_network(plan.widths)
+    if file.suffix == ".keras":
+        model.set_weights(keras.models.load_model(file).get_weights())
+    else:
+        model.load_weights(file)
+    weights: list[np.ndarray] = model.get_weights()
+    return weights
+
+
+def calibrated(model: keras.Model, held_out: Path, tune_on: Path | None) -> tuple[NumberReader, list[Measured]]:
+    """Calibrate and export the network into the package; return its reader, and how well that reads."""
+    metadata = NumberMetadata(
+        class_names=tuple("0123456789"),
+        preprocessing=PREPARATION,
+        dataset="composed numbers",
+        architecture=model.name,
+        package_version=importlib.metadata.version("mnist-cnn"),
+    )
+    raw = exported(model, metadata)
+    scored = [(raw.network.run(line.image)[0], line.text) for line in held_out_portion(held_out, 1, CALIBRATED_ON)]
+    metadata = describe_number_confidence(metadata, scored)
+    if tune_on:
+        metadata = stricter(metadata, read_folder(exported(model, metadata), tune_on))
+    checked = held_out_portion(held_out, 2, CHECKED_ON)
+    reader = exported(model, metadata)
+    composed = measured("composed", read_composed(reader, checked))
+    reader = exported(model, dataclasses.replace(metadata, accuracy=composed.read))
+    size = SHIPPED_WEIGHTS.stat().st_size
+    if size > LARGEST or composed.read < LEAST_READ:
+        sys.exit(
+            f"{size:,} bytes and {composed.read:.1%} of the composed lines read whole; the package takes at most "
+            f"{LARGEST:,} bytes and at least {LEAST_READ:.0%}. Train longer, and restore {SHIPPED_WEIGHTS.name}."
+        )
+    return reader, [composed, *([measured(tune_on.name, read_folder(reader, tune_on))] if tune_on else [])]
+
+
+def exported(model: keras.Model, metadata: NumberMetadata) -> NumberReader:
+    """Write the package's file, and open it."""
+    with write_whole(SHIPPED_WEIGHTS) as partial:
+        partial.write_bytes(to_line_onnx(model, metadata))
+    return NumberReader.load(SHIPPED_WEIGHTS)
+
+
+def read_composed(reader: NumberReader, lines: Sequence[ComposedLine]) -> list[tuple[NumberReading, str]]:
+    """Read composed lines; return each reading with the true text."""
+    return [(reader.read_prepared(PreparedLine(line.image, 1.0, 1.0)), line.text) for line in lines]
+
+
+def read_folder(reader: NumberReader, folder: Path) -> list[tuple[NumberReading, str]]:
+    """Read the pictures of a folder with labels.csv; return each reading with the true text."""
+    with (folder / "labels.csv").open(encoding="utf-8", newline="") as opened:
+        return [(reader.read(folder / row["file"]), row["text"]) for row in csv.DictReader(opened)]
+
+
+def stricter(metadata: NumberMetadata, readings: list[tuple[NumberReading, str]]) -> NumberMetadata:
+    """Raise the threshold until it holds on these readings too."""
+    found = [(reading.confidence, reading.text == text) for reading, text in readings if reading.text]
+    confidences, right = (np.array(column) for column in zip(*found, strict=True))
+    threshold = max(metadata.rejection_threshold, acceptance_threshold(confidences, right))
+    return dataclasses.replace(metadata, rejection_threshold=threshold)
+
+
+def measured(name: str, readings: list[tuple[NumberReading, str]]) -> Measured:
+    """Summarise readings; what is not a number counts only among the accepted."""
+    accepted = [reading.text == text for reading, text in readings if reading.accepted]
+    numbers = [(reading.text == text, reading.accepted) for reading, text in readings if text]
+    read, kept = np.mean(numbers, axis=0)
+    return Measured(name, len(numbers), float(read), float(kept), 1 - float(np.mean(accepted)) if accepted else 0.0)
+
+
+def describe(reader: NumberReader, run: RunFolder, sets: list[Measured]) -> str:
+    """Write the model card of the finished file, in the Hugging Face form."""
+    plan = LinePlan.from_dict(run.read_json(run.root / PLAN))
+    history = run.read_json(run.history_json)
+    template = CARD_TEMPLATE.read_text("utf-8")
+    card: str = jinja2.Template(template, undefined=jinja2.StrictUndefined, keep_trailing_newline=True).render(
+        size=SHIPPED_WEIGHTS.stat().st_size,
+        parameters=build_line_network(plan.widths).count_params(),
+        metadata=reader.metadata,
+        sets=sets,
+        plan=plan,
+        lines=(plan.epochs + plan.opening - 1) * plan.portion,
+        minutes=sum(row["seconds"] for row in history) / 60,
+        processor=processor_name(),
+        trained_on=TRAINED_ON,
+    )
+    return card
+
+
+if __name__ == "__main__":
+    main()
