@@ -12,6 +12,7 @@ import argparse
 import csv
 import dataclasses
 import importlib.metadata
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -75,8 +76,10 @@ def main() -> None:
         model = keras.models.load_model(run.model) if run.finished else train(options, run, traces, held_out)
     if model is None:
         sys.exit("Interrupted. Start the script again to resume.")
-    reader, sets = calibrated(model, held_out, options.tune_on)
+    reader, sets = calibrated(model, run.root / SHIPPED_WEIGHTS.name, held_out, options.tune_on)
     composed = sets[0]
+    with write_whole(SHIPPED_WEIGHTS) as partial:
+        shutil.copyfile(run.root / SHIPPED_WEIGHTS.name, partial)
     size = SHIPPED_WEIGHTS.stat().st_size
     print(f"{size:,} bytes; {composed.read:.1%} of the composed lines read whole, {composed.accepted:.1%} accepted")
     write_text(CARD, describe(reader, run, sets))
@@ -172,8 +175,10 @@ def weights_from(file: Path, plan: LinePlan) -> list[np.ndarray]:
     return weights
 
 
-def calibrated(model: keras.Model, held_out: Path, tune_on: Path | None) -> tuple[NumberReader, list[Measured]]:
-    """Calibrate and export the network into the package; return its reader, and how well that reads."""
+def calibrated(
+    model: keras.Model, file: Path, held_out: Path, tune_on: Path | None
+) -> tuple[NumberReader, list[Measured]]:
+    """Calibrate the network and export it to a file; return its reader, and how well that reads."""
     metadata = NumberMetadata(
         class_names=tuple("0123456789"),
         preprocessing=PREPARATION,
@@ -181,29 +186,29 @@ def calibrated(model: keras.Model, held_out: Path, tune_on: Path | None) -> tupl
         architecture=model.name,
         package_version=importlib.metadata.version("mnist-cnn"),
     )
-    raw = exported(model, metadata)
+    raw = exported(model, file, metadata)
     scored = [(raw.network.run(line.image)[0], line.text) for line in held_out_portion(held_out, 1, CALIBRATED_ON)]
     metadata = describe_number_confidence(metadata, scored)
     if tune_on:
-        metadata = stricter(metadata, read_folder(exported(model, metadata), tune_on))
+        metadata = stricter(metadata, read_folder(exported(model, file, metadata), tune_on))
     checked = held_out_portion(held_out, 2, CHECKED_ON)
-    reader = exported(model, metadata)
+    reader = exported(model, file, metadata)
     composed = measured("composed", read_composed(reader, checked))
-    reader = exported(model, dataclasses.replace(metadata, accuracy=composed.read))
-    size = SHIPPED_WEIGHTS.stat().st_size
+    reader = exported(model, file, dataclasses.replace(metadata, accuracy=composed.read))
+    size = file.stat().st_size
     if size > LARGEST or composed.read < LEAST_READ:
         sys.exit(
             f"{size:,} bytes and {composed.read:.1%} of the composed lines read whole; the package takes at most "
-            f"{LARGEST:,} bytes and at least {LEAST_READ:.0%}. Train longer, and restore {SHIPPED_WEIGHTS.name}."
+            f"{LARGEST:,} bytes and at least {LEAST_READ:.0%}. Train longer."
         )
     return reader, [composed, *([measured(tune_on.name, read_folder(reader, tune_on))] if tune_on else [])]
 
 
-def exported(model: keras.Model, metadata: NumberMetadata) -> NumberReader:
-    """Write the package's file, and open it."""
-    with write_whole(SHIPPED_WEIGHTS) as partial:
+def exported(model: keras.Model, file: Path, metadata: NumberMetadata) -> NumberReader:
+    """Write a model file, and open it."""
+    with write_whole(file) as partial:
         partial.write_bytes(to_line_onnx(model, metadata))
-    return NumberReader.load(SHIPPED_WEIGHTS)
+    return NumberReader.load(file)
 
 
 def read_composed(reader: NumberReader, lines: Sequence[ComposedLine]) -> list[tuple[NumberReading, str]]:
