@@ -11,6 +11,7 @@ import numpy as np
 from mnist_cnn.composition import marks, writing
 from mnist_cnn.composition.hands import Hand
 from mnist_cnn.composition.paper import scenes
+from mnist_cnn.composition.pasting import paste
 from mnist_cnn.composition.writing import Frame, Writer, WrittenLine, compose_line, compose_other
 from mnist_cnn.reading.numbers.line_preparation import prepare_levels
 
@@ -29,6 +30,7 @@ _FRAMES: dict[Scene, tuple[Frame, ...]] = {
     scenes.ledger: (writing.cell,) * 5 + (writing.loose,),
 }
 _OTHER, _EMPTY = 0.05, 0.01  # shares of pictures without a number
+_PASTED = 0.1  # share of numbers pasted together from pictures, if there are any
 _BY_HAND, _TRACED = 0.55, 0.35  # shares of strings drawn by code, and traced from real digits; the rest mixes both
 _ROUND, _REPEATED = 0.12, 0.1  # shares of strings that end in zeros, and that repeat digits
 
@@ -47,6 +49,7 @@ class Composer:
     """Composes samples from digits by hands and traced digits."""
 
     traced: Sequence[Sequence[list[Stroke]]]  #: for each digit, the strokes of real ones
+    pictures: Sequence[NDArray[np.uint8]] = ()  #: for each digit, uint8 [n, 28, 28], real ones to paste together
 
     def compose(self, random: np.random.Generator) -> ComposedLine:
         """Compose one picture of a number, or of something else."""
@@ -64,7 +67,15 @@ class Composer:
             return WrittenLine(blank, "", np.zeros((0, 4), np.float32), 50.0)
         if kind < _EMPTY + _OTHER:
             return compose_other((marks.word if random.random() < 0.6 else marks.clutter)(random), frame, random)
-        return compose_line(draw_text(random, in_cell=frame is writing.cell), self.writer(random), frame, random)
+        text = draw_text(random, in_cell=frame is writing.cell)
+        if self.pictures and kind > 1 - _PASTED:
+            return paste([self._picture(int(digit), random) for digit in text], text, random)
+        return compose_line(text, self.writer(random), frame, random)
+
+    def _picture(self, digit: int, random: np.random.Generator) -> NDArray[np.uint8]:
+        known = self.pictures[digit]
+        picture: NDArray[np.uint8] = known[int(random.integers(len(known)))]
+        return picture
 
     def writer(self, random: np.random.Generator) -> Writer:
         """Choose one writer."""
