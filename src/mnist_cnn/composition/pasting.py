@@ -28,8 +28,8 @@ def paste(pictures: Sequence[NDArray[np.uint8]], text: str, random: np.random.Ge
         random: Source of the draws.
     """
     zoom = float(random.uniform(_LOW, _HIGH))
-    tiles = [cv2.resize(each, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC) for each in pictures]
-    inked = [cv2.boundingRect(cv2.compare(tile, _INK, cv2.CMP_GT)) for tile in tiles]
+    tiles = [_enlarged(each, zoom) for each in pictures]
+    inked = [cv2.boundingRect((tile > _INK).astype(np.uint8)) for tile in tiles]
     lefts = _places(tiles, inked, zoom, random)
     high, wide = tiles[0].shape
     canvas = np.zeros((high, lefts[-1] + wide), np.uint8)
@@ -38,6 +38,10 @@ def paste(pictures: Sequence[NDArray[np.uint8]], text: str, random: np.random.Ge
         np.maximum(part, tile, out=part)
     boxes = [(left + x, y, left + x + w, y + h) for left, (x, y, w, h) in zip(lefts, inked, strict=True)]
     return WrittenLine(canvas.astype(np.float32) / np.float32(_WHITE), text, np.array(boxes, np.float32), _DIGIT * zoom)
+
+
+def _enlarged(picture: NDArray[np.uint8], zoom: float) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _places(
