@@ -22,9 +22,12 @@ def test_digits_that_are_misread_when_redrawn_are_left_out() -> None:
 
 def test_a_file_keeps_every_stroke(tmp_path: Path) -> None:
     line = np.array([[0, 0], [0.5, 0.25], [1, 1]], np.float32)
-    digits = TracedDigits([[line], [line[:2], line[1:], line], [line[1:]]], np.array([3, 8, 1]))
+    strokes = [[line], [line[:2], line[1:], line], [line[1:]]]
+    pictures = np.arange(3 * 784).reshape(3, 28, 28).astype(np.uint8)
+    digits = TracedDigits(strokes, np.array([3, 8, 1]), pictures)
     digits.save(tmp_path / "traces.npz")
     loaded = TracedDigits.load(tmp_path / "traces.npz")
+    np.testing.assert_array_equal(loaded.pictures_by_digit()[8], pictures[1:2])
     np.testing.assert_array_equal(loaded.labels, digits.labels)
     assert [len(strokes) for strokes in loaded.strokes] == [1, 3, 1]
     for expected, found in zip(digits.strokes, loaded.strokes, strict=True):

@@ -33,6 +33,7 @@ class TracedDigits:
 
     strokes: list[list[Stroke]]  #: of each digit, 1 high; see `trace`
     labels: NDArray[np.int64]  #: [n], 0 to 9
+    pictures: NDArray[np.uint8]  #: [n, 28, 28], as they were before tracing
 
     def __len__(self) -> int:
         return len(self.strokes)
@@ -40,6 +41,10 @@ class TracedDigits:
     def by_digit(self) -> list[list[list[Stroke]]]:
         """Return the strokes of all 0s, of all 1s, and so on, as `Composer` needs them."""
         return [[self.strokes[index] for index in np.flatnonzero(self.labels == digit)] for digit in range(10)]
+
+    def pictures_by_digit(self) -> list[NDArray[np.uint8]]:
+        """Return the pictures of all 0s, of all 1s, and so on, as `Composer` needs them."""
+        return [self.pictures[self.labels == digit] for digit in range(10)]
 
     def save(self, path: Path) -> None:
         """Write an `.npz` file, whole or not at all."""
@@ -49,18 +54,21 @@ class TracedDigits:
             "lengths": np.array([len(line) for line in lines]),  # points of each stroke
             "counts": np.array([len(strokes) for strokes in self.strokes]),  # strokes of each digit
             "labels": self.labels,
+            "pictures": self.pictures,
         }
         with write_whole(path) as partial:
-            np.savez(partial, **arrays)
+            np.savez_compressed(partial, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> TracedDigits:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
-            points, lengths, counts, labels = (file[key] for key in ("points", "lengths", "counts", "labels"))
+            points, lengths, counts = file["points"], file["lengths"], file["counts"]
+            labels, pictures = file["labels"], file["pictures"]
         lines = np.split(points, np.cumsum(lengths)[:-1])
         ends = np.cumsum(counts).tolist()
-        return cls([lines[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)], labels)
+        strokes = [lines[end - count : end] for end, count in zip(ends, counts.tolist(), strict=True)]
+        return cls(strokes, labels, pictures)
 
 
 def trace_digits(images: NDArray[np.uint8], labels: NDArray[np.int64], workers: int = 1) -> TracedDigits:
@@ -76,7 +84,7 @@ def trace_digits(images: NDArray[np.uint8], labels: NDArray[np.int64], workers: 
     traced = _traced(images, workers)
     redrawn = np.stack([redraw(strokes) for strokes in traced])
     kept = np.flatnonzero(Recognizer.load().predict(redrawn) == labels)
-    return TracedDigits([traced[index] for index in kept], labels[kept])
+    return TracedDigits([traced[index] for index in kept], labels[kept], images[kept])
 
 
 def redraw(strokes: Sequence[Stroke]) -> NDArray[np.uint8]:

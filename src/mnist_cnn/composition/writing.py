@@ -124,7 +124,7 @@ def _set_out(
         return _moved(strokes, shift, 0.0)
 
     def mark(strokes: list[Stroke]) -> None:
-        others.append(place(_slanted(strokes, style.slant), random.uniform(0.03, 0.35)))
+        others.append(place(_slanted(strokes, style.slant), random.uniform(-0.06, 0.35)))
 
     if not clean and random.random() < _LEADING:
         mark(marks.word(random) if random.random() < _WORD / _LEADING else marks.opening(random))

@@ -52,5 +52,6 @@ def traces() -> Path:
 def compose(count: int, seed: int = 0) -> list[ComposedLine]:
     """Compose some lines."""
     random = np.random.default_rng(seed)
-    composer = Composer(traced().by_digit())
+    digits = traced()
+    composer = Composer(digits.by_digit(), digits.pictures_by_digit())
     return [composer.compose(random) for _ in range(count)]

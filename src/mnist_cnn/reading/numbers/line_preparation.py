@@ -30,7 +30,7 @@ _FAINTEST = 0.03  # share of the paper's light; ink that is fainter is not ampli
 _WHITE = np.float32(255)
 PAPER = 32  # level of bare paper, above 0 so that noise shows on both sides
 _UNIFORM = 0.01  # share of the paper's light; a picture whose darkest pixel is lighter shows nothing
-_CLOSE_MARGIN = 0.15  # of the number's height
+_CLOSE_MARGINS = 0.4, 0.2  # to the sides, and above and below, of the number's height; a digit may be missed at an end
 _NEARLY_ALL = 0.9  # share of the picture; a closer look at so much shows nothing new
 _SMALLEST = 6  # pixels; a smaller part shows nothing
 _INK = 224  # level of full ink, below 255 so that darker ink still differs
@@ -88,9 +88,9 @@ def look_closer(line: PreparedLine, box: tuple[float, float, float, float]) -> P
     height, width = line.darkness.shape
     zoom_x, zoom_y = width / line.image.shape[1], height / HEIGHT
     left, top, right, bottom = box
-    across = _CLOSE_MARGIN * (bottom - top) * zoom_y  # the same to all sides, pixels of `darkness`
+    across, along = (margin * (bottom - top) * zoom_y for margin in _CLOSE_MARGINS)  # pixels of `darkness`
     first_column, last_column = max(0, int(left * zoom_x - across)), min(width, math.ceil(right * zoom_x + across))
-    first_row, last_row = max(0, int(top * zoom_y - across)), min(height, math.ceil(bottom * zoom_y + across))
+    first_row, last_row = max(0, int(top * zoom_y - along)), min(height, math.ceil(bottom * zoom_y + along))
     part = line.darkness[first_row:last_row, first_column:last_column]
     if min(part.shape) < _SMALLEST or part.size > _NEARLY_ALL * line.darkness.size:
         return None

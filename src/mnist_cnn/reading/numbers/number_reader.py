@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 Source = TypeVar("Source", bound="ImageSource")
 
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "numbers.onnx"
+_SURELY_BLANK = math.log(0.9)  # log-probability of the blank; in other columns there may be a digit
 _MORE = 1.01  # ratio of scales; a line that is narrower than its picture by more was squeezed
 
 
@@ -196,7 +197,7 @@ class NumberReader:
         self, line: PreparedLine, first: Look, boxes: NDArray[np.float32], automaton: Automaton | None
     ) -> list[Look]:
         """Look once more at the part of the picture in which the number was found."""
-        inked = boxes[first.columns.argmax(axis=1) != BLANK]
+        inked = boxes[first.columns[:, BLANK] < _SURELY_BLANK]
         if not len(inked):
             return []
         left, top = inked[:, :2].min(axis=0)

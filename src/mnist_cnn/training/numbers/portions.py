@@ -88,7 +88,8 @@ class Portions(contextlib.AbstractContextManager["Portions"]):
 
 @functools.cache
 def _composer(traces: Path) -> Composer:
-    return Composer(TracedDigits.load(traces).by_digit())
+    digits = TracedDigits.load(traces)
+    return Composer(digits.by_digit(), digits.pictures_by_digit())
 
 
 def _step_back() -> None:
