@@ -12,6 +12,7 @@ import argparse
 import csv
 import dataclasses
 import importlib.metadata
+import math
 import shutil
 import sys
 import tempfile
@@ -26,23 +27,26 @@ import numpy as np
 from mnist_cnn.composition.traced_digits import trace_digits
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.environment.machine import processor_name, usable_cores
-from mnist_cnn.evaluation.number_calibration import acceptance_threshold, describe_number_confidence
+from mnist_cnn.evaluation.number_calibration import (
+    acceptance_threshold,
+    describe_number_confidence,
+    describe_number_scores,
+)
 from mnist_cnn.export.line_graph import to_line_onnx
 from mnist_cnn.files import write_text, write_whole
 from mnist_cnn.models.backend import keras
 from mnist_cnn.models.fully_convolutional import build_line_network
 from mnist_cnn.reading.numbers import NumberReader
-from mnist_cnn.reading.numbers.line_preparation import PREPARATION, PreparedLine
+from mnist_cnn.reading.numbers.line_preparation import PREPARATION
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 from mnist_cnn.reading.numbers.number_reader import SHIPPED_WEIGHTS
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.numbers.line_plan import LinePlan
 from mnist_cnn.training.numbers.line_training import PLAN, train_lines
-from mnist_cnn.training.numbers.portions import held_out_portion
+from mnist_cnn.training.numbers.portions import held_out_pictures, held_out_portion
 
 if TYPE_CHECKING:
-    from mnist_cnn.composition.composer import ComposedLine
     from mnist_cnn.reading.numbers.number_reading import NumberReading
     from mnist_cnn.runs import Row
 
@@ -52,7 +56,7 @@ CARD = SHIPPED_WEIGHTS.with_name("NUMBERS.md")
 TRAINED_ON = 55_000  # of MNIST's training images; the last 5,000 are held out
 LARGEST = 4_000_000  # bytes
 LEAST_READ = 0.75  # share of composed lines that are read whole
-CALIBRATED_ON = CHECKED_ON = 4096  # composed lines each
+SCORED_ON = CHECKED_ON = 4096  # composed lines each
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,10 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--tune-on",
         type=Path,
+        nargs="+",
+        default=[],
         metavar="FOLDER",
-        help="folder of pictures with labels.csv (columns file and text): the threshold is chosen on them too",
+        help="folders of pictures with labels.csv (columns file and text), on which the threshold is chosen",
     )
     return parser.parse_args()
 
@@ -176,7 +182,7 @@ def weights_from(file: Path, plan: LinePlan) -> list[np.ndarray]:
 
 
 def calibrated(
-    model: keras.Model, file: Path, held_out: Path, tune_on: Path | None
+    model: keras.Model, file: Path, held_out: Path, tune_on: Sequence[Path]
 ) -> tuple[NumberReader, list[Measured]]:
     """Calibrate the network and export it to a file; return its reader, and how well that reads."""
     metadata = NumberMetadata(
@@ -187,13 +193,16 @@ def calibrated(
         package_version=importlib.metadata.version("mnist-cnn"),
     )
     raw = exported(model, file, metadata)
-    scored = [(raw.network.run(line.image)[0], line.text) for line in held_out_portion(held_out, 1, CALIBRATED_ON)]
-    metadata = describe_number_confidence(metadata, scored)
+    scored = [(raw.network.run(line.image)[0], line.text) for line in held_out_portion(held_out, 1, SCORED_ON)]
+    metadata = describe_number_scores(metadata, scored)
+    raw = exported(model, file, metadata)
+    confidences, right = judged(read_composed(raw, held_out, 2))
+    metadata = describe_number_confidence(metadata, confidences, right)
     if tune_on:
-        metadata = stricter(metadata, read_folder(exported(model, file, metadata), tune_on))
-    checked = held_out_portion(held_out, 2, CHECKED_ON)
+        confidences, right = judged([reading for each in tune_on for reading in read_folder(raw, each)])
+        metadata = at_threshold(metadata, confidences, right)
     reader = exported(model, file, metadata)
-    composed = measured("composed", read_composed(reader, checked))
+    composed = measured("composed", read_composed(reader, held_out, 3))
     reader = exported(model, file, dataclasses.replace(metadata, accuracy=composed.read))
     size = file.stat().st_size
     if size > LARGEST or composed.read < LEAST_READ:
@@ -201,7 +210,7 @@ def calibrated(
             f"{size:,} bytes and {composed.read:.1%} of the composed lines read whole; the package takes at most "
             f"{LARGEST:,} bytes and at least {LEAST_READ:.0%}. Train longer."
         )
-    return reader, [composed, *([measured(tune_on.name, read_folder(reader, tune_on))] if tune_on else [])]
+    return reader, [composed, *(measured(each.name, read_folder(reader, each)) for each in tune_on)]
 
 
 def exported(model: keras.Model, file: Path, metadata: NumberMetadata) -> NumberReader:
@@ -211,9 +220,9 @@ def exported(model: keras.Model, file: Path, metadata: NumberMetadata) -> Number
     return NumberReader.load(file)
 
 
-def read_composed(reader: NumberReader, lines: Sequence[ComposedLine]) -> list[tuple[NumberReading, str]]:
-    """Read composed lines; return each reading with the true text."""
-    return [(reader.read_prepared(PreparedLine(line.image, 1.0, 1.0)), line.text) for line in lines]
+def read_composed(reader: NumberReader, held_out: Path, index: int) -> list[tuple[NumberReading, str]]:
+    """Read composed pictures that no training sees; return each reading with the true text."""
+    return [(reader.read(picture), text) for picture, text in held_out_pictures(held_out, index, CHECKED_ON)]
 
 
 def read_folder(reader: NumberReader, folder: Path) -> list[tuple[NumberReading, str]]:
@@ -222,12 +231,23 @@ def read_folder(reader: NumberReader, folder: Path) -> list[tuple[NumberReading,
         return [(reader.read(folder / row["file"]), row["text"]) for row in csv.DictReader(opened)]
 
 
-def stricter(metadata: NumberMetadata, readings: list[tuple[NumberReading, str]]) -> NumberMetadata:
-    """Raise the threshold until it holds on these readings too."""
+def judged(readings: list[tuple[NumberReading, str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the confidence of each number that was read, and whether it is right."""
     found = [(reading.confidence, reading.text == text) for reading, text in readings if reading.text]
-    confidences, right = (np.array(column) for column in zip(*found, strict=True))
-    threshold = max(metadata.rejection_threshold, acceptance_threshold(confidences, right))
-    return dataclasses.replace(metadata, rejection_threshold=threshold)
+    confidences, right = zip(*found, strict=True)
+    return np.array(confidences), np.array(right)
+
+
+def at_threshold(metadata: NumberMetadata, confidences: np.ndarray, right: np.ndarray) -> NumberMetadata:
+    """Choose the threshold on readings of real pictures.
+
+    Args:
+        metadata: Calibrated.
+        confidences: [n], before calibration.
+        right: [n].
+    """
+    calibrated = np.array([metadata.confidence(math.log(max(each, 1e-80))) for each in confidences])
+    return dataclasses.replace(metadata, rejection_threshold=acceptance_threshold(calibrated, right))
 
 
 def measured(name: str, readings: list[tuple[NumberReading, str]]) -> Measured:

@@ -8,6 +8,7 @@ import pytest
 from mnist_cnn.evaluation.number_calibration import (
     acceptance_threshold,
     describe_number_confidence,
+    describe_number_scores,
     fit_line_temperature,
     fit_log_odds,
 )
@@ -64,13 +65,20 @@ def test_the_threshold_is_the_lowest_with_one_percent_wrong() -> None:
     assert acceptance_threshold(np.full(4, 0.5), np.array([True, True, True, False])) == 1
 
 
+def read(
+    metadata: NumberMetadata, scored: list[tuple[NDArray[np.floating[Any]], str]]
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
+    readings = [decode(log_probabilities(scores, metadata.temperature)) for scores, _ in scored]
+    confidences = np.array([metadata.confidence(reading.log_probability) for reading in readings])
+    return confidences, np.array([reading.text == text for reading, (_, text) in zip(readings, scored, strict=True)])
+
+
 def test_confidences_are_right_as_often_as_they_say() -> None:
-    metadata = describe_number_confidence(NumberMetadata(tuple("0123456789")), lines(400, 1.7))
+    scored = lines(400, 1.7)
+    metadata = describe_number_scores(NumberMetadata(tuple("0123456789")), scored)
+    metadata = describe_number_confidence(metadata, *read(metadata, scored))
     assert metadata.invalid_fields() == []
     random = np.random.default_rng(1)
-    fresh = [drawn_line(random, 1.7) for _ in range(400)]
-    readings = [decode(log_probabilities(scores, metadata.temperature)) for scores, _ in fresh]
-    confidences = [metadata.confidence(reading.log_probability) for reading in readings]
-    right = [reading.text == text for reading, (_, text) in zip(readings, fresh, strict=True)]
-    assert np.mean(confidences) == pytest.approx(np.mean(right), abs=0.05)
+    confidences, right = read(metadata, [drawn_line(random, 1.7) for _ in range(400)])
+    assert confidences.mean() == pytest.approx(right.mean(), abs=0.05)
     assert 0 < metadata.fit_threshold <= 1

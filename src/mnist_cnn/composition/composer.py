@@ -52,10 +52,15 @@ class Composer:
     pictures: Sequence[NDArray[np.uint8]] = ()  #: for each digit, uint8 [n, 28, 28], real ones to paste together
 
     def compose(self, random: np.random.Generator) -> ComposedLine:
-        """Compose one picture of a number, or of something else."""
+        """Compose one picture of a number, or of something else, and prepare it."""
+        picture, line = self.compose_picture(random)
+        return _prepared(line, picture)
+
+    def compose_picture(self, random: np.random.Generator) -> tuple[NDArray[np.uint8], WrittenLine]:
+        """Compose one picture of a number, or of something else: uint8 [h, w], with what is written there."""
         scene = _SCENES[int(random.choice(len(_SCENES), p=_SCENE_WEIGHTS))]
         line = self._line(scene, random)
-        return _prepared(line, scene(line.coverage, line.digit_height, random))
+        return scene(line.coverage, line.digit_height, random), line
 
     def _line(self, scene: Scene, random: np.random.Generator) -> WrittenLine:
         frames = _FRAMES.get(scene, (writing.tight, writing.cell, writing.loose))

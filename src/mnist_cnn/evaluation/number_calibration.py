@@ -75,8 +75,8 @@ def acceptance_threshold(confidences: NDArray[np.floating[Any]], right: NDArray[
     return float(ranked[valid[-1]]) if valid.size else 1.0
 
 
-def describe_number_confidence(metadata: NumberMetadata, lines: Sequence[ScoredText]) -> NumberMetadata:
-    """Add temperature, calibration and thresholds to a model's metadata, all fitted on held-out lines.
+def describe_number_scores(metadata: NumberMetadata, lines: Sequence[ScoredText]) -> NumberMetadata:
+    """Add the temperature and the threshold of constraints to a model's metadata, fitted on held-out lines.
 
     Args:
         metadata: Whatever else is known.
@@ -84,19 +84,28 @@ def describe_number_confidence(metadata: NumberMetadata, lines: Sequence[ScoredT
     """
     temperature = fit_line_temperature(lines)
     columns = [log_probabilities(scores, temperature) for scores, _ in lines]
-    readings = [decode(each) for each in columns]
-    read = [index for index, reading in enumerate(readings) if reading.text]
-    logs = np.array([readings[index].log_probability for index in read])
-    right = np.array([readings[index].text == lines[index][1] for index in read], bool)
+    right = [each for each, (_, text) in zip(columns, lines, strict=True) if text and decode(each).text == text]
+    texts = [decode(each).text for each in right]
+    fits = [_own_length_fit(each, text) for each, text in zip(right, texts, strict=True)]
+    fit_threshold = float(np.quantile(fits, 1 - _FITTING)) if fits else 0.0
+    return dataclasses.replace(metadata, temperature=temperature, fit_threshold=fit_threshold)
+
+
+def describe_number_confidence(
+    metadata: NumberMetadata, confidences: NDArray[np.floating[Any]], right: NDArray[np.bool_]
+) -> NumberMetadata:
+    """Add the calibration and the threshold of acceptance to a model's metadata, fitted on held-out readings.
+
+    Args:
+        metadata: Not calibrated yet: bias 0 and slope 1.
+        confidences: [n] of a reader with these metadata, 0 to 1, of what it read as a number.
+        right: [n]; what is no number is never right.
+    """
+    logs = np.log(np.maximum(confidences, math.exp(_LEAST_LOG)))
     bias, slope = fit_log_odds(_log_odds(logs), right)
-    fitted = dataclasses.replace(metadata, temperature=temperature, calibration_bias=bias, calibration_slope=slope)
-    confidences = np.array([fitted.confidence(float(log)) for log in logs])
-    fits = [_own_length_fit(columns[index], lines[index][1]) for index, good in zip(read, right, strict=True) if good]
-    return dataclasses.replace(
-        fitted,
-        rejection_threshold=acceptance_threshold(confidences, right),
-        fit_threshold=float(np.quantile(fits, 1 - _FITTING)) if fits else 0.0,
-    )
+    fitted = dataclasses.replace(metadata, calibration_bias=bias, calibration_slope=slope)
+    calibrated = np.array([fitted.confidence(float(log)) for log in logs])
+    return dataclasses.replace(fitted, rejection_threshold=acceptance_threshold(calibrated, right))
 
 
 def _log_odds(logs: NDArray[np.float64]) -> NDArray[np.float64]:

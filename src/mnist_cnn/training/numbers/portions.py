@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnist_cnn.composition.composer import ComposedLine, Composer
 from mnist_cnn.composition.traced_digits import TracedDigits
@@ -48,6 +49,17 @@ def held_out_portion(traces: Path, index: int, size: int) -> list[ComposedLine]:
         size: Number of lines.
     """
     return PortionSource(traces, _HELD_OUT_SEED, size).compose(index)
+
+
+def held_out_pictures(traces: Path, index: int, size: int) -> list[tuple[NDArray[np.uint8], str]]:
+    """Compose pictures that no training sees, with their texts; see `held_out_portion`.
+
+    Returns:
+        uint8 [h, w] each, and the digits; an empty text where there is no number.
+    """
+    composer, random = _composer(traces), np.random.default_rng([_HELD_OUT_SEED, index])
+    pictures = (composer.compose_picture(random) for _ in range(size))
+    return [(picture, line.text) for picture, line in pictures]
 
 
 def is_trainable(line: ComposedLine) -> bool:
