@@ -111,6 +111,9 @@ class TrainingConfig:
     loss: Literal["sparse", "one-hot"] = "sparse"  #: form of the labels; the cross-entropy is the same
     label_smoothing: Fraction = 0.0  #: share of each label that is spread over all classes
     outliers: Fraction = 0.0  #: share of an epoch's images replaced with drawn pictures that are not digits
+    #: share of an epoch's images replaced with composed pictures of digits, drawn by code or traced from the training
+    #: images, in scenes such as photos, forms and tight crops, and prepared like image files; only for the ten digits
+    composed: Fraction = 0.0
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "auto"  #: auto: mixed_bfloat16 if the processor has it
     monitor: Literal["loss", "accuracy"] = "loss"  #: validation metric that decides which epoch is best
     keep: Literal["best", "last"] = "best"  #: which epoch's weights become the model

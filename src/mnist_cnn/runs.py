@@ -58,6 +58,7 @@ class RunFolder:
     report = _Inside("report.html")  #: the report, one self-contained page
     tensorboard = _Inside("tensorboard")  #: folder of TensorBoard's event files (on request)
     state = _Inside("state.npz")  #: what resuming needs; removed once the run is finished
+    composed = _Inside("composed.npz")  #: pictures composed for training, if it uses any; removed with the state
     exploration = _Inside("exploration")  #: folder of what `explore` finds in the run's data
     exports = _Inside(EXPORTS_NAME)  #: folder of the model in other formats (on request)
     lock = _Inside(".lock")  #: held by the process that trains

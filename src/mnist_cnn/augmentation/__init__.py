@@ -1,1 +1,1 @@
-"""Images made from other images: distorted digits, and drawn outliers that are not digits."""
+"""Distorted digits, and drawn outliers that are not digits: scribbles, signs, clothes."""

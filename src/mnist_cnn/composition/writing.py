@@ -77,7 +77,13 @@ class WritingStyle:
 
 
 def compose_line(
-    text: str, write: Writer, frame: Frame, random: np.random.Generator, *, clean: bool = False
+    text: str,
+    write: Writer,
+    frame: Frame,
+    random: np.random.Generator,
+    *,
+    pen: Pen | None = None,
+    clean: bool = False,
 ) -> WrittenLine:
     """Write a number with one hand, one pen and one style.
 
@@ -86,9 +92,10 @@ def compose_line(
         write: Writes a digit.
         frame: Chooses the borders of the picture.
         random: Source of the draws.
+        pen: None for any.
         clean: Whether to leave out marks, neighbours and crossings-out.
     """
-    style, pen = WritingStyle.random(random), Pen.random(random)
+    style, pen = WritingStyle.random(random), pen or Pen.random(random)
     digits, others = _set_out(text, write, style, pen, random, clean)
     everything = [stroke for strokes in (*digits, *others) for stroke in strokes]
     crossed = not clean and random.random() < _CROSSED

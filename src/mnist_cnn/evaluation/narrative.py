@@ -61,6 +61,7 @@ def recipe(config: Config, epochs: int, best: int) -> str:
         _added(config),
         _optimizer(config.optimizer, config.training),
         _augmentation(config.augmentation),
+        _composed(config.training),
         _outliers(config.training),
         _length(config, epochs, best),
     )
@@ -156,6 +157,15 @@ def _augmentation(augmentation: AugmentationConfig) -> str:
     }
     words = [text.format(amount) for text, amount in amounts.items() if amount]
     return f"In every epoch, each image was distorted at random: {_join(words)}."
+
+
+def _composed(training: TrainingConfig) -> str:
+    if not training.composed:
+        return ""
+    return (
+        f"{100 * training.composed:g} % of the images of each epoch were replaced by composed pictures of digits: "
+        "drawn by code or traced from the training images, put into scenes, and prepared like image files."
+    )
 
 
 def _outliers(training: TrainingConfig) -> str:

@@ -22,6 +22,16 @@ Batch = tuple[NDArray[np.uint8], NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
+class Composed:
+    """Composed pictures, and how many of them an epoch contains."""
+
+    images: NDArray[np.uint8]  # [m, 28, 28]
+    targets: NDArray[Any]  # [m] or [m, classes], as those of the other images
+    outliers: NDArray[np.uint8]  # [k, 28, 28], of which half of an epoch's outliers are drawn; k may be 0
+    share: float  # of an epoch's images that are replaced with `images`
+
+
+@dataclass(frozen=True, eq=False)
 class Batches:
     """Training images in the order and form that the network sees.
 
@@ -35,6 +45,7 @@ class Batches:
     augmentation: AugmentationConfig
     seed: int
     outliers: float = 0.0  # share of the images replaced with outliers; requires one-hot targets
+    composed: Composed | None = None
 
     @property
     def steps(self) -> int:
@@ -49,14 +60,32 @@ class Batches:
         for start in range(0, len(order), portion):
             chosen = order[start : start + portion]
             images, targets = self.images[chosen], self.targets[chosen]  # copies
+            if self.composed:
+                replaced = np.flatnonzero(random.random(len(chosen)) < self.composed.share)
+                drawn = random.integers(len(self.composed.images), size=len(replaced))
+                images[replaced], targets[replaced] = self.composed.images[drawn], self.composed.targets[drawn]
             if self.outliers:
                 replaced = np.flatnonzero(random.random(len(chosen)) < self.outliers)
-                images[replaced] = draw_outliers(len(replaced), self.images, random)
+                images[replaced] = self._draw_outliers(len(replaced), random)
                 targets[replaced] = 1 / targets.shape[1]  # every class is equally wrong
             images = augment(images, self.augmentation, random)[..., np.newaxis]
             for first in range(0, len(chosen), self.batch_size):
                 rows = slice(first, first + self.batch_size)
                 yield images[rows], targets[rows]
+
+    def _draw_outliers(self, count: int, random: np.random.Generator) -> NDArray[np.uint8]:
+        if self.composed is None or not len(self.composed.outliers):
+            return draw_outliers(count, self.images, random)
+        prepared = self.composed.outliers[random.integers(len(self.composed.outliers), size=count // 2)]
+        return np.concatenate([prepared, draw_outliers(count - len(prepared), self.images, random)])
+
+    @property
+    def undistorted(self) -> NDArray[np.uint8]:
+        """The images of digits, [n, 28, 28], with about the share of composed ones that an epoch has."""
+        if self.composed is None:
+            return self.images
+        count = round(len(self.images) * self.composed.share / (1 - self.composed.share))
+        return np.concatenate([self.images, self.composed.images[:count]])
 
     def stream(self, first_epoch: int) -> Iterator[Batch]:
         """Yield one epoch after another, endlessly."""

@@ -90,6 +90,7 @@ def record_end(run: RunFolder, state: TrainingState, interrupted: bool) -> None:
     write_history(run, state.history)
     append_log(run, "interrupted" if interrupted else f"finished after {state.epochs_done} epochs")
     if not interrupted:
+        run.composed.unlink(missing_ok=True)
         run.state.unlink(missing_ok=True)
 
 

@@ -32,6 +32,7 @@ from mnist_cnn.training.callbacks import (
     tensorboard_callback,
 )
 from mnist_cnn.training.checkpoint import TrainingState, Weights, restore_variables
+from mnist_cnn.training.composed_pictures import check_composed, mix_in_composed
 from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.loss import build_loss, build_metrics, encode_labels
@@ -104,13 +105,14 @@ def train(
 
     # Everything that can be refused has been checked; now files are written.
     record_start(config, dataset, added, run, precision)
+    batches = mix_in_composed(batches, config, dataset, run.composed, listener.on_notice)
     state = TrainingState.load(run.state)
     if state.epochs_done:
         restore_variables(model, state.variables)
         catch_up(run, float32_model, state)
 
     averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if config.optimizer.ema else None
-    statistics = BatchStatistics(batches.images, config.training.seed, has_validation=held_out is not None)
+    statistics = BatchStatistics(batches.undistorted, config.training.seed, has_validation=held_out is not None)
     patient = patience_callbacks(config, has_validation=held_out is not None)
     callbacks = [
         *([averaging] if averaging else []),
@@ -156,6 +158,7 @@ def prepare_data(config: Config, dataset: Dataset, added: Dataset | None) -> tup
     Raises:
         InputError: The configuration does not fit the data.
     """
+    check_composed(config, dataset)
     data = config.data
     training, validation = divide(dataset, per_class=data.per_class, validation=data.validation, seed=data.split_seed)
     if added:

@@ -40,6 +40,7 @@ from mnist_cnn.errors import DivergedError, SettingError, requires_extra
 from mnist_cnn.models.backend import keras
 from mnist_cnn.training.batch_statistics import BatchStatistics
 from mnist_cnn.training.callbacks import Watch, patience_callbacks
+from mnist_cnn.training.composed_pictures import mix_in_composed
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.trainer import (
@@ -137,8 +138,9 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
             raise keras_tuner.errors.FailedTrialError(excess)
         config = self.configuration(hp)
         batches, held_out = prepare_data(config, self._dataset, self._added)
+        batches = mix_in_composed(batches, config, self._dataset)
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.optimizer.ema else []
-        statistics = BatchStatistics(batches.images, config.training.seed, has_validation=True)
+        statistics = BatchStatistics(batches.undistorted, config.training.seed, has_validation=True)
         ours = [*averaging, statistics, Watch(Listener()), *patience_callbacks(config, has_validation=True)]
         span = range(initial_epoch, _last_epoch(config, epochs))
         ending = run_epochs(model, batches, held_out, span, [*ours, *callbacks])

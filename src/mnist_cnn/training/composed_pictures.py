@@ -1,0 +1,207 @@
+"""Pictures composed before training: digits in all kinds of scenes, and outliers, both prepared like image files.
+
+Composing a picture takes as long as several training steps on it, so each one is used repeatedly, distorted anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import multiprocessing
+import signal
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from mnist_cnn.augmentation.garments import draw_garment
+from mnist_cnn.augmentation.outliers import draw_outliers
+from mnist_cnn.composition.single_digits import DigitComposer, compose_clutter
+from mnist_cnn.config import Config
+from mnist_cnn.datasets.dataset import DIGIT_NAMES
+from mnist_cnn.datasets.split import divide
+from mnist_cnn.environment.machine import usable_cores
+from mnist_cnn.errors import SettingError
+from mnist_cnn.files import write_whole
+from mnist_cnn.reading.ink import prepare
+from mnist_cnn.training.batches import Batches, Composed
+from mnist_cnn.training.loss import encode_labels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnist_cnn.datasets.dataset import Dataset
+
+    Image = NDArray[np.uint8]  # [h, w]; prepared, [28, 28]
+    Images = NDArray[np.uint8]  # [n, 28, 28]
+
+_VARIETY = 4  # distinct pictures per picture of an epoch
+_CHUNK = 250  # pictures of one task, with a seed of its own
+_SEEDS = {"_digits": 0, "_outliers": 1}  # second words of the seeds
+_GARMENTS, _CLUTTER = 0.5, 0.2  # shares of the outliers; the others are those of `augmentation.outliers`
+_NEGATIVE = 0.3  # share of outliers in dark ink
+
+
+@dataclass(frozen=True, eq=False)
+class ComposedPictures:
+    """What a training run mixes into its batches."""
+
+    images: NDArray[np.uint8]  #: [n, 28, 28] of digits, as `reading.ink` prepares them
+    labels: NDArray[np.int64]  #: [n], 0 to 9
+    outliers: NDArray[np.uint8]  #: [m, 28, 28] of what is not a digit, prepared in the same way; m may be 0
+
+    def save(self, path: Path) -> None:
+        """Write an `.npz` file, whole or not at all."""
+        with write_whole(path) as partial:
+            np.savez_compressed(partial, images=self.images, labels=self.labels, outliers=self.outliers)
+
+    @classmethod
+    def load(cls, path: Path) -> ComposedPictures:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls(file["images"], file["labels"], file["outliers"])
+
+
+def check_composed(config: Config, dataset: Dataset) -> None:
+    """Check that digits can be composed for a data set if the configuration asks for them.
+
+    Raises:
+        SettingError: The classes are not the ten digits.
+    """
+    if config.training.composed and dataset.class_names != DIGIT_NAMES:
+        raise SettingError(
+            f"training.composed = {config.training.composed:g} draws the digits 0 to 9, but {dataset.name} has the "
+            f"classes {', '.join(dataset.class_names[:12])}. Use training.composed = 0."
+        )
+
+
+def mix_in_composed(
+    batches: Batches,
+    config: Config,
+    dataset: Dataset,
+    file: Path | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Batches:
+    """Add the composed pictures that the configuration asks for; without any, the batches stay as they are.
+
+    Args:
+        batches: Of the same run.
+        config: The run's settings. The pictures depend on them and on the digits alone.
+        dataset: The training split; digits are traced from the part that is not held out.
+        file: Where to find the pictures, or to save them; None to keep them in memory alone.
+        note: Receives what takes long.
+    """
+    share = config.training.composed
+    if not share:
+        return batches
+    if file and file.exists():
+        pictures = ComposedPictures.load(file)
+    else:
+        pictures = _compose_for(config, dataset, note)
+        if file:
+            pictures.save(file)
+    targets = encode_labels(pictures.labels, len(DIGIT_NAMES), config.training.loss)
+    return replace(batches, composed=Composed(pictures.images, targets, pictures.outliers, share))
+
+
+def _compose_for(config: Config, dataset: Dataset, note: Callable[[str], None]) -> ComposedPictures:
+    data = config.data
+    training, _ = divide(dataset, per_class=data.per_class, validation=data.validation, seed=data.split_seed)
+    shares = config.training.composed, config.training.outliers
+    digits, outliers = (math.ceil(len(training) * _VARIETY * share) for share in shares)
+    note(f"composing {digits:,} pictures of digits and {outliers:,} of other things; each takes about 5 ms of a core")
+    return compose(training, digits, outliers, config.training.seed)
+
+
+def compose(training: Dataset, digits: int, outliers: int, seed: int, workers: int | None = None) -> ComposedPictures:
+    """Compose pictures in several processes; the result does not depend on their number.
+
+    Args:
+        training: Digits to trace.
+        digits: Number of pictures of digits, equally many of each.
+        outliers: Number of pictures of what is not a digit.
+        seed: Of all draws.
+        workers: Number of processes; 1 composes in this one, None takes all cores.
+    """
+    source = _Source(training.images, training.labels, seed)
+    tasks = [_Task(draw, start, total) for draw, total in ((_digits, digits), (_outliers, outliers))
+             for start in range(0, total, _CHUNK)]  # fmt: skip
+    workers = min(workers or usable_cores(), len(tasks))
+    if workers == 1:
+        chunks = list(map(source.compose, tasks))
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, initializer=_remember, initargs=(source,)) as pool:
+            chunks = list(pool.map(_compose, tasks))
+    pictures = np.concatenate(chunks)
+    return ComposedPictures(pictures[:digits], np.arange(digits) % len(DIGIT_NAMES), pictures[digits:])
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A chunk of the digits or of the outliers."""
+
+    draw: Callable[[DigitComposer, Images, int, np.random.Generator], Image | None]
+    start: int
+    total: int
+
+    @property
+    def numbers(self) -> range:
+        return range(self.start, min(self.start + _CHUNK, self.total))
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """What fixes all pictures."""
+
+    images: Images
+    labels: NDArray[np.int64]
+    seed: int
+
+    @functools.cached_property
+    def composer(self) -> DigitComposer:
+        return DigitComposer.of(self.images, self.labels)
+
+    def compose(self, task: _Task) -> Images:
+        random = np.random.default_rng([self.seed, _SEEDS[task.draw.__name__], task.start])
+        return np.stack([self._draw(task, number, random) for number in task.numbers])
+
+    def _draw(self, task: _Task, number: int, random: np.random.Generator) -> Image:
+        """Draw until there is a picture."""
+        drawn = (task.draw(self.composer, self.images, number, random) for _ in itertools.count())
+        return next(picture for picture in drawn if picture is not None)
+
+
+def _digits(composer: DigitComposer, images: Images, number: int, random: np.random.Generator) -> Image | None:
+    return composer.compose(number % len(DIGIT_NAMES), random)
+
+
+def _outliers(composer: DigitComposer, images: Images, number: int, random: np.random.Generator) -> Image | None:
+    kind = random.random()
+    if kind < _GARMENTS:
+        picture = draw_garment(random)
+    elif kind < _GARMENTS + _CLUTTER:
+        picture = compose_clutter(random)
+    else:
+        picture = draw_outliers(1, images, random)[0]
+    found = prepare(255 - picture if random.random() < _NEGATIVE else picture)
+    # Of a pair of digits, `ink` may find one.
+    return found.image if found.has_ink and (found.is_single or kind < _GARMENTS) else None
+
+
+_known: list[_Source] = []  # of a worker process
+
+
+def _remember(source: _Source) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the others
+    cv2.setNumThreads(1)  # there is a process for each core
+    _known[:] = [source]
+
+
+def _compose(task: _Task) -> Images:
+    return _known[0].compose(task)
