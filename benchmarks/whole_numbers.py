@@ -37,6 +37,7 @@ from mnist_cnn.reading.ink import read_image
 from mnist_cnn.reading.numbers import NumberReader
 from mnist_cnn.reading.numbers.decoding import decode
 from mnist_cnn.reading.numbers.second_opinion import NETWORK, THRESHOLD, SecondOpinion
+from number_pages import pages, two_lines
 from number_pictures import Labelled, Pixels, cut_from_documents, mnist_strings, without_number
 from records import add_options, add_record
 
@@ -86,9 +87,12 @@ def main() -> None:
     options = parse_options()
     readers = open_readers(options)
     numbers = [result for name, pictures in number_sets(options) for result in read_in_turn(name, pictures, readers)]
+    alone = {OWN: readers[OWN]}  # RapidOCR's recognition alone does not look for numbers
+    small = pages(options.pages) if options.pages else []
+    numbers += [result for name, pictures in small for result in read_in_turn(name, pictures, alone)]
     others = [
         result
-        for name, pictures in without_number(options.drawn, options.fashion)
+        for name, pictures in unreadable_sets(options)
         for result in read_in_turn(name, pictures, {name: readers[name] for name in (OWN, BOTH) if name in readers})
     ]
     rows, rejected = [summary(result) for result in numbers], [accepted_share(result) for result in others]
@@ -110,6 +114,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, help="an ONNX file that reads numbers; default: the included weights")
     parser.add_argument("--rapidocr", type=Path, metavar="PYTHON", help="an interpreter that has the package rapidocr")
     parser.add_argument("--strings", type=int, default=200, help="strings of MNIST's images of each length")
+    parser.add_argument("--pages", type=int, default=100, help="large pictures with a small number of each kind")
     parser.add_argument("--drawn", type=int, default=500, help="pictures without a number of each kind")
     parser.add_argument("--figure", type=Path, help="where to draw the risk-coverage curves")
     parser.add_argument("--wrong", type=Path, metavar="DIR", help="where to draw sheets of what is misread")
@@ -122,6 +127,13 @@ def number_sets(options: argparse.Namespace) -> Iterator[tuple[str, list[Labelle
     yield from cut_from_documents(options.ink)
     if options.strings:
         yield from mnist_strings(options.data_dir, options.strings)
+
+
+def unreadable_sets(options: argparse.Namespace) -> Iterator[tuple[str, list[Labelled]]]:
+    """Yield every set of pictures that show no number, or several."""
+    yield from without_number(options.drawn, options.fashion)
+    if options.pages:
+        yield two_lines(options.pages)
 
 
 def open_readers(options: argparse.Namespace) -> dict[str, Read]:

@@ -80,7 +80,7 @@ def test_the_benchmark_records_and_draws(
         Image.fromarray(255 - bars.line("48213")).save(folder / name)
     model, record, wrong = tmp_path / "bars.onnx", tmp_path / "record.json", tmp_path / "wrong"
     model.write_bytes(bars.make())
-    words = ["--ink", folder.parent, "--model", model, "--strings", 0, "--drawn", 1, "--record", record]
+    words = ["--ink", folder.parent, "--model", model, "--strings", 0, "--drawn", 1, "--pages", 2, "--record", record]
     words += ["--wrong", wrong, "--figure", tmp_path / "curves.png"]
 
     def not_installed(_: Path | None = None) -> None:
@@ -90,7 +90,8 @@ def test_the_benchmark_records_and_draws(
     monkeypatch.setattr(sys, "argv", ["whole_numbers.py", *map(str, words)])
     whole_numbers.main()
     assert "skipped: RapidOCR" in capsys.readouterr().err
-    (row,) = json.loads(record.read_text("utf-8"))[0]["result"]["numbers"]
+    row, *pages = json.loads(record.read_text("utf-8"))[0]["result"]["numbers"]
     assert (row["pictures"], row["reader"], row["number"]) == ("codes", "this reader", 2)
+    assert [page["pictures"] for page in pages] == ["small on a page", "tilted on a page"]
     assert (wrong / "codes, this reader.png").exists()
     assert (tmp_path / "curves.png").exists()

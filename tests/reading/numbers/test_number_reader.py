@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError, ImageError, ModelFileError, SettingError
 from mnist_cnn.reading.numbers import Constraint, NumberReader, NumberReading, NumberReason
+from mnist_cnn.reading.numbers.field import Field
 from mnist_cnn.reading.numbers.line_preparation import PreparedLine
 from mnist_cnn.reading.recognizer import SHIPPED_WEIGHTS, Recognizer
 from reading.numbers import bars
@@ -54,6 +56,20 @@ def test_boxes_are_in_pixels_of_the_original(reader: NumberReader) -> None:
     left, top, right, bottom = 32 * np.array(bars.BOX) + [centre, 0, centre, 0]
     expected = 2 * left + 10, 3 * top + 5, 2 * right + 10, 3 * bottom + 5
     assert (second.left, second.top, second.right, second.bottom) == pytest.approx(expected)
+
+
+def test_boxes_in_a_tilted_field_are_in_pixels_of_the_original(reader: NumberReader) -> None:
+    line = prepared(bars.line("48"))
+    flat = reader.read_prepared(line).digits[1].box
+    field = Field((100.0, 50.0), (90.0, 96.0), math.pi / 2)  # turned by a right angle: x goes down, y to the left
+    turned = reader.read_prepared(dataclasses.replace(line, field=field)).digits[1].box
+    expected = 100 - flat.bottom, 50 + flat.left, 100 - flat.top, 50 + flat.right
+    assert (turned.left, turned.top, turned.right, turned.bottom) == pytest.approx(expected)
+
+
+def test_several_lines_are_rejected(reader: NumberReader) -> None:
+    field = Field((0.0, 0.0), (90.0, 96.0), is_single=False)
+    assert reader.read_prepared(dataclasses.replace(prepared(bars.line("48")), field=field)).reason == "several"
 
 
 def test_a_constraint_restricts_the_reading(reader: NumberReader) -> None:

@@ -1,8 +1,8 @@
 """Read whole handwritten numbers with a fully convolutional network: the digits, their confidence, and their places.
 
-`line_preparation` makes a line of fixed height from any picture. `line_network` runs the model file. `decoding` finds
-the most probable number in its scores, with `ctc` and `prefix_search`. `constraints`, `automaton` and `guidance`
-restrict it to numbers that fit. `number_reader` does all of it.
+`field` finds a number that is small in its picture. `line_preparation` makes a line of fixed height. `line_network`
+runs the model file. `decoding` finds the most probable number in its scores, with `ctc` and `prefix_search`.
+`constraints`, `automaton` and `guidance` restrict it to numbers that fit. `number_reader` does all of it.
 `second_opinion` adds a second network, trained by others.
 """
 

@@ -6,7 +6,7 @@ The same steps prepare composed pictures for training, so the network sees what 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from mnist_cnn.reading.ink.paper import light_on_paper
 from mnist_cnn.reading.ink.pixels import Pixels, scaled_size
 from mnist_cnn.reading.ink.polarity import ink_is_light
 from mnist_cnn.reading.ink.sources import MAX_PIXELS, ImageSource, read_image
+from mnist_cnn.reading.numbers.field import Field, find_field
 
 PREPARATION = "line-1"  # increased when any picture is prepared differently: weights and thresholds depend on it
 HEIGHT = 32  # pixels, of the line
@@ -47,6 +48,7 @@ class PreparedLine:
     top: float = 0.0  #: where the line begins in the picture, pixels
     has_ink: bool = True  #: if not, the picture is uniform
     darkness: Pixels | None = None  #: float32 [h, w], the same picture in higher resolution, for a closer look
+    field: Field | None = None  #: the part of the picture to which all lengths above refer; None for all of it
 
 
 def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> PreparedLine:
@@ -59,17 +61,28 @@ def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> PreparedLine:
     Raises:
         ImageError: See `mnist_cnn.reading.ink.read_image`.
     """
-    return prepare_levels(read_image(source, max_pixels))
+    return prepare_picture(read_image(source, max_pixels))
 
 
-def prepare_levels(grey: Pixels) -> PreparedLine:
-    """Prepare grey levels, uint8 [h, w]."""
+def prepare_picture(grey: Pixels) -> PreparedLine:
+    """Prepare grey levels, uint8 [h, w]; of a number that is small, only the field around it."""
+    field = find_field(grey)
+    return prepare_levels(grey) if field is None else replace(prepare_levels(field.cut(grey), field.size), field=field)
+
+
+def prepare_levels(grey: Pixels, size: tuple[float, float] | None = None) -> PreparedLine:
+    """Prepare all of a picture.
+
+    Args:
+        grey: uint8 [h, w].
+        size: Width and height in the unit of the line's place; None for pixels of `grey`.
+    """
     fine = _reduced(grey)
     light = light_on_paper(fine)
     if ink_is_light(fine, light):
         fine, light = cv2.bitwise_not(fine), _WHITE - light
     darkness = even_darkness(fine, light)
-    height, width = grey.shape
+    width, height = size or grey.shape[::-1]
     return _line(darkness, (0, 0, width, height))
 
 
@@ -95,15 +108,13 @@ def look_closer(line: PreparedLine, box: tuple[float, float, float, float]) -> P
     if min(part.shape) < _SMALLEST or part.size > _NEARLY_ALL * line.darkness.size:
         return None
     to_picture = line.scale_x / zoom_x, line.scale_y / zoom_y
-    return _line(
-        part,
-        (
-            line.left + first_column * to_picture[0],
-            line.top + first_row * to_picture[1],
-            part.shape[1] * to_picture[0],
-            part.shape[0] * to_picture[1],
-        ),
+    place = (
+        line.left + first_column * to_picture[0],
+        line.top + first_row * to_picture[1],
+        part.shape[1] * to_picture[0],
+        part.shape[0] * to_picture[1],
     )
+    return replace(_line(part, place), field=line.field)
 
 
 def _line(darkness: Pixels, place: tuple[float, float, float, float]) -> PreparedLine:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.errors import DataError, ImageError, ModelFileError
 from mnist_cnn.reading.ink.sources import read_image
@@ -24,7 +26,7 @@ from mnist_cnn.reading.numbers.line_preparation import (
     WIDEST,
     PreparedLine,
     look_closer,
-    prepare_levels,
+    prepare_picture,
 )
 from mnist_cnn.reading.numbers.looks import Look, considered, judge_together
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
@@ -37,7 +39,6 @@ from mnist_cnn.reading.recognizer.recognition import check_range
 from mnist_cnn.reading.recognizer.session import metadata_of, start_session
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from mnist_cnn.reading.ink import ImageSource
@@ -178,6 +179,8 @@ class NumberReader:
             text, confidence, is_agreed = verdict.text, verdict.confidence, verdict.is_agreed
         decoded = describe(columns, text, first.found.log_fit, automaton)
         reason = self._reason(decoded)
+        if not reason and line.field and not line.field.is_single:
+            reason = NumberReason.SEVERAL
         if not reason and not is_agreed:
             reason = NumberReason.DISPUTED
         if not reason and confidence < self.threshold:
@@ -186,7 +189,8 @@ class NumberReader:
 
     def _read(self, image: ImageSource, constraint: Constraint | None) -> NumberReading:
         grey = read_image(image)
-        return self.read_prepared(prepare_levels(grey), constraint, grey)
+        line = prepare_picture(grey)
+        return self.read_prepared(line, constraint, line.field.cut(grey) if line.field else grey)
 
     def _look(self, line: PreparedLine) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Run the network: the log-probabilities of the symbols in each column [t, 11], and the boxes [t, 4]."""
@@ -257,9 +261,8 @@ def _reading(
 def _box(edges: NDArray[np.float32], line: PreparedLine) -> Box:
     """Convert a box [left, top, right, bottom] in pixels of the line to pixels of the picture."""
     left, top, right, bottom = map(float, edges)
-    return Box(
-        line.left + line.scale_x * left,
-        line.top + line.scale_y * top,
-        line.left + line.scale_x * right,
-        line.top + line.scale_y * bottom,
-    )
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    placed = corners * (line.scale_x, line.scale_y) + (line.left, line.top)
+    if line.field:
+        placed = line.field.to_picture(placed)
+    return Box(*placed.min(axis=0).tolist(), *placed.max(axis=0).tolist())

@@ -14,6 +14,7 @@ class NumberReason(StrEnum):
     """Why a number is rejected. The only list of these names; `text` explains each to people."""
 
     BLANK = "blank"
+    SEVERAL = "several"
     UNCERTAIN = "uncertain"
     UNFIT = "unfit"
     DISPUTED = "disputed"
@@ -26,6 +27,7 @@ class NumberReason(StrEnum):
 
 _TEXTS = {
     NumberReason.BLANK: "No digits were found. Try a darker pen, or a closer crop of the number.",
+    NumberReason.SEVERAL: "There is more than one line of writing. Cut the picture into lines.",
     NumberReason.UNCERTAIN: "This is not clearly one number.",
     NumberReason.UNFIT: "This does not look like a number that fits the length or the pattern asked for.",
     NumberReason.DISPUTED: "The two readers do not agree on this number.",
