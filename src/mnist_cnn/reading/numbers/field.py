@@ -14,7 +14,7 @@ from mnist_cnn.reading.ink.pixels import Pixels, border, scaled_size, shrink
 from mnist_cnn.reading.ink.polarity import ink_is_light
 from mnist_cnn.reading.ink.sheets import find_sheets
 
-_OVERVIEW = 640  # pixels, longer side of the picture in which the number is looked for
+_OVERVIEW = 512  # pixels, longer side of the picture in which the number is looked for
 _LEAST_PICTURE = 120  # pixels, height; in a lower one, a small number has no more pixels than the line
 _SMALL = 0.4  # of the picture's height; a number that is higher is read from the whole picture
 _MARGIN = 0.35  # of the number's height
@@ -41,8 +41,8 @@ _RIVAL_HEIGHT = 0.5  # of the row's height
 _TILTS = np.deg2rad(np.arange(-20.0, 20.5, 1.0))
 _LEAST_TILT = math.radians(3)
 _LOWER = 0.9  # ratio of heights: a row that does not become as low is level already
-_ENOUGH = 3000  # pixels of ink that tell the tilt
-_RIM = 3.0  # percent of these pixels that do not
+_ENOUGH = 1000  # pixels of ink that tell the tilt
+_RIM = 0.03  # of these pixels, at the upper and lower end, that do not
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,7 +293,10 @@ def _rivals(row: _Row, best: _Row) -> bool:
 def _tilt(row: _Row) -> float:
     """Return the angle, clockwise, at which the row is lowest; 0 if it is about level."""
     points = _points(row)
-    heights = np.array([np.subtract(*np.percentile(_level(points, tilt)[:, 1], (100 - _RIM, _RIM))) for tilt in _TILTS])
+    x, y = points.T
+    down = np.sort(np.outer(np.cos(_TILTS), y) - np.outer(np.sin(_TILTS), x), axis=1)  # [tilts, n]
+    rim = int(_RIM * len(points))
+    heights = down[:, -1 - rim] - down[:, rim]
     best = int(heights.argmin())
     is_clear = heights[best] < _LOWER * heights[len(_TILTS) // 2]
     return float(_TILTS[best]) if is_clear and abs(_TILTS[best]) > _LEAST_TILT else 0.0
