@@ -169,12 +169,44 @@ def training_speed(folder: Path) -> str:
     return table(header, "l-r-r-r-r", rows) + measured_on([record])
 
 
+def whole_numbers(folder: Path) -> str:
+    """How well each reader reads whole numbers."""
+    record = newest(folder / "whole_numbers.json")
+    rows = [
+        [
+            each["pictures"],
+            each["reader"],
+            f"{each['number']:,}",
+            percent(each["right"], 1),
+            share_or_dash(each["accepted"]),
+            share_or_dash(each["wrong_of_accepted"]),
+            percent(each["acceptable"], 1),
+            f"{each['milliseconds']:.1f}",
+        ]
+        for each in record["result"]["numbers"]
+    ]
+    header = "pictures", "reader", "numbers", "right", "accepted", "wrong of these", "acceptable with 1 % wrong", "ms"
+    return table(header, "l-l-r-r-r-r-r-r", rows) + measured_on([record])
+
+
+def no_numbers(folder: Path) -> str:
+    """How many pictures without a number are accepted."""
+    record = newest(folder / "whole_numbers.json")
+    rows = [
+        [each["pictures"], each["reader"], f"{each['number']:,}", percent(each["accepted"], 1)]
+        for each in record["result"]["no numbers"]
+    ]
+    return table(("pictures", "reader", "number", "accepted"), "l-l-r-r", rows) + measured_on([record])
+
+
 TABLES: Mapping[str, Callable[[Path], str]] = {
     "recipes": readme_recipes,
     "all recipes": all_recipes,
     "comparison": comparison,
     "reading": reading,
     "reading speed": reading_speed,
+    "whole numbers": whole_numbers,
+    "no numbers": no_numbers,
     "training speed": training_speed,
 }
 
@@ -223,6 +255,11 @@ def latency(engine: Mapping[str, Any]) -> str:
 def percent(share: float, digits: int = 2) -> str:
     """Write a share, 0 to 1, in percent."""
     return f"{100 * share:.{digits}f} %"
+
+
+def share_or_dash(share: float | None) -> str:
+    """Write a share, 0 to 1, in percent, or a dash for None."""
+    return "–" if share is None else percent(share, 1)
 
 
 def microseconds(value: float) -> str:

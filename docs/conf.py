@@ -39,8 +39,11 @@ nitpick_ignore_regex = [
         "py:(class|exc)",
         r"(NDArray|ArrayLike|Path|Any|Callable|Iterable|Iterator|Mapping|Sequence|NotFittedError|FailedTrialError)",
     ),
-    # Names of this package for several types at once, and what `Recognizer` is made of.
-    ("py:class", r".*\b(Images|ImageSource|Pixels|Source|Steps|Progress|Network)"),
+    # Names of this package for several types at once, and what the readers are made of.
+    (
+        "py:class",
+        r".*\b(Images|ImageSource|Pixels|Source|Steps|Progress|Length|(Line)?Network|NumberMetadata|SecondOpinion)",
+    ),
 ]
 
 html_theme = "furo"

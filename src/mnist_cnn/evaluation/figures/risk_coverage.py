@@ -13,6 +13,7 @@ from mnist_cnn.evaluation.metrics import RiskCoverage
 
 _COLOURS = (RIGHT, GREEN, ORANGE, SKY, WRONG)
 _HIGHEST = 0.2  # share of wrong readings; nobody wants more
+_IN_ROW = 2  # panels; more would be too wide for a page
 
 
 @styled
@@ -23,13 +24,18 @@ def risk_coverage(curves: Mapping[str, Mapping[str, RiskCoverage]], goal: float)
         curves: For each set, the curve of each reader; at least one set.
         goal: The share of wrong readings, 0 … 1, at which a dotted line is drawn.
     """
-    figure = Figure(figsize=(4.2 * len(curves), 3.4))
-    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
-    for axes, (name, readers) in zip(panels, curves.items(), strict=True):
+    columns = min(len(curves), _IN_ROW)
+    rows = -(-len(curves) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.2 * rows))
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for axes, (name, readers) in zip(panels.flat, curves.items(), strict=False):
         _draw(axes, readers, goal)
         axes.set_title(name)
-    panels[0].set_ylabel("wrong among the accepted")
-    panels[0].legend(loc="upper left")
+    for unused in panels.flat[len(curves) :]:
+        unused.remove()
+    for axes in panels[:, 0]:
+        axes.set_ylabel("wrong among the accepted")
+    panels[0, 0].legend(loc="upper left")
     return figure
 
 

@@ -21,7 +21,7 @@ class NumberReason(StrEnum):
 
     @property
     def text(self) -> str:
-        """One or two sentences: what is wrong, and what to try."""
+        """What is wrong, and what to try, in one or two sentences."""
         return _TEXTS[self]
 
 
