@@ -44,7 +44,7 @@ ROOM = np.array([0.6, 0.45])  # digit heights, to the sides, and above and below
 WRITERS = 6
 COLOURS, GREYS = 256, 64  # of a picture
 IN_ROW = 5  # composed pictures of each scene
-TRIES = 100  # numbers of each hard kind
+TRIES = 300  # numbers of each hard kind
 PEN, FINE = Pen(0.09), 60  # of these, and the height of a digit, in pixels, before it is photographed
 
 Pixels = NDArray[np.uint8]
@@ -285,7 +285,8 @@ def hard() -> Figure:
         wrong.sort(key=lambda each: (len(each[2].text) != 3, each[1][1] == each[2].text[1:2], -each[2].confidence))
         picture, text, reading = wrong[0] if wrong else (*tries[0], readings[0])
         colour = WRONG if reading.accepted and wrong else MUTED
-        _show_tile(axes, picture, f"{text} read as {reading.text or 'nothing'}", colour)
+        read = f"read as {reading.text or 'nothing'}" if wrong else "read correctly, like all others"
+        _show_tile(axes, picture, f"{text} {read}", colour)
         axes.set_title(f"{kind.name}: {len(wrong) / TRIES:.0%}", fontsize=9)
     return figure
 
