@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,25 +9,26 @@ import pytest
 from late import Late
 from mnist_cnn.errors import SettingError
 from mnist_cnn.runs import RunFolder
+from mnist_cnn.training.composed_pictures import ComposedPictures, compose
 from training.tiny import digits, tiny_config, train_tiny
 
-composed, trainer = Late("mnist_cnn.training.composed_pictures"), Late("mnist_cnn.training.trainer")
+mixing, trainer = (Late(f"mnist_cnn.training.{name}") for name in ("composed_batches", "trainer"))
 
 SHARE = {"training.composed": 0.4, "training.outliers": 0.2, "training.loss": "one-hot"}
 
 
 @pytest.fixture(scope="module")
-def few() -> Any:
-    return composed.compose(digits(), 12, 8, seed=3, workers=1)
+def few() -> ComposedPictures:
+    return compose(digits(), 12, 8, seed=3, workers=1)
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch, few: Any) -> None:
+def small(monkeypatch: pytest.MonkeyPatch, few: ComposedPictures) -> None:
     """Let the pictures of any run be the same few."""
-    monkeypatch.setattr("mnist_cnn.training.composed_pictures.compose", lambda *_: few)
+    monkeypatch.setattr("mnist_cnn.training.composed_batches.compose", lambda *_: few)
 
 
-def test_pictures_have_the_labels_in_turn_and_their_number(few: Any) -> None:
+def test_pictures_have_the_labels_in_turn_and_their_number(few: ComposedPictures) -> None:
     assert few.images.shape == (12, 28, 28)
     assert few.outliers.shape == (8, 28, 28)
     assert few.labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
@@ -37,24 +37,24 @@ def test_pictures_have_the_labels_in_turn_and_their_number(few: Any) -> None:
 
 
 @pytest.mark.slow
-def test_the_number_of_processes_changes_nothing(few: Any) -> None:
-    again = composed.compose(digits(), 12, 8, seed=3, workers=2)
+def test_the_number_of_processes_changes_nothing(few: ComposedPictures) -> None:
+    again = compose(digits(), 12, 8, seed=3, workers=2)
     np.testing.assert_array_equal(again.images, few.images)
     np.testing.assert_array_equal(again.outliers, few.outliers)
 
 
-def test_a_file_keeps_the_pictures(tmp_path: Path, few: Any) -> None:
+def test_a_file_keeps_the_pictures(tmp_path: Path, few: ComposedPictures) -> None:
     few.save(tmp_path / "composed.npz")
-    again = composed.ComposedPictures.load(tmp_path / "composed.npz")
+    again = ComposedPictures.load(tmp_path / "composed.npz")
     for name in ("images", "labels", "outliers"):
         np.testing.assert_array_equal(getattr(again, name), getattr(few, name))
 
 
 @pytest.mark.usefixtures("small")
-def test_composed_pictures_have_their_share_of_an_epoch(few: Any) -> None:
+def test_composed_pictures_have_their_share_of_an_epoch(few: ComposedPictures) -> None:
     config = tiny_config({**SHARE, "training.outliers": 0.0})
     batches, _ = trainer.prepare_data(config, digits(), None)
-    mixed = composed.mix_in_composed(batches, config, digits())
+    mixed = mixing.mix_in_composed(batches, config, digits())
     known = {image.tobytes(): label for image, label in zip(few.images, few.labels.tolist(), strict=True)}
     seen = [
         (image[..., 0].tobytes(), int(target.argmax()))
@@ -67,10 +67,10 @@ def test_composed_pictures_have_their_share_of_an_epoch(few: Any) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_half_of_the_outliers_are_prepared_ones(few: Any) -> None:
+def test_half_of_the_outliers_are_prepared_ones(few: ComposedPictures) -> None:
     config = tiny_config({**SHARE, "training.outliers": 0.5})
     batches, _ = trainer.prepare_data(config, digits(), None)
-    mixed = composed.mix_in_composed(batches, config, digits())
+    mixed = mixing.mix_in_composed(batches, config, digits())
     known = {image.tobytes() for image in few.outliers}
     outliers = [
         image[..., 0].tobytes()
@@ -82,17 +82,17 @@ def test_half_of_the_outliers_are_prepared_ones(few: Any) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_statistics_are_measured_on_both_kinds_of_digits(few: Any) -> None:
+def test_statistics_are_measured_on_both_kinds_of_digits(few: ComposedPictures) -> None:
     config = tiny_config(SHARE)
     batches, _ = trainer.prepare_data(config, digits(), None)
-    mixed = composed.mix_in_composed(batches, config, digits())
+    mixed = mixing.mix_in_composed(batches, config, digits())
     assert len(batches.undistorted) == len(batches.images)
     assert len(mixed.undistorted) == len(batches.images) + len(few.images)
 
 
 def test_without_a_share_nothing_is_composed() -> None:
     batches, _ = trainer.prepare_data(tiny_config(), digits(), None)
-    assert composed.mix_in_composed(batches, tiny_config(), digits()) is batches
+    assert mixing.mix_in_composed(batches, tiny_config(), digits()) is batches
 
 
 @pytest.mark.usefixtures("small")
@@ -105,13 +105,13 @@ def test_a_run_notes_that_it_composes_and_cleans_up(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small")
 def test_a_resumed_run_uses_the_pictures_of_its_first_session(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: ComposedPictures
 ) -> None:
     run = RunFolder(tmp_path)
     few.save(run.composed)
-    monkeypatch.setattr("mnist_cnn.training.composed_pictures.compose", lambda *_: pytest.fail("composed again"))
+    monkeypatch.setattr("mnist_cnn.training.composed_batches.compose", lambda *_: pytest.fail("composed again"))
     batches, _ = trainer.prepare_data(tiny_config(SHARE), digits(), None)
-    mixed = composed.mix_in_composed(batches, tiny_config(SHARE), digits(), run.composed)
+    mixed = mixing.mix_in_composed(batches, tiny_config(SHARE), digits(), run.composed)
     np.testing.assert_array_equal(mixed.composed.images, few.images)
 
 

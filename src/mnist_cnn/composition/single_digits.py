@@ -35,8 +35,11 @@ _ALIKE = 0.6  # least similarity of what `ink` found and the digit that was writ
 _SOFT = 1.2  # pixels: places in MNIST's form that are this close count as alike
 _MARKER = 0.3  # share of pens that are thick markers
 _THINNEST_MARKER, _THICKEST_MARKER = 0.1, 0.26  # widths, in heights of a digit
+_WIDE_STROKE = 0.18  # of them, above which few pixels do not show a loop
 _SIDE = 16  # pixels of a tight crop
 _TIGHT, _AMID = 0.25, 0.2  # shares of tight crops, and of digits amid others
+_RULED = 0.2  # share of the others with lines beside or through the digit
+_BLANK = 0.2  # share of pictures without a digit that show nothing but paper
 
 # Where single digits are found, each with its share of the pictures.
 _SCENES: dict[Scene, float] = {
@@ -88,7 +91,7 @@ class DigitComposer:
         """
         kind = random.random()
         if kind < _TIGHT:
-            drawn = self._alone(digit, _snug, Pen.random(random), random)
+            drawn = self._alone(digit, _snug, any_pen(random, _WIDE_STROKE), random)
             return tight_crop(drawn.coverage, random), drawn.alone
         pen = any_pen(random)
         drawn = (
@@ -96,7 +99,8 @@ class DigitComposer:
             if kind < _TIGHT + _AMID
             else self._alone(digit, _any_frame(random), pen, random)
         )
-        return _in_a_scene(drawn.coverage, drawn.digit_height, random), drawn.alone
+        coverage = with_lines(drawn.coverage, random) if random.random() < _RULED else drawn.coverage
+        return _in_a_scene(coverage, drawn.digit_height, random), drawn.alone
 
     def _alone(self, digit: int, frame: Frame, pen: Pen, random: np.random.Generator) -> Drawn:
         """Write a digit with nothing beside it."""
@@ -131,17 +135,38 @@ class DigitComposer:
 
 
 def compose_clutter(random: np.random.Generator) -> Picture:
-    """Compose a picture of what is not a digit: a word, a tick, an arrow, hatching; uint8 [h, w]."""
+    """Compose a picture of what is not a digit: a word, a tick, hatching, blank paper with shadows; uint8 [h, w]."""
+    if random.random() < _BLANK:
+        return _in_a_scene(np.zeros(random.integers(30, 120, 2), np.float32), random.uniform(40, 80), random)
     strokes = (marks.word if random.random() < 0.4 else marks.clutter)(random)
     drawn = compose_other(strokes, _any_frame(random), random)
     return _in_a_scene(drawn.coverage, drawn.digit_height, random)
 
 
-def any_pen(random: np.random.Generator) -> Pen:
-    """Choose a pen, thick markers more often than for numbers."""
+def any_pen(random: np.random.Generator, thickest: float = _THICKEST_MARKER) -> Pen:
+    """Choose a pen, thick markers more often than for numbers; their width is a share of a digit's height."""
     if random.random() < _MARKER:
-        return Pen(random.uniform(_THINNEST_MARKER, _THICKEST_MARKER))
+        return Pen(random.uniform(_THINNEST_MARKER, thickest))
     return Pen.random(random)
+
+
+def with_lines(coverage: Plane, random: np.random.Generator) -> Plane:
+    """Rule lines near the edges of the ink, as forms have: below or above it, beside it, rarely through it.
+
+    Args:
+        coverage: float32 [h, w], 0 … 1, with ink.
+        random: Source of the draws.
+    """
+    left, top, width, height = cv2.boundingRect((coverage > 0.5).astype(np.uint8))
+    size, (rows, columns) = max(width, height), coverage.shape
+    lines = np.zeros(coverage.shape, np.uint8)
+    edges = ((top, True), (top + height, True), (top + height, True), (left, False), (left + width, False))
+    for index in random.permutation(len(edges))[: random.integers(1, 3)]:
+        edge, is_level = edges[index]
+        place = round(float(edge + random.normal(0, 0.06) * size))
+        start, end = ((0, place), (columns, place)) if is_level else ((place, 0), (place, rows))
+        cv2.line(lines, start, end, (255,), max(1, round(random.uniform(0.015, 0.06) * size)), cv2.LINE_AA)
+    return np.asarray(np.maximum(coverage, lines * np.float32(random.uniform(0.4, 1) / 255)), np.float32)
 
 
 def tight_crop(coverage: Plane, random: np.random.Generator) -> Picture:
@@ -159,7 +184,7 @@ def tight_crop(coverage: Plane, random: np.random.Generator) -> Picture:
     side = _SIDE if random.random() < 0.8 else int(random.integers(10, 25))
     columns = side if random.random() < 0.75 else max(3, round(side * min(1.0, width / height)))
     small = cv2.resize(ink, (columns, side), interpolation=cv2.INTER_AREA)
-    binary = (small > random.uniform(0.25, 0.6)).astype(np.uint8) * np.uint8(255)
+    binary = (small > random.uniform(0.2, 0.7)).astype(np.uint8) * np.uint8(255)
     margin = int(random.integers(0, 3)) if random.random() < 0.3 else 0
     binary = np.pad(binary, margin)
     if random.random() < 0.3:

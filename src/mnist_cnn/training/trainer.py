@@ -32,7 +32,7 @@ from mnist_cnn.training.callbacks import (
     tensorboard_callback,
 )
 from mnist_cnn.training.checkpoint import TrainingState, Weights, restore_variables
-from mnist_cnn.training.composed_pictures import check_composed, mix_in_composed
+from mnist_cnn.training.composed_batches import check_composed, mix_in_composed
 from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.loss import build_loss, build_metrics, encode_labels

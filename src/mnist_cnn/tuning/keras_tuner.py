@@ -40,7 +40,7 @@ from mnist_cnn.errors import DivergedError, SettingError, requires_extra
 from mnist_cnn.models.backend import keras
 from mnist_cnn.training.batch_statistics import BatchStatistics
 from mnist_cnn.training.callbacks import Watch, patience_callbacks
-from mnist_cnn.training.composed_pictures import mix_in_composed
+from mnist_cnn.training.composed_batches import mix_in_composed
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import training_precision
 from mnist_cnn.training.trainer import (
