@@ -97,6 +97,18 @@ def test_a_tight_crop_loses_nothing(side: int, share: float, digit: str) -> None
         assert likeness(prepare(image).image, roomy) > 0.9
 
 
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_zero_of_two_arcs_that_fills_its_image_is_found(times: int) -> None:
+    picture = np.full((16, 16), 255, np.uint8)
+    cv2.ellipse(picture, (7, 7), (7, 7), 0, 0, 360, (0,), 2)
+    picture[6:9, :3] = picture[6:9, -3:] = 255  # no part reaches all four sides
+    for same in (picture, 255 - picture):
+        found = prepare(np.kron(same, np.ones((times, times), np.uint8)))
+        assert found.has_ink
+        _, _, width, height = cv2.boundingRect(found.image)
+        assert (width, height) == (pytest.approx(19, abs=1.5), pytest.approx(19, abs=1.5))
+
+
 @pytest.mark.parametrize("width", [5, 20])
 def test_a_tight_crop_of_a_one_is_not_blank(width: int) -> None:
     line = cv2.line(

@@ -16,6 +16,10 @@ _MUCH = 0.15  # of the image; if ink covers less, there is enough paper
 _DISTINCT = 0.8  # between-class share of the variance of grey levels; noise has 0.64, a gradient 0.75
 _TOUCHES = 8  # places where ink meets the border; the lines of squared paper meet it more often
 _CORNERS = 3  # number of the image's corners that ink may cover
+_STROKES = 0.6  # like _DISTINCT, for blurred strokes in a small image
+_THICKEST = 0.42  # of the longer side: strokes are thinner, shadows mostly thicker
+_COARSE = 0.5  # of the standard deviation is left by averaging 3×3 pixels; of noise, a third
+_LEAST_SIDE = 8  # pixels of the shorter side
 _ROOM = 0.5  # of the longer side: width of the added paper
 
 
@@ -33,6 +37,39 @@ def uncropped(grey: Pixels) -> Pixels | None:
     room = round(_ROOM * max(grey.shape))
     paper = float(np.median(small[light == fills[0]]))
     return cv2.copyMakeBorder(grey, room, room, room, room, cv2.BORDER_CONSTANT, value=paper)
+
+
+def with_room(grey: Pixels) -> Pixels | None:
+    """Add paper around a small image in which nothing was found because its ink is cut off on several sides.
+
+    Old collections of digits are cropped like this: without paper on any side, or with parts of the neighbours.
+
+    Args:
+        grey: uint8 [h, w].
+
+    Returns:
+        None if the image is large, or not made of strokes on paper.
+    """
+    if max(grey.shape) > _THUMBNAIL or min(grey.shape) < _LEAST_SIDE:
+        return None
+    light = lighter(grey)
+    ink = light if light.mean() < 0.5 else 1 - light
+    if not (_is_cut_off(ink) and _has_strokes(grey, ink)) or _separation(grey, light) < _STROKES:
+        return None
+    room = round(_ROOM * max(grey.shape))
+    paper = float(np.median(grey[ink == 0]))
+    return cv2.copyMakeBorder(grey, room, room, room, room, cv2.BORDER_CONSTANT, value=paper)
+
+
+def _is_cut_off(ink: Pixels) -> bool:
+    """Return whether there is ink on several sides."""
+    return sum(bool(side.any()) for side in (ink[0], ink[-1], ink[:, 0], ink[:, -1])) > 1
+
+
+def _has_strokes(grey: Pixels, ink: Pixels) -> bool:
+    """Return whether the ink is thinner than a shadow, and coarser than noise."""
+    thickness = 2 * cv2.minMaxLoc(cv2.distanceTransform(ink, cv2.DIST_L2, 3))[1]
+    return thickness < _THICKEST * max(grey.shape) and float(cv2.blur(grey, (3, 3)).std()) > _COARSE * float(grey.std())
 
 
 def _reaches_all_sides(ink: Pixels) -> bool:

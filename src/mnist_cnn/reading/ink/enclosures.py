@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from mnist_cnn.reading.ink.crops import uncropped
+from mnist_cnn.reading.ink.crops import uncropped, with_room
 from mnist_cnn.reading.ink.discs import on_disc
 from mnist_cnn.reading.ink.paper import WIDE
 from mnist_cnn.reading.ink.pixels import Pixels, shrink
@@ -54,7 +54,7 @@ def find_digit(grey: Pixels, depth: int = _DEPTH) -> Digit | None:
         digit = find_digit(roomy, depth - 1)
         return digit and _within("paper added around", roomy, digit)
     if view is None:
-        return _tiny(grey) if scale < _LARGE else None
+        return _tiny(grey) if scale < _LARGE else _cut_off(grey, depth)
     is_single = view.strokes.is_single and not is_surround(overview, view.strokes.mask)
     digit = Digit(grey, view, scale, is_single)
     return (_on_small_sheet(digit, depth) or _in_ring(digit, depth) or digit) if depth else digit
@@ -64,6 +64,14 @@ def _may_be_cropped(view: View) -> bool:
     """Return whether there seems to be ink on the image's border: a quick test."""
     strokes, edge = view.strokes, view.ink[0]
     return strokes.touches_border or int(edge.max()) - int(edge.min()) > _VARIES * (strokes.peak - strokes.paper)
+
+
+def _cut_off(grey: Pixels, depth: int) -> Digit | None:
+    """Find a digit that is cut off on several sides of a small image."""
+    if not depth or (roomy := with_room(grey)) is None:
+        return None
+    digit = find_digit(roomy, depth - 1)
+    return digit and _within("paper added around", roomy, digit)
 
 
 def _tiny(grey: Pixels) -> Digit | None:
