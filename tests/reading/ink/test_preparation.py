@@ -106,7 +106,7 @@ def test_a_zero_of_two_arcs_that_fills_its_image_is_found(times: int) -> None:
         found = prepare(np.kron(same, np.ones((times, times), np.uint8)))
         assert found.has_ink
         _, _, width, height = cv2.boundingRect(found.image)
-        assert (width, height) == (pytest.approx(19, abs=1.5), pytest.approx(19, abs=1.5))
+        assert 18 <= min(width, height) <= max(width, height) <= 20
 
 
 @pytest.mark.parametrize("width", [5, 20])
