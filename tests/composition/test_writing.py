@@ -78,7 +78,7 @@ def test_what_is_no_number_has_neither_text_nor_boxes() -> None:
 def test_a_frame_holds_nearly_all_of_the_ink(frame: Frame, width: float, height: float, seed: int) -> None:
     low, high = np.zeros(2), np.array([width, height])
     left_top, right_bottom = frame(low, high, np.random.default_rng(seed))
-    assert (left_top <= 0.15).all()
+    assert (left_top <= (0.15, max(0.15, 0.25 * height))).all()  # a line of the cell may cross the digits
     assert (right_bottom >= high - 0.15 - 0.05 * width).all()
     assert (right_bottom - left_top > 0).all()
 
@@ -88,5 +88,5 @@ def test_styles_stay_within_what_people_write(seed: int) -> None:
     style = WritingStyle.random(np.random.default_rng(seed))
     assert -0.1 <= style.gap <= 1
     assert -0.35 <= style.slant <= 0.75
-    assert 0.5 <= style.zero_size <= 1
-    assert 0 <= style.joined <= 0.8
+    assert 0.45 <= style.zero_size <= 1
+    assert 0 <= style.joined <= 0.9

@@ -86,7 +86,7 @@ class Field:
 
 
 @dataclass(frozen=True, eq=False)
-class _Shapes:
+class _Blobs:
     """Connected shapes of ink that may be digits."""
 
     labels: Pixels  # int32 [h, w], of the overview
@@ -107,7 +107,7 @@ class _Shapes:
         extents: Pixels = (self.boxes[:, 2] - self.boxes[:, 0]) * self.heights
         return extents
 
-    def chosen(self, which: Pixels) -> _Shapes:
+    def chosen(self, which: Pixels) -> _Blobs:
         """Return some of the shapes, bool [n]."""
         return replace(self, names=self.names[which], boxes=self.boxes[which], contrast=self.contrast[which])
 
@@ -116,7 +116,7 @@ class _Shapes:
 class _Row:
     """Shapes beside each other that are alike."""
 
-    shapes: _Shapes
+    shapes: _Blobs
     members: Pixels  # bool [n]
 
     @property
@@ -203,7 +203,7 @@ def _most_prominent(rows: list[_Row], overview: Pixels) -> _Row | None:
     return None
 
 
-def _shapes(overview: Pixels, is_light: bool) -> _Shapes:
+def _shapes(overview: Pixels, is_light: bool) -> _Blobs:
     """Find the shapes of dark or light ink that may be digits."""
     dark = cv2.bitwise_not(overview) if is_light else overview
     ink = cv2.GaussianBlur(lift_ink(dark, NARROW), (3, 3), 0)
@@ -217,7 +217,7 @@ def _shapes(overview: Pixels, is_light: bool) -> _Shapes:
     names = np.flatnonzero(fits)[np.argsort(-stats[fits, 2:4].prod(axis=1))][:_MOST_SHAPES]
     others = boxes[1:][~(fits | is_thin)[1:]]
     contrast = np.array([_peak(ink, labels, stats, name) for name in names]) - float(paper)
-    shapes = _Shapes(labels, names, boxes[names], contrast, is_light, others)
+    shapes = _Blobs(labels, names, boxes[names], contrast, is_light, others)
     return shapes.chosen(~_frames(shapes))
 
 
@@ -240,7 +240,7 @@ def _peak(ink: Pixels, labels: Pixels, stats: Pixels, name: int) -> float:
     return float(np.quantile(ink[box][labels[box] == name], 0.9))
 
 
-def _frames(shapes: _Shapes) -> Pixels:
+def _frames(shapes: _Blobs) -> Pixels:
     """Mark the shapes around others: printed boxes, the edges of a sheet."""
     low, high = shapes.boxes[:, :2], shapes.boxes[:, 2:]
     within = ((low[None] > low[:, None]) & (high[None] < high[:, None])).all(axis=2)  # [outer, inner]
@@ -249,7 +249,7 @@ def _frames(shapes: _Shapes) -> Pixels:
     return frames
 
 
-def _rows(shapes: _Shapes) -> list[_Row]:
+def _rows(shapes: _Blobs) -> list[_Row]:
     """Gather shapes beside each other."""
     linked = _neighbours(shapes)
     while (linked != (further := linked @ linked)).any():  # from neighbour to neighbour
@@ -257,7 +257,7 @@ def _rows(shapes: _Shapes) -> list[_Row]:
     return [_Row(shapes, members) for members in np.unique(linked, axis=0)]
 
 
-def _neighbours(shapes: _Shapes) -> Pixels:
+def _neighbours(shapes: _Blobs) -> Pixels:
     """Mark the pairs of shapes that may be digits of one number: bool [n, n]."""
     left, top, right, bottom = shapes.boxes.T
     height, contrast = shapes.heights, shapes.contrast
