@@ -30,7 +30,7 @@ class Labelled:
     """One picture and what is written in it."""
 
     source: Path | Pixels
-    text: str  #: empty if there is no number
+    text: str  #: empty without a number
 
 
 def cut_from_documents(folder: Path) -> Iterator[tuple[str, list[Labelled]]]:
@@ -58,7 +58,7 @@ def mnist_strings(data_dir: Path | None, count: int) -> Iterator[tuple[str, list
 
 
 def without_number(count: int, fashion: Path | None) -> Iterator[tuple[str, list[Labelled]]]:
-    """Yield sets of pictures in which there is no number: `count` of each kind that is drawn."""
+    """Yield sets of pictures without a number: `count` of each kind that is drawn."""
     random = np.random.default_rng(SEED)
     yield "empty fields", [Labelled(_empty(random), "") for _ in range(count)]
     yield "crossed out", [Labelled(_drawn(_crossed_out(random), random), "") for _ in range(count)]

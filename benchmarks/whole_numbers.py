@@ -53,7 +53,7 @@ class Answer:
 
     text: str
     confidence: float  #: of any range; higher is surer
-    accepted: bool | None  #: None if the reader has no threshold
+    accepted: bool | None  #: None without a threshold
     seconds: float = 0.0  #: of processor time
 
 
@@ -130,7 +130,7 @@ def number_sets(options: argparse.Namespace) -> Iterator[tuple[str, list[Labelle
 
 
 def unreadable_sets(options: argparse.Namespace) -> Iterator[tuple[str, list[Labelled]]]:
-    """Yield every set of pictures that show no number, or several."""
+    """Yield every set of pictures that do not show exactly one number."""
     yield from without_number(options.drawn, options.fashion)
     if options.pages:
         yield two_lines(options.pages)

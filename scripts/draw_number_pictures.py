@@ -75,7 +75,7 @@ def stages() -> Figure:
     reading = reader.read(picture)
     closer = look_closer(first, _extent(reading, first))
     if closer is None:
-        raise SystemExit("There is no closer look at this picture. Choose another STAGES_SEED.")
+        raise SystemExit("The number fills this picture, so there is nothing to enlarge. Choose another STAGES_SEED.")
     looks = {"First look": first, "Closer look": closer}
     figure = Figure(figsize=(8.4, 4.6))
     widths = [look.image.shape[1] for look in looks.values()]

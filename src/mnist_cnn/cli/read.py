@@ -89,7 +89,6 @@ def _explanations(picture: Path | None) -> Explanations[NumberReading, Explained
 
 
 def _explained(name: str, image: str | bytes, reading: NumberReading) -> ExplainedNumber:
-    from mnist_cnn.reading.ink import read_image
     from mnist_cnn.reading.numbers.number_explanation import ExplainedNumber
 
-    return ExplainedNumber.of(name, read_image(image), reading)
+    return ExplainedNumber.of(name, image, reading)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 _LENGTH_WEIGHTS = np.array([5, 20, 20, 18, 18, 9, 4, 3, 1.5, 1.5]) / 100
-_SCENES: tuple[Scene, ...] = tuple(scenes.SCENES)
-_SCENE_WEIGHTS = np.array(list(scenes.SCENES.values())) / sum(scenes.SCENES.values())
 _FRAMES: dict[Scene, tuple[Frame, ...]] = {
     scenes.cheque: (writing.tight, writing.tight, writing.tight, writing.loose),
     scenes.ledger: (writing.cell,) * 5 + (writing.loose,),
@@ -58,7 +56,7 @@ class Composer:
 
     def compose_picture(self, random: np.random.Generator) -> tuple[NDArray[np.uint8], WrittenLine]:
         """Compose one picture of a number, or of something else: uint8 [h, w], with what is written there."""
-        scene = _SCENES[int(random.choice(len(_SCENES), p=_SCENE_WEIGHTS))]
+        scene = scenes.choose_scene(random)
         line = self._line(scene, random)
         return scene(line.coverage, line.digit_height, random), line
 

@@ -56,7 +56,7 @@ def word(random: np.random.Generator) -> list[Stroke]:
 
 
 def clutter(random: np.random.Generator) -> list[Stroke]:
-    """Draw something that is no number: tick, arrow, hatching, loops, an outline."""
+    """Draw something other than a number: tick, arrow, hatching, loops, an outline."""
     return _CLUTTER[random.integers(len(_CLUTTER))](random)
 
 

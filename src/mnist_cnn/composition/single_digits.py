@@ -50,7 +50,6 @@ _SCENES: dict[Scene, float] = {
     scenes.board: 0.05,
     scenes.cheque: 0.05,
 }
-_PLACES, _BOUNDS = tuple(_SCENES), np.cumsum(list(_SCENES.values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,8 +193,7 @@ def tight_crop(coverage: Plane, random: np.random.Generator) -> Picture:
 
 
 def _in_a_scene(coverage: Plane, digit_height: float, random: np.random.Generator) -> Picture:
-    place = int(np.searchsorted(_BOUNDS, random.random() * _BOUNDS[-1], side="right"))
-    return _PLACES[place](coverage, digit_height, random)
+    return scenes.choose_scene(random, _SCENES)(coverage, digit_height, random)
 
 
 def _any_frame(random: np.random.Generator) -> Frame:

@@ -25,13 +25,17 @@ _BANDS = 20  # of equal height, in which the distance between neighbours is meas
 _BAND_TOP, _BAND_BOTTOM = -0.6, 1.6  # digit heights
 _FINEST, _COARSEST = 44, 68  # pixels, height of a digit when drawn
 
+# Shares of the numbers that are crossed out, that have neighbours, and that have marks in these places.
+_CROSSED, _NEIGHBOURED = 0.04, 0.1
+_THOUSANDS, _TRAILING, _LEADING, _ANYWHERE, _WORD = 0.35, 0.18, 0.1, 0.06, 0.03
+
 
 @dataclass(frozen=True, eq=False)
 class WrittenLine:
     """A number as it was written, before it is put on paper."""
 
     coverage: NDArray[np.float32]  #: float32 [h, w], share of ink in each pixel
-    text: str  #: the digits that can be read; empty if there is no number, or it is crossed out
+    text: str  #: the digits that can be read; empty if nothing is a number, or if it is crossed out
     boxes: NDArray[np.float32]  #: float32 [n, 4], left, top, right, bottom of each digit, pixels
     digit_height: float  #: pixels
 
@@ -108,10 +112,6 @@ def compose_line(
 def compose_other(strokes: list[Stroke], frame: Frame, random: np.random.Generator) -> WrittenLine:
     """Draw what is not a number, such as a word."""
     return _drawn("", [], strokes, strokes, Pen.random(random), frame, random)
-
-
-_CROSSED = 0.04
-_THOUSANDS, _TRAILING, _LEADING, _ANYWHERE, _WORD = 0.35, 0.18, 0.1, 0.06, 0.03
 
 
 def _set_out(
@@ -216,20 +216,21 @@ def _crossing_out(digits: list[list[Stroke]], random: np.random.Generator) -> li
 
 def _neighbours(points: NDArray[np.float32], write: Writer, random: np.random.Generator) -> list[Stroke]:
     """Write digits of neighbouring fields, most of which is outside the picture: below, above or beside."""
+    if random.random() >= _NEIGHBOURED:
+        return []
+    low, high = points.min(axis=0), points.max(axis=0)
+    side = int(random.integers(4))
     found: list[Stroke] = []
-    if random.random() < 0.1:
-        low, high = points.min(axis=0), points.max(axis=0)
-        side = random.integers(4)
-        for _ in range(int(random.integers(1, 4))):
-            strokes = write(int(random.integers(10)), random)
-            along = random.uniform(low[0] - 0.3, high[0] + 0.3)
-            place = {
-                0: (along, low[1] - random.uniform(1.1, 1.4)),
-                1: (along, high[1] + random.uniform(0.1, 0.4)),
-                2: (low[0] - random.uniform(1.1, 1.5), random.uniform(-0.5, 0.5)),
-                3: (high[0] + random.uniform(0.3, 0.6), random.uniform(-0.5, 0.5)),
-            }[int(side)]
-            found += _moved(strokes, *place)
+    for _ in range(int(random.integers(1, 4))):
+        strokes = write(int(random.integers(10)), random)
+        along = random.uniform(low[0] - 0.3, high[0] + 0.3)
+        places = (
+            (along, low[1] - random.uniform(1.1, 1.4)),
+            (along, high[1] + random.uniform(0.1, 0.4)),
+            (low[0] - random.uniform(1.1, 1.5), random.uniform(-0.5, 0.5)),
+            (high[0] + random.uniform(0.3, 0.6), random.uniform(-0.5, 0.5)),
+        )
+        found += _moved(strokes, *places[side])
     return found
 
 

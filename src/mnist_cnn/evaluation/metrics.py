@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -265,10 +266,15 @@ class RiskCoverage:
 
     coverage: NDArray[np.float64]  #: [t], share of all that is accepted, rising
     risk: NDArray[np.float64]  #: [t], share of the accepted that is wrong
+    thresholds: NDArray[np.float64]  #: [t], least confidence of the accepted, falling
 
     def coverage_at(self, risk: float) -> float:
         """Return the greatest share that can be accepted if at most `risk` of the accepted may be wrong."""
         return float(self.coverage[self.risk <= risk].max(initial=0.0))
+
+    def threshold_at(self, risk: float) -> float:
+        """Return the lowest threshold at which at most `risk` of the accepted is wrong; infinity if there is none."""
+        return float(self.thresholds[self.risk <= risk].min(initial=math.inf))
 
 
 def risk_coverage(confidence: NDArray[np.floating[Any]], correct: NDArray[np.bool_]) -> RiskCoverage:
@@ -280,8 +286,9 @@ def risk_coverage(confidence: NDArray[np.floating[Any]], correct: NDArray[np.boo
     """
     order = np.argsort(-confidence, kind="stable")
     wrong, accepted = np.cumsum(~correct[order]), np.arange(1, len(order) + 1)
-    is_last = np.append(np.diff(confidence[order]) != 0, True)
-    return RiskCoverage((accepted / len(order))[is_last], (wrong / accepted)[is_last])
+    ranked = confidence[order].astype(np.float64)
+    is_last = np.append(np.diff(ranked) != 0, True)
+    return RiskCoverage((accepted / len(order))[is_last], (wrong / accepted)[is_last], ranked[is_last])
 
 
 def confusion_counts(labels: Labels, predicted: Labels, class_count: int) -> NDArray[np.int64]:

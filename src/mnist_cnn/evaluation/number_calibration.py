@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from mnist_cnn.evaluation.metrics import risk_coverage
 from mnist_cnn.reading.metadata import TEMPERATURES
 from mnist_cnn.reading.numbers.constraints import Constraint
 from mnist_cnn.reading.numbers.ctc import log_probabilities, text_log_probabilities
@@ -67,12 +68,7 @@ def acceptance_threshold(confidences: NDArray[np.floating[Any]], right: NDArray[
     Returns:
         0 to 1; 1 if even the most confident readings are wrong too often.
     """
-    order = np.argsort(-confidences, kind="stable")
-    ranked = confidences[order]
-    wrong = np.cumsum(~right[order]) / np.arange(1, len(order) + 1)
-    last_of_equals = np.append(ranked[1:] < ranked[:-1], True)
-    valid = np.flatnonzero((wrong <= WRONG_AMONG_ACCEPTED) & last_of_equals)
-    return float(ranked[valid[-1]]) if valid.size else 1.0
+    return min(1.0, risk_coverage(confidences, right).threshold_at(WRONG_AMONG_ACCEPTED))
 
 
 def describe_number_scores(metadata: NumberMetadata, lines: Sequence[ScoredText]) -> NumberMetadata:
@@ -99,7 +95,7 @@ def describe_number_confidence(
     Args:
         metadata: Not calibrated yet: bias 0 and slope 1.
         confidences: [n] of a reader with these metadata, 0 to 1, of what it read as a number.
-        right: [n]; what is no number is never right.
+        right: [n]; False where there is not a number.
     """
     logs = np.log(np.maximum(confidences, math.exp(_LEAST_LOG)))
     bias, slope = fit_log_odds(_log_odds(logs), right)

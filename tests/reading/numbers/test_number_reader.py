@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError, ImageError, ModelFileError, SettingError
+from mnist_cnn.reading.ink import read_image
 from mnist_cnn.reading.numbers import Constraint, NumberReader, NumberReading, NumberReason
 from mnist_cnn.reading.numbers.field import Field
 from mnist_cnn.reading.numbers.line_preparation import PreparedLine
@@ -176,3 +179,17 @@ def test_other_model_files_are_refused(tmp_path: Path, model_file: Path) -> None
     path.write_bytes(bars.make(bars.metadata(preprocessing="line-other").to_strings()))
     with pytest.warns(UserWarning, match="line-other"):
         NumberReader.load(path)
+
+
+def test_boxes_are_in_pixels_of_a_large_file_that_is_decoded_in_reduced_size(tmp_path: Path) -> None:
+    small = np.full((60, 150), 240, np.uint8)
+    cv2.putText(small, "2750", (10, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.3, 20, 2, cv2.LINE_AA)
+    large = cv2.resize(small, None, fx=60, fy=60, interpolation=cv2.INTER_LINEAR)
+    path = tmp_path / "large.jpg"
+    cv2.imwrite(str(path), large)
+    assert max(read_image(path).shape) < max(large.shape)
+    reader = NumberReader.load(threads=1)
+    expected, found = reader.read(small), reader.read(path)
+    assert found.text == expected.text == "2750"
+    for one, other in zip(expected.digits, found.digits, strict=True):
+        np.testing.assert_allclose(astuple(other.box), 60 * np.array(astuple(one.box)), atol=60 * 4)

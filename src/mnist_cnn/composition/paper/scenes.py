@@ -14,7 +14,7 @@ from mnist_cnn.composition.paper.rules import cell_borders, guide_lines, ruled
 from mnist_cnn.composition.paper.textures import clouds, grain, happens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -33,8 +33,19 @@ def picture(coverage: Plane, digit_height: float, random: np.random.Generator) -
     Returns:
         uint8 [h', w'] at the resolution of the scene. It shows the same field: relative coordinates stay valid.
     """
-    place = int(np.searchsorted(_BOUNDS, random.random() * _BOUNDS[-1], side="right"))
-    return _ALL[place](coverage, digit_height, random)
+    return choose_scene(random)(coverage, digit_height, random)
+
+
+def choose_scene(random: np.random.Generator, shares: Mapping[Scene, float] | None = None) -> Scene:
+    """Choose a scene.
+
+    Args:
+        random: Source of the draw.
+        shares: The scenes to choose from, each with its share of the pictures; None for all, with the usual ones.
+    """
+    scenes = list(shares or SCENES)
+    bounds = np.cumsum(list((shares or SCENES).values()))
+    return scenes[int(np.searchsorted(bounds, random.random() * bounds[-1], side="right"))]
 
 
 def _scaled(coverage: Plane, scale: float, low: int, high: int) -> Plane:
@@ -183,4 +194,3 @@ SCENES: dict[Scene, float] = {
     screen: 0.08,
     board: 0.03,
 }
-_ALL, _BOUNDS = tuple(SCENES), np.cumsum(list(SCENES.values()))

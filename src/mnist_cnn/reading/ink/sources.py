@@ -74,17 +74,23 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
     Raises:
         ImageError: Not an image, damaged, empty, of an unsupported format, or larger than `max_pixels`.
     """
+    return read_reduced(source, max_pixels)[0]
+
+
+def read_reduced(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[Pixels, float]:
+    """Read an image like `read_image`; also return its pixels per pixel of the result, 1 unless it was reduced."""
     if isinstance(source, np.ndarray):
-        return _grey_array(np.asarray(source), max_pixels)
+        return _with_reduction(_grey_array(np.asarray(source), max_pixels), source.shape[:2])
     if isinstance(source, (bytearray, memoryview)):
         source = bytes(source)
     source = _content(source) if is_open_file(source) else source
     name = _name(source)
     try:
         if isinstance(source, Image.Image):
-            return _grey_image(source, name, max_pixels)
-        with _open(cast("str | os.PathLike[str] | bytes", source), name, max_pixels) as image:
-            return _grey_image(image, name, max_pixels)
+            return _with_reduction(_grey_image(source, name, max_pixels), source.size)
+        image, size = _open(cast("str | os.PathLike[str] | bytes", source), name, max_pixels)
+        with image:
+            return _with_reduction(_grey_image(image, name, max_pixels), size)
     except (DataError, MemoryError):
         raise
     except Exception as error:  # Pillow's parsers raise errors of many kinds: struct, syntax, index, zlib, …
@@ -128,7 +134,12 @@ def _name(source: Any) -> str:
     raise ImageError(f"{type(source).__name__} is not an image. {VALID}")
 
 
-def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) -> Image.Image:
+def _with_reduction(levels: Pixels, size: tuple[int, ...]) -> tuple[Pixels, float]:
+    return levels, max(size) / max(levels.shape)
+
+
+def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) -> tuple[Image.Image, tuple[int, int]]:
+    """Open a file, and prepare it to be decoded in reduced size if it is large; return its full size, too."""
     try:
         image = _identify(source)
     except UnidentifiedImageError:
@@ -138,11 +149,12 @@ def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) ->
                 raise ImageError(f"{name} is {reason}") from None
         raise
     pixels = image.width * image.height
+    size = image.size
     if pixels > max_pixels:  # `_grey_image` refuses it
-        return image
+        return image, size
     if pixels > _LARGEST_FIGURE or image.format != "JPEG" or not _has_false_colours(source):
         image.draft("L", (_ENOUGH, _ENOUGH))
-    return image
+    return image, size
 
 
 def _has_false_colours(source: str | os.PathLike[str] | bytes) -> bool:

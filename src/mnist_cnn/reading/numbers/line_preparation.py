@@ -14,7 +14,7 @@ import numpy as np
 from mnist_cnn.reading.ink.paper import light_on_paper
 from mnist_cnn.reading.ink.pixels import Pixels, scaled_size
 from mnist_cnn.reading.ink.polarity import ink_is_light
-from mnist_cnn.reading.ink.sources import MAX_PIXELS, ImageSource, read_image
+from mnist_cnn.reading.ink.sources import MAX_PIXELS, ImageSource, read_reduced
 from mnist_cnn.reading.numbers.field import Field, find_field
 
 PREPARATION = "line-1"  # increased when any picture is prepared differently: weights and thresholds depend on it
@@ -49,6 +49,7 @@ class PreparedLine:
     has_ink: bool = True  #: if not, the picture is uniform
     darkness: Pixels | None = None  #: float32 [h, w], the same picture in higher resolution, for a closer look
     field: Field | None = None  #: the part of the picture to which all lengths above refer; None for all of it
+    reduction: float = 1.0  #: pixels of the original per pixel of the picture, which may be a reduced large file
 
 
 def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> PreparedLine:
@@ -61,13 +62,19 @@ def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> PreparedLine:
     Raises:
         ImageError: See `mnist_cnn.reading.ink.read_image`.
     """
-    return prepare_picture(read_image(source, max_pixels))
+    return prepare_picture(*read_reduced(source, max_pixels))
 
 
-def prepare_picture(grey: Pixels) -> PreparedLine:
-    """Prepare grey levels, uint8 [h, w]; of a number that is small, only the field around it."""
+def prepare_picture(grey: Pixels, reduction: float = 1.0) -> PreparedLine:
+    """Prepare grey levels; of a number that is small, only the field around it.
+
+    Args:
+        grey: uint8 [h, w].
+        reduction: From `read_reduced`.
+    """
     field = find_field(grey)
-    return prepare_levels(grey) if field is None else replace(prepare_levels(field.cut(grey), field.size), field=field)
+    line = prepare_levels(grey) if field is None else prepare_levels(field.cut(grey), field.size)
+    return replace(line, field=field, reduction=reduction)
 
 
 def prepare_levels(grey: Pixels, size: tuple[float, float] | None = None) -> PreparedLine:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageOps
 
-from mnist_cnn.reading.palette import MUTED, PAPER, RIGHT, RULE, TEXT, WRONG
-from mnist_cnn.reading.recognizer.explanation import font, shortened
+from mnist_cnn.reading.ink.sources import read_reduced
+from mnist_cnn.reading.palette import MUTED, RIGHT, TEXT, WRONG
+from mnist_cnn.reading.recognizer.explanation import draw_sheet, font
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from mnist_cnn.reading.ink import ImageSource
     from mnist_cnn.reading.numbers.number_reading import Box, NumberReading
 
 # All in pixels.
@@ -36,10 +35,15 @@ class ExplainedNumber:
     reading: NumberReading
 
     @classmethod
-    def of(cls, name: str, grey: NDArray[np.uint8], reading: NumberReading) -> ExplainedNumber:
-        """Reduce or enlarge the original, uint8 [h, w], to what the drawing needs."""
+    def of(cls, name: str, source: ImageSource, reading: NumberReading) -> ExplainedNumber:
+        """Reduce or enlarge the original to what the drawing needs.
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        grey, reduction = read_reduced(source)
         picture = ImageOps.contain(Image.fromarray(grey), _PICTURE, Image.Resampling.BICUBIC)
-        return cls(name, picture, picture.width / grey.shape[1], reading)
+        return cls(name, picture, picture.width / (grey.shape[1] * reduction), reading)
 
 
 def draw(rows: Sequence[ExplainedNumber]) -> Image.Image:
@@ -51,19 +55,14 @@ def draw(rows: Sequence[ExplainedNumber]) -> Image.Image:
     Returns:
         An RGB picture.
     """
-    width = _PICTURE[0] + _VERDICT + 3 * _GAP
-    sheet = Image.new("RGB", (width, _ROW * len(rows)), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    for place, row in enumerate(rows):
-        top = place * _ROW
-        if place:
-            pen.line([(_GAP, top), (width - _GAP, top)], RULE)
-        pen.text((_GAP, top + _GAP // 2), shortened(row.name, width - 2 * _GAP), TEXT, font(14))
-        corner = (_GAP, top + _GAP // 2 + 2 * _CAPTION)
-        sheet.paste(row.picture, corner)
-        _draw_digits(pen, row, corner)
-        _draw_verdict(pen, row.reading, (_PICTURE[0] + 2 * _GAP, corner[1]))
-    return sheet
+    return draw_sheet(rows, (_PICTURE[0] + _VERDICT + 3 * _GAP, _ROW), _draw_row)
+
+
+def _draw_row(sheet: Image.Image, row: ExplainedNumber, top: int) -> None:
+    corner, pen = (_GAP, top + 2 * _CAPTION), ImageDraw.Draw(sheet)
+    sheet.paste(row.picture, corner)
+    _draw_digits(pen, row, corner)
+    _draw_verdict(pen, row.reading, (_PICTURE[0] + 2 * _GAP, corner[1]))
 
 
 def _draw_digits(pen: ImageDraw.ImageDraw, row: ExplainedNumber, corner: tuple[int, int]) -> None:

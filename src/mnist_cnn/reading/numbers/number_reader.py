@@ -15,7 +15,7 @@ import numpy as np
 
 from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.errors import DataError, ImageError, ModelFileError
-from mnist_cnn.reading.ink.sources import read_image
+from mnist_cnn.reading.ink.sources import read_reduced
 from mnist_cnn.reading.numbers.constraints import Constraint, Length
 from mnist_cnn.reading.numbers.ctc import BLANK, log_probabilities
 from mnist_cnn.reading.numbers.decoding import Decoded, describe
@@ -188,8 +188,8 @@ class NumberReader:
         return _reading(decoded, confidence, reason, boxes, line)
 
     def _read(self, image: ImageSource, constraint: Constraint | None) -> NumberReading:
-        grey = read_image(image)
-        line = prepare_picture(grey)
+        grey, reduction = read_reduced(image)
+        line = prepare_picture(grey, reduction)
         return self.read_prepared(line, constraint, line.field.cut(grey) if line.field else grey)
 
     def _look(self, line: PreparedLine) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
@@ -259,10 +259,11 @@ def _reading(
 
 
 def _box(edges: NDArray[np.float32], line: PreparedLine) -> Box:
-    """Convert a box [left, top, right, bottom] in pixels of the line to pixels of the picture."""
+    """Convert a box [left, top, right, bottom] in pixels of the line to pixels of the original picture."""
     left, top, right, bottom = map(float, edges)
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     placed = corners * (line.scale_x, line.scale_y) + (line.left, line.top)
     if line.field:
         placed = line.field.to_picture(placed)
+    placed = placed * line.reduction
     return Box(*placed.min(axis=0).tolist(), *placed.max(axis=0).tolist())

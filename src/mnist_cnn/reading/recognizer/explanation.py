@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -56,15 +56,47 @@ def draw(rows: Sequence[Explained]) -> Image.Image:
     """
     stages = max(len(row.tiles) for row in rows)
     width = _GAP + stages * (_TILE + _GAP) + _VERDICT
-    sheet = Image.new("RGB", (width, _ROW * len(rows)), PAPER)
+
+    def draw_row(sheet: Image.Image, row: Explained, top: int) -> None:
+        _draw_tiles(sheet, row, top + _CAPTION)
+        _draw_verdict(ImageDraw.Draw(sheet), row, width - _VERDICT, top + _CAPTION)
+
+    return draw_sheet(rows, (width, _ROW), draw_row)
+
+
+class Named(Protocol):
+    """A row of a sheet."""
+
+    @property
+    def name(self) -> str:
+        """What is written above it."""
+
+
+Row = TypeVar("Row", bound=Named)
+
+
+def draw_sheet(
+    rows: Sequence[Row], size: tuple[int, int], draw_row: Callable[[Image.Image, Row, int], None]
+) -> Image.Image:
+    """Draw rows below one another, each under its name, with rules between them.
+
+    Args:
+        rows: At least one.
+        size: Width of the sheet and height of a row, pixels.
+        draw_row: Draws a row; it receives the sheet, the row and the top of its name.
+
+    Returns:
+        An RGB picture.
+    """
+    width, height = size
+    sheet = Image.new("RGB", (width, height * len(rows)), PAPER)
     pen = ImageDraw.Draw(sheet)
     for place, row in enumerate(rows):
-        top = place * _ROW
+        top = place * height
         if place:
             pen.line([(_GAP, top), (width - _GAP, top)], RULE)
         pen.text((_GAP, top + _GAP // 2), shortened(row.name, width - 2 * _GAP), TEXT, font(14))
-        _draw_tiles(sheet, row, top + _GAP // 2 + _CAPTION)
-        _draw_verdict(pen, row, width - _VERDICT, top + _GAP // 2 + _CAPTION)
+        draw_row(sheet, row, top + _GAP // 2)
     return sheet
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,25 +18,14 @@ if TYPE_CHECKING:
 _BATCH = 64  # lines
 
 
-@dataclass(frozen=True, eq=False)
-class LineScores:
-    """What a network answers for one line."""
-
-    line: ComposedLine
-    scores: NDArray[np.float32]  #: float32 [t, 11], logits
-
-
-def score_lines(model: keras.Model, lines: Sequence[ComposedLine]) -> Iterator[LineScores]:
-    """Yield the network's scores of each line, from the narrowest to the widest."""
-    for batch in by_width(lines, _BATCH):
-        images, _ = arrange_lines([line.image for line in batch], batch)
-        scores = keras.ops.convert_to_numpy(model.predict_on_batch(images)[0])
-        yield from map(LineScores, batch, scores)
-
-
 def share_read(model: keras.Model, lines: Sequence[ComposedLine]) -> float:
     """Return the share of lines, 0 to 1, whose best path is their text."""
-    return float(np.mean([best_path(answer.scores) == answer.line.text for answer in score_lines(model, lines)]))
+    right = 0
+    for batch in by_width(lines, _BATCH):
+        images, _ = arrange_lines([line.image for line in batch], batch)
+        scores = keras.ops.convert_to_numpy(model.predict_on_batch(images)[0])  # [n, t, 11]
+        right += sum(best_path(each) == line.text for each, line in zip(scores, batch, strict=True))
+    return right / len(lines)
 
 
 def best_path(scores: NDArray[np.float32]) -> str:
