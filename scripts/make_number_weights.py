@@ -33,6 +33,7 @@ from mnist_cnn.evaluation.number_calibration import (
     describe_number_scores,
 )
 from mnist_cnn.export.line_graph import to_line_onnx
+from mnist_cnn.export.line_weights import from_line_onnx
 from mnist_cnn.files import write_text, write_whole
 from mnist_cnn.models.backend import keras
 from mnist_cnn.models.fully_convolutional import build_line_network
@@ -42,6 +43,7 @@ from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 from mnist_cnn.reading.numbers.number_reader import SHIPPED_WEIGHTS
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
+from mnist_cnn.training.numbers.line_batches import arrange_lines
 from mnist_cnn.training.numbers.line_plan import LinePlan
 from mnist_cnn.training.numbers.line_training import PLAN, train_lines
 from mnist_cnn.training.numbers.portions import held_out_pictures, held_out_portion
@@ -56,6 +58,7 @@ CARD = SHIPPED_WEIGHTS.with_name("NUMBERS.md")
 TRAINED_ON = 55_000  # of MNIST's training images; the last 5,000 are held out
 LARGEST = 4_000_000  # bytes
 LEAST_READ = 0.75  # share of composed lines that are read whole
+MEASURED_ON = 512  # composed lines whose batch statistics are those of the start
 SCORED_ON = CHECKED_ON = 4096  # composed lines each
 
 
@@ -97,7 +100,7 @@ def parse_options() -> argparse.Namespace:
     length.add_argument("--steps", type=int, help="batches of 128 lines, in place of a time")
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/weights"))
-    parser.add_argument("--start-from", type=Path, metavar="WEIGHTS", help=".keras or .weights.h5 file to start from")
+    parser.add_argument("--start-from", type=Path, metavar="FILE", help="a .keras or .onnx file of this script")
     parser.add_argument("--workers", type=int, default=max(1, usable_cores() // 2), help="processes that compose")
     parser.add_argument(
         "--tune-on",
@@ -133,7 +136,7 @@ def train(options: argparse.Namespace, run: RunFolder, traces: Path, held_out: P
         plan = LinePlan.from_dict(run.read_json(known))
     else:
         plan = LinePlan(steps=options.steps or steps_in(options.minutes, traces, options.workers))
-    start = weights_from(options.start_from, plan) if options.start_from else None
+    start = weights_from(options.start_from, plan, held_out) if options.start_from else None
     return train_lines(plan, traces, held_out, run, start=start, workers=options.workers, listener=Lines(plan))
 
 
@@ -170,15 +173,14 @@ class Lines(Listener):
         )
 
 
-def weights_from(file: Path, plan: LinePlan) -> list[np.ndarray]:
+def weights_from(file: Path, plan: LinePlan, traces: Path) -> list[np.ndarray]:
     """Return the weights in a file of the same network."""
-    model = build_line_network(plan.widths)
     if file.suffix == ".keras":
-        model.set_weights(keras.models.load_model(file).get_weights())
-    else:
-        model.load_weights(file)
-    weights: list[np.ndarray] = model.get_weights()
-    return weights
+        weights: list[np.ndarray] = keras.models.load_model(file).get_weights()
+        return weights
+    lines = held_out_portion(traces, 0, MEASURED_ON)
+    images, _ = arrange_lines([line.image for line in lines], lines)
+    return from_line_onnx(file.read_bytes(), build_line_network(plan.widths), images)
 
 
 def calibrated(
