@@ -31,6 +31,8 @@ _OTHER, _EMPTY = 0.05, 0.01  # shares of pictures without a number
 _PASTED = 0.1  # share of numbers pasted together from pictures, if there are any
 _BY_HAND, _TRACED = 0.55, 0.35  # shares of strings drawn by code, and traced from real digits; the rest mixes both
 _ROUND, _REPEATED = 0.12, 0.1  # shares of strings that end in zeros, and that repeat digits
+_AMOUNTS = 0.4  # share of strings whose first digit has the frequencies of amounts and counts
+_FIRST_DIGITS = np.diff(np.log10(np.arange(1, 11)))  # of 1 to 9: Newcomb 1881, Benford 1938
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +109,8 @@ def draw_text(random: np.random.Generator, *, in_cell: bool = False) -> str:
     if in_cell and random.random() < 0.7:
         length = min(length, int(random.integers(1, 4)))
     digits = random.integers(10, size=length)
+    if random.random() < _AMOUNTS:
+        digits[0] = 1 + random.choice(9, p=_FIRST_DIGITS)
     kind = random.random()
     if kind < _ROUND and length > 2:
         digits[int(random.integers(1, length)) :] = 0

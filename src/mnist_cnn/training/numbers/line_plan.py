@@ -20,7 +20,7 @@ class LinePlan:
     batch_size: int = 128  #: lines
     learning_rate: float = 2e-3  #: peak
     warmup: int = 200  #: steps in which the learning rate rises
-    decay: float = 0.25  #: share of all steps, at the end, in which it falls
+    decay: float = 0.35  #: share of all steps, at the end, in which it falls
     weight_decay: float = 1e-2
     portion: int = 1024  #: lines composed with one seed
     replay: int = 4  #: how often a line is used on average; composing takes as long as training on some machines
