@@ -19,6 +19,7 @@ TINY_PLAN = LinePlan(
     batch_size=8,
     learning_rate=5e-3,
     warmup=2,
+    decay=0.25,
     portion=8,
     replay=2,
     stock=3,
