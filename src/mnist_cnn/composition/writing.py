@@ -70,7 +70,7 @@ class WritingStyle:
             gap=gap,
             gap_spread=0.03 + 0.2 * abs(gap),
             size_spread=random.uniform(0.1, 0.2) if careless else random.uniform(0.02, 0.11),
-            stretch=float(np.exp(random.normal(0, 0.16))),
+            stretch=float(np.exp(random.normal(0.12, 0.22))),
             slant=float(np.clip(random.normal(0.1, 0.2), -0.35, 0.75)),
             slant_spread=random.uniform(0.02, 0.1),
             rise=float(random.normal(0, 0.04)),
