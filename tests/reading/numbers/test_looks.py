@@ -51,10 +51,5 @@ def test_a_closer_look_knows_its_place_in_the_picture(left: int, top: int, size:
     assert closer.image.shape[0] == HEIGHT
 
 
-def test_nearly_the_whole_picture_gets_no_closer_look() -> None:
-    line = prepare_levels(page(5, 5, 80))
-    assert look_closer(line, (0, 0, line.image.shape[1], HEIGHT)) is None
-
-
 def test_a_uniform_picture_has_no_ink() -> None:
     assert not prepare_levels(np.full((40, 100), 128, np.uint8)).has_ink
