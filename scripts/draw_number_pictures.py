@@ -31,7 +31,7 @@ from mnist_cnn.evaluation.figures.style import MUTED, PAPER, RIGHT, TEXT, WRONG,
 from mnist_cnn.reading.numbers import Box, NumberReader, NumberReading
 from mnist_cnn.reading.numbers.ctc import log_probabilities
 from mnist_cnn.reading.numbers.line_network import STRIDE
-from mnist_cnn.reading.numbers.line_preparation import HEIGHT, PreparedLine, look_closer, prepare
+from mnist_cnn.reading.numbers.line_preparation import CROPS, HEIGHT, PreparedLine, look_closer, prepare
 
 if TYPE_CHECKING:
     from mnist_cnn.composition.paper.scenes import Scene
@@ -73,7 +73,7 @@ def stages() -> Figure:
     picture = scenes.cheque(line.coverage, line.digit_height, random)
     reader, first = NumberReader.load(threads=1), prepare(picture)
     reading = reader.read(picture)
-    closer = look_closer(first, _extent(reading, first))
+    closer = look_closer(first, _extent(reading, first), CROPS[0])
     if closer is None:
         raise SystemExit("The number fills this picture, so there is nothing to enlarge. Choose another STAGES_SEED.")
     looks = {"First look": first, "Closer look": closer}

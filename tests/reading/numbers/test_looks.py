@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mnist_cnn.reading.numbers.line_preparation import HEIGHT, look_closer, prepare_levels
+from mnist_cnn.reading.numbers.line_preparation import CROPS, HEIGHT, Crop, look_closer, prepare_levels
 from mnist_cnn.reading.numbers.looks import Look, considered, judge_together
 from reading.numbers.columns import doubtful
 
@@ -39,11 +39,11 @@ def page(left: int, top: int, size: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.rectangle(grey, (left, top), (left + size, top + size), 20, cv2.FILLED), np.uint8)
 
 
-@given(st.integers(5, 200), st.integers(5, 50), st.integers(12, 30))
-def test_a_closer_look_knows_its_place_in_the_picture(left: int, top: int, size: int) -> None:
+@given(st.integers(5, 200), st.integers(5, 50), st.integers(12, 30), st.sampled_from(CROPS))
+def test_a_closer_look_knows_its_place_in_the_picture(left: int, top: int, size: int, crop: Crop) -> None:
     line = prepare_levels(page(left, top, size))
     box = (left / line.scale_x, top / line.scale_y, (left + size) / line.scale_x, (top + size) / line.scale_y)
-    closer = look_closer(line, box)
+    closer = look_closer(line, box, crop)
     assert closer is not None
     rows, columns = np.nonzero(closer.image > 128)
     assert abs(closer.left + (columns.min() + 0.5) * closer.scale_x - left) <= 1 + 2 * closer.scale_x

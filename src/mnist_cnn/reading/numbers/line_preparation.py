@@ -31,12 +31,22 @@ _FAINTEST = 0.03  # share of the paper's light; ink that is fainter is not ampli
 _WHITE = np.float32(255)
 PAPER = 32  # level of bare paper, above 0 so that noise shows on both sides
 _UNIFORM = 0.01  # share of the paper's light; a picture whose darkest pixel is lighter shows nothing
-# A closer look: chosen on the development pictures, see docs/explanation/whole-numbers.md.
-_CLOSE_MARGINS = 0.25, 0.1  # to the sides, and above and below, of the number's height; a digit may be missed at an end
-_CLEAN = 2  # pixels of bare paper added around the part: what was beside it is gone
-_NARROWER = 0.85  # width of digits there; two looks that differ more make fewer errors in common
 _SMALLEST = 6  # pixels; a smaller part shows nothing
 _INK = 224  # level of full ink, below 255 so that darker ink still differs
+
+
+@dataclass(frozen=True)
+class Crop:
+    """How a closer look shows the part of a picture in which a number was found."""
+
+    across: float  #: margin to the left and right, in heights of the number; a digit at an end may have been missed
+    along: float  #: margin above and below, in heights of the number
+    clean: int  #: pixels of bare paper around the part, in place of what was beside it
+    width: float  #: of digits, 1 as written
+
+
+# Looks that differ make fewer errors in common. Chosen on the development pictures of cheques and ledgers.
+CROPS = (Crop(0.25, 0.1, 2, 1.0), Crop(0.12, 0.03, 2, 0.7), Crop(0.4, 0.2, 4, 1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +107,13 @@ def prepare_levels(grey: Pixels, size: tuple[float, float] | None = None) -> Pre
     return PreparedLine(_levels(line), scale_x, scale_y, has_ink=bool(line.max() > _UNIFORM), darkness=darkness)
 
 
-def look_closer(line: PreparedLine, box: tuple[float, float, float, float]) -> PreparedLine | None:
-    """Enlarge the part of a picture in which a number was found, on clean paper and with narrower digits.
+def look_closer(line: PreparedLine, box: tuple[float, float, float, float], crop: Crop) -> PreparedLine | None:
+    """Enlarge the part of a picture in which a number was found.
 
     Args:
         line: From `prepare`.
         box: Left, top, right and bottom of the number, pixels of `line.image`.
+        crop: How to show it.
 
     Returns:
         The part as a line of its own; None if it is too small to show anything.
@@ -112,7 +123,8 @@ def look_closer(line: PreparedLine, box: tuple[float, float, float, float]) -> P
     height, width = line.darkness.shape
     zoom_x, zoom_y = width / line.image.shape[1], height / HEIGHT
     left, top, right, bottom = box
-    across, along = (margin * (bottom - top) * zoom_y for margin in _CLOSE_MARGINS)  # pixels of `darkness`
+    unit = (bottom - top) * zoom_y  # pixels of `darkness`
+    across, along = crop.across * unit, crop.along * unit
     first_column, last_column = max(0, int(left * zoom_x - across)), min(width, math.ceil(right * zoom_x + across))
     first_row, last_row = max(0, int(top * zoom_y - along)), min(height, math.ceil(bottom * zoom_y + along))
     part = line.darkness[first_row:last_row, first_column:last_column]
@@ -120,15 +132,15 @@ def look_closer(line: PreparedLine, box: tuple[float, float, float, float]) -> P
         return None
     to_picture = line.scale_x / zoom_x, line.scale_y / zoom_y
     rows, columns = part.shape
-    levels = _levels(_scaled(part, _NARROWER * columns, rows, HEIGHT - 2 * _CLEAN))
+    levels = _levels(_scaled(part, crop.width * columns, rows, HEIGHT - 2 * crop.clean))
     scale_x, scale_y = columns / levels.shape[1] * to_picture[0], rows / levels.shape[0] * to_picture[1]
     return replace(
         line,
-        image=np.pad(levels, _CLEAN, constant_values=PAPER),
+        image=np.pad(levels, crop.clean, constant_values=PAPER),
         scale_x=scale_x,
         scale_y=scale_y,
-        left=line.left + first_column * to_picture[0] - _CLEAN * scale_x,
-        top=line.top + first_row * to_picture[1] - _CLEAN * scale_y,
+        left=line.left + first_column * to_picture[0] - crop.clean * scale_x,
+        top=line.top + first_row * to_picture[1] - crop.clean * scale_y,
         darkness=part,
     )
 

@@ -21,6 +21,7 @@ from mnist_cnn.reading.numbers.ctc import BLANK, log_probabilities
 from mnist_cnn.reading.numbers.decoding import Decoded, describe
 from mnist_cnn.reading.numbers.line_network import LineNetwork
 from mnist_cnn.reading.numbers.line_preparation import (
+    CROPS,
     HEIGHT,
     PREPARATION,
     WIDEST,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 Source = TypeVar("Source", bound="ImageSource")
 
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "numbers.onnx"
+_SURE = math.log(0.95)  # log-probability of a number at which no closer look is needed
 _SURELY_BLANK = math.log(0.9)  # log-probability of the blank; in other columns there may be a digit
 _MORE = 1.01  # ratio of scales; a line that is narrower than its picture by more was squeezed
 
@@ -169,15 +171,15 @@ class NumberReader:
         if not line.has_ink:
             return _NOTHING
         automaton = constraint.automaton if constraint else None
-        columns, boxes = self._look(line)
-        first = Look.at(columns, automaton)
-        own = [first, *self._closer_looks(line, first, boxes, automaton)]
+        looks, boxes = self._looks(line, automaton)
+        first = looks[0]
         if self.second_opinion is None or grey is None:
-            text, confidence, is_agreed = *self._judge(own), True
+            text, log_probability = _judge(looks)
+            confidence, is_agreed = self.metadata.confidence(log_probability), True
         else:
-            verdict = weigh(own, Look.at(self.second_opinion.columns(grey), automaton))
+            verdict = weigh(looks, Look.at(self.second_opinion.columns(grey), automaton))
             text, confidence, is_agreed = verdict.text, verdict.confidence, verdict.is_agreed
-        decoded = describe(columns, text, first.found.log_fit, automaton)
+        decoded = describe(first.columns, text, first.found.log_fit, automaton)
         reason = self._reason(decoded)
         if not reason and line.field and not line.field.is_single:
             reason = NumberReason.SEVERAL
@@ -192,31 +194,24 @@ class NumberReader:
         line = prepare_picture(grey, reduction)
         return self.read_prepared(line, constraint, line.field.cut(grey) if line.field else grey)
 
-    def _look(self, line: PreparedLine) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    def _looks(self, line: PreparedLine, automaton: Automaton | None) -> tuple[list[Look], NDArray[np.float32]]:
+        """Look at a picture, and closer at its number while that is doubtful; return also the first look's boxes."""
+        columns, boxes = self._run(line)
+        looks = [Look.at(columns, automaton)]
+        inked = boxes[columns[:, BLANK] < _SURELY_BLANK]
+        if len(inked):
+            box = (*inked[:, :2].min(axis=0).tolist(), *inked[:, 2:].max(axis=0).tolist())
+            for crop in CROPS:
+                closer = None if _judge(looks)[1] > _SURE else look_closer(line, box, crop)
+                if closer is None:
+                    break
+                looks.append(Look.at(self._run(closer)[0], automaton))
+        return looks, boxes
+
+    def _run(self, line: PreparedLine) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Run the network: the log-probabilities of the symbols in each column [t, 11], and the boxes [t, 4]."""
         scores, boxes = self.network.run(line.image)
         return log_probabilities(scores, self.metadata.temperature), boxes
-
-    def _closer_looks(
-        self, line: PreparedLine, first: Look, boxes: NDArray[np.float32], automaton: Automaton | None
-    ) -> list[Look]:
-        """Look once more at the part of the picture in which the number was found."""
-        inked = boxes[first.columns[:, BLANK] < _SURELY_BLANK]
-        if not len(inked):
-            return []
-        left, top = inked[:, :2].min(axis=0)
-        right, bottom = inked[:, 2:].max(axis=0)
-        closer = look_closer(line, (float(left), float(top), float(right), float(bottom)))
-        return [Look.at(self._look(closer)[0], automaton)] if closer else []
-
-    def _judge(self, looks: list[Look]) -> tuple[str, float]:
-        """Return the number that all looks together find most probable, and the confidence."""
-        texts = considered(looks)
-        if not texts:
-            return "", 0.0
-        logs = judge_together(looks, texts)
-        best = int(logs.argmax())
-        return texts[best], self.metadata.confidence(float(logs[best]))
 
     def _reason(self, decoded: Decoded) -> str:
         """Return why a number is rejected whatever its confidence; empty if it is not."""
@@ -234,6 +229,16 @@ class NumberReader:
 
 
 _NOTHING = NumberReading("", 0.0, (), NumberReason.BLANK)
+
+
+def _judge(looks: list[Look]) -> tuple[str, float]:
+    """Return the number that all looks together find most probable, and the logarithm of its probability."""
+    texts = considered(looks)
+    if not texts:
+        return "", -math.inf
+    logs = judge_together(looks, texts)
+    best = int(logs.argmax())
+    return texts[best], float(logs[best])
 
 
 def _check_width(line: PreparedLine) -> None:
