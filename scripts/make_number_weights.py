@@ -1,9 +1,10 @@
 """Make the weights that read whole numbers: train, calibrate, export, check, describe.
 
 The network learns from composed pictures alone: MNIST's digits traced to pen strokes, and digits drawn by code. If the
-script is interrupted, start it again to resume. Training needs two cores for some hours, or a GPU for some minutes.
+script is interrupted, start it again to resume. Training needs two cores for some hours, or a GPU for some minutes; it
+can go on from the included weights.
 
-    python scripts/make_number_weights.py --minutes 240 [--data-dir DIR] [--tune-on FOLDER]
+    python scripts/make_number_weights.py --minutes 240 [--start-from numbers.onnx] [--data-dir DIR] [--tune-on FOLDER]
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import hashlib
 import importlib.metadata
 import math
 import shutil
@@ -34,7 +36,7 @@ from mnist_cnn.evaluation.number_calibration import (
 )
 from mnist_cnn.export.line_graph import to_line_onnx
 from mnist_cnn.export.line_weights import from_line_onnx
-from mnist_cnn.files import write_text, write_whole
+from mnist_cnn.files import write_json, write_text, write_whole
 from mnist_cnn.models.backend import keras
 from mnist_cnn.models.fully_convolutional import build_line_network
 from mnist_cnn.reading.numbers import NumberReader
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from mnist_cnn.runs import Row
 
 RUN = "numbers-001"
+STARTED_FROM = "started-from.json"  # in the run folder
 CARD_TEMPLATE = Path(__file__).with_name("numbers_card.md")
 CARD = SHIPPED_WEIGHTS.with_name("NUMBERS.md")
 TRAINED_ON = 55_000  # of MNIST's training images; the last 5,000 are held out
@@ -136,7 +139,11 @@ def train(options: argparse.Namespace, run: RunFolder, traces: Path, held_out: P
         plan = LinePlan.from_dict(run.read_json(known))
     else:
         plan = LinePlan(steps=options.steps or steps_in(options.minutes, traces, options.workers))
-    start = weights_from(options.start_from, plan, held_out) if options.start_from else None
+    start = None
+    if options.start_from:
+        start = weights_from(options.start_from, plan, held_out)
+        digest = hashlib.sha256(options.start_from.read_bytes()).hexdigest()
+        write_json(run.root / STARTED_FROM, {"file": options.start_from.name, "sha256": digest})
     return train_lines(plan, traces, held_out, run, start=start, workers=options.workers, listener=Lines(plan))
 
 
@@ -264,6 +271,7 @@ def describe(reader: NumberReader, run: RunFolder, sets: list[Measured]) -> str:
     """Write the model card of the finished file, in the Hugging Face form."""
     plan = LinePlan.from_dict(run.read_json(run.root / PLAN))
     history = run.read_json(run.history_json)
+    start = run.root / STARTED_FROM
     template = CARD_TEMPLATE.read_text("utf-8")
     card: str = jinja2.Template(template, undefined=jinja2.StrictUndefined, keep_trailing_newline=True).render(
         size=SHIPPED_WEIGHTS.stat().st_size,
@@ -271,6 +279,7 @@ def describe(reader: NumberReader, run: RunFolder, sets: list[Measured]) -> str:
         metadata=reader.metadata,
         sets=sets,
         plan=plan,
+        start=run.read_json(start) if start.exists() else None,
         lines=(plan.epochs + plan.opening - 1) * plan.portion,
         minutes=sum(row["seconds"] for row in history) / 60,
         processor=processor_name(),
