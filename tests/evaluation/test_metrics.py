@@ -138,6 +138,15 @@ def test_risk_and_coverage_are_those_of_each_threshold(readings: list[tuple[int,
     assert curve.coverage_at(0.25) == max(accepted, default=0.0)
 
 
+def test_readings_that_are_never_accepted_only_lower_the_coverage() -> None:
+    confidence, correct = np.array([0.9, 0.8, 0.8]), np.array([True, True, False])
+    some, all_ = (metrics.risk_coverage(confidence, correct, total) for total in (6, None))
+    assert some.coverage.tolist() == [1 / 6, 3 / 6]
+    assert (some.risk.tolist(), some.thresholds.tolist()) == (all_.risk.tolist(), all_.thresholds.tolist())
+    none = metrics.risk_coverage(confidence[:0], correct[:0], 6)
+    assert (none.coverage_at(0.5), none.threshold_at(0.5)) == (0.0, np.inf)
+
+
 def test_most_confused_lists_only_errors_and_the_most_frequent_first() -> None:
     counts = np.array([[90, 2, 0], [5, 80, 0], [0, 2, 70]])
     pairs = metrics.most_confused(counts, ("a", "b", "c"))

@@ -25,6 +25,7 @@ Labels = NDArray[np.int64]
 Probabilities = NDArray[np.floating[Any]]
 
 CALIBRATION_BINS = 15  # as in Guo et al. 2017
+_Z = statistics.NormalDist().inv_cdf(0.975)  # of a 95 % interval, in standard deviations
 SMALLEST_PROBABILITY = 2.0**-23  # float32's resolution; a softmax that underflowed to 0 must not cost infinity
 
 
@@ -204,10 +205,10 @@ def _check_rows(probabilities: Probabilities) -> None:
 
 def accuracy_interval(correct: int, total: int) -> Interval:
     """Return the accuracy with its Wilson score interval (Wilson 1927), which stays sound near 100 %."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(correct, total).proportion_ci(0.95, method="wilson")
-    return Interval(correct / total, float(interval.low), float(interval.high))
+    share, spread = correct / total, _Z**2 / total
+    centre = share + spread / 2
+    margin = _Z * math.sqrt((share * (1 - share) + spread / 4) / total)
+    return Interval(share, max(0.0, (centre - margin) / (1 + spread)), min(1.0, (centre + margin) / (1 + spread)))
 
 
 def class_scores(labels: Labels, predicted: Labels, class_names: Sequence[str]) -> tuple[ClassScores, ...]:
@@ -277,18 +278,22 @@ class RiskCoverage:
         return float(self.thresholds[self.risk <= risk].min(initial=math.inf))
 
 
-def risk_coverage(confidence: NDArray[np.floating[Any]], correct: NDArray[np.bool_]) -> RiskCoverage:
+def risk_coverage(
+    confidence: NDArray[np.floating[Any]], correct: NDArray[np.bool_], total: int | None = None
+) -> RiskCoverage:
     """Lower the threshold from one confidence to the next. Readings of equal confidence are accepted together.
 
     Args:
-        confidence: [n], of any range; n ≥ 1.
+        confidence: [n], of any range.
         correct: [n].
+        total: Number of all readings, if some are never accepted and therefore not among these; None for n.
     """
     order = np.argsort(-confidence, kind="stable")
     wrong, accepted = np.cumsum(~correct[order]), np.arange(1, len(order) + 1)
     ranked = confidence[order].astype(np.float64)
-    is_last = np.append(np.diff(ranked) != 0, True)
-    return RiskCoverage((accepted / len(order))[is_last], (wrong / accepted)[is_last], ranked[is_last])
+    is_last = np.append(np.diff(ranked) != 0, True)[: len(ranked)]
+    coverage = accepted / (len(order) if total is None else total)
+    return RiskCoverage(coverage[is_last], (wrong / accepted)[is_last], ranked[is_last])
 
 
 def confusion_counts(labels: Labels, predicted: Labels, class_count: int) -> NDArray[np.int64]:
@@ -339,7 +344,7 @@ def _paired_difference(only_first: int, only_second: int, total: int) -> Interva
     n = total + 2
     low, high = only_first + 0.5, only_second + 0.5
     centre = (high - low) / n
-    margin = statistics.NormalDist().inv_cdf(0.975) * np.sqrt(low + high - (high - low) ** 2 / n) / n
+    margin = _Z * np.sqrt(low + high - (high - low) ** 2 / n) / n
     return Interval((only_second - only_first) / total, float(centre - margin), float(centre + margin))
 
 
