@@ -10,7 +10,16 @@ import click
 
 from mnist_cnn.cli.data import DATASET, resolve, resolve_for_run
 from mnist_cnn.cli.measurements import report_result, show_metrics
-from mnist_cnn.cli.options import MODEL_HELP, PATH, data_dir_option, json_option, scale_option
+from mnist_cnn.cli.number_measurements import evaluate_numbers
+from mnist_cnn.cli.options import (
+    MODEL_HELP,
+    PATH,
+    SHIPPED_NUMBERS,
+    data_dir_option,
+    json_option,
+    refuse_options,
+    scale_option,
+)
 from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
@@ -20,9 +29,12 @@ from mnist_cnn.runs import RunFolder
 
 
 @click.command(cls=Verb, example="mnist-cnn evaluate runs/quick-001 --dataset qmnist")
-@click.argument("model", type=PATH, help=MODEL_HELP)
+@click.argument("model", type=PATH, help=f"{MODEL_HELP} For whole numbers, an ONNX file as well.")
 @click.option(
-    "--dataset", type=DATASET, help="Name from mnist-cnn datasets, or a path (default: the run's own, otherwise auto)."
+    "--dataset",
+    type=DATASET,
+    help="Name from mnist-cnn datasets, or a path (default: the run's own, otherwise auto). For whole numbers, a "
+    "folder of pictures with labels.csv, whose columns file and text say what is written in each.",
 )
 @data_dir_option
 @click.option(
@@ -45,11 +57,16 @@ def evaluate(
 ) -> None:
     """Evaluate a trained model on any data set.
 
-    If the model is a run and the data are its own test set, its report is written again.
+    If the model is a run and the data are its own test set, its report is written again. For a model of
+    whole numbers, it is also shown how many are accepted, and which threshold lets at most 1 % of them be wrong.
     """
     terminal = Terminal(as_json)
     if output:
         _check_output(output)
+    if model == Path(SHIPPED_NUMBERS) or model.suffix == ".onnx":
+        refuse_options(("split", "scale", "data_dir"), f"{model} reads whole numbers: give only --dataset FOLDER.")
+        evaluate_numbers(model, dataset, output, terminal)
+        return
     from mnist_cnn.models.persistence import known_digits_of, model_file, read_model
 
     run = RunFolder(model)

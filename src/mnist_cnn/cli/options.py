@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from click.types import OptionHelpExtra
+
+from mnist_cnn.errors import SettingError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 PATH = click.Path(path_type=Path)
-MODEL_HELP = "A run folder, a .keras file, or digits for the included weights."
+MODEL_HELP = "A run folder, a .keras file, or the included weights: digits, or numbers for whole numbers."
+SHIPPED_NUMBERS = "numbers"  # what commands call the included weights for whole numbers
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print only one JSON object to standard output.")
 data_dir_option = click.option("--data-dir", type=PATH, help="Search this folder first for the files of the data set.")
@@ -48,6 +52,23 @@ class InWords(click.Option):
 def set_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the repeatable option `--set KEY=VALUE` with this help text; its parameter is `settings`."""
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"{text} Can be repeated.")
+
+
+def refuse_options(names: Iterable[str], why: str) -> None:
+    """Refuse options of the current command that make no sense with its other arguments.
+
+    Args:
+        names: Of their parameters.
+        why: A sentence that ends the message.
+
+    Raises:
+        SettingError: The user gave one of them.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        is_given = context.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
+        if parameter.name in names and is_given:
+            raise SettingError(f"{parameter.opts[0]} is not possible here. {why}")
 
 
 scale_option = click.option(

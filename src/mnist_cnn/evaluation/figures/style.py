@@ -116,11 +116,21 @@ def show_digit(axes: Axes, image: NDArray[Any]) -> None:
     frame(axes)
 
 
-def image_grid(count: int, columns: int, tile: float, caption: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure of `count` square tiles, `tile` inches wide, each with `caption` inches above it."""
+def image_grid(
+    count: int, columns: int, tile: float, caption: float, height: float | None = None
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of `count` tiles, each with `caption` inches above it.
+
+    Args:
+        count: At least one.
+        columns: The most tiles beside each other.
+        tile: Width of a tile, inches.
+        caption: Room above each tile, inches.
+        height: Height of a tile, inches; None for a square one.
+    """
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(columns * tile + 0.15, rows * (tile + caption) + 0.1))
+    figure = Figure(figsize=(columns * tile + 0.15, rows * ((height or tile) + caption) + 0.1))
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for unused in axes[count:]:
         unused.set_axis_off()

@@ -1,0 +1,107 @@
+"""`mnist-cnn evaluate` on whole numbers: read a folder of labelled pictures, and show how well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnist_cnn.cli.options import SHIPPED_NUMBERS
+from mnist_cnn.cli.readings import quieten
+from mnist_cnn.environment import shell
+from mnist_cnn.errors import SettingError
+
+if TYPE_CHECKING:
+    from mnist_cnn.cli.terminal import Terminal
+    from mnist_cnn.datasets.number_folder import LabelledNumber
+    from mnist_cnn.evaluation.metrics import Interval
+    from mnist_cnn.evaluation.number_results import NumberResults, OperatingPoint
+
+
+def evaluate_numbers(model: Path, dataset: str | None, output: Path | None, terminal: Terminal) -> None:
+    """Read every picture, show what is right, accepted and wrong, and write the report if `output` is given.
+
+    Raises:
+        InputError: There is no such model, no folder is given, or it has no valid table of labels.
+        MissingExtraError: A report is asked for, and what draws it is not installed.
+    """
+    if dataset is None:
+        raise SettingError("no pictures are given. Name a folder of pictures with labels.csv: --dataset FOLDER")
+    quieten()
+    from mnist_cnn.datasets.number_folder import read_number_folder
+
+    if output:
+        from mnist_cnn.evaluation.number_report import write_number_report  # first, since an extra may be missing
+    numbers = read_number_folder(Path(dataset))
+    results = _read(model, dataset, numbers, terminal)
+    use = _use(model, results.suggested)
+    _show(results, use, terminal)
+    record = {**results.as_dict(), "command": use or None}
+    if output:
+        command = shell.join(["mnist-cnn", "evaluate", str(model), "--dataset", dataset])
+        record["report"] = str(write_number_report(output, results, command, use))
+        terminal.say(f"Report: {record['report']}")
+    terminal.finish(record)
+
+
+def _read(model: Path, dataset: str, numbers: list[LabelledNumber], terminal: Terminal) -> NumberResults:
+    from rich.progress import track
+
+    from mnist_cnn.evaluation.number_results import NumberResults, pair
+    from mnist_cnn.reading.numbers import NumberReader
+
+    reader = NumberReader.load(None if model == Path(SHIPPED_NUMBERS) else model)
+    readings = track(
+        reader.read_many([each.path for each in numbers]),
+        "Reading",
+        total=len(numbers),
+        console=terminal.console,
+        transient=True,
+        disable=not terminal.console.is_terminal,
+    )
+    return NumberResults(str(model), dataset, reader.threshold, pair(numbers, (result for _, result in readings)))
+
+
+def _use(model: Path, suggested: OperatingPoint | None) -> str:
+    """Return the command that reads with the suggested threshold; empty if there is none."""
+    if suggested is None:
+        return ""
+    chosen = [] if model == Path(SHIPPED_NUMBERS) else ["--model", str(model)]
+    return shell.join(["mnist-cnn", "read", "PICTURES", *chosen, "--threshold", str(suggested.threshold)])
+
+
+def _show(results: NumberResults, use: str, terminal: Terminal) -> None:
+    from mnist_cnn.evaluation.number_calibration import WRONG_AMONG_ACCEPTED
+
+    goal = f"{WRONG_AMONG_ACCEPTED:.0%}".replace("%", " %")
+    if errors := results.unreadable:
+        terminal.warn(
+            f"pictures that could not be read, and count as not read: {len(errors):,}. The first: {errors[0]}"
+        )
+    if accuracy := results.accuracy:
+        share = f"{accuracy.value:.2%} (95 % interval {_range(accuracy)})"
+        terminal.say(f"Numbers read without any error: {results.right:,} of {results.numbers:,}, {share}")
+    rows = [_row("the model's own", results.own)]
+    if results.suggested:
+        rows.append(_row(f"at most {goal} wrong", results.suggested))
+    title = f"Accepted of {len(results.outcomes):,} pictures in {results.dataset}"
+    terminal.table(["threshold", "value", "accepted", "wrong of these", "95 % interval"], rows, title=title)
+    if use:
+        terminal.say(f"To read with the second threshold: {use}")
+        terminal.say("It was chosen on these pictures. Check it on other ones before you rely on it.")
+    else:
+        terminal.say(f"On these pictures, more than {goal} of the accepted are wrong at every threshold.")
+
+
+def _row(name: str, point: OperatingPoint) -> list[str]:
+    risk = point.risk
+    return [
+        name,
+        f"{point.threshold:.6g}",
+        f"{point.accepted:,} ({point.coverage:.1%})",
+        f"{point.wrong:,} ({risk.value:.2%})" if risk else str(point.wrong),
+        _range(risk) if risk else "–",
+    ]
+
+
+def _range(interval: Interval) -> str:
+    return f"{interval.low:.2%} to {interval.high:.2%}"

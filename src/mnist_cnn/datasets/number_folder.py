@@ -1,0 +1,85 @@
+"""Folders of pictures of whole numbers, with a table that says what is written in each picture."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnist_cnn.errors import DataError, first_line
+
+LABELS = "labels.csv"
+_FILE, _TEXT = "file", "text"
+
+
+@dataclass(frozen=True)
+class LabelledNumber:
+    """One picture, and the number that is written in it."""
+
+    file: str  #: name of the picture, as in the table
+    path: Path  #: where it is
+    text: str  #: the digits from left to right; empty if there is no number
+
+
+def read_number_folder(folder: Path) -> list[LabelledNumber]:
+    """Read which number is written in each picture of a folder.
+
+    Args:
+        folder: It contains pictures and `labels.csv` with the columns `file`, a path within the folder, and `text`,
+            the digits, empty if there is no number. Other columns are ignored.
+
+    Raises:
+        DataError: There is no such table, it lacks a column or a picture, or a text is not digits.
+    """
+    numbers = list(_read_labels(folder))
+    if not numbers:
+        raise DataError(f"{folder / LABELS} names no pictures. Add a line for each, such as: amount.png,1250")
+    missing = [each.file for each in numbers if not os.path.isfile(each.path)]  # noqa: PTH113  # never raises
+    if missing:
+        more = f" (and {len(missing) - 1:,} more)" if missing[1:] else ""
+        raise DataError(
+            f"{folder / LABELS} names {missing[0]!r}{more}, which is not in {folder}. Add the file, or remove its line."
+        )
+    return numbers
+
+
+def _read_labels(folder: Path) -> Iterator[LabelledNumber]:
+    table = folder / LABELS
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            _check_columns(table, list(rows.fieldnames or ()))
+            for row in rows:
+                yield _labelled(folder, row, f"{table}, line {rows.line_num}")
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(
+            f"{folder} is not a folder of labelled numbers: it has no {LABELS}. Write one with the columns {_FILE} and "
+            f"{_TEXT}: the name of each picture, and the digits in it."
+        ) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{table} cannot be read as a table ({first_line(error)}). Save it as UTF-8 text with commas."
+        ) from None
+
+
+def _check_columns(table: Path, found: list[str]) -> None:
+    missing = [column for column in (_FILE, _TEXT) if column not in found]
+    if missing:
+        raise DataError(
+            f"{table} has no column {' and no column '.join(missing)}: its first line is "
+            f"{','.join(found)[:80]!r}. It must name the columns {_FILE} and {_TEXT}, with a comma between."
+        )
+
+
+def _labelled(folder: Path, row: dict[str, str | None], place: str) -> LabelledNumber:
+    file, text = ((row[column] or "").strip() for column in (_FILE, _TEXT))
+    if not file or row[_TEXT] is None:
+        raise DataError(f"{place}: a file or a text is missing. Write both, with a comma between.")
+    if text and not (text.isascii() and text.isdigit()):
+        raise DataError(
+            f"{place}: text = {text!r} is not a number. Write only its digits, from left to right, such as 1250 for "
+            "12.50; leave it empty if there is no number."
+        )
+    return LabelledNumber(file, folder / file, text)

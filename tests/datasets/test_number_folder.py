@@ -1,0 +1,58 @@
+"""Folders of labelled whole numbers, and what is wrong with most of them at first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mnist_cnn.datasets.number_folder import LabelledNumber, read_number_folder
+from mnist_cnn.errors import DataError
+
+
+def fill(folder: Path, table: str | bytes, *pictures: str) -> Path:
+    """Write a table of labels, and empty files as pictures: they are not opened."""
+    (folder / "labels.csv").write_bytes(table if isinstance(table, bytes) else table.encode())
+    for name in pictures:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_only_the_columns_file_and_text_count(tmp_path: Path) -> None:
+    table = '\ufeffwriter,text,file,boxes\r\nA,0071,a.png,"1,2"\r\n\r\nB,,sub/b.png,\r\n'
+    assert read_number_folder(fill(tmp_path, table, "a.png", "sub/b.png")) == [
+        LabelledNumber("a.png", tmp_path / "a.png", "0071"),
+        LabelledNumber("sub/b.png", tmp_path / "sub" / "b.png", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("", "has no column file and no column text: its first line is ''"),
+        ("file;text\na.png;12\n", "has no column file and no column text: its first line is 'file;text'"),
+        ("file,label\na.png,12\n", "has no column text: its first line is 'file,label'"),
+        ("file,text\n", "names no pictures"),
+        ("file,text\na.png,12\na.png,12.50\n", "line 3: text = '12.50' is not a number"),
+        ("file,text\na.png,١٢\n", "line 2: text = '١٢' is not a number"),
+        ("file,text\na.png\n", "line 2: a file or a text is missing"),
+        ("file,text\n,12\n", "line 2: a file or a text is missing"),
+        ("file,text\na.png,12\nb.png,3\nc.png,4\n", "names 'b.png' (and 1 more), which is not in"),
+        (f"file,text\n{'b' * 5000}.png,3\n", "which is not in"),
+        (b"file,text\n\xff.png,3\n", "cannot be read as a table"),
+        (f'file,text\n"{"b" * 200_000}",3\n', "cannot be read as a table"),
+    ],
+)
+def test_an_invalid_table_is_refused_with_its_line(table: str | bytes, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_number_folder(fill(tmp_path, table, "a.png"))
+    assert message in str(caught.value)
+    assert str(tmp_path / "labels.csv") in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "no-such-folder", "labels.txt"])
+def test_what_is_not_such_a_folder_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").touch()
+    with pytest.raises(DataError, match=r"is not a folder of labelled numbers: it has no labels\.csv"):
+        read_number_folder(tmp_path / name)
