@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnist_cnn.cli.data import DATASET, resolve, resolve_for_run
-from mnist_cnn.cli.options import MODEL_HELP, PATH, InWords, data_dir_option, json_option, scale_option
+from mnist_cnn.cli.options import (
+    MODEL_HELP,
+    PATH,
+    SHIPPED_NUMBERS,
+    InWords,
+    data_dir_option,
+    json_option,
+    refuse_options,
+    scale_option,
+)
 from mnist_cnn.cli.quiet import native_messages_held_back, start_keras
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
@@ -18,6 +27,7 @@ from mnist_cnn.export import MAX_DROP
 from mnist_cnn.export.destinations import check_place
 from mnist_cnn.export.formats import ALL, FORMATS, Format, find_formats
 from mnist_cnn.export.formats.format import ONNX
+from mnist_cnn.files import CARD_NAME, EXPORTS_NAME
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -76,9 +86,12 @@ def export(
     chosen = find_formats(list(formats) or ["onnx"])
     if model is None:
         raise SettingError(
-            f"no model is given. Give a run, a .keras file, or {SHIPPED_MODEL!r} for the included weights. For the "
-            "formats see: mnist-cnn export --list"
+            f"no model is given. Give a run, a .keras file, or {SHIPPED_MODEL!r} or {SHIPPED_NUMBERS!r} for the "
+            "included weights. For the formats see: mnist-cnn export --list"
         )
+    if model == Path(SHIPPED_NUMBERS):
+        _export_numbers(chosen, output or Path(EXPORTS_NAME), terminal)
+        return
     folder = output or RunFolder(model if model.is_dir() else model.parent).exports
     _check_before_work(chosen, folder, model)
     data = _find_data(model, dataset, data_dir, terminal)
@@ -101,6 +114,26 @@ def export(
     terminal.finish({"model": str(model), **_record(done, failed, original)})
     if failed:
         click.get_current_context().exit(max(error.exit_code for error in failed.values()))
+
+
+def _export_numbers(formats: list[Format], folder: Path, terminal: Terminal) -> None:
+    """Write the included network for whole numbers, which has no Keras model to convert or compare with."""
+    only = FORMATS["onnx"].name
+    if others := [each.name for each in formats if each.name != only]:
+        raise SettingError(
+            f"{SHIPPED_NUMBERS} cannot be written as {', '.join(others)}: the network for whole numbers is included as "
+            f"{only} only. Give --format {only}, or omit it."
+        )
+    refuse_options(
+        ("dataset", "data_dir", "scale", "allow_drop"), "The network for whole numbers is copied, not converted."
+    )
+    from mnist_cnn.export.number_export import export_numbers
+
+    path = export_numbers(folder)
+    size = path.stat().st_size
+    terminal.say(f"Files: {path} ({size / 1000:,.0f} kB), and {CARD_NAME} beside it, which says how to run it")
+    exported = {"format": only, "path": str(path), "bytes": size}
+    terminal.finish({"model": SHIPPED_NUMBERS, "exports": [exported], "failed": {}})
 
 
 def _check_before_work(formats: list[Format], folder: Path, model: Path) -> None:

@@ -32,7 +32,7 @@ _WHITE = np.float32(255)
 PAPER = 32  # level of bare paper, above 0 so that noise shows on both sides
 _UNIFORM = 0.01  # share of the paper's light; a picture whose darkest pixel is lighter shows nothing
 _SMALLEST = 6  # pixels; a smaller part shows nothing
-_INK = 224  # level of full ink, below 255 so that darker ink still differs
+INK = 224  # level of full ink, below 255 so that darker ink still differs
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _scaled(darkness: Pixels, width: float, height: float, rows: int = HEIGHT) -
 def _levels(line: Pixels) -> Pixels:
     """Stretch the contrast of a scaled picture: float32 [h, w] to uint8 [h, w]."""
     strength = max(_full_ink(line), _FAINTEST)
-    levels = (line * ((_INK - PAPER) / strength) + PAPER).clip(0, 255)
+    levels = (line * ((INK - PAPER) / strength) + PAPER).clip(0, 255)
     return np.asarray(levels.astype(np.uint8))
 
 
