@@ -16,6 +16,7 @@ from mnist_cnn.composition.paper import picture
 from mnist_cnn.composition.writing import compose_other, loose, tight
 from mnist_cnn.datasets import Dataset, load_dataset
 from mnist_cnn.datasets.idx import read_idx
+from mnist_cnn.datasets.number_folder import LABELS, read_number_folder
 
 SEED = 2**31  # of all composed pictures; no training uses it
 LENGTHS = range(2, 11)  # digits of a string from MNIST
@@ -35,11 +36,11 @@ class Labelled:
 
 def cut_from_documents(folder: Path) -> Iterator[tuple[str, list[Labelled]]]:
     """Yield each folder of pictures within `folder` whose labels.csv has a column `text`."""
-    for labels in sorted(folder.glob("*/labels.csv")):
+    for labels in sorted(folder.glob(f"*/{LABELS}")):
         with labels.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        if "text" in rows[0]:
-            yield labels.parent.name, [Labelled(labels.parent / row["file"], row["text"]) for row in rows]
+            columns = next(csv.reader(file), [])
+        if "text" in columns:
+            yield labels.parent.name, [Labelled(each.path, each.text) for each in read_number_folder(labels.parent)]
 
 
 def mnist_strings(data_dir: Path | None, count: int) -> Iterator[tuple[str, list[Labelled]]]:

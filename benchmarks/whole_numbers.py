@@ -27,12 +27,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from mnist_cnn.errors import MissingExtraError
+from mnist_cnn.evaluation.figures.misread_numbers import MisreadNumber, misread_numbers
 from mnist_cnn.evaluation.figures.risk_coverage import risk_coverage as draw_risk_coverage
 from mnist_cnn.evaluation.figures.style import save
 from mnist_cnn.evaluation.metrics import RiskCoverage, risk_coverage
+from mnist_cnn.evaluation.number_calibration import WRONG_AMONG_ACCEPTED
 from mnist_cnn.reading.ink import read_image
 from mnist_cnn.reading.numbers import NumberReader
 from mnist_cnn.reading.numbers.decoding import decode
@@ -41,10 +42,8 @@ from number_pages import pages, two_lines
 from number_pictures import Labelled, Pixels, cut_from_documents, mnist_strings, without_number
 from records import add_options, add_record
 
-RISK = 0.01  # share of the accepted that may be wrong
 OWN, RAPIDOCR, DECODED, BOTH = "this reader", "RapidOCR", "its network, decoded here", "both readers"
 MOST_FREQUENT = 12  # confusions that are printed
-TILE, TITLE, IN_ROW = (180, 60), 14, 7  # pixels and tiles of the contact sheet
 
 
 @dataclass(frozen=True)
@@ -208,7 +207,7 @@ def summary(result: Result) -> dict[str, Any]:
         "wrong_length": sum(len(picture.text) != len(answer.text) for picture, answer in wrong) / count,
         "accepted": len(accepted) / count if has_threshold else None,
         "wrong_of_accepted": wrongly_accepted / max(len(accepted), 1) if has_threshold else None,
-        "acceptable": result.curve.coverage_at(RISK),
+        "acceptable": result.curve.coverage_at(WRONG_AMONG_ACCEPTED),
         "milliseconds": 1000 * statistics.median(each.seconds for each in result.answers),
     }
 
@@ -287,29 +286,19 @@ def write_pictures(results: list[Result], options: argparse.Namespace) -> None:
         curves: dict[str, dict[str, RiskCoverage]] = {}
         for result in results:
             curves.setdefault(result.pictures, {})[result.reader] = result.curve
-        save(draw_risk_coverage(curves, RISK), options.figure)
+        save(draw_risk_coverage(curves, WRONG_AMONG_ACCEPTED), options.figure)
     if options.wrong:
-        options.wrong.mkdir(parents=True, exist_ok=True)
         for result in results:
             if result.wrong and result.reader in (OWN, BOTH):
-                sheet(result.wrong).save(options.wrong / f"{result.pictures}, {result.reader}.png")
+                save(misread_numbers(misread(result.wrong)), options.wrong / f"{result.pictures}, {result.reader}.png")
 
 
-def sheet(wrong: list[tuple[Labelled, Answer]]) -> Image.Image:
-    """Draw misread pictures, the surest first; above each what is written, what was read, and the confidence."""
-    wrong = sorted(wrong, key=lambda pair: -pair[1].confidence)
-    width, height = TILE[0] + 8, TILE[1] + TITLE + 8
-    page = Image.new("RGB", (IN_ROW * width, -(-len(wrong) // IN_ROW) * height), "white")
-    pen = ImageDraw.Draw(page)
-    for place, (picture, answer) in enumerate(wrong):
-        left, top = place % IN_ROW * width, place // IN_ROW * height
-        colour = "red" if answer.accepted else "black"
-        pen.text((left, top), f"{picture.text} read as {answer.text} {answer.confidence:.2f}", fill=colour)
-        image = Image.fromarray(read_image(picture.source))
-        scale = min(TILE[0] / image.width, TILE[1] / image.height)
-        size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-        page.paste(image.resize(size, Image.Resampling.BICUBIC), (left, top + TITLE))
-    return page
+def misread(wrong: list[tuple[Labelled, Answer]]) -> list[MisreadNumber]:
+    """Return what is drawn of misread pictures, the surest first."""
+    return [
+        MisreadNumber(read_image(picture.source), picture.text, answer.text, answer.confidence, bool(answer.accepted))
+        for picture, answer in sorted(wrong, key=lambda pair: -pair[1].confidence)
+    ]
 
 
 if __name__ == "__main__":
