@@ -27,6 +27,7 @@ _FRAMES: dict[Scene, tuple[Frame, ...]] = {
     scenes.cheque: (writing.tight, writing.tight, writing.tight, writing.loose),
     scenes.ledger: (writing.cell,) * 5 + (writing.loose,),
 }
+_LONGEST_IN_CELL = 6  # digits; a photographed cell has too few pixels for more
 _OTHER, _EMPTY = 0.05, 0.01  # shares of pictures without a number
 _PASTED = 0.1  # share of numbers pasted together from pictures, if there are any
 _BY_HAND, _TRACED = 0.55, 0.35  # shares of strings drawn by code, and traced from real digits; the rest mixes both
@@ -106,8 +107,8 @@ class Composer:
 def draw_text(random: np.random.Generator, *, in_cell: bool = False) -> str:
     """Draw the digits of a number; in the cell of a form they are mostly few."""
     length = int(random.choice(_LENGTHS, p=_LENGTH_WEIGHTS))
-    if in_cell and random.random() < 0.7:
-        length = min(length, int(random.integers(1, 4)))
+    if in_cell:
+        length = min(length, int(random.integers(1, 4)) if random.random() < 0.7 else _LONGEST_IN_CELL)
     digits = random.integers(10, size=length)
     if random.random() < _AMOUNTS:
         digits[0] = 1 + random.choice(9, p=_FIRST_DIGITS)

@@ -164,12 +164,6 @@ def _colon(random: np.random.Generator) -> list[Stroke]:
     return [_dot_at(0, random.normal(0.45, 0.06), random), _dot_at(0, random.normal(0.9, 0.06), random)]
 
 
-def _slash(random: np.random.Generator) -> list[Stroke]:
-    """A slash, long and slanted enough to differ from a 1."""
-    lean = random.uniform(0.45, 0.9)
-    return [curve(_shaken([(lean, -0.15), (lean / 2, 0.5), (0, 1.2)], 0.02, random))]
-
-
 def _dot_and_dash(random: np.random.Generator) -> list[Stroke]:
     """Closes an amount: '.-', '-.', ',--', '.='."""
     first = (_dot, _comma)[random.integers(2)](random)
@@ -206,7 +200,7 @@ def _shifted(strokes: list[Stroke], x: float, y: float) -> list[Stroke]:
 
 # Kinds of marks with how often they are drawn, relative to each other.
 _SEPARATORS: dict[Mark, float] = {
-    _dot: 35, _comma: 14, _dash: 10, _apostrophe: 4, _colon: 2, _slash: 2, _dot_and_dash: 5, _equals: 2, _hash: 1,
+    _dot: 35, _comma: 14, _dash: 10, _apostrophe: 4, _colon: 2, _dot_and_dash: 5, _equals: 2, _hash: 1,
     _dollar: 2, _euro: 1, _pound: 0.5, _franc: 0.5, _asterisk: 1, _underline: 2, _degree: 1, _filling: 1,
 }  # fmt: skip
 _OPENINGS: dict[Mark, float] = {
@@ -215,7 +209,7 @@ _OPENINGS: dict[Mark, float] = {
 }  # fmt: skip
 _CLOSINGS: dict[Mark, float] = {
     _dot_and_dash: 12, _dash: 8, _filling: 8, _dot: 8, _equals: 5, _comma: 2, _hash: 2, _asterisk: 2, _degree: 1,
-    _euro: 1, _franc: 1, _slash: 1, _underline: 2,
+    _euro: 1, _franc: 1, _underline: 2,
 }  # fmt: skip
 
 
@@ -223,10 +217,10 @@ _CLOSINGS: dict[Mark, float] = {
 
 
 def _struck(width: float, random: np.random.Generator) -> list[Stroke]:
-    """One to four firm lines."""
+    """Two to four firm lines; a single one could be printed on the paper."""
     strokes = []
     tilt = random.normal(0, 0.15)
-    for _ in range(random.integers(1, 5)):
+    for _ in range(random.integers(2, 5)):
         y = random.uniform(0.3, 0.75)
         left, right = -random.uniform(0, 0.3), width + random.uniform(0, 0.3)
         ends = [(left, y + tilt), ((left + right) / 2, y), (right, y - tilt)]

@@ -29,7 +29,8 @@ class Pen:
     def random(cls, random: np.random.Generator) -> Pen:
         """Choose any pen, from a fine pencil to a thick marker."""
         width = float(np.clip(_TYPICAL * np.exp(random.normal(0, _SPREAD)), _THINNEST, _THICKEST))
-        return cls(width, float(random.uniform(0.2, 0.7)) if random.random() < 0.25 else 0.0)
+        pressure = float(random.uniform(0.2, 0.7)) if random.random() < 0.25 else 0.0
+        return cls(width, min(pressure, _THICKEST / width - 1))
 
     def draw(self, strokes: Sequence[Stroke], shape: tuple[int, int], digit_height: float) -> NDArray[np.float32]:
         """Draw strokes.

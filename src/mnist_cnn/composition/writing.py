@@ -23,6 +23,10 @@ Frame: TypeAlias = Callable[[Point, Point, np.random.Generator], tuple[Point, Po
 
 _BANDS = 20  # of equal height, in which the distance between neighbours is measured
 _BAND_TOP, _BAND_BOTTOM = -0.6, 1.6  # digit heights
+_SMALLEST_ZERO = 0.5  # of other digits; smaller ones could be dots
+_BEHIND = 0.2  # digit heights: how far a digit's centre may lie behind the right edge of the one before
+_APART = 0.15  # digit heights, between a word and a digit
+_INSIDE = 0.3  # share of a neighbouring digit that may be inside the picture; of more, one could read it
 _FINEST, _COARSEST = 44, 68  # pixels, height of a digit when drawn
 
 # Shares of the numbers that are crossed out, that have neighbours, and that have marks in these places.
@@ -75,7 +79,7 @@ class WritingStyle:
             slant_spread=random.uniform(0.02, 0.1),
             rise=float(random.normal(0, 0.04)),
             baseline_spread=random.uniform(0.05, 0.14) if careless else random.uniform(0, 0.05),
-            zero_size=random.uniform(0.45, 0.9) if random.random() < 0.4 else 1.0,
+            zero_size=random.uniform(_SMALLEST_ZERO, 0.95) if random.random() < 0.55 else 1.0,
             joined=random.uniform(0.2, 0.9) if random.random() < 0.18 else 0.0,
         )
 
@@ -105,52 +109,79 @@ def compose_line(
     crossed = not clean and random.random() < _CROSSED
     if crossed:
         everything += _crossing_out(digits, random)
-    neighbours = [] if clean else _neighbours(np.concatenate(everything), write, random)
-    return _drawn("" if crossed else text, digits, [*everything, *neighbours], everything, pen, frame, random)
+    borders = _framed(everything, frame, random)
+    neighbours = [] if clean else _neighbours(borders, write, random)
+    return _drawn("" if crossed else text, digits, [*everything, *neighbours], borders, pen, random)
 
 
 def compose_other(strokes: list[Stroke], frame: Frame, random: np.random.Generator) -> WrittenLine:
     """Draw what is not a number, such as a word."""
-    return _drawn("", [], strokes, strokes, Pen.random(random), frame, random)
+    return _drawn("", [], strokes, _framed(strokes, frame, random), Pen.random(random), random)
 
 
 def _set_out(
     text: str, write: Writer, style: WritingStyle, pen: Pen, random: np.random.Generator, clean: bool
 ) -> tuple[list[list[Stroke]], list[list[Stroke]]]:
     """Place digits from left to right; return the strokes of each digit, and those of marks and joints."""
+    row = _Row(style, pen, random)
     thousands = not clean and random.random() < _THOUSANDS
     digits: list[list[Stroke]] = []
-    others: list[list[Stroke]] = []
-    edge = np.full(_BANDS, -np.inf, np.float32)
-
-    def place(strokes: list[Stroke], gap: float) -> list[Stroke]:
-        nonlocal edge
-        band, x = _bands(strokes)
-        shift = np.float32(_advance(edge, band, x) + gap + pen.width)
-        edge = np.maximum(edge, _right_edges(band, x + shift))
-        return _moved(strokes, shift, 0.0)
-
-    def mark(strokes: list[Stroke]) -> None:
-        others.append(place(_slanted(strokes, style.slant), random.uniform(-0.06, 0.35)))
-
+    joints: list[list[Stroke]] = []
     if not clean and random.random() < _LEADING:
-        mark(marks.word(random) if random.random() < _WORD / _LEADING else marks.opening(random))
+        row.mark_end(_WORD / _LEADING, marks.opening)
+    is_marked = False
     for index, name in enumerate(text):
         gap = float(random.normal(style.gap, style.gap_spread))
-        digits.append(place(_formed(int(name), write, style, index, random), max(gap, -0.2)))
-        if len(digits) > 1 and random.random() < style.joined:
-            others += _joint(digits[-2], digits[-1])
+        digits.append(row.place(_formed(int(name), write, style, index, random), max(gap, -0.2)))
+        if len(digits) > 1 and not is_marked and random.random() < style.joined:
+            joints += _joint(digits[-2], digits[-1])
         left = len(text) - 1 - index
-        if left and ((thousands and left % 3 == 0) or (not clean and random.random() < _ANYWHERE / len(text))):
-            mark(marks.separator(random))
+        is_marked = left > 0 and (
+            (thousands and left % 3 == 0) or (not clean and random.random() < _ANYWHERE / len(text))
+        )
+        if is_marked:
+            row.mark(marks.separator(random))
     if not clean and random.random() < _TRAILING:
-        mark(marks.word(random) if random.random() < _WORD / _TRAILING else marks.closing(random))
-    return digits, others
+        row.mark_end(_WORD / _TRAILING, marks.closing)
+    return digits, row.marks + joints
+
+
+class _Row:
+    """Sets digits and marks beside each other, from left to right.
+
+    Attributes:
+        marks: The strokes of each mark that was placed.
+    """
+
+    def __init__(self, style: WritingStyle, pen: Pen, random: np.random.Generator) -> None:
+        self._style, self._pen, self._random = style, pen, random
+        self._edge = np.full(_BANDS, -np.inf, np.float32)  # the rightmost ink of each band
+        self.marks: list[list[Stroke]] = []
+
+    def place(self, strokes: list[Stroke], gap: float) -> list[Stroke]:
+        """Place strokes at a distance from what stands there."""
+        band, x = _bands(strokes)
+        shift = np.float32(_advance(self._edge, band, x) + gap + self._pen.width)
+        self._edge = np.maximum(self._edge, _right_edges(band, x + shift))
+        return _moved(strokes, shift, 0.0)
+
+    def mark(self, strokes: list[Stroke], nearest: float = -0.06) -> None:
+        """Place a mark that is to be passed over."""
+        self.marks.append(self.place(_slanted(strokes, self._style.slant), self._random.uniform(nearest, 0.35)))
+
+    def mark_end(self, words: float, sign: Callable[[np.random.Generator], list[Stroke]]) -> None:
+        """Place a word, with the probability `words`, or a sign."""
+        if self._random.random() < words:
+            self.mark(marks.word(self._random), _APART)
+        else:
+            self.mark(sign(self._random))
 
 
 def _formed(digit: int, write: Writer, style: WritingStyle, index: int, random: np.random.Generator) -> list[Stroke]:
     """Write a digit with the style's size, slant and baseline."""
-    size = float(np.clip(random.normal(1, style.size_spread), 0.6, 1.5)) * (style.zero_size if digit == 0 else 1)
+    size = float(np.clip(random.normal(1, style.size_spread), 0.6, 1.5))
+    if digit == 0:
+        size = max(size * style.zero_size, _SMALLEST_ZERO)
     slant = style.slant + random.normal(0, style.slant_spread)
     shape = np.array([[style.stretch, 0], [-slant, 1]], np.float32) * np.float32(size)  # row vectors
     base = 1 + random.normal(0, style.baseline_spread) - style.rise * 0.8 * index
@@ -195,7 +226,7 @@ def _advance(edge: NDArray[np.float32], band: NDArray[np.intp], x: NDArray[np.fl
     if rightmost == -np.inf:  # nothing stands there
         return -float(x.min())
     facing = (edge[band] - x).max()
-    centre = rightmost - 0.35 - float(x.mean())  # a digit does not slip under its neighbour
+    centre = rightmost - _BEHIND - float(x.mean())  # a digit does not slip under its neighbour
     return max(float(facing), centre)
 
 
@@ -214,39 +245,45 @@ def _crossing_out(digits: list[list[Stroke]], random: np.random.Generator) -> li
     return _moved(strokes, float(low[0]), float((low[1] + high[1]) / 2 - 0.5))
 
 
-def _neighbours(points: NDArray[np.float32], write: Writer, random: np.random.Generator) -> list[Stroke]:
+def _neighbours(borders: tuple[Point, Point], write: Writer, random: np.random.Generator) -> list[Stroke]:
     """Write digits of neighbouring fields, most of which is outside the picture: below, above or beside."""
     if random.random() >= _NEIGHBOURED:
         return []
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = borders
     side = int(random.integers(4))
     found: list[Stroke] = []
     for _ in range(int(random.integers(1, 4))):
         strokes = write(int(random.integers(10)), random)
-        along = random.uniform(low[0] - 0.3, high[0] + 0.3)
+        points = np.concatenate(strokes)
+        least, most = points.min(axis=0), points.max(axis=0)
+        inside = random.uniform(-0.1, _INSIDE) * (most - least)
+        along = random.uniform(low - least, high - most)
         places = (
-            (along, low[1] - random.uniform(1.1, 1.4)),
-            (along, high[1] + random.uniform(0.1, 0.4)),
-            (low[0] - random.uniform(1.1, 1.5), random.uniform(-0.5, 0.5)),
-            (high[0] + random.uniform(0.3, 0.6), random.uniform(-0.5, 0.5)),
+            (along[0], low[1] + inside[1] - most[1]),
+            (along[0], high[1] - inside[1] - least[1]),
+            (low[0] + inside[0] - most[0], along[1]),
+            (high[0] - inside[0] - least[0], along[1]),
         )
         found += _moved(strokes, *places[side])
     return found
+
+
+def _framed(strokes: list[Stroke], frame: Frame, random: np.random.Generator) -> tuple[Point, Point]:
+    points = np.concatenate(strokes)
+    return frame(points.min(axis=0), points.max(axis=0), random)
 
 
 def _drawn(
     text: str,
     digits: list[list[Stroke]],
     strokes: list[Stroke],
-    inside: list[Stroke],
+    borders: tuple[Point, Point],
     pen: Pen,
-    frame: Frame,
     random: np.random.Generator,
 ) -> WrittenLine:
-    """Frame what must be inside the picture, and draw."""
+    """Draw what is inside the borders of the picture."""
     scale = float(random.uniform(_FINEST, _COARSEST))
-    points = np.concatenate(inside)
-    low, high = frame(points.min(axis=0), points.max(axis=0), random)
+    low, high = borders
     shape = (max(8, round((high[1] - low[1]) * scale)), max(8, round((high[0] - low[0]) * scale)))
     place = (-low * scale).astype(np.float32)
     coverage = pen.draw([stroke * np.float32(scale) + place for stroke in strokes], shape, scale)
@@ -255,7 +292,7 @@ def _drawn(
 
 
 def tight(low: Point, high: Point, random: np.random.Generator) -> tuple[Point, Point]:
-    """Frame a number closely, as who cuts it out does; sometimes a little of the ink is cut off."""
+    """Frame a number closely, as someone who cuts it out would; sometimes a little of the ink is cut off."""
     cut = -0.1 if random.random() < 0.2 else 0.0
     left, top, right, bottom = random.uniform(cut, 0.3, 4) * random.uniform(0.3, 1.3, 4)
     if random.random() < 0.25:  # one side is wide: a long dash was cut off, or another line stands above
@@ -271,7 +308,7 @@ def cell(low: Point, high: Point, random: np.random.Generator) -> tuple[Point, P
     room = np.array([field_width, field_height]) - (width, height)
     start = low - room * random.beta(2, 2, 2)
     if random.random() < 0.12:  # written over the box's upper or lower line
-        start[1] = low[1] + height * random.uniform(0, 0.25) if random.random() < 0.7 else high[1] - field_height - 0.15
+        start[1] = low[1] + height * random.uniform(0, 0.12) if random.random() < 0.7 else high[1] - field_height - 0.12
     return start, start + np.array([field_width, field_height])
 
 

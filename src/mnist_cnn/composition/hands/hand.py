@@ -23,7 +23,6 @@ _CARELESS = 0.25  # share of writers who deform their digits strongly
 # In heights of a digit:
 _LONGEST_OVERSHOOT = 0.08
 _WIDEST = 1.5  # width of any digit
-_SMALLEST_ZERO = 0.5  # height of a zero
 _DESCENDING, _ASCENDING = (4, 7, 9), (1, 4, 6)
 
 
@@ -112,7 +111,6 @@ class _Habits:
         overshoot: How much strokes extend beyond their ends, as a share of their first and last span.
         waist: How far the middle of a digit lies below the usual place, in heights of a digit.
         zero_width: Factor of the width of a zero.
-        zero: Size of a zero relative to other digits.
         descent: How far 4, 7 and 9 reach below the baseline, in heights of a digit.
         ascent: How far 1, 4 and 6 reach above the others, in heights of a digit.
     """
@@ -123,7 +121,6 @@ class _Habits:
     overshoot: float
     waist: float
     zero_width: float
-    zero: float
     descent: float
     ascent: float
 
@@ -136,7 +133,6 @@ class _Habits:
             overshoot=random.normal(0, 0.12) * care,
             waist=random.normal(0, 0.04) * care,
             zero_width=float(np.exp(random.normal(0.2, 0.18))),
-            zero=random.uniform(0.6, 1) if random.random() < 0.5 else random.uniform(0.85, 1.05),
             descent=random.uniform(0, 0.3) if random.random() < 0.4 else 0.0,
             ascent=random.uniform(0, 0.2) if random.random() < 0.4 else 0.0,
         )
@@ -166,10 +162,6 @@ class _Habits:
     def _resize(self, points: NDArray[np.float64], digit: int, random: np.random.Generator) -> None:
         """Change heights; the baseline is y = 1."""
         points[:, 1] = 1 + (points[:, 1] - 1) * np.exp(random.normal(0, 0.05))
-        if digit == 0:
-            size = max(self.zero, _SMALLEST_ZERO / np.ptp(points[:, 1]))
-            points *= size
-            points[:, 1] += 1 - size
         if digit in _DESCENDING:
             points[:, 1] *= 1 + self.descent
         if digit in _ASCENDING:

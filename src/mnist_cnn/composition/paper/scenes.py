@@ -133,15 +133,15 @@ def photo(coverage: Plane, digit_height: float, random: np.random.Generator) -> 
     """A photo of paper, plain or ruled, in uneven light."""
     fine = _scaled(coverage, np.exp(random.uniform(3, 4.6)) / digit_height, 30, 150)
     height = fine.shape[0]
+    digit = digit_height * height / coverage.shape[0]  # pixels
     paper = np.float32(random.uniform(0.5, 0.95)) * optics.uneven_light(fine.shape, random.uniform(0, 0.12), random)
     if happens(0.4, random):
-        spacing = digit_height * height / coverage.shape[0] * random.uniform(0.5, 2)
-        paper *= 1 - ruled(fine.shape, spacing, random)
+        paper *= 1 - ruled(fine.shape, digit * random.uniform(0.5, 2), random)
     depth = random.uniform(0.25, 0.97)
     light = paper * (1 - depth * deposit(fine, random))
     if happens(0.25, random):
         light *= optics.shadow(fine.shape, random)
-    light = optics.blur(light, random.exponential(0.012 * height))
+    light = optics.blur(light, min(random.exponential(0.012 * height), 0.12 * digit))
     if happens(0.1, random):
         light = optics.motion(light, random.uniform(1.5, 0.05 * height + 1.5), random)
     light = optics.noise(light, random.uniform(0, 0.06 * depth), _GRAIN_SIZES[random.integers(4)], random)
