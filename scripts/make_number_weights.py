@@ -43,6 +43,7 @@ from mnist_cnn.reading.numbers import NumberReader
 from mnist_cnn.reading.numbers.line_preparation import PREPARATION
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 from mnist_cnn.reading.numbers.number_reader import SHIPPED_WEIGHTS
+from mnist_cnn.reading.numbers.number_reading import NumberReason
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.numbers.line_batches import arrange_lines
@@ -139,11 +140,13 @@ def train(options: argparse.Namespace, run: RunFolder, traces: Path, held_out: P
         plan = LinePlan.from_dict(run.read_json(known))
     else:
         plan = LinePlan(steps=options.steps or steps_in(options.minutes, traces, options.workers))
-    start = None
+    start, note = None, run.root / STARTED_FROM
     if options.start_from:
         start = weights_from(options.start_from, plan, held_out)
         digest = hashlib.sha256(options.start_from.read_bytes()).hexdigest()
-        write_json(run.root / STARTED_FROM, {"file": options.start_from.name, "sha256": digest})
+        write_json(note, {"file": options.start_from.name, "sha256": digest})
+    elif note.exists() and not run.state.exists():
+        sys.exit(f"{run.root} has not begun yet. Repeat --start-from with {run.read_json(note)['file']}.")
     return train_lines(plan, traces, held_out, run, start=start, workers=options.workers, listener=Lines(plan))
 
 
@@ -241,8 +244,11 @@ def read_folder(reader: NumberReader, folder: Path) -> list[tuple[NumberReading,
 
 
 def judged(readings: list[tuple[NumberReading, str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the confidence of each number that was read, and whether it is right."""
-    found = [(reading.confidence, reading.text == text) for reading, text in readings if reading.text]
+    """Return the confidence of each number that a threshold may accept, and whether it is right."""
+    may_accept = ("", NumberReason.UNCERTAIN)
+    found = [(each.confidence, each.text == text) for each, text in readings if each.reason in may_accept]
+    if not found:
+        sys.exit("No number was read. Train longer, or check the pictures.")
     confidences, right = zip(*found, strict=True)
     return np.array(confidences), np.array(right)
 

@@ -59,7 +59,7 @@ def _columns(line: Tensor, widths: Sequence[int], dropout: float) -> Tensor:
     x = _norm(layers.Conv2D(last, (_ROWS, 1))(x))  # (B, 1, w / 4, last)
     x = _drop(x, dropout)
     y = _norm(_convolution(x, last, (1, 3)))
-    y = _norm(_convolution(y, last, (1, 3), dilation_rate=(1, 2)))  # sees 7 columns: two neighbouring digits
+    y = _norm(_convolution(y, last, (1, 3), dilation_rate=(1, 2)))  # sees 70 pixels of the line
     return _drop(layers.Add()([x, y]), dropout)
 
 

@@ -34,7 +34,7 @@ def test_an_automaton_accepts_what_re_matches(pattern: str) -> None:
     try:
         automaton = Constraint(pattern=pattern).automaton
     except SettingError:
-        assert not any(matched)
+        assert not any(matched[1:])  # the first text is empty, and no number
         return
     assert [automaton.accepts(text) for text in SHORT] == matched
     reachable = {0, *automaton.transitions.ravel().tolist()} - {NOWHERE}
@@ -147,3 +147,20 @@ def test_substitutes_that_fit() -> None:
     automaton = Constraint(pattern="1[23]|23").automaton
     expected = [[automaton.accepts(str(digit) + "3") for digit in range(10)], [False, False, *[True] * 2, *[False] * 6]]
     assert automaton.accepted_substitutes("13").tolist() == expected
+
+
+@pytest.mark.parametrize("pattern", ["", "()", r"\d{0}", "(|)", "^$"])
+def test_a_pattern_that_only_no_digits_fit_is_refused(pattern: str) -> None:
+    with pytest.raises(SettingError, match="matches no number"):
+        Constraint.of(pattern=pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"^\d{4}$|\d{6}", "^1$|^2$", "1(^2)", "(1$)"])
+def test_anchors_inside_a_pattern_are_refused(pattern: str) -> None:
+    with pytest.raises(SettingError, match="Leave them out"):
+        Constraint.of(pattern=pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"^\d{4}$", "[^1]2"])
+def test_anchors_at_the_ends_and_sets_are_read(pattern: str) -> None:
+    assert Constraint.of(pattern=pattern) is not None

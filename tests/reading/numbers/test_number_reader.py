@@ -18,7 +18,8 @@ from mnist_cnn.errors import DataError, ImageError, ModelFileError, SettingError
 from mnist_cnn.reading.ink import read_image
 from mnist_cnn.reading.numbers import Constraint, NumberReader, NumberReading, NumberReason
 from mnist_cnn.reading.numbers.field import Field
-from mnist_cnn.reading.numbers.line_preparation import PreparedLine
+from mnist_cnn.reading.numbers.line_network import LineNetwork
+from mnist_cnn.reading.numbers.line_preparation import CROPS, PreparedLine
 from mnist_cnn.reading.recognizer import SHIPPED_WEIGHTS, Recognizer
 from reading.numbers import bars
 
@@ -193,3 +194,32 @@ def test_boxes_are_in_pixels_of_a_large_file_that_is_decoded_in_reduced_size(tmp
     assert found.text == expected.text == "2750"
     for one, other in zip(expected.digits, found.digits, strict=True):
         np.testing.assert_allclose(astuple(other.box), 60 * np.array(astuple(one.box)), atol=60 * 4)
+
+
+class Counting:
+    """Counts how often a network looks."""
+
+    def __init__(self, network: LineNetwork) -> None:
+        self._network = network
+        self.looks = 0
+
+    def run(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.floating], NDArray[np.float32]]:
+        self.looks += 1
+        return self._network.run(image)
+
+
+def test_only_a_doubtful_number_is_looked_at_again(reader: NumberReader) -> None:
+    sure = bars.line("48")
+    doubtful = np.where(sure == bars.LEVELS[9], (bars.LEVELS[9] + bars.LEVELS[8]) // 2 + 1, sure).astype(np.uint8)
+    for image, looks in (sure, 1), (doubtful, 1 + len(CROPS)):
+        line = dataclasses.replace(prepared(image), darkness=image.astype(np.float32) / 255)
+        counting = Counting(reader.network)
+        dataclasses.replace(reader, network=counting).read_prepared(line)  # type: ignore[arg-type]
+        assert counting.looks == looks
+
+
+def test_what_looks_like_a_small_number_may_be_a_part_of_a_large_one(reader: NumberReader) -> None:
+    part = dataclasses.replace(prepared(bars.line("8")), field=Field((0.0, 0.0), (20.0, 20.0)))
+    number, blank = (prepared(bars.line(text)) for text in ("48213", ""))
+    assert reader.read_prepared(dataclasses.replace(part, whole=number)).text == "48213"
+    assert reader.read_prepared(dataclasses.replace(part, whole=blank)).text == "8"

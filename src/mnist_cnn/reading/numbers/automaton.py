@@ -91,7 +91,7 @@ def express(tree: Pattern) -> Expression:
         TooComplexError: There are more than `MAX_POSITIONS`.
     """
     if (size := _size(tree)) > MAX_POSITIONS:
-        raise TooComplexError(f"it has {size:,} places for a digit when its repetitions are written out")
+        raise TooComplexError(f"its repetitions are {size:,} digits long; at most {MAX_POSITIONS:,} are followed")
     builder = _Builder()
     return Expression(builder.pattern(tree), tuple(builder.masks), tuple(builder.follow))
 

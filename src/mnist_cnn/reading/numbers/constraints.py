@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, TypeAlias
 
 from mnist_cnn.errors import SettingError, first_line
-from mnist_cnn.reading.numbers.automaton import ANY_DIGITS, TooComplexError, build, express
+from mnist_cnn.reading.numbers.automaton import ANY_DIGITS, NOWHERE, TooComplexError, build, express
 
 if TYPE_CHECKING:
     from mnist_cnn.reading.numbers.automaton import Automaton, Expression
@@ -20,6 +20,7 @@ MAX_DIGITS = 200  # of a length that can be asked for
 MAX_PATTERN = 1000  # characters
 _VALID_LENGTH = f"Valid: a number of digits from 1 to {MAX_DIGITS}, such as 5, or a range, such as 3-6"
 _VALID_PATTERN = r"Give a regular expression over digits, such as [1-9]\d{4}"
+_ESCAPES_AND_SETS = re.compile(r"\\.|\[\^?\]?[^]]*\]", re.DOTALL)  # where ^ and $ are no anchors
 _EXAMPLE_PARTS = r"digits, \d, [1-9], (…|…), ?, *, + and {2,5}"
 
 
@@ -84,7 +85,7 @@ def _automaton(constraint: Constraint) -> Automaton:
         automaton = build(expression, constraint.shortest, constraint.longest)
     except TooComplexError as error:
         raise SettingError(f"{shown} is too complex: {error}. Give a simpler one, or fewer repetitions.") from None
-    if automaton is None:
+    if automaton is None or bool((automaton.transitions == NOWHERE).all()):  # at most the empty text, no number
         of_length = "" if constraint.longest is None else f" of {_digits(constraint.shortest, constraint.longest)}"
         raise SettingError(f"{shown} matches no number{of_length}. {_VALID_PATTERN}.")
     return automaton
@@ -103,6 +104,8 @@ def _parse(pattern: str, shown: str) -> Expression:
 
     text = pattern.removeprefix("^")
     text = text[:-1] if re.search(r"(?<!\\)(?:\\\\)*\$$", text) else text
+    if set("^$") & set(_ESCAPES_AND_SETS.sub("", text)):
+        raise SettingError(f"{shown} has ^ or $ inside. Leave them out: a pattern always matches the whole number.")
     try:
         tree = parse(text)
     except RecursionError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mnist_cnn.reading.numbers.automaton import Automaton
 
 _CANDIDATES = 4  # texts of the search whose probability is summed over all paths
+SURPRISE = math.log(1e-3)  # log-probability of a number that one look did not expect: it is not a proof against it
 _PROBABLY_BLANK = math.log(0.5)
 
 
@@ -70,7 +72,13 @@ def candidates(columns: NDArray[np.float64], automaton: Automaton | None = None)
     return Candidates(_best_first(columns, search(guide, len(columns))), guide.log_fit)
 
 
-def describe(columns: NDArray[np.float64], text: str, log_fit: float, automaton: Automaton | None = None) -> Decoded:
+def describe(
+    columns: NDArray[np.float64],
+    text: str,
+    log_fit: float,
+    automaton: Automaton | None = None,
+    closer: Sequence[NDArray[np.float64]] = (),
+) -> Decoded:
     """Compute the probability of a text, and the place and the confidence of each digit.
 
     Args:
@@ -78,16 +86,22 @@ def describe(columns: NDArray[np.float64], text: str, log_fit: float, automaton:
         text: It fits, and there is room for it in the columns.
         log_fit: As in `Candidates`.
         automaton: As for `decode`.
+        closer: Columns of other looks at the same number, with room for it, float64 [t, 11] each. The confidences are
+            those of all looks together, as in `looks.judge_together`.
     """
     if not text:
         return Decoded("", -math.inf, log_fit, np.empty(0, np.intp), np.empty(0))
     alignment = align(columns, text)
+    own = np.arange(len(text)), [int(digit) for digit in text]
+    log_probability = min(0.0, float(alignment.substitutes[own][0]) - log_fit)
     substitutes = alignment.substitutes  # [n, 10]
-    chosen = substitutes[np.arange(len(text)), [int(digit) for digit in text]]  # [n], each the text's own
+    if closer:
+        all_looks = [substitutes, *(align(each, text).substitutes for each in closer)]
+        substitutes = np.mean([np.logaddexp(each, SURPRISE) for each in all_looks], axis=0)
     if automaton is not None:
         substitutes = np.where(automaton.accepted_substitutes(text), substitutes, -np.inf)
-    confidences = np.exp(chosen - np.logaddexp.reduce(substitutes, axis=1))
-    return Decoded(text, min(0.0, float(chosen[0]) - log_fit), log_fit, alignment.peaks, confidences)
+    confidences = np.exp(substitutes[own] - np.logaddexp.reduce(substitutes, axis=1))
+    return Decoded(text, log_probability, log_fit, alignment.peaks, confidences)
 
 
 def _best_first(columns: NDArray[np.float64], texts: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ from mnist_cnn.reading.ink.polarity import ink_is_light
 from mnist_cnn.reading.ink.sources import MAX_PIXELS, ImageSource, read_reduced
 from mnist_cnn.reading.numbers.field import Field, find_field
 
-PREPARATION = "line-1"  # increased when any picture is prepared differently: weights and thresholds depend on it
+PREPARATION = "line-2"  # increased when looks differ in anything: calibration and thresholds depend on it
 HEIGHT = 32  # pixels, of the line
 NARROWEST = 16  # pixels
 WIDEST = 4096  # pixels; some three hundred digits
@@ -39,8 +39,8 @@ INK = 224  # level of full ink, below 255 so that darker ink still differs
 class Crop:
     """How a closer look shows the part of a picture in which a number was found."""
 
-    across: float  #: margin to the left and right, in heights of the number; a digit at an end may have been missed
-    along: float  #: margin above and below, in heights of the number
+    beside: float  #: margin to the left and right, in heights of the number; a digit at an end may have been missed
+    above: float  #: margin above and below, in heights of the number
     clean: int  #: pixels of bare paper around the part, in place of what was beside it
     width: float  #: of digits, 1 as written
 
@@ -53,7 +53,7 @@ CROPS = (Crop(0.25, 0.1, 2, 1.0), Crop(0.12, 0.03, 2, 0.7), Crop(0.4, 0.2, 4, 1.
 class PreparedLine:
     """A picture as the network reads it."""
 
-    image: Pixels  #: uint8 [32, w], ink light on dark paper; w from 16 to 4,096
+    image: Pixels  #: uint8 [32, w], ink light on dark paper; w from 16; at most 4,096 without clean paper
     scale_x: float  #: pixels of the picture per pixel of the line, from left to right
     scale_y: float  #: pixels of the picture per pixel of the line, from top to bottom
     left: float = 0.0  #: where the line begins in the picture, pixels
@@ -61,6 +61,7 @@ class PreparedLine:
     has_ink: bool = True  #: if not, the picture is uniform
     darkness: Pixels | None = None  #: float32 [h, w], the same picture in higher resolution, for a closer look
     field: Field | None = None  #: the part of the picture to which all lengths above refer; None for all of it
+    whole: PreparedLine | None = None  #: all of the picture, if this is a field
     reduction: float = 1.0  #: pixels of the original per pixel of the picture, which may be a reduced large file
 
 
@@ -78,15 +79,17 @@ def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> PreparedLine:
 
 
 def prepare_picture(grey: Pixels, reduction: float = 1.0) -> PreparedLine:
-    """Prepare grey levels; of a number that is small, only the field around it.
+    """Prepare grey levels; of a number that is small, the field around it.
 
     Args:
         grey: uint8 [h, w].
         reduction: From `read_reduced`.
     """
+    whole = replace(prepare_levels(grey), reduction=reduction)
     field = find_field(grey)
-    line = prepare_levels(grey) if field is None else prepare_levels(field.cut(grey), field.size)
-    return replace(line, field=field, reduction=reduction)
+    if field is None:
+        return whole
+    return replace(prepare_levels(field.cut(grey), field.size), field=field, whole=whole, reduction=reduction)
 
 
 def prepare_levels(grey: Pixels, size: tuple[float, float] | None = None) -> PreparedLine:
@@ -124,9 +127,9 @@ def look_closer(line: PreparedLine, box: tuple[float, float, float, float], crop
     zoom_x, zoom_y = width / line.image.shape[1], height / HEIGHT
     left, top, right, bottom = box
     unit = (bottom - top) * zoom_y  # pixels of `darkness`
-    across, along = crop.across * unit, crop.along * unit
-    first_column, last_column = max(0, int(left * zoom_x - across)), min(width, math.ceil(right * zoom_x + across))
-    first_row, last_row = max(0, int(top * zoom_y - along)), min(height, math.ceil(bottom * zoom_y + along))
+    beside, above = crop.beside * unit, crop.above * unit
+    first_column, last_column = max(0, int(left * zoom_x - beside)), min(width, math.ceil(right * zoom_x + beside))
+    first_row, last_row = max(0, int(top * zoom_y - above)), min(height, math.ceil(bottom * zoom_y + above))
     part = line.darkness[first_row:last_row, first_column:last_column]
     if min(part.shape) < _SMALLEST:
         return None

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnist_cnn.reading.numbers.ctc import text_log_probabilities
-from mnist_cnn.reading.numbers.decoding import candidates
+from mnist_cnn.reading.numbers.decoding import SURPRISE, candidates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnist_cnn.reading.numbers.automaton import Automaton
     from mnist_cnn.reading.numbers.decoding import Candidates
-
-SURPRISE = math.log(1e-3)  # log-probability of a number that one look did not expect: it is not a proof against it
 
 
 @dataclass(frozen=True, eq=False)

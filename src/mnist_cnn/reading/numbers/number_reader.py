@@ -51,6 +51,7 @@ Source = TypeVar("Source", bound="ImageSource")
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "numbers.onnx"
 _SURE = math.log(0.95)  # log-probability of a number at which no closer look is needed
 _SURELY_BLANK = math.log(0.9)  # log-probability of the blank; in other columns there may be a digit
+_PLAUSIBLE = 0.1  # confidence of a longer number in the whole picture; then the field shows only a part of it
 _MORE = 1.01  # ratio of scales; a line that is narrower than its picture by more was squeezed
 
 
@@ -159,6 +160,8 @@ class NumberReader:
     ) -> NumberReading:
         """Read a picture that `line_preparation` has prepared, in the calling thread only.
 
+        A part of a number may look like a small number. The whole picture is then read too, and often tells.
+
         Args:
             line: The prepared picture.
             constraint: What the number must fit; None for any number.
@@ -167,6 +170,14 @@ class NumberReader:
         Raises:
             DataError: It is too wide for its height.
         """
+        reading = self._read_line(line, constraint, grey)
+        if line.whole is None:
+            return reading
+        whole = self._read_line(line.whole, constraint, grey)
+        has_more = len(whole.text) > len(reading.text) and whole.confidence > _PLAUSIBLE
+        return whole if has_more or whole.confidence > reading.confidence else reading
+
+    def _read_line(self, line: PreparedLine, constraint: Constraint | None, grey: Pixels | None) -> NumberReading:
         _check_width(line)
         if not line.has_ink:
             return _NOTHING
@@ -177,9 +188,11 @@ class NumberReader:
             text, log_probability = _judge(looks)
             confidence, is_agreed = self.metadata.confidence(log_probability), True
         else:
-            verdict = weigh(looks, Look.at(self.second_opinion.columns(grey), automaton))
+            shown = line.field.cut(grey) if line.field else grey
+            verdict = weigh(looks, Look.at(self.second_opinion.columns(shown), automaton))
             text, confidence, is_agreed = verdict.text, verdict.confidence, verdict.is_agreed
-        decoded = describe(first.columns, text, first.found.log_fit, automaton)
+        closer = [look.columns for look in looks[1:] if text and look.judge([text])[0] > -math.inf]
+        decoded = describe(first.columns, text, first.found.log_fit, automaton, closer)
         reason = self._reason(decoded)
         if not reason and line.field and not line.field.is_single:
             reason = NumberReason.SEVERAL
@@ -191,8 +204,7 @@ class NumberReader:
 
     def _read(self, image: ImageSource, constraint: Constraint | None) -> NumberReading:
         grey, reduction = read_reduced(image)
-        line = prepare_picture(grey, reduction)
-        return self.read_prepared(line, constraint, line.field.cut(grey) if line.field else grey)
+        return self.read_prepared(prepare_picture(grey, reduction), constraint, grey)
 
     def _looks(self, line: PreparedLine, automaton: Automaton | None) -> tuple[list[Look], NDArray[np.float32]]:
         """Look at a picture, and closer at its number while that is doubtful; return also the first look's boxes."""

@@ -32,7 +32,7 @@ _NARROWEST = 320  # pixels; a narrower picture is filled up with grey, as RapidO
 _CHARACTERS = "character"  # the key of the network's metadata that lists its characters
 _SMALLEST = 1e-12  # probability; the network's own underflow to 0
 
-# Chosen on development pictures of cheques and ledgers, whose writers measure nothing else.
+# Chosen on development pictures of cheques and ledgers, whose writers are not used for any reported figure.
 _OWN_WEIGHT = 0.5  # exponent of our probability beside the other reader's
 _POSSIBLE = math.log(0.05)  # log-probability of a number that a reader does not rule out
 THRESHOLD = 0.985  # minimum confidence of an accepted number
