@@ -257,7 +257,7 @@ def _neighbours(borders: tuple[Point, Point], write: Writer, random: np.random.G
         points = np.concatenate(strokes)
         least, most = points.min(axis=0), points.max(axis=0)
         inside = random.uniform(-0.1, _INSIDE) * (most - least)
-        along = random.uniform(low - least, high - most)
+        along = low - least + random.random(2) * (high - most - low + least)  # a frame may be smaller than a digit
         places = (
             (along[0], low[1] + inside[1] - most[1]),
             (along[0], high[1] - inside[1] - least[1]),
