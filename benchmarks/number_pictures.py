@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,10 +18,12 @@ from mnist_cnn.composition.writing import compose_other, loose, tight
 from mnist_cnn.datasets import Dataset, load_dataset
 from mnist_cnn.datasets.idx import read_idx
 from mnist_cnn.datasets.number_folder import LABELS, read_number_folder
+from mnist_cnn.reading.ink import read_image
 
 SEED = 2**31  # of all composed pictures; no training uses it
 LENGTHS = range(2, 11)  # digits of a string from MNIST
 HEIGHT = 50.0  # pixels, of a digit in an empty field
+ENLARGED = 4  # times, of pictures cut from documents
 CLOTHES = 2000  # of Fashion-MNIST
 
 Pixels = NDArray[np.uint8]
@@ -41,6 +44,13 @@ def cut_from_documents(folder: Path) -> Iterator[tuple[str, list[Labelled]]]:
             columns = next(csv.reader(file), [])
         if "text" in columns:
             yield labels.parent.name, [Labelled(each.path, each.text) for each in read_number_folder(labels.parent)]
+
+
+def enlarged(folder: Path) -> Iterator[tuple[str, list[Labelled]]]:
+    """Yield the pictures of `cut_from_documents` as cameras take them: large, so that a small number is looked for."""
+    for name, pictures in cut_from_documents(folder):
+        large = [Labelled(_enlarged(read_image(each.source)), each.text) for each in pictures]
+        yield f"{name}, {ENLARGED} times as large", large
 
 
 def mnist_strings(data_dir: Path | None, count: int) -> Iterator[tuple[str, list[Labelled]]]:
@@ -67,6 +77,11 @@ def without_number(count: int, fashion: Path | None) -> Iterator[tuple[str, list
     yield "drawings", [Labelled(_drawn(marks.clutter(random), random), "") for _ in range(count)]
     if fashion:
         yield "clothes", [Labelled(image, "") for image in read_idx(fashion)[:CLOTHES]]
+
+
+def _enlarged(image: Pixels) -> Pixels:
+    large = cv2.resize(image, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(large, np.uint8)
 
 
 def _string(digits: Dataset, chosen: NDArray[np.int64], images: list[Pixels]) -> Labelled:

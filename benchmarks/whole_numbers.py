@@ -39,7 +39,7 @@ from mnist_cnn.reading.numbers import NumberReader
 from mnist_cnn.reading.numbers.decoding import decode
 from mnist_cnn.reading.numbers.second_opinion import NETWORK, THRESHOLD, SecondOpinion
 from number_pages import pages, two_lines
-from number_pictures import Labelled, Pixels, cut_from_documents, mnist_strings, without_number
+from number_pictures import Labelled, Pixels, cut_from_documents, enlarged, mnist_strings, without_number
 from records import add_options, add_record
 
 OWN, RAPIDOCR, DECODED, BOTH = "this reader", "RapidOCR", "its network, decoded here", "both readers"
@@ -87,8 +87,8 @@ def main() -> None:
     readers = open_readers(options)
     numbers = [result for name, pictures in number_sets(options) for result in read_in_turn(name, pictures, readers)]
     alone = {OWN: readers[OWN]}  # RapidOCR's recognition alone does not look for numbers
-    small = pages(options.pages) if options.pages else []
-    numbers += [result for name, pictures in small for result in read_in_turn(name, pictures, alone)]
+    sought = [*enlarged(options.ink), *(pages(options.pages) if options.pages else [])]
+    numbers += [result for name, pictures in sought for result in read_in_turn(name, pictures, alone)]
     others = [
         result
         for name, pictures in unreadable_sets(options)
