@@ -63,7 +63,9 @@ def test_the_confidence_is_among_the_texts_that_fit(columns: NDArray[np.float64]
     texts = paths.probabilities(columns, paths.FEW)
     fitting = {text: share for text, share in texts.items() if re.fullmatch(pattern, text)}
     decoded = decode(columns, Constraint(pattern=pattern).automaton)
-    if decoded.text in fitting and decoded.text:
+    if decoded.text and len(fitting) > ("" in fitting):
+        assert re.fullmatch(pattern, decoded.text)
+    if decoded.text in fitting and decoded.text:  # the reference has few of the digits
         expected = fitting[decoded.text] / sum(fitting.values())
         assert np.exp(decoded.log_probability) == pytest.approx(expected, rel=1e-6)
 
@@ -124,7 +126,7 @@ def test_empty_columns_stay_blank_under_a_constraint() -> None:
     assert decoded.log_fit == 0
 
 
-def test_long_and_hopeless_columns_are_decoded_in_bounded_time() -> None:
+def test_long_and_hopeless_columns_are_decoded() -> None:
     columns = uncertain(1024)
     assert len(decode(columns).text) > 100
     assert len(decode(columns, Constraint(200, 200).automaton).text) == 200

@@ -139,6 +139,6 @@ def test_other_pictures_are_left_whole(grey: Pixels) -> None:
     assert prepare_picture(grey).field is None
 
 
-def test_noise_takes_little_time() -> None:
+def test_noise_is_prepared() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1500, 2000), np.uint8)
     assert prepare_picture(noise).image.shape[0] == 32

@@ -60,14 +60,15 @@ class LineNetwork:
             line.
 
         Raises:
-            ModelFileError: The scores have another shape, or are not finite.
+            ModelFileError: The scores or boxes have another shape, or are not finite.
         """
         missing = -line.shape[1] % STRIDE
         line = np.pad(line, ((0, 0), (0, missing)), constant_values=PAPER) if missing else line
         ink = line * np.float32(1 / _WHITE)
         scores, boxes = (rows[0] for rows in self.session.run(OUTPUTS, {INPUT: ink[np.newaxis, :, :, np.newaxis]}))
         columns = ink.shape[1] // STRIDE
-        if scores.shape != (columns, SYMBOLS) or boxes.shape != (columns, 4) or not np.isfinite(scores).all():
+        is_shaped = scores.shape == (columns, SYMBOLS) and boxes.shape == (columns, 4)
+        if not (is_shaped and np.isfinite(scores).all() and np.isfinite(boxes).all()):
             raise ModelFileError(f"its scores {scores.shape} or boxes {boxes.shape} of {columns} columns are not valid")
         return scores, _in_pixels(boxes)
 

@@ -277,7 +277,8 @@ def _reading(
 
 def _box(edges: NDArray[np.float32], line: PreparedLine) -> Box:
     """Convert a box [left, top, right, bottom] in pixels of the line to pixels of the original picture."""
-    left, top, right, bottom = map(float, edges)
+    height, width = line.image.shape
+    left, top, right, bottom = map(float, edges.clip(0, [width, height, width, height]))
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     placed = corners * (line.scale_x, line.scale_y) + (line.left, line.top)
     if line.field:
