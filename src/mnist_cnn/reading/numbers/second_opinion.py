@@ -33,9 +33,8 @@ _CHARACTERS = "character"  # the key of the network's metadata that lists its ch
 _SMALLEST = 1e-12  # probability; the network's own underflow to 0
 
 # Chosen on development pictures of cheques and ledgers, whose writers are not used for any reported figure.
-_OWN_WEIGHT = 0.5  # exponent of our probability beside the other reader's
 _POSSIBLE = math.log(0.05)  # log-probability of a number that a reader does not rule out
-THRESHOLD = 0.985  # minimum confidence of an accepted number
+THRESHOLD = 0.996  # minimum confidence of an accepted number
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +106,7 @@ def weigh(own: Sequence[Look], other: Look) -> Verdict:
     if not texts:
         return Verdict("", 0.0, False)
     own_logs, other_logs = judge_together(own, texts), judge_together([other], texts)
-    scores = _OWN_WEIGHT * own_logs + other_logs
+    scores = own_logs + other_logs
     best = int(scores.argmax())
     is_agreed = min(own_logs[best], other_logs[best]) > _POSSIBLE
     return Verdict(texts[best], float(np.exp(scores[best] - np.logaddexp.reduce(scores))), bool(is_agreed))
