@@ -116,7 +116,7 @@ def _show_reading(axes: Axes, picture: Pixels, reading: NumberReading) -> None:
 
 def _write_verdict(axes: Axes, reading: NumberReading) -> None:
     bare(axes)
-    axes.set_title("Both looks together")
+    axes.set_title("Number")
     axes.text(0, 0.62, reading.text, fontsize=34, color=TEXT, va="center")
     verdict = "accepted" if reading.accepted else f"rejected: {reading.reason}"
     colour = RIGHT if reading.accepted else WRONG
