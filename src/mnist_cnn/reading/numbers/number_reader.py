@@ -177,12 +177,26 @@ class NumberReader:
         has_more = len(whole.text) > len(reading.text) and whole.confidence > _PLAUSIBLE
         return whole if has_more or whole.confidence > reading.confidence else reading
 
+    def looks(self, line: PreparedLine, automaton: Automaton | None = None) -> tuple[list[Look], NDArray[np.float32]]:
+        """Look at a picture, and closer at its number while that is doubtful; return also the first look's boxes."""
+        columns, boxes = self._run(line)
+        looks = [Look.at(columns, automaton)]
+        inked = boxes[columns[:, BLANK] < _SURELY_BLANK]
+        if len(inked):
+            box = (*inked[:, :2].min(axis=0).tolist(), *inked[:, 2:].max(axis=0).tolist())
+            for crop in CROPS:
+                closer = None if _judge(looks)[1] > _SURE else look_closer(line, box, crop)
+                if closer is None:
+                    break
+                looks.append(Look.at(self._run(closer)[0], automaton))
+        return looks, boxes
+
     def _read_line(self, line: PreparedLine, constraint: Constraint | None, grey: Pixels | None) -> NumberReading:
         _check_width(line)
         if not line.has_ink:
             return _NOTHING
         automaton = constraint.automaton if constraint else None
-        looks, boxes = self._looks(line, automaton)
+        looks, boxes = self.looks(line, automaton)
         first = looks[0]
         if self.second_opinion is None or grey is None:
             text, log_probability = _judge(looks)
@@ -205,20 +219,6 @@ class NumberReader:
     def _read(self, image: ImageSource, constraint: Constraint | None) -> NumberReading:
         grey, reduction = read_reduced(image)
         return self.read_prepared(prepare_picture(grey, reduction), constraint, grey)
-
-    def _looks(self, line: PreparedLine, automaton: Automaton | None) -> tuple[list[Look], NDArray[np.float32]]:
-        """Look at a picture, and closer at its number while that is doubtful; return also the first look's boxes."""
-        columns, boxes = self._run(line)
-        looks = [Look.at(columns, automaton)]
-        inked = boxes[columns[:, BLANK] < _SURELY_BLANK]
-        if len(inked):
-            box = (*inked[:, :2].min(axis=0).tolist(), *inked[:, 2:].max(axis=0).tolist())
-            for crop in CROPS:
-                closer = None if _judge(looks)[1] > _SURE else look_closer(line, box, crop)
-                if closer is None:
-                    break
-                looks.append(Look.at(self._run(closer)[0], automaton))
-        return looks, boxes
 
     def _run(self, line: PreparedLine) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Run the network: the log-probabilities of the symbols in each column [t, 11], and the boxes [t, 4]."""
