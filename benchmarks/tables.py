@@ -189,6 +189,26 @@ def whole_numbers(folder: Path) -> str:
     return table(header, "l-l-r-r-r-r-r-r", rows) + measured_on([record])
 
 
+def cutting(folder: Path) -> str:
+    """How well whole numbers are read when they are cut into digits."""
+    record = newest(folder / "number_cutting.json")
+    found = record["result"]["numbers"]
+    cut = {each["pictures"] for each in found if "cutting" in each["reader"]}
+    rows = [
+        [
+            each["pictures"],
+            each["reader"],
+            percent(each["right"], 1),
+            percent(each["wrong_length"], 1),
+            percent(each["acceptable"], 1),
+        ]
+        for each in found
+        if "cutting" in each["reader"] or (each["reader"] == "this reader" and each["pictures"] in cut)
+    ]
+    header = "pictures", "reader", "right", "wrong length", "acceptable with 1 % wrong"
+    return table(header, "l-l-r-r-r", rows) + measured_on([record])
+
+
 def no_numbers(folder: Path) -> str:
     """How many pictures without a number are accepted."""
     record = newest(folder / "whole_numbers.json")
@@ -207,6 +227,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "reading speed": reading_speed,
     "whole numbers": whole_numbers,
     "no numbers": no_numbers,
+    "cutting": cutting,
     "training speed": training_speed,
 }
 

@@ -1,14 +1,15 @@
 """How well whole numbers are read, on one core, with RapidOCR's network beside this package's.
 
     python benchmarks/whole_numbers.py --ink DIR [--data-dir DIR] [--fashion FILE.idx3-ubyte.gz] [--model FILE.onnx]
-        [--rapidocr PYTHON] [--figure risk-coverage.png] [--wrong DIR]
+        [--rapidocr PYTHON] [--cutting] [--figure risk-coverage.png] [--wrong DIR]
 
 DIR contains folders of pictures, each with `labels.csv` that has the columns `file` and `text`. RapidOCR takes part if
 it is installed here (extra `ocr`), or in the environment of PYTHON: its recognition alone, on the untouched picture,
 with digits as the only characters. The readers take turns picture by picture. Times are medians of processor time.
 
 `RapidOCR` decodes and scores as RapidOCR does. `its network, decoded here` is the same network with this package's
-decoder. `both readers` is `mnist-cnn read --second-opinion`.
+decoder. `both readers` is `mnist-cnn read --second-opinion`. With --cutting, pictures are also cut into digits, see
+`number_cutting`: alone, as a second opinion of equal weight, and as a condition for what this reader reads.
 """
 
 from __future__ import annotations
@@ -37,12 +38,16 @@ from mnist_cnn.evaluation.number_calibration import WRONG_AMONG_ACCEPTED
 from mnist_cnn.reading.ink import read_image
 from mnist_cnn.reading.numbers import NumberReader
 from mnist_cnn.reading.numbers.decoding import decode
+from mnist_cnn.reading.numbers.line_preparation import prepare
 from mnist_cnn.reading.numbers.second_opinion import NETWORK, THRESHOLD, SecondOpinion
+from mnist_cnn.reading.recognizer import Recognizer
+from number_cutting import cut, weigh
 from number_pages import pages, two_lines
 from number_pictures import Labelled, Pixels, cut_from_documents, enlarged, mnist_strings, without_number
 from records import add_options, add_record
 
 OWN, RAPIDOCR, DECODED, BOTH = "this reader", "RapidOCR", "its network, decoded here", "both readers"
+CUTTING, WEIGHED, AGREED = "cutting into digits", "this reader and cutting", "this reader if cutting agrees"
 MOST_FREQUENT = 12  # confusions that are printed
 
 
@@ -112,6 +117,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--fashion", type=Path, help="IDX file of Fashion-MNIST's test images")
     parser.add_argument("--model", type=Path, help="an ONNX file that reads numbers; default: the included weights")
     parser.add_argument("--rapidocr", type=Path, metavar="PYTHON", help="an interpreter that has the package rapidocr")
+    parser.add_argument("--cutting", action="store_true", help="also cut the pictures into digits")
     parser.add_argument("--strings", type=int, default=200, help="strings of MNIST's images of each length")
     parser.add_argument("--pages", type=int, default=100, help="large pictures with a small number of each kind")
     parser.add_argument("--drawn", type=int, default=500, help="pictures without a number of each kind")
@@ -130,15 +136,18 @@ def number_sets(options: argparse.Namespace) -> Iterator[tuple[str, list[Labelle
 
 def unreadable_sets(options: argparse.Namespace) -> Iterator[tuple[str, list[Labelled]]]:
     """Yield every set of pictures that do not show exactly one number."""
-    yield from without_number(options.drawn, options.fashion)
+    if options.drawn:
+        yield from without_number(options.drawn, options.fashion)
     if options.pages:
         yield two_lines(options.pages)
 
 
 def open_readers(options: argparse.Namespace) -> dict[str, Read]:
-    """Open this package's reader, and those with RapidOCR's network if it is there."""
+    """Open this package's reader, what is asked for beside it, and RapidOCR's network if it is there."""
     own = NumberReader.load(options.model, threads=1)
     readers: dict[str, Read] = {OWN: functools.partial(read_with, own)}
+    if options.cutting:
+        readers |= cutting_readers(own, Recognizer.load(threads=1))
     try:
         other = SecondOpinion.load(network_of(options.rapidocr) if options.rapidocr else None)
     except MissingExtraError as error:
@@ -149,6 +158,15 @@ def open_readers(options: argparse.Namespace) -> dict[str, Read]:
         RAPIDOCR: functools.partial(read_as_rapidocr, other),
         DECODED: functools.partial(read_decoded, other),
         BOTH: functools.partial(read_with, both),
+    }
+
+
+def cutting_readers(own: NumberReader, digits: Recognizer) -> dict[str, Read]:
+    """Return the readers that cut numbers into digits, alone and beside this package's reader."""
+    return {
+        CUTTING: functools.partial(read_by_cutting, digits),
+        WEIGHED: functools.partial(read_weighed, own, digits),
+        AGREED: functools.partial(read_agreed, own, digits),
     }
 
 
@@ -177,6 +195,25 @@ def read_decoded(network: SecondOpinion, source: Path | Pixels) -> Answer:
     """Decode as this package does, with the probability of the whole number as its confidence."""
     decoded = decode(network.columns(read_image(source)))
     return Answer(decoded.text, decoded.log_probability, None)
+
+
+def read_by_cutting(digits: Recognizer, source: Path | Pixels) -> Answer:
+    """Take the most probable way to cut, with the product of its digits' probabilities as the confidence."""
+    text, log_probability = cut(prepare(source), digits).best()
+    return Answer(text, log_probability, None)
+
+
+def read_weighed(own: NumberReader, digits: Recognizer, source: Path | Pixels) -> Answer:
+    """Take the number that is most probable to both."""
+    line = prepare(source)
+    text, log_probability = weigh(own.looks(line)[0], cut(line, digits))
+    return Answer(text, log_probability, None)
+
+
+def read_agreed(own: NumberReader, digits: Recognizer, source: Path | Pixels) -> Answer:
+    """Read as this package does, without confidence if cutting leads to another number."""
+    answer, (text, _) = read_with(own, source), cut(prepare(source), digits).best()
+    return Answer(answer.text, answer.confidence if text == answer.text else 0.0, None)
 
 
 def read_in_turn(name: str, pictures: list[Labelled], readers: dict[str, Read]) -> list[Result]:
@@ -289,7 +326,7 @@ def write_pictures(results: list[Result], options: argparse.Namespace) -> None:
         save(draw_risk_coverage(curves, WRONG_AMONG_ACCEPTED), options.figure)
     if options.wrong:
         for result in results:
-            if result.wrong and result.reader in (OWN, BOTH):
+            if result.wrong and result.reader in (OWN, BOTH, CUTTING):
                 save(misread_numbers(misread(result.wrong)), options.wrong / f"{result.pictures}, {result.reader}.png")
 
 

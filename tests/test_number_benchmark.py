@@ -19,7 +19,7 @@ from mnist_cnn.reading.numbers.second_opinion import SecondOpinion
 from number_pictures import Labelled, without_number
 from reading.numbers import bars
 from reading.numbers.columns import ReadsAlways
-from whole_numbers import Answer, Result, edit_distance, summary
+from whole_numbers import AGREED, CUTTING, OWN, WEIGHED, Answer, Result, edit_distance, summary
 
 SHORT = st.text("012", max_size=5)
 
@@ -81,7 +81,7 @@ def test_the_benchmark_records_and_draws(
     model, record, wrong = tmp_path / "bars.onnx", tmp_path / "record.json", tmp_path / "wrong"
     model.write_bytes(bars.make())
     words = ["--ink", folder.parent, "--model", model, "--strings", 0, "--drawn", 1, "--pages", 2, "--record", record]
-    words += ["--wrong", wrong, "--figure", tmp_path / "curves.png"]
+    words += ["--cutting", "--wrong", wrong, "--figure", tmp_path / "curves.png"]
 
     def not_installed(_: Path | None = None) -> None:
         raise MissingExtraError("rapidocr", "ocr")
@@ -90,8 +90,10 @@ def test_the_benchmark_records_and_draws(
     monkeypatch.setattr(sys, "argv", ["whole_numbers.py", *map(str, words)])
     whole_numbers.main()
     assert "skipped: RapidOCR" in capsys.readouterr().err
-    row, *pages = json.loads(record.read_text("utf-8"))[0]["result"]["numbers"]
-    assert (row["pictures"], row["reader"], row["number"]) == ("codes", "this reader", 2)
-    assert [page["pictures"] for page in pages] == ["small on a page", "tilted on a page"]
+    rows = json.loads(record.read_text("utf-8"))[0]["result"]["numbers"]
+    assert [row["reader"] for row in rows] == [OWN, CUTTING, WEIGHED, AGREED, OWN, OWN, OWN]
+    assert {(row["pictures"], row["number"]) for row in rows[:4]} == {("codes", 2)}
+    assert rows[4]["pictures"].startswith("codes, ")
+    assert [row["pictures"] for row in rows[5:]] == ["small on a page", "tilted on a page"]
     assert (wrong / "codes, this reader.png").exists()
     assert (tmp_path / "curves.png").exists()
