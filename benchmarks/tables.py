@@ -94,11 +94,19 @@ def all_recipes(folder: Path) -> str:
 
 def comparison(folder: Path) -> str:
     """This package beside what one would use otherwise."""
-    speed, epochs, ink = (newest(folder / f"{name}.json") for name in ("inference", "epoch_time", "ink"))
+    names = ("inference", "epoch_time", "ink", "whole_numbers")
+    speed, epochs, ink, numbers = records = [newest(folder / f"{name}.json") for name in names]
     engines = {each["engine"]: each for each in speed["result"]["engines"]}
     own, predict = engines["this recogniser, `predict`"], engines["Keras, `model.predict`"]
     fits = {each["variant"]: each["seconds"] for each in epochs["result"]}
     kinds = {each["kind"]: each["right"] / each["images"] for each in ink["result"]}
+    whole = {(each["pictures"], each["reader"]): each for each in numbers["result"]["numbers"]}
+
+    def read(pictures: str, reader: str) -> str:
+        found = whole[pictures, reader]
+        named = f" ({reader})" if reader == "RapidOCR" else ""
+        return f"{percent(found['right'], 1)} in {found['milliseconds']:.0f} ms{named}"
+
     rows = [
         ["read one digit", latency(own), f"{latency(predict)} (`model.predict` in Keras)"],
         ["digits per second, best batch", rate(own), f"{rate(predict)} (`model.predict` in Keras)"],
@@ -112,8 +120,12 @@ def comparison(folder: Path) -> str:
             percent(kinds["all"], 1),
             f"{percent(kinds['resized'], 1)} (the same network, pictures only resized)",
         ],
+        *[
+            [f"whole numbers on {pictures} read correctly", read(pictures, "this reader"), read(pictures, "RapidOCR")]
+            for pictures in ("cheques", "ledgers")
+        ],
     ]
-    return table(("", "this package", "the usual way"), "l-r-r", rows) + measured_on([speed, epochs, ink])
+    return table(("", "this package", "the usual way"), "l-r-r", rows) + measured_on(records)
 
 
 def reading(folder: Path) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
-from mnist_cnn.reading.numbers.ctc import align, log_probabilities, text_log_probabilities
+from mnist_cnn.reading.numbers.ctc import align, best_path, log_probabilities, text_log_probabilities
 from reading.numbers import paths
 
 TEXTS = ["", "0", "5", "00", "01", "10", "15", "000", "010", "0150", "00000"]
@@ -63,3 +64,10 @@ def test_a_long_line_does_not_underflow() -> None:
     substitutes = align(columns, text).substitutes
     own = substitutes[np.arange(150), [int(digit) for digit in text]]
     np.testing.assert_allclose(own, log_probability)
+
+
+@given(columns=paths.few_columns(longest=5))
+def test_a_best_path_is_one_of_the_most_probable_symbols(columns: NDArray[np.float64]) -> None:
+    path = "".join("–0123456789"[symbol] for symbol in columns.argmax(axis=1))
+    merged = re.sub(r"(.)\1*", r"\1", path)
+    assert best_path(columns) == merged.replace("–", "")

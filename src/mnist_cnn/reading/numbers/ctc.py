@@ -39,6 +39,17 @@ def log_probabilities(scores: NDArray[np.floating[Any]], temperature: float = 1.
     return logarithms
 
 
+def best_path(columns: NDArray[np.float64]) -> str:
+    """Return the text that the most probable path means: mostly, but not always, the most probable text.
+
+    Args:
+        columns: float64 [t, 11].
+    """
+    path = columns.argmax(axis=1)
+    starts = path[np.diff(path, prepend=BLANK) != 0]
+    return "".join(str(symbol - 1) for symbol in starts.tolist() if symbol != BLANK)
+
+
 def text_log_probabilities(columns: NDArray[np.float64], texts: Sequence[str]) -> NDArray[np.float64]:
     """Return the logarithm of each text's probability, the sum over all of its paths (CTC's forward algorithm).
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnist_cnn.reading.numbers.ctc import BLANK, align, text_log_probabilities
+from mnist_cnn.reading.numbers.ctc import BLANK, align, best_path, text_log_probabilities
 from mnist_cnn.reading.numbers.guidance import Constrained
 from mnist_cnn.reading.numbers.prefix_search import Free, search
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CANDIDATES = 4  # texts of the search whose probability is summed over all paths
 SURPRISE = math.log(1e-3)  # log-probability of a number that one look did not expect: it is not a proof against it
+_SURE = math.log(0.95)  # log-probability of a text that needs no rivals
 _PROBABLY_BLANK = math.log(0.5)
 
 
@@ -65,6 +66,9 @@ def candidates(columns: NDArray[np.float64], automaton: Automaton | None = None)
     if columns[:, BLANK].sum() > _PROBABLY_BLANK:
         return Candidates([], 0.0)
     if automaton is None:
+        text = best_path(columns)
+        if text_log_probabilities(columns, [text])[0] > _SURE:
+            return Candidates([text], 0.0)  # nothing else is probable: a search would cost several times as long
         return Candidates(_best_first(columns, search(Free(columns), len(columns))), 0.0)
     guide = Constrained(columns, automaton)
     if guide.log_fit == -math.inf:

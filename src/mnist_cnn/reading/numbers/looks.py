@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,7 @@ class Look:
 
     columns: NDArray[np.float64]  #: [t, 11], natural logarithms of the symbols' probabilities
     found: Candidates
+    _known: dict[str, float] = field(default_factory=dict, init=False, repr=False)  # logarithms of texts' probabilities
 
     @classmethod
     def at(cls, columns: NDArray[np.float64], automaton: Automaton | None = None) -> Look:
@@ -40,7 +41,10 @@ class Look:
         """Return the logarithms of the texts' probabilities, given that the number fits; -inf without room for it."""
         if not texts or self.found.log_fit == -math.inf:
             return np.full(len(texts), -math.inf)
-        return text_log_probabilities(self.columns, list(texts)) - self.found.log_fit
+        new = [text for text in texts if text not in self._known]
+        if new:
+            self._known.update(zip(new, text_log_probabilities(self.columns, new).tolist(), strict=True))
+        return np.array([self._known[text] for text in texts]) - self.found.log_fit
 
 
 def considered(looks: Sequence[Look]) -> list[str]:
