@@ -21,19 +21,12 @@ BASE = sorted({*HEAVY, "jinja2"} - {"pydantic", "rich"})  # what a base install 
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "bars.onnx"
-    path.write_bytes(bars.make())
-    return path
-
-
-@pytest.fixture(scope="module")
-def pictures(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(bars_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of pictures with the right labels, whatever the network reads, but that of c.png; d.png is broken."""
     folder = tmp_path_factory.mktemp("codes")
     for name, text in TEXTS.items():
         Image.fromarray(bars.line(text, padding=8)).save(folder / name)
-    labels = [(name, NumberReader.load(model).read(folder / name).text) for name in ("a.png", "b.png")]
+    labels = [(name, NumberReader.load(bars_model).read(folder / name).text) for name in ("a.png", "b.png")]
     (folder / "d.png").write_bytes(b"no picture")
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("file", "text"), *labels, ("c.png", "9"), ("d.png", "555")])
@@ -41,30 +34,30 @@ def pictures(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_counts_are_printed_and_reported(
-    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bars_model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = commands.call(
-        capsys, "evaluate", model, "--dataset", pictures, "--output", tmp_path / "out", "--json"
+        capsys, "evaluate", bars_model, "--dataset", pictures, "--output", tmp_path / "out", "--json"
     )
     record = json.loads(out)
     assert code == 0
     assert (record["n"], record["numbers"], record["right"], record["unreadable"]) == (4, 4, 2, 1)
     assert record["accuracy_interval"] == pytest.approx([0.15, 0.85], abs=0.01)
     threshold = record["suggested_threshold"]["threshold"]
-    assert record["command"] == f"mnist-cnn read PICTURES --model {model} --threshold {threshold}"
+    assert record["command"] == f"mnist-cnn read PICTURES --model {bars_model} --threshold {threshold}"
     assert "pictures that could not be read, and count as not read: 1." in err
     assert str(pictures / "d.png") in err.replace("\n", "")
     assert Path(record["report"]) == tmp_path / "out" / "report.html"
     with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", newline="") as file:
         assert [row["file"] for row in csv.DictReader(file)] == list(TEXTS)
-    code, out, _ = commands.call(capsys, "read", pictures, "--model", model, "--threshold", threshold, "--json")
+    code, out, _ = commands.call(capsys, "read", pictures, "--model", bars_model, "--threshold", threshold, "--json")
     accepted = [Path(each["path"]).name for each in json.loads(out)["results"] if each["accepted"]]
     assert len(accepted) == record["suggested_threshold"]["accepted"]
 
 
-def test_only_the_base_install_is_needed_without_a_report(model: Path, pictures: Path, tmp_path: Path) -> None:
+def test_only_the_base_install_is_needed_without_a_report(bars_model: Path, pictures: Path, tmp_path: Path) -> None:
     program = f"import sys; sys.modules.update(dict.fromkeys({BASE})); from mnist_cnn.cli import main; main()"
-    words = [sys.executable, "-c", program, "evaluate", str(model), "--dataset", str(pictures)]
+    words = [sys.executable, "-c", program, "evaluate", str(bars_model), "--dataset", str(pictures)]
     finished = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, finished.stderr
     assert "Numbers read without any error: 2 of 4, 50.00%" in finished.stdout

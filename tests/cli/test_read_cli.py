@@ -30,13 +30,6 @@ LINES = ("--format", "jsonl")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "bars.onnx"
-    path.write_bytes(bars.make())
-    return path
-
-
-@pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two pictures."""
     folder = tmp_path_factory.mktemp("pictures")
@@ -45,42 +38,42 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def call(capsys: pytest.CaptureFixture[str], model: Path, *words: object) -> tuple[int, str, str]:
-    return commands.call(capsys, "read", *words, "--model", model)
+def call(capsys: pytest.CaptureFixture[str], bars_model: Path, *words: object) -> tuple[int, str, str]:
+    return commands.call(capsys, "read", *words, "--model", bars_model)
 
 
-def expected(model: Path, path: Path, **constraint: Any) -> dict[str, Any]:
-    reading = NumberReader.load(model).read(path, **constraint)
+def expected(bars_model: Path, path: Path, **constraint: Any) -> dict[str, Any]:
+    reading = NumberReader.load(bars_model).read(path, **constraint)
     record = {"path": str(path), **reading.to_dict()}
     return {**record, "reason": reading.reason} if reading.reason else record
 
 
 def test_json_lines_say_all_that_the_reader_does(
-    pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
+    pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, err = call(capsys, model, pictures, *LINES)
+    code, out, err = call(capsys, bars_model, pictures, *LINES)
     assert (code, err) == (0, "")
     records = [json.loads(line) for line in out.splitlines()]
-    assert records == [expected(model, pictures / name) for name in ("a.jpg", "b.png")]
+    assert records == [expected(bars_model, pictures / name) for name in ("a.jpg", "b.png")]
     assert "".join(digit["text"] for digit in records[0]["digits"]) == records[0]["text"]
     assert records[0]["digits"][0]["box"].keys() == {"left", "top", "right", "bottom"}
 
 
-def test_csv_has_exactly_four_columns(pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = call(capsys, model, pictures, "none.png", *CSV)
+def test_csv_has_exactly_four_columns(pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = call(capsys, bars_model, pictures, "none.png", *CSV)
     assert code == 1
     assert out.startswith("path,text,confidence,accepted\n")
     rows = list(csv.DictReader(io.StringIO(out)))
-    assert rows[0]["text"] == expected(model, pictures / "a.jpg")["text"]
+    assert rows[0]["text"] == expected(bars_model, pictures / "a.jpg")["text"]
     assert rows[2] == {"path": "none.png", "text": "", "confidence": "", "accepted": "false"}
     assert "none.png" in err
 
 
-def test_a_table_shows_leading_zeros(pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = call(capsys, model, pictures, "--pattern", "0[0-9]{3}", "--threshold", "0")
+def test_a_table_shows_leading_zeros(pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call(capsys, bars_model, pictures, "--pattern", "0[0-9]{3}", "--threshold", "0")
     heading, first, _ = out.splitlines()
     assert heading.split() == ["text", "confidence", "accepted", "path"]
-    assert first.split()[0] == expected(model, pictures / "a.jpg", pattern="0[0-9]{3}")["text"]
+    assert first.split()[0] == expected(bars_model, pictures / "a.jpg", pattern="0[0-9]{3}")["text"]
     assert first.split()[0].startswith("0")
 
 
@@ -102,9 +95,9 @@ def test_a_number_without_digits_has_a_reason(capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_a_constraint_decides_what_can_be_read(
-    words: tuple[str, ...], valid: str, pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], valid: str, pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = call(capsys, model, pictures, *words, "--json")
+    code, out, _ = call(capsys, bars_model, pictures, *words, "--json")
     texts = [record["text"] for record in json.loads(out)["results"]]
     assert code == 0
     assert all(re.fullmatch(valid, text) for text in texts)
@@ -127,13 +120,13 @@ def test_a_constraint_decides_what_can_be_read(
 def test_an_invalid_call_ends_with_one_line_and_exit_code_2(
     words: list[str],
     message: str,
-    model: Path,
+    bars_model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, err = call(capsys, model, *words)
+    code, out, err = call(capsys, bars_model, *words)
     assert code == 2
     assert message in err
     assert len(err.splitlines()) == 1
@@ -141,11 +134,11 @@ def test_an_invalid_call_ends_with_one_line_and_exit_code_2(
 
 
 def test_explain_draws_one_row_per_image(
-    pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pictures: Path, bars_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     heights = []
     for paths in ([pictures / "a.jpg"], [pictures, "none.png"]):
-        _, out, err = call(capsys, model, *paths, "--output", tmp_path / "sheet.png", *LINES)
+        _, out, err = call(capsys, bars_model, *paths, "--output", tmp_path / "sheet.png", *LINES)
         assert f"Explanation: {tmp_path / 'sheet.png'}" in err
         assert all(json.loads(line) for line in out.splitlines())
         with Image.open(tmp_path / "sheet.png") as image:
@@ -153,7 +146,7 @@ def test_explain_draws_one_row_per_image(
             colours = {colour for _, colour in image.convert("RGB").getcolors(2**24) or []}
             assert ImageColor.getrgb(RIGHT) in colours or ImageColor.getrgb(WRONG) in colours
     assert heights[1] == 2 * heights[0]
-    assert call(capsys, model, pictures, "--output", pictures / "b.png")[0] == 2
+    assert call(capsys, bars_model, pictures, "--output", pictures / "b.png")[0] == 2
 
 
 def test_a_network_for_single_digits_is_refused(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,20 +157,20 @@ def test_a_network_for_single_digits_is_refused(pictures: Path, capsys: pytest.C
     assert "does not read numbers" in err
 
 
-def test_only_the_reading_side_is_needed(pictures: Path, model: Path, tmp_path: Path) -> None:
+def test_only_the_reading_side_is_needed(pictures: Path, bars_model: Path, tmp_path: Path) -> None:
     """As with the base install only; the picture comes through standard input."""
     program = f"import sys; sys.modules.update(dict.fromkeys({HEAVY})); from mnist_cnn.cli import main; main()"
-    words = [sys.executable, "-c", program, "read", "-", "--model", str(model), *LINES]
+    words = [sys.executable, "-c", program, "read", "-", "--model", str(bars_model), *LINES]
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     with (pictures / "b.png").open("rb") as picture:
         finished = subprocess.run(words, stdin=picture, capture_output=True, text=True, timeout=60, env=environment)
     assert finished.returncode == 0, finished.stderr
-    assert json.loads(finished.stdout) == {**expected(model, pictures / "b.png"), "path": "-"}
+    assert json.loads(finished.stdout) == {**expected(bars_model, pictures / "b.png"), "path": "-"}
     assert list(tmp_path.rglob("*")) == []
 
 
 def test_a_second_opinion_is_asked_for_in_one_word(
-    pictures: Path, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 
@@ -186,8 +179,8 @@ def test_a_second_opinion_is_asked_for_in_one_word(
         return SecondOpinion(ReadsAlways("48213"), np.arange(11))
 
     monkeypatch.setattr(SecondOpinion, "load", load)
-    _, out, _ = call(capsys, model, pictures, *LINES, "--second-opinion")
+    _, out, _ = call(capsys, bars_model, pictures, *LINES, "--second-opinion")
     assert asked == ["second opinion"]
     records = [json.loads(line) for line in out.splitlines()]
-    plain = [expected(model, pictures / name) for name in ("a.jpg", "b.png")]
+    plain = [expected(bars_model, pictures / name) for name in ("a.jpg", "b.png")]
     assert [each["confidence"] for each in records] != [each["confidence"] for each in plain]
