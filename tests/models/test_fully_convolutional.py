@@ -6,6 +6,7 @@ import pytest
 from mnist_cnn.models.backend import keras
 from mnist_cnn.models.fully_convolutional import build_line_network
 from mnist_cnn.reading.numbers.line_network import STRIDE
+from mnist_cnn.training.numbers.line_plan import LinePlan
 
 SMALL = (4, 8, 8, 8, 16)
 
@@ -18,7 +19,7 @@ def test_each_four_pixels_of_a_line_become_a_column(width: int) -> None:
 
 
 def test_its_size() -> None:
-    assert build_line_network().count_params() == 1_753_423
+    assert build_line_network(LinePlan(steps=1).widths).count_params() == 1_753_423
 
 
 def test_a_seed_fixes_the_weights() -> None:

@@ -17,13 +17,12 @@ from mnist_cnn.reading.numbers.line_preparation import HEIGHT
 
 Tensor = Any  # a KerasTensor; Keras ships no type information
 
-WIDTHS = (32, 64, 128, 224, 288)
 _MOMENTUM = 0.98  # of batch statistics: each batch has lines of one width only
 _ROWS = HEIGHT // 8  # of the last feature maps before they are joined
 
 
 def build_line_network(
-    widths: Sequence[int] = WIDTHS, dropout: float = 0.1, *, seed: int = 0, precision: str = "float32"
+    widths: Sequence[int], dropout: float = 0.0, *, seed: int = 0, precision: str = "float32"
 ) -> keras.Model:
     """Build the network with random initial weights.
 
