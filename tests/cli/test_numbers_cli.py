@@ -71,7 +71,10 @@ def test_only_the_base_install_is_needed_without_a_report(bars_model: Path, pict
     ("words", "message"),
     [
         (["evaluate", "numbers"], "Name a folder of pictures with labels.csv: --dataset FOLDER"),
-        (["evaluate", "numbers", "--dataset", "mnist"], "mnist is not a folder of labelled numbers"),
+        (
+            ["evaluate", "numbers", "--dataset", "mnist"],
+            "there is no folder mnist. Give a folder of pictures with labels.csv",
+        ),
         (["evaluate", "numbers", "--dataset", ".", "--split", "test"], "--split is not possible here"),
         (["evaluate", "numbers", "--dataset", ".", "--scale", "1"], "--scale is not possible here"),
         (["evaluate", "numbers", "--dataset", ".", "--data-dir", "."], "--data-dir is not possible here"),

@@ -51,8 +51,18 @@ def test_an_invalid_table_is_refused_with_its_line(table: str | bytes, message: 
     assert str(tmp_path / "labels.csv") in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["", "no-such-folder", "labels.txt"])
-def test_what_is_not_such_a_folder_is_refused(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("", "it has no labels.csv"), ("no-such-folder", "there is no folder"), ("labels.txt", "there is no folder")],
+)
+def test_what_is_not_such_a_folder_is_refused(name: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").touch()
-    with pytest.raises(DataError, match=r"is not a folder of labelled numbers: it has no labels\.csv"):
+    with pytest.raises(DataError, match=words):
         read_number_folder(tmp_path / name)
+
+
+def test_a_picture_with_two_lines_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "labels.csv").write_text("File, TEXT\na.png,1\na.png,2\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"'a\.png' in the lines 2 and 3"):
+        read_number_folder(tmp_path)

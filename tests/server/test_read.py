@@ -194,3 +194,22 @@ def test_a_real_server_reads_numbers(live_server: MakeServer, bars_model: Path, 
     assert [texts(answer) for answer in answers] == [[expected]] * 8
     assert server.stop() == 0
     assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ([("lenght", "5")], "a field 'lenght'. Valid beside files: length and pattern"),
+        ([("length", "5"), ("length", "6")], "twice"),
+    ],
+)
+def test_a_misspelt_or_repeated_field_of_a_form_is_refused(
+    client: TestClient, fields: list[tuple[str, str]], words: str
+) -> None:
+    parts = [
+        ("file", ("a.png", file_of(bars.line("48", padding=8)), "image/png")),
+        *((n, (None, v)) for n, v in fields),
+    ]
+    answer = client.post("/read", files=parts)
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"]

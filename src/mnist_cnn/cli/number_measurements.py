@@ -83,13 +83,14 @@ def _show(results: NumberResults, use: str, terminal: Terminal) -> None:
     rows = [_row("the model's own", results.own)]
     if results.suggested:
         rows.append(_row(f"at most {goal} wrong", results.suggested))
-    title = f"Accepted of {len(results.outcomes):,} pictures in {results.dataset}"
+    count = len(results.outcomes)
+    title = f"Accepted of {count:,} picture{'' if count == 1 else 's'} in {results.dataset}"
     terminal.table(["threshold", "value", "accepted", "wrong of these", "95 % interval"], rows, title=title)
     if use:
         terminal.say(f"To read with the second threshold: {use}")
         terminal.say("It was chosen on these pictures. Check it on other ones before you rely on it.")
     else:
-        terminal.say(f"On these pictures, more than {goal} of the accepted are wrong at every threshold.")
+        terminal.say(f"On these pictures, no threshold accepts numbers of which at most {goal} are wrong.")
 
 
 def _row(name: str, point: OperatingPoint) -> list[str]:

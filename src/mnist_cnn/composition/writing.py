@@ -123,7 +123,7 @@ def _set_out(
     text: str, write: Writer, style: WritingStyle, pen: Pen, random: np.random.Generator, clean: bool
 ) -> tuple[list[list[Stroke]], list[list[Stroke]]]:
     """Place digits from left to right; return the strokes of each digit, and those of marks and joints."""
-    row = _Row(style, pen, random)
+    row = _TextRow(style, pen, random)
     thousands = not clean and random.random() < _THOUSANDS
     digits: list[list[Stroke]] = []
     joints: list[list[Stroke]] = []
@@ -146,7 +146,7 @@ def _set_out(
     return digits, row.marks + joints
 
 
-class _Row:
+class _TextRow:
     """Sets digits and marks beside each other, from left to right.
 
     Attributes:

@@ -50,10 +50,21 @@ def _read_labels(folder: Path) -> Iterator[LabelledNumber]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
-            _check_columns(table, list(rows.fieldnames or ()))
+            rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
+            _check_columns(table, list(rows.fieldnames))
+            lines: dict[str, int] = {}
             for row in rows:
-                yield _labelled(folder, row, f"{table}, line {rows.line_num}")
+                number = _labelled(folder, row, f"{table}, line {rows.line_num}")
+                if number.file in lines:
+                    raise DataError(
+                        f"{table} names {number.file!r} in the lines {lines[number.file]} and {rows.line_num}. Remove "
+                        "one of them."
+                    )
+                lines[number.file] = rows.line_num
+                yield number
     except (FileNotFoundError, NotADirectoryError):
+        if not folder.is_dir():
+            raise DataError(f"there is no folder {folder}. Give a folder of pictures with {LABELS}.") from None
         raise DataError(
             f"{folder} is not a folder of labelled numbers: it has no {LABELS}. Write one with the columns {_FILE} and "
             f"{_TEXT}: the name of each picture, and the digits in it."

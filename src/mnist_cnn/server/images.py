@@ -84,9 +84,21 @@ async def _form_contents(request: Request, most: int, fields: Sequence[str]) -> 
         raise Problem(status, f"the form cannot be read: {error.message.rstrip('.')}. {_FORM}") from None
     if not body.rstrip().endswith(b"--"):
         raise Problem(400, f"the form is cut off: its last boundary is missing. {_FORM}")
-    texts = {name: value for name, value in form.multi_items() if name in fields and isinstance(value, str)}
+    texts = _texts([(name, value) for name, value in form.multi_items() if isinstance(value, str)], fields)
     files = [value for _, value in form.multi_items() if not isinstance(value, str)]
     return Contents([await file.read() for file in files if file.size or file.filename], texts)
+
+
+def _texts(found: Sequence[tuple[str, str]], fields: Sequence[str]) -> dict[str, str]:
+    """Return the text fields; a misspelt one must not be overlooked where some are understood."""
+    texts: dict[str, str] = {}
+    for name, value in found if fields else ():
+        if name not in fields:
+            raise Problem(422, f"the form has a field {name!r:.80}. Valid beside files: {' and '.join(fields)}.")
+        if name in texts:
+            raise Problem(422, f"the form has the field {name!r} twice. Give it once.")
+        texts[name] = value
+    return texts
 
 
 def contents_in(value: Any, most: int, fields: Sequence[str] = ()) -> Contents:

@@ -218,6 +218,11 @@ def test_only_a_doubtful_number_is_looked_at_again(reader: NumberReader) -> None
         assert counting.looks == looks
 
 
+def test_digits_far_apart_are_several_numbers(reader: NumberReader) -> None:
+    near, far = (np.hstack([bars.line("48"), np.zeros((32, width), np.uint8), bars.line("21")]) for width in (16, 64))
+    assert [reader.read_prepared(prepared(image)).reason for image in (near, far)] == ["", NumberReason.SEVERAL]
+
+
 def test_what_looks_like_a_small_number_may_be_a_part_of_a_large_one(reader: NumberReader) -> None:
     part = dataclasses.replace(prepared(bars.line("8")), field=Field((0.0, 0.0), (20.0, 20.0)))
     number, blank = (prepared(bars.line(text)) for text in ("48213", ""))

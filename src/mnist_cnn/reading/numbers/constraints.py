@@ -86,8 +86,10 @@ def _automaton(constraint: Constraint) -> Automaton:
     except TooComplexError as error:
         raise SettingError(f"{shown} is too complex: {error}. Give a simpler one, or fewer repetitions.") from None
     if automaton is None or bool((automaton.transitions == NOWHERE).all()):  # at most the empty text, no number
-        of_length = "" if constraint.longest is None else f" of {_digits(constraint.shortest, constraint.longest)}"
-        raise SettingError(f"{shown} matches no number{of_length}. {_VALID_PATTERN}.")
+        if constraint.longest is None:
+            raise SettingError(f"{shown} matches no number. {_VALID_PATTERN}.")
+        length = _digits(constraint.shortest, constraint.longest)
+        raise SettingError(f"{shown} matches no number of {length}. Change the length or the pattern.")
     return automaton
 
 

@@ -52,6 +52,7 @@ SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "numbers.onnx"
 _SURE = math.log(0.95)  # log-probability of a number at which no closer look is needed
 _SURELY_BLANK = math.log(0.9)  # log-probability of the blank; in other columns there may be a digit
 _PLAUSIBLE = 0.1  # confidence of a longer number in the whole picture; then the field shows only a part of it
+_FAR = 2.5  # heights of digits between two digits; spaced codes have less, and more are two numbers
 _MORE = 1.01  # ratio of scales; a line that is narrower than its picture by more was squeezed
 
 
@@ -208,7 +209,8 @@ class NumberReader:
         closer = [look.columns for look in looks[1:] if text and look.judge([text])[0] > -math.inf]
         decoded = describe(first.columns, text, first.found.log_fit, automaton, closer)
         reason = self._reason(decoded)
-        if not reason and line.field and not line.field.is_single:
+        is_single = (not line.field or line.field.is_single) and not _is_apart(boxes[decoded.peaks])
+        if not reason and not is_single:
             reason = NumberReason.SEVERAL
         if not reason and not is_agreed:
             reason = NumberReason.DISPUTED
@@ -251,6 +253,14 @@ def _judge(looks: list[Look]) -> tuple[str, float]:
     logs = judge_together(looks, texts)
     best = int(logs.argmax())
     return texts[best], float(logs[best])
+
+
+def _is_apart(boxes: NDArray[np.float32]) -> bool:
+    """Return whether digits' boxes, [n, 4], are so far apart that they are several numbers."""
+    if len(boxes) < 2:
+        return False
+    gaps = boxes[1:, 0] - boxes[:-1, 2]
+    return bool(gaps.max() > _FAR * np.median(boxes[:, 3] - boxes[:, 1]))
 
 
 def _check_width(line: PreparedLine) -> None:

@@ -27,7 +27,7 @@ class NumberReason(StrEnum):
 
 _TEXTS = {
     NumberReason.BLANK: "No digits were found. Try a darker pen, or a closer crop of the number.",
-    NumberReason.SEVERAL: "There is more than one line of writing. Cut the picture into lines.",
+    NumberReason.SEVERAL: "There is more than one number or line of writing. Cut the picture into parts.",
     NumberReason.UNCERTAIN: "This is not clearly one number. Crop closer, or let a person read it.",
     NumberReason.UNFIT: "This does not look like a number of that length or pattern. Check both, or crop closer.",
     NumberReason.DISPUTED: "The two readers do not agree on this number. Let a person read it.",
