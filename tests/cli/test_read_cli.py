@@ -184,3 +184,11 @@ def test_a_second_opinion_is_asked_for_in_one_word(
     records = [json.loads(line) for line in out.splitlines()]
     plain = [expected(bars_model, pictures / name) for name in ("a.jpg", "b.png")]
     assert [each["confidence"] for each in records] != [each["confidence"] for each in plain]
+
+
+def test_the_included_weights_have_a_name(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named, plain = (
+        commands.call(capsys, "read", pictures / "b.png", *words, *CSV) for words in (("--model", "numbers"), ())
+    )
+    assert named == plain
+    assert named[0] == 0

@@ -20,7 +20,7 @@ STRIDE = 4  # pixels of the line per column of scores
 _WHITE = 255
 _NEEDED = (
     f"A network for numbers takes {INPUT} (n, {HEIGHT}, w, 1) and returns scores (n, t, {SYMBOLS}) and boxes "
-    f"(n, t, 4), with t = w / {STRIDE}. Export it again"
+    f"(n, t, 4), with t = w / {STRIDE}. A network for single digits is used by: mnist-cnn predict --model"
 )
 
 
