@@ -33,7 +33,8 @@ _CHARACTERS = "character"  # the key of the network's metadata that lists its ch
 _SMALLEST = 1e-12  # probability; the network's own underflow to 0
 
 # Chosen on development pictures of cheques and ledgers, whose writers are not used for any reported figure.
-_POSSIBLE = math.log(0.05)  # log-probability of a number that a reader does not rule out
+# Log-probabilities of a number that a reader does not rule out. Only ours has learnt what is not a number.
+_OWN_POSSIBLE, _POSSIBLE = math.log(0.3), math.log(0.05)
 THRESHOLD = 0.996  # minimum confidence of an accepted number
 
 
@@ -108,7 +109,7 @@ def weigh(own: Sequence[Look], other: Look) -> Verdict:
     own_logs, other_logs = judge_together(own, texts), judge_together([other], texts)
     scores = own_logs + other_logs
     best = int(scores.argmax())
-    is_agreed = min(own_logs[best], other_logs[best]) > _POSSIBLE
+    is_agreed = own_logs[best] > _OWN_POSSIBLE and other_logs[best] > _POSSIBLE
     return Verdict(texts[best], float(np.exp(scores[best] - np.logaddexp.reduce(scores))), bool(is_agreed))
 
 
