@@ -117,7 +117,7 @@ def export(
 
 
 def _export_numbers(formats: list[Format], folder: Path, terminal: Terminal) -> None:
-    """Write the included network for whole numbers, which has no Keras model to convert or compare with."""
+    """Copy the included network for whole numbers: there is no Keras model to convert it from."""
     only = FORMATS["onnx"].name
     if others := [each.name for each in formats if each.name != only]:
         raise SettingError(

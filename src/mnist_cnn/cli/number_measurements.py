@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnist_cnn.cli.options import SHIPPED_NUMBERS
+from mnist_cnn.cli.options import number_model
 from mnist_cnn.cli.readings import quieten
 from mnist_cnn.environment import shell
 from mnist_cnn.errors import SettingError
@@ -21,7 +21,7 @@ def evaluate_numbers(model: Path, dataset: str | None, output: Path | None, term
     """Read every picture, show what is right, accepted and wrong, and write the report if `output` is given.
 
     Raises:
-        InputError: There is no such model, no folder is given, or it has no valid table of labels.
+        InputError: The model does not exist, no folder is given, or the folder has no valid table of labels.
         MissingExtraError: A report is asked for, and what draws it is not installed.
     """
     if dataset is None:
@@ -49,7 +49,7 @@ def _read(model: Path, dataset: str, numbers: list[LabelledNumber], terminal: Te
     from mnist_cnn.evaluation.number_results import NumberResults, pair
     from mnist_cnn.reading.numbers import NumberReader
 
-    reader = NumberReader.load(None if model == Path(SHIPPED_NUMBERS) else model)
+    reader = NumberReader.load(number_model(model))
     readings = track(
         reader.read_many([each.path for each in numbers]),
         "Reading",
@@ -65,7 +65,7 @@ def _use(model: Path, suggested: OperatingPoint | None) -> str:
     """Return the command that reads with the suggested threshold; empty if there is none."""
     if suggested is None:
         return ""
-    chosen = [] if model == Path(SHIPPED_NUMBERS) else ["--model", str(model)]
+    chosen = ["--model", str(model)] if number_model(model) else []
     return shell.join(["mnist-cnn", "read", "PICTURES", *chosen, "--threshold", str(suggested.threshold)])
 
 

@@ -54,6 +54,11 @@ def set_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"{text} Can be repeated.")
 
 
+def number_model(model: Path | None) -> Path | None:
+    """Return the file of a network for whole numbers; None for the included weights."""
+    return None if model == Path(SHIPPED_NUMBERS) else model
+
+
 def refuse_options(names: Iterable[str], why: str) -> None:
     """Refuse options of the current command that make no sense with its other arguments.
 

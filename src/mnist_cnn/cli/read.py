@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnist_cnn.cli.options import PATH, SHIPPED_NUMBERS, json_option
+from mnist_cnn.cli.options import PATH, json_option, number_model
 from mnist_cnn.cli.readings import (
     Explanations,
     choose_form,
@@ -71,9 +71,11 @@ def read(
     from mnist_cnn.reading.numbers import Constraint, NumberReader
 
     Constraint.of(length, pattern)  # an error in it comes before the network is loaded
-    chosen = None if model == Path(SHIPPED_NUMBERS) else model
     reader = NumberReader.load(
-        chosen, threads=choose_threads(threads, paths), threshold=threshold, second_opinion=second_opinion
+        number_model(model),
+        threads=choose_threads(threads, paths),
+        threshold=threshold,
+        second_opinion=second_opinion,
     )
     rows = number_rows(form)
     print_readings(paths, partial(reader.read_many, length=length, pattern=pattern), rows, _explanations(picture))

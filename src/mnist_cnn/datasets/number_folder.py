@@ -20,7 +20,7 @@ class LabelledNumber:
 
     file: str  #: name of the picture, as in the table
     path: Path  #: where it is
-    text: str  #: the digits from left to right; empty if there is no number
+    text: str  #: the digits from left to right; the empty string for a picture without a number
 
 
 def read_number_folder(folder: Path) -> list[LabelledNumber]:
@@ -28,7 +28,7 @@ def read_number_folder(folder: Path) -> list[LabelledNumber]:
 
     Args:
         folder: It contains pictures and `labels.csv` with the columns `file`, a path within the folder, and `text`,
-            the digits, empty if there is no number. Other columns are ignored.
+            the digits, which is left empty for a picture without a number. Other columns are ignored.
 
     Raises:
         DataError: There is no such table, it lacks a column or a picture, or a text is not digits.

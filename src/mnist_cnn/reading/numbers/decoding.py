@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _CANDIDATES = 4  # texts of the search whose probability is summed over all paths
 SURPRISE = math.log(1e-3)  # log-probability of a number that one look did not expect: it is not a proof against it
-_SURE = math.log(0.95)  # log-probability of a text that needs no rivals
+SURE = math.log(0.95)  # log-probability of a text that needs neither rivals nor a closer look
 _PROBABLY_BLANK = math.log(0.5)
 
 
@@ -67,7 +67,7 @@ def candidates(columns: NDArray[np.float64], automaton: Automaton | None = None)
         return Candidates([], 0.0)
     if automaton is None:
         text = best_path(columns)
-        if text_log_probabilities(columns, [text])[0] > _SURE:
+        if text_log_probabilities(columns, [text])[0] > SURE:
             return Candidates([text], 0.0)  # nothing else is probable: a search would cost several times as long
         return Candidates(_best_first(columns, search(Free(columns), len(columns))), 0.0)
     guide = Constrained(columns, automaton)

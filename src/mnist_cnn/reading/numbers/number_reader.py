@@ -18,7 +18,7 @@ from mnist_cnn.errors import DataError, ImageError, ModelFileError
 from mnist_cnn.reading.ink.sources import read_reduced
 from mnist_cnn.reading.numbers.constraints import Constraint, Length
 from mnist_cnn.reading.numbers.ctc import BLANK, log_probabilities
-from mnist_cnn.reading.numbers.decoding import Decoded, describe
+from mnist_cnn.reading.numbers.decoding import SURE, Decoded, describe
 from mnist_cnn.reading.numbers.line_network import LineNetwork
 from mnist_cnn.reading.numbers.line_preparation import (
     CROPS,
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 Source = TypeVar("Source", bound="ImageSource")
 
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "numbers.onnx"
-_SURE = math.log(0.95)  # log-probability of a number at which no closer look is needed
 _SURELY_BLANK = math.log(0.9)  # log-probability of the blank; in other columns there may be a digit
 _PLAUSIBLE = 0.1  # confidence of a longer number in the whole picture; then the field shows only a part of it
 _FAR = 2.5  # heights of digits between two digits; spaced codes have less, and more are two numbers
@@ -186,7 +185,7 @@ class NumberReader:
         if len(inked):
             box = (*inked[:, :2].min(axis=0).tolist(), *inked[:, 2:].max(axis=0).tolist())
             for crop in CROPS:
-                closer = None if _judge(looks)[1] > _SURE else look_closer(line, box, crop)
+                closer = None if _judge(looks)[1] > SURE else look_closer(line, box, crop)
                 if closer is None:
                     break
                 looks.append(Look.at(self._run(closer)[0], automaton))

@@ -32,7 +32,7 @@ _NARROWEST = 320  # pixels; a narrower picture is filled up with grey, as RapidO
 _CHARACTERS = "character"  # the key of the network's metadata that lists its characters
 _SMALLEST = 1e-12  # probability; the network's own underflow to 0
 
-# Chosen on development pictures of cheques and ledgers, whose writers are not used for any reported figure.
+# Chosen on the development pictures of cheques and ledgers.
 # Log-probabilities of a number that a reader does not rule out. Only ours has learnt what is not a number.
 _OWN_POSSIBLE, _POSSIBLE = math.log(0.3), math.log(0.05)
 THRESHOLD = 0.996  # minimum confidence of an accepted number
