@@ -29,7 +29,7 @@ _FRAMES: dict[Scene, tuple[Frame, ...]] = {
 }
 _LONGEST_IN_CELL = 6  # digits; a photographed cell has too few pixels for more
 _OTHER, _EMPTY = 0.05, 0.01  # shares of pictures without a number
-_PASTED = 0.1  # share of numbers pasted together from pictures, if there are any
+_PASTED = 0.2  # share of numbers pasted together from pictures, if there are any
 _BY_HAND, _TRACED = 0.55, 0.35  # shares of strings drawn by code, and traced from real digits; the rest mixes both
 _ROUND, _REPEATED = 0.12, 0.1  # shares of strings that end in zeros, and that repeat digits
 _AMOUNTS = 0.4  # share of strings whose first digit has the frequencies of amounts and counts

@@ -100,7 +100,7 @@ def _dot(random: np.random.Generator) -> list[Stroke]:
 
 
 def _comma(random: np.random.Generator) -> list[Stroke]:
-    length, lean = random.uniform(0.1, 0.4), random.uniform(0.0, 0.6)
+    length, lean = random.uniform(0.1, 0.5), random.uniform(0.0, 0.6)
     y = random.normal(0.92, 0.06)
     return [curve([(lean * length, y), (lean * length + 0.03, y + length * 0.5), (0, y + length)])]
 
