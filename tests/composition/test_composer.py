@@ -54,6 +54,14 @@ def test_a_few_pictures_show_no_number(lines: list[ComposedLine]) -> None:
     assert 0.04 < empty < 0.2
 
 
+def test_some_numbers_are_pasted_together_from_pictures_and_most_of_those_stay_clean(composer: Composer) -> None:
+    picture = np.zeros((28, 28), np.uint8)
+    picture[4:24, 8:18] = 123
+    pasting, random = Composer(composer.traced, [picture[np.newaxis]] * 10), np.random.default_rng(2)
+    clean = [(pasting.compose_picture(random)[0] == 123).mean() > 0.1 for _ in range(200)]
+    assert np.mean(clean) == pytest.approx(0.14, abs=0.07)
+
+
 def test_only_the_generator_decides(composer: Composer) -> None:
     first, again, other = (composer.compose(np.random.default_rng(seed)) for seed in (5, 5, 6))
     assert first.text == again.text

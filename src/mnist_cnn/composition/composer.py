@@ -29,7 +29,8 @@ _FRAMES: dict[Scene, tuple[Frame, ...]] = {
 }
 _LONGEST_IN_CELL = 6  # digits; a photographed cell has too few pixels for more
 _OTHER, _EMPTY = 0.05, 0.01  # shares of pictures without a number
-_PASTED = 0.2  # share of numbers pasted together from pictures, if there are any
+_PASTED = 0.2  # share of pictures pasted together from pictures of digits, if there are any
+_ON_PAPER = 0.3  # of them; the others stay as light and clean as they were pasted
 _BY_HAND, _TRACED = 0.55, 0.35  # shares of strings drawn by code, and traced from real digits; the rest mixes both
 _ROUND, _REPEATED = 0.12, 0.1  # shares of strings that end in zeros, and that repeat digits
 _AMOUNTS = 0.4  # share of strings whose first digit has the frequencies of amounts and counts
@@ -59,8 +60,12 @@ class Composer:
 
     def compose_picture(self, random: np.random.Generator) -> tuple[NDArray[np.uint8], WrittenLine]:
         """Compose one picture of a number, or of something else: uint8 [h, w], with what is written there."""
-        scene = scenes.choose_scene(random)
-        line = self._line(scene, random)
+        if self.pictures and random.random() < _PASTED:
+            scene = scenes.choose_scene(random) if random.random() < _ON_PAPER else scenes.bare
+            line = self._pasted(random)
+        else:
+            scene = scenes.choose_scene(random)
+            line = self._line(scene, random)
         return scene(line.coverage, line.digit_height, random), line
 
     def _line(self, scene: Scene, random: np.random.Generator) -> WrittenLine:
@@ -74,14 +79,12 @@ class Composer:
         if kind < _EMPTY + _OTHER:
             return compose_other((marks.word if random.random() < 0.6 else marks.clutter)(random), frame, random)
         text = draw_text(random, in_cell=frame is writing.cell)
-        if self.pictures and kind > 1 - _PASTED:
-            return paste([self._picture(int(digit), random) for digit in text], text, random)
         return compose_line(text, self.writer(random), frame, random)
 
-    def _picture(self, digit: int, random: np.random.Generator) -> NDArray[np.uint8]:
-        known = self.pictures[digit]
-        picture: NDArray[np.uint8] = known[int(random.integers(len(known)))]
-        return picture
+    def _pasted(self, random: np.random.Generator) -> WrittenLine:
+        text = draw_text(random)
+        known = [self.pictures[int(digit)] for digit in text]
+        return paste([each[int(random.integers(len(each)))] for each in known], text, random)
 
     def writer(self, random: np.random.Generator) -> Writer:
         """Choose one writer."""

@@ -13,7 +13,7 @@ from mnist_cnn.composition.writing import WrittenLine
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LOW, _HIGH = 1.5, 2.6  # enlargement
+_LOW, _HIGH = 1.0, 2.6  # enlargement
 _INK = 64  # grey level of what counts as ink
 _DIGIT = 20  # pixels, height of MNIST's digits within their 28
 _WHITE = 255

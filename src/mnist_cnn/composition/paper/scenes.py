@@ -171,6 +171,11 @@ def board(coverage: Plane, digit_height: float, random: np.random.Generator) -> 
     return _stored(light, random, 0.8)
 
 
+def bare(coverage: Plane, digit_height: float, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Light ink on a black ground, as it is: MNIST's own pictures, and what programs make of them."""
+    return np.rint(coverage * 255).astype(np.uint8)
+
+
 def _stored(
     light: Plane, random: np.random.Generator, lossy: float, good: tuple[int, int] = (70, 96), usual: float = 0.65
 ) -> NDArray[np.uint8]:
