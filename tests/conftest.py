@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the real MNIST, and a machine without data and network."""
+"""Fixtures for all tests: the real MNIST, a machine without data and network, and a network for numbers."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ def mnist_dir() -> Path:
         if any(folder.glob("t10k-images*")):
             return folder
     pytest.skip(f"REAL MNIST NOT TESTED: MNIST_CNN_DATA={_DATA} does not contain t10k-images-idx3-ubyte.gz")
+
+
+@pytest.fixture(scope="session")
+def bars_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a network that reads bars in place of digits; it needs no training."""
+    from reading.numbers import bars
+
+    path = tmp_path_factory.mktemp("model") / "bars.onnx"
+    path.write_bytes(bars.make())
+    return path
 
 
 @pytest.fixture

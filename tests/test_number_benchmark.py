@@ -70,7 +70,7 @@ def test_pictures_without_a_number_are_the_same_each_time() -> None:
 
 
 def test_the_benchmark_records_and_draws(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    bars_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "ink" / "codes"
     folder.mkdir(parents=True)
@@ -78,10 +78,9 @@ def test_the_benchmark_records_and_draws(
         csv.writer(file).writerows([("file", "text"), ("a.png", "48213"), ("b.png", "9")])
     for name in ("a.png", "b.png"):
         Image.fromarray(255 - bars.line("48213")).save(folder / name)
-    model, record, wrong = tmp_path / "bars.onnx", tmp_path / "record.json", tmp_path / "wrong"
-    model.write_bytes(bars.make())
-    words = ["--ink", folder.parent, "--model", model, "--strings", 0, "--drawn", 1, "--pages", 2, "--record", record]
-    words += ["--cutting", "--wrong", wrong, "--figure", tmp_path / "curves.png"]
+    record, wrong = tmp_path / "record.json", tmp_path / "wrong"
+    words = ["--ink", folder.parent, "--model", bars_model, "--strings", 0, "--drawn", 1, "--pages", 2]
+    words += ["--record", record, "--cutting", "--wrong", wrong, "--figure", tmp_path / "curves.png"]
 
     def not_installed(_: Path | None = None) -> None:
         raise MissingExtraError("rapidocr", "ocr")

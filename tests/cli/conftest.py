@@ -12,15 +12,6 @@ import pytest
 
 from cli.commands import TINY
 from mnist_cnn.cli.app import main
-from reading.numbers import bars
-
-
-@pytest.fixture(scope="session")
-def bars_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a network that reads bars in place of digits."""
-    path = tmp_path_factory.mktemp("model") / "bars.onnx"
-    path.write_bytes(bars.make())
-    return path
 
 
 @pytest.fixture(scope="session")

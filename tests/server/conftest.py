@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reading.numbers import bars
 from server.live import LiveServer
 from server.windows import SCREEN
 
@@ -46,14 +45,6 @@ def client() -> Iterator[TestClient]:
     """A client of a server with default settings."""
     with _client({}) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def bars_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network for numbers that needs no training."""
-    path = tmp_path_factory.mktemp("numbers") / "bars.onnx"
-    path.write_bytes(bars.make())
-    return path
 
 
 @pytest.fixture

@@ -25,15 +25,8 @@ from reading.numbers import bars
 
 
 @pytest.fixture(scope="module")
-def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "bars.onnx"
-    path.write_bytes(bars.make())
-    return path
-
-
-@pytest.fixture(scope="module")
-def reader(model_file: Path) -> NumberReader:
-    return NumberReader.load(model_file, threads=2)
+def reader(bars_model: Path) -> NumberReader:
+    return NumberReader.load(bars_model, threads=2)
 
 
 def prepared(image: NDArray[np.uint8], has_ink: bool = True) -> PreparedLine:
@@ -165,11 +158,11 @@ def test_damaged_metadata_are_refused(tmp_path: Path, values: dict[str, Any]) ->
         NumberReader.load(path)
 
 
-def test_other_model_files_are_refused(tmp_path: Path, model_file: Path) -> None:
+def test_other_model_files_are_refused(tmp_path: Path, bars_model: Path) -> None:
     with pytest.raises(ModelFileError, match="does not read numbers"):
         NumberReader.load(SHIPPED_WEIGHTS)
     with pytest.raises(ModelFileError, match=r"takes images"):
-        Recognizer.load(model_file)
+        Recognizer.load(bars_model)
     path = tmp_path / "other.onnx"
     path.write_bytes(bars.make({}))
     with pytest.raises(ModelFileError, match="no metadata"):

@@ -24,10 +24,8 @@ from reading.recognizer import linear
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> NumberReader:
-    path = tmp_path / "bars.onnx"
-    path.write_bytes(bars.make())
-    return NumberReader.load(path, threads=2, threshold=0.9)
+def reader(bars_model: Path) -> NumberReader:
+    return NumberReader.load(bars_model, threads=2, threshold=0.9)
 
 
 def beside(reader: NumberReader, text: str) -> NumberReader:
