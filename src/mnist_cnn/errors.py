@@ -110,6 +110,17 @@ def suggest(value: str, valid: Iterable[str]) -> str:
     return f"{hint}Valid: {', '.join(names)}."
 
 
+def quote(text: str, most: int) -> str:
+    """Put what a person typed between quotation marks, on one line, and without the doubled backslashes of `repr`.
+
+    Args:
+        text: Any; what cannot be printed is escaped.
+        most: Characters that are shown.
+    """
+    printed = (each if each.isprintable() else each.encode("unicode_escape").decode() for each in text[:most])
+    return f"'{''.join(printed)}'{'…' if len(text) > most else ''}"
+
+
 def _shorten(names: list[str]) -> list[str]:
     sections = {name.partition(".")[0] for name in names if "." in name}
     short = [

@@ -199,7 +199,7 @@ def test_a_real_server_reads_numbers(live_server: MakeServer, bars_model: Path, 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ([("lenght", "5")], "a field 'lenght'. Valid beside files: length and pattern"),
+        ([("lenght", "5")], "'lenght' is not a field of this form. Did you mean 'length'? Valid: length, pattern."),
         ([("length", "5"), ("length", "6")], "twice"),
     ],
 )
@@ -213,3 +213,24 @@ def test_a_misspelt_or_repeated_field_of_a_form_is_refused(
     answer = client.post("/read", files=parts)
     assert answer.status_code == 422
     assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (
+            "/read?lenght=5",
+            "'lenght' is not a parameter of this address. Did you mean 'length'? Valid: length, pattern.",
+        ),
+        ("/read?picture=true", "'picture' is not a parameter of this address. Valid: length, pattern."),
+        ("/read?length=5&length=6", "'length' is given twice"),
+        ("/predict?pictures=true", "Did you mean 'picture'? Valid: picture."),
+        ("/predict?picture=true&picture=false", "'picture' is given twice"),
+        ("/predict?lenght", "'lenght' is not a parameter of this address"),
+        (f"/predict?{'x' * 5000}=1", "is not a parameter of this address"),
+    ],
+)
+def test_a_misspelt_or_repeated_parameter_of_the_query_is_refused(client: TestClient, address: str, words: str) -> None:
+    detail = problem(client.post(address, content=FILE), 422)
+    assert words in detail
+    assert len(detail) < 300

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from mnist_cnn.errors import suggest
 from mnist_cnn.reading.conventions import IMAGE_SIZE
 from mnist_cnn.server.bodies import parse_json, read_body
 from mnist_cnn.server.problems import Problem
@@ -84,19 +85,29 @@ async def _form_contents(request: Request, most: int, fields: Sequence[str]) -> 
         raise Problem(status, f"the form cannot be read: {error.message.rstrip('.')}. {_FORM}") from None
     if not body.rstrip().endswith(b"--"):
         raise Problem(400, f"the form is cut off: its last boundary is missing. {_FORM}")
-    texts = _texts([(name, value) for name, value in form.multi_items() if isinstance(value, str)], fields)
+    found = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    texts = texts_by_name(found, fields, "field of this form") if fields else {}
     files = [value for _, value in form.multi_items() if not isinstance(value, str)]
     return Contents([await file.read() for file in files if file.size or file.filename], texts)
 
 
-def _texts(found: Sequence[tuple[str, str]], fields: Sequence[str]) -> dict[str, str]:
-    """Return the text fields; a misspelt one must not be overlooked where some are understood."""
+def texts_by_name(found: Sequence[tuple[str, str]], known: Sequence[str], kind: str) -> dict[str, str]:
+    """Return the values of a form or a query; a misspelt one must not be overlooked.
+
+    Args:
+        found: Names and values.
+        known: The names that are understood.
+        kind: What they are, for messages.
+
+    Raises:
+        Problem: There is another name, or one of them twice (422).
+    """
     texts: dict[str, str] = {}
-    for name, value in found if fields else ():
-        if name not in fields:
-            raise Problem(422, f"the form has a field {name!r:.80}. Valid beside files: {' and '.join(fields)}.")
+    for name, value in found:
+        if name not in known:
+            raise Problem(422, f"{name!r:.80} is not a {kind}. {suggest(name[:80], known)}")
         if name in texts:
-            raise Problem(422, f"the form has the field {name!r} twice. Give it once.")
+            raise Problem(422, f"the {kind} {name!r} is given twice. Give it once.")
         texts[name] = value
     return texts
 

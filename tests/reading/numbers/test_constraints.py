@@ -71,7 +71,7 @@ def test_a_length_and_a_pattern_hold_together() -> None:
     assert [constraint.automaton.accepts(text) for text in ("1", "12", "012", "120", "1200")] == [
         False, True, False, True, False,
     ]  # fmt: skip
-    with pytest.raises(SettingError, match=r"pattern '\\\\d\{4\}' matches no number of 2 to 3 digits"):
+    with pytest.raises(SettingError, match=r"pattern '\\d\{4\}' matches no number of 2 to 3 digits"):
         Constraint.of("2-3", r"\d{4}")
 
 
@@ -105,6 +105,28 @@ def test_other_characters_never_occur() -> None:
 def test_what_cannot_be_read_is_refused(pattern: str) -> None:
     with pytest.raises(SettingError, match=r"(cannot be read|nested too deeply|matches no number).* Give "):
         Constraint.of(pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        (r"\d\z{2}", r"the pattern '\d\z{2}' cannot be read from '\z{2}' on. It may contain"),
+        (r"^\d(\d", r"the pattern '^\d(\d' cannot be read from '(\d' on. It may contain"),
+        (r"\d[1-", r"the pattern '\d[1-' cannot be read. It may contain"),
+        ("(\n", r"the pattern '(\n' cannot be read. It may contain"),
+        (r"\d[9-0]", r"the pattern '\d[9-0]' cannot be read. It may contain"),
+        (r"\d{4}-", r"the pattern '\d{4}-' matches no number"),
+        (r"[01]*1[01]{40}\d", r"the pattern '[01]*1[01]{40}\d' is too complex: it takes more than 1,000 states"),
+        (r"\d" * 600, r"the pattern '\d\d\d"),
+    ],
+)
+def test_a_message_shows_the_pattern_as_it_was_typed(pattern: str, words: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        Constraint.of(pattern=pattern)
+    assert words in str(caught.value)
+    assert "index" not in str(caught.value)
+    assert "\\\\" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(

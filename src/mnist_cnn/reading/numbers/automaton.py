@@ -112,7 +112,7 @@ def build(expression: Expression, shortest: int, longest: int | None) -> Automat
     """
     automaton = _minimise(*_determinise(expression, shortest, longest))
     if automaton and (states := len(automaton.accepting)) > MAX_STATES:
-        raise TooComplexError(f"its automaton has {states} states, and at most {MAX_STATES} are used")
+        raise TooComplexError(f"it takes {states} states to follow, and at most {MAX_STATES} are possible")
     return automaton
 
 
@@ -215,7 +215,9 @@ def _determinise(
             row.append(numbers[following] if following[0] else NOWHERE)
         rows.append(row)
         if len(queue) > _MAX_SUBSETS:
-            raise TooComplexError(f"its automaton has more than {_MAX_SUBSETS:,} states")
+            raise TooComplexError(
+                f"it takes more than {_MAX_SUBSETS:,} states to follow, and at most {MAX_STATES} are possible"
+            )
     return np.array(rows, np.intp), np.array(accepting)
 
 

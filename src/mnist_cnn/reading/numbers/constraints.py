@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, TypeAlias
 
-from mnist_cnn.errors import SettingError, first_line
+from mnist_cnn.errors import SettingError, quote
 from mnist_cnn.reading.numbers.automaton import ANY_DIGITS, NOWHERE, TooComplexError, build, express
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ Length: TypeAlias = "int | str | tuple[int, int]"
 
 MAX_DIGITS = 200  # of a length that can be asked for
 MAX_PATTERN = 1000  # characters
+_SHOWN = 60  # characters of what the caller typed, in messages
 _VALID_LENGTH = f"Valid: a number of digits from 1 to {MAX_DIGITS}, such as 5, or a range, such as 3-6"
 _VALID_PATTERN = r"Give a regular expression over digits, such as [1-9]\d{4}"
 _ESCAPES_AND_SETS = re.compile(r"\\.|\[\^?\]?[^]]*\]", re.DOTALL)  # where ^ and $ are no anchors
@@ -53,7 +54,7 @@ class Constraint:
             return None
         shortest, longest = (0, None) if length is None else _limits(length)
         if pattern is not None and not isinstance(pattern, str):
-            raise SettingError(f"pattern = {str(pattern)[:40]!r} is not text. {_VALID_PATTERN}.")
+            raise SettingError(f"pattern = {quote(str(pattern), _SHOWN)} is not text. {_VALID_PATTERN}.")
         constraint = cls(shortest, longest, pattern)
         _automaton(constraint)
         return constraint
@@ -73,13 +74,13 @@ def _limits(length: Length) -> tuple[int, int]:
     whole = [int(limit) for limit in limits if isinstance(limit, Integral) and not isinstance(limit, bool)]
     if len(whole) == len(limits) == 2 and 1 <= whole[0] <= whole[1] <= MAX_DIGITS:
         return whole[0], whole[1]
-    raise SettingError(f"length = {str(length)[:40]!r} is not valid. {_VALID_LENGTH}.")
+    raise SettingError(f"length = {quote(str(length), _SHOWN)} is not valid. {_VALID_LENGTH}.")
 
 
 @functools.lru_cache(maxsize=64)
 def _automaton(constraint: Constraint) -> Automaton:
     pattern = constraint.pattern
-    shown = "" if pattern is None else f"the pattern {pattern[:60]!r}{'…' if len(pattern) > 60 else ''}"
+    shown = "" if pattern is None else f"the pattern {quote(pattern, _SHOWN)}"
     try:
         expression = ANY_DIGITS if pattern is None else _parse(pattern, shown)
         automaton = build(expression, constraint.shortest, constraint.longest)
@@ -113,7 +114,15 @@ def _parse(pattern: str, shown: str) -> Expression:
     except RecursionError:
         raise SettingError(f"{shown} is nested too deeply. Give a simpler one.") from None
     except Exception as error:  # greenery's parser raises errors of many kinds: NoMatch, index, value, …
+        place = _unread(error, pattern, len(pattern) - len(pattern.removeprefix("^")))
         raise SettingError(
-            f"{shown} cannot be read ({first_line(error)}). It may contain {_EXAMPLE_PARTS}. {_VALID_PATTERN}."
+            f"{shown} cannot be read{place}. It may contain {_EXAMPLE_PARTS}. {_VALID_PATTERN}."
         ) from None
     return express(tree)
+
+
+def _unread(error: Exception, pattern: str, skipped: int) -> str:
+    """Return from where on greenery does not understand a pattern; empty if it does not say so."""
+    found = re.search(r"beyond index (\d+)$", str(error))
+    start = skipped + int(found[1]) if found else 0
+    return f" from {quote(pattern[start:], _SHOWN)} on" if start else ""

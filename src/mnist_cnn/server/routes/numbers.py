@@ -16,7 +16,7 @@ from mnist_cnn.server.images import contents_of
 from mnist_cnn.server.model_facts import ModelSummary
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.routes.direct import DirectRoute
-from mnist_cnn.server.routes.requests import ManyImages, OneImage, Query, describe_request
+from mnist_cnn.server.routes.requests import ManyImages, OneImage, Query, describe_request, query_of
 from mnist_cnn.server.service import get_service, note_images
 
 if TYPE_CHECKING:
@@ -98,9 +98,10 @@ async def read(request: Request) -> Response:
     What is known about the numbers, their length or a pattern, restricts what can be read. It is the same for all
     images of a request, and comes with the query, the form or the JSON.
     """
+    query = query_of(request, _QUERIES)
     contents = await contents_of(request, _FIELDS)
     note_images(request, len(contents.images))
-    length, pattern = (_known(request, contents.fields, name) for name in _FIELDS)
+    length, pattern = (_known(query, contents.fields, name) for name in _FIELDS)
     service = get_service(request)
     try:
         readings = await service.reader.read_numbers(contents.images, length, pattern)
@@ -110,9 +111,9 @@ async def read(request: Request) -> Response:
     return Response(to_json(answer), media_type="application/json")
 
 
-def _known(request: Request, fields: Mapping[str, Any], name: str) -> Any:
+def _known(query: Mapping[str, str], fields: Mapping[str, Any], name: str) -> Any:
     """Return the value of a field in the query or in the body; None where it is empty, as in forms."""
-    given = [value for value in (request.query_params.get(name), fields.get(name)) if value not in (None, "")]
+    given = [value for value in (query.get(name), fields.get(name)) if value not in (None, "")]
     if len(given) > 1:
         raise Problem(422, f"{name} is both in the query and in the body. Send it once.")
     return given[0] if given else None

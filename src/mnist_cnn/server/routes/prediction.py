@@ -17,7 +17,7 @@ from mnist_cnn.server.images import contents_of
 from mnist_cnn.server.model_facts import ModelSummary
 from mnist_cnn.server.problems import Problem, documented
 from mnist_cnn.server.routes.direct import DirectRoute
-from mnist_cnn.server.routes.requests import ManyImages, OneImage, Query, describe_request
+from mnist_cnn.server.routes.requests import ManyImages, OneImage, Query, describe_request, query_of
 from mnist_cnn.server.service import get_service, note_images
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ async def predict(request: Request) -> Response:
 
 
 def _wants_pictures(request: Request) -> bool:
-    if not request.scope["query_string"]:
-        return False
-    wanted = request.query_params.get("picture", "false")
+    wanted = query_of(request, [_PICTURE]).get("picture", "false")
     if wanted not in _SWITCH:
         raise Problem(422, f"picture = {wanted!r:.40} is not valid. Valid: ?picture=true or ?picture=false.")
     return _SWITCH[wanted]

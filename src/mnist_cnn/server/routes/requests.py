@@ -1,4 +1,4 @@
-"""The description of requests with images, for the documentation."""
+"""What requests with images may contain: its description for the documentation, and the parameters of the query."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+
+from mnist_cnn.server.images import texts_by_name
 
 
 class OneImage(BaseModel):
@@ -30,6 +33,22 @@ class Query(NamedTuple):
     name: str
     description: str
     schema: Mapping[str, Any]
+
+
+def query_of(request: Request, queries: Sequence[Query]) -> Mapping[str, str]:
+    """Return the parameters of a request's query by name.
+
+    Args:
+        request: Any.
+        queries: All that the route understands.
+
+    Raises:
+        Problem: There is another one, or one of them twice (422).
+    """
+    if not request.scope["query_string"]:
+        return {}
+    names = [query.name for query in queries]
+    return texts_by_name(request.query_params.multi_items(), names, "parameter of this address")
 
 
 _FILE = {"type": "string", "format": "binary"}
