@@ -33,8 +33,9 @@ from mnist_cnn.errors import MissingExtraError
 from mnist_cnn.evaluation.figures.misread_numbers import MisreadNumber, misread_numbers
 from mnist_cnn.evaluation.figures.risk_coverage import risk_coverage as draw_risk_coverage
 from mnist_cnn.evaluation.figures.style import save
-from mnist_cnn.evaluation.metrics import RiskCoverage, risk_coverage
+from mnist_cnn.evaluation.metrics import RiskCoverage
 from mnist_cnn.evaluation.number_calibration import WRONG_AMONG_ACCEPTED
+from mnist_cnn.evaluation.number_results import acceptance_curve
 from mnist_cnn.reading.ink import read_image
 from mnist_cnn.reading.numbers import NumberReader
 from mnist_cnn.reading.numbers.decoding import decode
@@ -59,6 +60,7 @@ class Answer:
     confidence: float  #: of any range; higher is surer
     accepted: bool | None  #: None without a threshold
     seconds: float = 0.0  #: of processor time
+    is_candidate: bool = True  #: False if it is accepted at no threshold
 
 
 Read: TypeAlias = "Callable[[Path | Pixels], Answer]"
@@ -82,8 +84,10 @@ class Result:
     @property
     def curve(self) -> RiskCoverage:
         """How much can be accepted at which risk."""
-        correct = [picture.text == answer.text for picture, answer in zip(self.truth, self.answers, strict=True)]
-        return risk_coverage(np.array([answer.confidence for answer in self.answers]), np.array(correct))
+        pairs = zip(self.truth, self.answers, strict=True)
+        return acceptance_curve(
+            (each.confidence, each.text == picture.text, each.is_candidate) for picture, each in pairs
+        )
 
 
 def main() -> None:
@@ -179,7 +183,7 @@ def network_of(python: Path) -> Path:
 def read_with(reader: NumberReader, source: Path | Pixels) -> Answer:
     """Read as a user of this package does."""
     reading = reader.read(source)
-    return Answer(reading.text, reading.confidence, reading.accepted)
+    return Answer(reading.text, reading.confidence, reading.accepted, is_candidate=reading.is_candidate)
 
 
 def read_as_rapidocr(network: SecondOpinion, source: Path | Pixels) -> Answer:
@@ -213,7 +217,8 @@ def read_weighed(own: NumberReader, digits: Recognizer, source: Path | Pixels) -
 def read_agreed(own: NumberReader, digits: Recognizer, source: Path | Pixels) -> Answer:
     """Read as this package does, without confidence if cutting leads to another number."""
     answer, (text, _) = read_with(own, source), cut(prepare(source), digits).best()
-    return Answer(answer.text, answer.confidence if text == answer.text else 0.0, None)
+    confidence = answer.confidence if text == answer.text else 0.0
+    return Answer(answer.text, confidence, None, is_candidate=answer.is_candidate)
 
 
 def read_in_turn(name: str, pictures: list[Labelled], readers: dict[str, Read]) -> list[Result]:

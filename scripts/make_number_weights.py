@@ -43,7 +43,6 @@ from mnist_cnn.reading.numbers import NumberReader
 from mnist_cnn.reading.numbers.line_preparation import PREPARATION
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 from mnist_cnn.reading.numbers.number_reader import SHIPPED_WEIGHTS
-from mnist_cnn.reading.numbers.number_reading import NumberReason
 from mnist_cnn.runs import RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.numbers.line_batches import arrange_lines
@@ -245,8 +244,7 @@ def read_folder(reader: NumberReader, folder: Path) -> list[tuple[NumberReading,
 
 def judged(readings: list[tuple[NumberReading, str]]) -> tuple[np.ndarray, np.ndarray]:
     """Return the confidence of each number that a threshold may accept, and whether it is right."""
-    may_accept = ("", NumberReason.UNCERTAIN)
-    found = [(each.confidence, each.text == text) for each, text in readings if each.reason in may_accept]
+    found = [(each.confidence, each.text == text) for each, text in readings if each.is_candidate]
     if not found:
         sys.exit("No number was read. Train longer, or check the pictures.")
     confidences, right = zip(*found, strict=True)

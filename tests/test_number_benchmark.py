@@ -6,6 +6,8 @@ import csv
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import whole_numbers
+from mnist_cnn.datasets.number_folder import LabelledNumber
 from mnist_cnn.errors import MissingExtraError
+from mnist_cnn.evaluation.number_calibration import WRONG_AMONG_ACCEPTED
+from mnist_cnn.evaluation.number_results import NumberResults, pair
+from mnist_cnn.reading.numbers import NumberReading, NumberReason
 from mnist_cnn.reading.numbers.second_opinion import SecondOpinion
 from number_pictures import Labelled, without_number
 from reading.numbers import bars
@@ -52,6 +58,24 @@ def test_a_summary_counts_numbers_digits_and_what_is_accepted() -> None:
     assert row["wrong_of_accepted"] == 1 / 3
     assert row["acceptable"] == 2 / 4
     assert row["milliseconds"] == pytest.approx(3)
+
+
+def test_what_no_threshold_accepts_is_not_acceptable_here_and_in_an_evaluation() -> None:
+    readings = [
+        NumberReading("12", 0.9, (), ""),
+        NumberReading("34", 0.8, (), NumberReason.SEVERAL),
+        NumberReading("56", 0.7, (), NumberReason.DISPUTED),
+        NumberReading("78", 0.6, (), NumberReason.UNCERTAIN),
+        NumberReading("1", 0.5, (), NumberReason.UNCERTAIN),
+    ]
+    texts = ("12", "34", "0", "78", "90")
+    outcomes = pair([LabelledNumber(text, Path(), text) for text in texts], readings)
+    evaluated = NumberResults("ours", "codes", 0.5, outcomes).curve.coverage_at(WRONG_AMONG_ACCEPTED)
+    found = iter(readings)
+    reader: Any = SimpleNamespace(read=lambda _: next(found))
+    answers = [whole_numbers.read_with(reader, Path()) for _ in readings]
+    row = summary(Result("codes", "ours", [Labelled(Path(), text) for text in texts], answers))
+    assert row["acceptable"] == evaluated == 2 / 5
 
 
 def test_rapidocrs_reading_is_its_best_characters() -> None:

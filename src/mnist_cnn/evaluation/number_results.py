@@ -14,7 +14,7 @@ from mnist_cnn.datasets.number_folder import LabelledNumber
 from mnist_cnn.errors import DataError
 from mnist_cnn.evaluation.metrics import Interval, RiskCoverage, accuracy_interval, risk_coverage
 from mnist_cnn.evaluation.number_calibration import WRONG_AMONG_ACCEPTED
-from mnist_cnn.reading.numbers import NumberReading, NumberReason
+from mnist_cnn.reading.numbers import NumberReading
 
 _DECIMALS = range(4, 17)  # of a suggested threshold
 
@@ -48,8 +48,8 @@ class NumberOutcome:
 
     @property
     def is_candidate(self) -> bool:
-        """Whether the confidence alone decides if it is accepted; other reasons reject it at any threshold."""
-        return self.reason in ("", NumberReason.UNCERTAIN)
+        """Whether the threshold alone decides if it is accepted."""
+        return not isinstance(self.result, DataError) and self.result.is_candidate
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,7 @@ class NumberResults:
     @functools.cached_property
     def curve(self) -> RiskCoverage:
         """How much is accepted, and how much of it is wrong, at each threshold."""
-        candidates = [each for each in self.outcomes if each.is_candidate]
-        confidence = np.array([each.confidence for each in candidates])
-        correct = np.array([each.is_right for each in candidates], bool)
-        return risk_coverage(confidence, correct, len(self.outcomes))
+        return acceptance_curve((each.confidence, each.is_right, each.is_candidate) for each in self.outcomes)
 
     @property
     def own(self) -> OperatingPoint:
@@ -162,6 +159,19 @@ class NumberResults:
             "own_threshold": self.own.as_dict(),
             "suggested_threshold": self.suggested.as_dict() if self.suggested else None,
         }
+
+
+def acceptance_curve(readings: Iterable[tuple[float, bool, bool]]) -> RiskCoverage:
+    """Return how much is accepted, and how much of it is wrong, at each threshold.
+
+    Args:
+        readings: The confidence of each, of any range; whether it is right; and whether it is a candidate, see
+            `NumberReading`. The others are accepted at no threshold, but count among all.
+    """
+    rows = list(readings)
+    candidates = [(confidence, is_right) for confidence, is_right, is_candidate in rows if is_candidate]
+    confidence = np.array([each for each, _ in candidates], np.float64)
+    return risk_coverage(confidence, np.array([is_right for _, is_right in candidates], bool), len(rows))
 
 
 def pair(numbers: Iterable[LabelledNumber], results: Iterable[NumberReading | DataError]) -> tuple[NumberOutcome, ...]:

@@ -73,6 +73,11 @@ class NumberReading:
         """Whether there are digits, they fit, and the confidence reaches the threshold."""
         return not self.reason
 
+    @property
+    def is_candidate(self) -> bool:
+        """Whether the threshold alone decides if it is accepted; other reasons reject it at any threshold."""
+        return self.reason in ("", NumberReason.UNCERTAIN)
+
     def to_dict(self) -> dict[str, Any]:
         """Return what was read as values for JSON: text, confidence, accepted, and digits with confidence and box."""
         return {
