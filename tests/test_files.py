@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mnist_cnn.errors import MnistCnnError, WriteError
-from mnist_cnn.files import is_writable, write_json, write_text, write_whole
+from mnist_cnn.files import check_writable, is_writable, write_json, write_text, write_whole
 
 
 def fail(number: int) -> Any:
@@ -143,3 +143,22 @@ def test_two_writers_of_one_file_do_not_collide(tmp_path: Path) -> None:
         second.write_text("second")
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_whether_a_file_could_be_written_is_known_without_writing_it(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    for name in ("text.txt", "new.txt", "folder/new.txt", "new/folder/new.txt"):
+        check_writable(tmp_path / name)
+    for name in ("folder", "text.txt/new.txt", "text.txt/new/new.txt", "x" * 300, f"{'x' * 300}/new.txt"):
+        with pytest.raises(WriteError, match="was not written"):
+            check_writable(tmp_path / name)
+    assert sorted(each.name for each in tmp_path.rglob("*")) == ["folder", "text.txt"]
+    assert (tmp_path / "text.txt").read_text("utf-8") == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_known_before(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(WriteError, match="cannot be written"):
+        check_writable(tmp_path / "new" / "text.txt")

@@ -19,11 +19,11 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from mnist_cnn.errors import SettingError, suggest
-from mnist_cnn.files import write_text
+from mnist_cnn.files import SHIPPED_DIGITS, write_text
 
 _RECIPES = Path(__file__).with_name("recipes")
 DEFAULT_RECIPE = "quick"
-SHIPPED_MODEL = "digits"  # what `init_from` calls the included weights
+SHIPPED_MODEL = SHIPPED_DIGITS  # what `init_from` calls the included weights
 DEFAULT_SMALL_RECIPE = "small"  # for the bundled digits, which give quick too few steps
 EXPECTATIONS: dict[str, Any] = {"expected_accuracy": "", "expected_time": "", "parameters": 0}  # empty: not known
 _RENAMED = {"training.strangers": "training.outliers"}  # by their names in earlier versions

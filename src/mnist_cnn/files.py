@@ -23,6 +23,7 @@ _WRITING_ALONE = (*_FULL, errno.EFBIG)  # errors that only writing raises; they 
 CONFIG_NAME, MODEL_NAME = "config.toml", "model.keras"
 EXPORTS_NAME, ONNX_NAME = "exports", "model.onnx"
 CARD_NAME = "README.md"
+SHIPPED_DIGITS, SHIPPED_NUMBERS = "digits", "numbers"  # what commands and recipes call the included weights
 
 TRAIN, TEST, VALIDATION = "train", "test", "val"  # the parts of third-party data sets
 _PARTS = {
@@ -65,6 +66,20 @@ def is_writable(folder: Path) -> bool:
     """Return whether files can be created in a folder, which need not exist yet; nothing is written."""
     existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+
+
+def check_writable(path: Path) -> None:
+    """Check that a file could be written at `path`, before the work whose result it is; nothing is left behind.
+
+    Raises:
+        WriteError: `path` is a folder, or its folder cannot be written or created.
+    """
+    with as_write_error(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.exists()  # raises if the name is too long
+        existing = next(place for place in path.absolute().parents if place.exists())
+        _create_beside(existing / path.name).unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -160,7 +175,7 @@ def _explain(path: Path, error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{path.parent} cannot be written ({error.strerror}). Choose another folder."
     for parent in path.parents:
-        if parent.is_file():
+        if os.path.isfile(parent):  # noqa: PTH113  # never raises
             return f"{path} was not written: {parent} is a file, not a folder. Rename it, or choose another folder."
     return f"{path} was not written: {error.strerror or error}."
 

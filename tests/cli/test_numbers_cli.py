@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from cli import commands
 from cli.test_predict_cli import HEAVY
 from mnist_cnn.reading.numbers import NumberReader
+from mnist_cnn.reading.numbers.second_opinion import THRESHOLD, SecondOpinion
 from reading.numbers import bars
+from reading.numbers.columns import ReadsAlways
 
 TEXTS = {"a.png": "48213", "b.png": "7016", "c.png": "55", "d.png": "555"}
 BASE = sorted({*HEAVY, "jinja2"} - {"pydantic", "rich"})  # what a base install lacks
@@ -55,6 +60,53 @@ def test_the_counts_are_printed_and_reported(
     assert len(accepted) == record["suggested_threshold"]["accepted"]
 
 
+def test_what_is_known_is_known_as_in_reading(
+    bars_model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", bars_model, "--dataset", pictures, "--json"]
+    code, out, _ = commands.call(capsys, *words, "--length", "1-9", "--pattern", r"\d+")
+    command = json.loads(out)["command"]
+    assert code == 0
+    assert f"PICTURES --model {bars_model} --length 1-9 --pattern '\\d+' --threshold" in command
+    how = ["--length", "3", "--pattern", r"[1-9]\d*"]
+    commands.call(capsys, *words, *how, "--output", tmp_path / "out")
+    report = html.unescape((tmp_path / "out" / "report.html").read_text("utf-8"))
+    assert f"--dataset {pictures} --length 3 --pattern '[1-9]\\d*'" in report
+    with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        read = {row["file"]: row["read"] for row in csv.DictReader(file)}
+    names = [str(pictures / name) for name in ("a.png", "b.png", "c.png")]
+    _, out, _ = commands.call(capsys, "read", *names, "--model", bars_model, *how, "--json")
+    texts = [each["text"] for each in json.loads(out)["results"]]
+    assert texts == [read[Path(name).name] for name in names]
+    assert {len(text) for text in texts} == {3}
+
+
+def test_a_second_opinion_is_asked_for_as_in_reading(
+    bars_model: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(SecondOpinion, "load", lambda: SecondOpinion(ReadsAlways("7016"), np.arange(11)))
+    words = ["evaluate", bars_model, "--dataset", pictures, "--json"]
+    (alone, both) = (json.loads(commands.call(capsys, *words, *more)[1]) for more in ([], ["--second-opinion"]))
+    assert both["own_threshold"]["threshold"] == THRESHOLD != alone["own_threshold"]["threshold"]
+    assert both["command"] is None or "--second-opinion --threshold" in both["command"]
+
+
+def test_pictures_without_a_label_are_named(
+    bars_model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(pictures, tmp_path / "codes")
+    (folder / "sub").mkdir()
+    for name in ("sub/z.png", "e.png", "f.JPG", "g.png", ".hidden.png", "notes.txt"):
+        shutil.copyfile(folder / "a.png", folder / name)
+    code, out, err = commands.call(capsys, "evaluate", bars_model, "--dataset", folder, "--json")
+    record = json.loads(out)
+    assert (code, record["n"], record["unlabelled"]) == (0, 4, 4)
+    assert "labels.csv, and do not count: 4 (e.png, f.JPG, g.png, …). To count them, add a line for each." in err
+    _, out, err = commands.call(capsys, "evaluate", bars_model, "--dataset", pictures, "--json")
+    assert json.loads(out)["unlabelled"] == 0
+    assert "do not count" not in err
+
+
 def test_only_the_base_install_is_needed_without_a_report(bars_model: Path, pictures: Path, tmp_path: Path) -> None:
     program = f"import sys; sys.modules.update(dict.fromkeys({BASE})); from mnist_cnn.cli import main; main()"
     words = [sys.executable, "-c", program, "evaluate", str(bars_model), "--dataset", str(pictures)]
@@ -78,6 +130,10 @@ def test_only_the_base_install_is_needed_without_a_report(bars_model: Path, pict
         (["evaluate", "numbers", "--dataset", ".", "--split", "test"], "--split is not possible here"),
         (["evaluate", "numbers", "--dataset", ".", "--scale", "1"], "--scale is not possible here"),
         (["evaluate", "numbers", "--dataset", ".", "--data-dir", "."], "--data-dir is not possible here"),
+        (["evaluate", "numbers", "--dataset", ".", "--length", "0"], "length = '0' is not valid"),
+        (["evaluate", "numbers", "--dataset", ".", "--pattern", r"\d["], r"the pattern '\d[' cannot be read"),
+        (["evaluate", "digits", "--length", "4"], "--length is not possible here. digits reads single digits"),
+        (["evaluate", "digits", "--second-opinion"], "--second-opinion is not possible here"),
         (["evaluate", "none.onnx", "--dataset", "PICTURES"], "there is no model none.onnx"),
         (["export", "numbers", "--format", "onnx,litert"], "numbers cannot be written as litert"),
         (["export", "numbers", "--dataset", "mnist"], "--dataset is not possible here"),
@@ -98,6 +154,25 @@ def test_an_invalid_call_is_explained(
     assert message in err
     assert len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_impossible_report_is_refused_before_the_work(
+    bars_model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    words = ("evaluate", bars_model, "--dataset", pictures, "--output", tmp_path / "file" / "out")
+    code, out, err = commands.call(capsys, *words)
+    assert (code, out) == (1, "")
+    assert "report.html was not written" in err
+    assert "is a file, not a folder" in err
+
+
+def test_only_the_formats_of_the_included_weights_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = commands.call(capsys, "export", "numbers", "--list", "--json")
+    (listed,) = json.loads(out)["formats"]
+    assert (listed["format"], listed["file"], listed["available"]) == ("onnx", "numbers.onnx", "yes")
+    _, out, _ = commands.call(capsys, "export", "--list", "--json")
+    assert len(json.loads(out)["formats"]) > 1
 
 
 def test_the_included_weights_are_exported(

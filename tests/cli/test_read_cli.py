@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from mnist_cnn.cli.rows import number_rows
 from mnist_cnn.reading.numbers import NumberReader, NumberReading, NumberReason
 from mnist_cnn.reading.numbers.second_opinion import SecondOpinion
 from mnist_cnn.reading.palette import RIGHT, WRONG
+from mnist_cnn.reading.recognizer import SHIPPED_WEIGHTS
 from reading.numbers import bars
 from reading.numbers.columns import ReadsAlways
 
@@ -59,13 +61,19 @@ def test_json_lines_say_all_that_the_reader_does(
     assert records[0]["digits"][0]["box"].keys() == {"left", "top", "right", "bottom"}
 
 
-def test_csv_has_exactly_four_columns(pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_has_four_columns_and_the_reason(
+    pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = call(capsys, bars_model, pictures, "none.png", *CSV)
     assert code == 1
-    assert out.startswith("path,text,confidence,accepted\n")
+    assert out.startswith("path,text,confidence,accepted,reason\n")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert rows[0]["text"] == expected(bars_model, pictures / "a.jpg")["text"]
-    assert rows[2] == {"path": "none.png", "text": "", "confidence": "", "accepted": "false"}
+    assert [row["reason"] for row in rows] == [
+        *(expected(bars_model, pictures / name).get("reason", "") for name in ("a.jpg", "b.png")),
+        "unreadable",
+    ]
+    assert rows[2] == {"path": "none.png", "text": "", "confidence": "", "accepted": "false", "reason": "unreadable"}
     assert "none.png" in err
 
 
@@ -78,9 +86,10 @@ def test_a_table_shows_leading_zeros(pictures: Path, bars_model: Path, capsys: p
 
 
 def test_a_number_without_digits_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    for form in ("table", "jsonl"):
+    for form in ("table", "csv", "jsonl"):
         number_rows(form).add("empty.png", NumberReading("", 0.0, (), NumberReason.BLANK))
     table, _, line = capsys.readouterr().out.partition("{")
+    assert table.splitlines()[3] == "empty.png,,0.0,false,blank"
     assert table.splitlines()[1].split() == ["–", "0.00%", "blank", "empty.png"]
     assert json.loads("{" + line)["reason"] == "blank"
 
@@ -149,12 +158,34 @@ def test_explain_draws_one_row_per_image(
     assert call(capsys, bars_model, pictures, "--output", pictures / "b.png")[0] == 2
 
 
-def test_a_network_for_single_digits_is_refused(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from mnist_cnn.reading.recognizer import SHIPPED_WEIGHTS
+def test_a_model_of_the_other_kind_names_its_command(
+    pictures: Path, bars_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digits = shutil.copyfile(SHIPPED_WEIGHTS, tmp_path / "my digits.onnx")
+    for command, model, words in (
+        ("read", digits, "a network for single digits, not for whole numbers. Use Recognizer, or: mnist-cnn predict"),
+        ("read", "digits", "digits are the included weights for single digits. Use: mnist-cnn predict"),
+        ("predict", bars_model, "a network for whole numbers, not for single digits. Use NumberReader, or: mnist-cnn"),
+        ("predict", "numbers", "numbers are the included weights for whole numbers. Use: mnist-cnn read"),
+    ):
+        code, out, err = commands.call(capsys, command, pictures, "--model", model)
+        assert (code, out) == (2, "")
+        assert words in err
+        assert len(err.splitlines()) == 1
 
-    code, _, err = call(capsys, SHIPPED_WEIGHTS, pictures)
-    assert code == 2
-    assert "does not read numbers" in err
+
+def test_an_impossible_picture_is_refused_before_the_work(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    (tmp_path / "folder.png").mkdir()
+    for command in ("read", "predict"):
+        for name in ("file/sheet.png", "folder.png", f"{'x' * 300}.png"):
+            code, out, err = commands.call(capsys, command, pictures, "--output", tmp_path / name)
+            assert (code, out) == (1, "")
+            assert f"{tmp_path / name} was not written" in err
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder.png"]
+    assert (tmp_path / "file").read_text("utf-8") == "mine"
 
 
 def test_only_the_reading_side_is_needed(pictures: Path, bars_model: Path, tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ def test_only_the_columns_file_and_text_count(tmp_path: Path) -> None:
         ("file,text\na.png,١٢\n", "line 2: text = '١٢' is not a number"),
         ("file,text\na.png\n", "line 2: a file or a text is missing"),
         ("file,text\n,12\n", "line 2: a file or a text is missing"),
-        ("file,text\na.png,12\nb.png,3\nc.png,4\n", "names 'b.png' (and 1 more), which is not in"),
-        (f"file,text\n{'b' * 5000}.png,3\n", "which is not in"),
+        ("file,text\na.png,12\nb.png,3\nc.png,4\n", "names 2 of 3 pictures that are not in"),
+        (f"file,text\n{'b' * 5000}.png,3\n", "names 1 of 1 pictures that are not in"),
         (b"file,text\n\xff.png,3\n", "cannot be read as a table"),
         (f'file,text\n"{"b" * 200_000}",3\n', "cannot be read as a table"),
     ],
@@ -66,3 +66,9 @@ def test_a_picture_with_two_lines_is_named(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("File, TEXT\na.png,1\na.png,2\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"'a\.png' in the lines 2 and 3"):
         read_number_folder(tmp_path)
+
+
+def test_the_first_missing_pictures_are_named(tmp_path: Path) -> None:
+    table = "file,text\n" + "".join(f"{name}.png,1\n" for name in "abcde")
+    with pytest.raises(DataError, match=r"names 4 of 5 pictures .*: b\.png, c\.png, d\.png and 1 more\. Add the files"):
+        read_number_folder(fill(tmp_path, table, "a.png"))

@@ -11,6 +11,7 @@ from mnist_cnn.cli.options import PATH, InWords, NameOrPath, data_dir_option, js
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.config import DEFAULT_RECIPE, load_recipe, override, parse_setting, recipe_names
+from mnist_cnn.files import check_writable
 
 
 @click.command(cls=Verb, example="mnist-cnn augment --set augmentation.rotation=30")
@@ -51,6 +52,7 @@ def augment(
     terminal = Terminal(as_json)
     changes = dict(parse_setting(text) for text in settings)
     config = override(load_recipe(recipe), changes).augmentation
+    check_writable(output)
     data = resolve(dataset, data_dir, terminal)
     save(draw_contact_sheet(data.load("train"), config, seed), output)
     terminal.say(f"Contact sheet: {output}")

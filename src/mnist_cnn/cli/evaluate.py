@@ -10,21 +10,22 @@ import click
 
 from mnist_cnn.cli.data import DATASET, resolve, resolve_for_run
 from mnist_cnn.cli.measurements import report_result, show_metrics
-from mnist_cnn.cli.number_measurements import evaluate_numbers
+from mnist_cnn.cli.number_measurements import HowToRead, evaluate_numbers
 from mnist_cnn.cli.options import (
     MODEL_HELP,
     PATH,
-    SHIPPED_NUMBERS,
     data_dir_option,
     json_option,
     refuse_options,
     scale_option,
 )
 from mnist_cnn.cli.quiet import start_keras
+from mnist_cnn.cli.readings import length_option, pattern_option, second_opinion_option
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.environment import shell
 from mnist_cnn.errors import RunFolderError, SettingError
+from mnist_cnn.files import SHIPPED_NUMBERS, check_writable
 from mnist_cnn.runs import RunFolder
 
 
@@ -44,6 +45,9 @@ from mnist_cnn.runs import RunFolder
     help="Which part of the data set (default: test).",
 )
 @scale_option
+@length_option
+@pattern_option
+@second_opinion_option
 @click.option("--output", type=PATH, help="Write a report, pictures and predictions into this folder.")
 @json_option
 def evaluate(
@@ -52,27 +56,33 @@ def evaluate(
     data_dir: Path | None,
     split: Literal["train", "test", "all"],
     scale: float | None,
+    length: str | None,
+    pattern: str | None,
+    second_opinion: bool,
     output: Path | None,
     as_json: bool,
 ) -> None:
     """Evaluate a trained model on any data set.
 
     If the model is a run and the data are its own test set, its report is written again. For a model of
-    whole numbers, it is also shown how many are accepted, and which threshold lets at most 1 % of them be wrong.
+    whole numbers, it is also shown how many are accepted, and which threshold lets at most 1 % of them be wrong;
+    only there, --length, --pattern and --second-opinion are those of mnist-cnn read.
     """
     terminal = Terminal(as_json)
     if output:
         _check_output(output)
     if model == Path(SHIPPED_NUMBERS) or model.suffix == ".onnx":
         refuse_options(("split", "scale", "data_dir"), f"{model} reads whole numbers: give only --dataset FOLDER.")
-        evaluate_numbers(model, dataset, output, terminal)
+        evaluate_numbers(model, dataset, HowToRead(length, pattern, second_opinion), output, terminal)
         return
-    from mnist_cnn.models.persistence import known_digits_of, model_file, read_model
+    refuse_options(("length", "pattern", "second_opinion"), f"{model} reads single digits. Give it only for numbers.")
+    from mnist_cnn.models.persistence import known_digits_of, read_model
 
     run = RunFolder(model)
-    if run.config.exists() and not run.model.exists():
-        raise RunFolderError(f"{model} is not finished. Continue with: {run.resume_command}")
-    model_file(model)
+    _check_finished(run)
+    is_rewritten = output is None and run.config.exists() and dataset is None and split == "test"
+    if is_rewritten:
+        check_writable(run.report)
     if dataset is None and run.config.exists():
         data = resolve_for_run(run, data_dir, terminal)
     else:
@@ -102,7 +112,7 @@ def evaluate(
             command=command,
             adoption=adoption,
         )
-    elif run.config.exists() and dataset is None and split == "test":
+    elif is_rewritten:
         report_result(run, network, predictions, terminal, training=known)
     else:
         record = metrics_record(gather(run, network, predictions, known, command, adoption))
@@ -110,11 +120,25 @@ def evaluate(
         terminal.finish(record)
 
 
+def _check_finished(run: RunFolder) -> None:
+    """Check that there is a model.
+
+    Raises:
+        InputError: There is none, or its training is not finished.
+    """
+    from mnist_cnn.models.persistence import model_file
+
+    if run.config.exists() and not run.model.exists():
+        raise RunFolderError(f"{run.root} is not finished. Continue with: {run.resume_command}")
+    model_file(run.root)
+
+
 def _check_output(folder: Path) -> None:
     """Check that the report would not be mixed with other files; an earlier evaluation may be replaced.
 
     Raises:
         SettingError: It is a run, a file, or contains other files.
+        WriteError: It cannot be written.
     """
     target = RunFolder(folder)
     if target.config.exists():
@@ -123,3 +147,4 @@ def _check_output(folder: Path) -> None:
         )
     if folder.exists() and not (folder.is_dir() and (target.metrics.exists() or not any(folder.iterdir()))):
         raise SettingError(f"--output {folder} is a file or contains other files. Name a new or empty folder.")
+    check_writable(target.report)

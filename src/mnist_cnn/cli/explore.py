@@ -13,6 +13,7 @@ from mnist_cnn.cli.data import dataset_option, resolve
 from mnist_cnn.cli.options import PATH, data_dir_option, json_option
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
+from mnist_cnn.files import check_writable
 
 
 @click.command(cls=Verb, example="mnist-cnn explore --dataset fashion-mnist")
@@ -33,6 +34,7 @@ def explore(dataset: str, data_dir: Path | None, output: Path, as_json: bool) ->
     from mnist_cnn.evaluation.exploration import write_exploration
 
     terminal = Terminal(as_json)
+    check_writable(output / "exploration.json")
     resolved = resolve(dataset, data_dir, terminal)
     found = dataclasses.asdict(write_exploration(output, resolved.load("train"), resolved.load("test")))
     counts = found["class_counts"]

@@ -11,7 +11,6 @@ from mnist_cnn.cli.data import DATASET, resolve, resolve_for_run
 from mnist_cnn.cli.options import (
     MODEL_HELP,
     PATH,
-    SHIPPED_NUMBERS,
     InWords,
     data_dir_option,
     json_option,
@@ -27,7 +26,7 @@ from mnist_cnn.export import MAX_DROP
 from mnist_cnn.export.destinations import check_place
 from mnist_cnn.export.formats import ALL, FORMATS, Format, find_formats
 from mnist_cnn.export.formats.format import ONNX
-from mnist_cnn.files import CARD_NAME, EXPORTS_NAME
+from mnist_cnn.files import CARD_NAME, EXPORTS_NAME, SHIPPED_NUMBERS, check_writable
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from mnist_cnn.export.original import Original
 
 _AVAILABLE = "yes"
+_NUMBERS_AS = FORMATS["onnx"].name  # the only format in which the network for whole numbers is included
 
 
 @click.command(cls=Verb, example="mnist-cnn export runs/quick-001 --format onnx,litert-int8")
@@ -61,7 +61,10 @@ _AVAILABLE = "yes"
     help=f"Accuracy that int8 quantisation may lose, in percentage points, at least 0 (default: {MAX_DROP:g}).",
 )
 @click.option(
-    "--list", "show_list", is_flag=True, help="List all formats and whether this installation can write them."
+    "--list",
+    "show_list",
+    is_flag=True,
+    help="List the formats, of MODEL if given, and whether this installation can write them.",
 )
 @json_option
 def export(
@@ -81,7 +84,7 @@ def export(
     """
     terminal = Terminal(as_json)
     if show_list:
-        _show_formats(terminal)
+        _show_formats(terminal, model)
         return
     chosen = find_formats(list(formats) or ["onnx"])
     if model is None:
@@ -118,11 +121,10 @@ def export(
 
 def _export_numbers(formats: list[Format], folder: Path, terminal: Terminal) -> None:
     """Copy the included network for whole numbers: there is no Keras model to convert it from."""
-    only = FORMATS["onnx"].name
-    if others := [each.name for each in formats if each.name != only]:
+    if others := [each.name for each in formats if each.name != _NUMBERS_AS]:
         raise SettingError(
             f"{SHIPPED_NUMBERS} cannot be written as {', '.join(others)}: the network for whole numbers is included as "
-            f"{only} only. Give --format {only}, or omit it."
+            f"{_NUMBERS_AS} only. Give --format {_NUMBERS_AS}, or omit it."
         )
     refuse_options(
         ("dataset", "data_dir", "scale", "allow_drop"), "The network for whole numbers is copied, not converted."
@@ -132,7 +134,7 @@ def _export_numbers(formats: list[Format], folder: Path, terminal: Terminal) -> 
     path = export_numbers(folder)
     size = path.stat().st_size
     terminal.say(f"Files: {path} ({size / 1000:,.0f} kB), and {CARD_NAME} beside it, which says how to run it")
-    exported = {"format": only, "path": str(path), "bytes": size}
+    exported = {"format": _NUMBERS_AS, "path": str(path), "bytes": size}
     terminal.finish({"model": SHIPPED_NUMBERS, "exports": [exported], "failed": {}})
 
 
@@ -141,8 +143,10 @@ def _check_before_work(formats: list[Format], folder: Path, model: Path) -> None
 
     Raises:
         InputError: A destination contains something other than an earlier export.
+        WriteError: The folder cannot be written.
         MissingExtraError: This installation can write none of the formats.
     """
+    check_writable(folder / CARD_NAME)
     missing = [error for format_ in formats if (error := format_.missing())]
     if len(missing) == len(formats):
         raise missing[0]
@@ -184,11 +188,15 @@ def _export_each(
     return done, failed
 
 
-def _show_formats(terminal: Terminal) -> None:
+def _show_formats(terminal: Terminal, model: Path | None) -> None:
     records = [
         {"format": each.name, "file": each.file, "runtime": each.runtime, "available": _availability(each)}
         for each in FORMATS.values()
     ]
+    if model == Path(SHIPPED_NUMBERS):
+        from mnist_cnn.export.number_export import FILE
+
+        records = [{**each, "file": FILE, "available": _AVAILABLE} for each in records if each["format"] == _NUMBERS_AS]
     missing = dict.fromkeys(each["available"] for each in records if each["available"] != _AVAILABLE)
     rows = [[*list(each.values())[:-1], "no" if each["available"] in missing else _AVAILABLE] for each in records]
     terminal.table(["format", "file", "runtime", "available"], rows)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnist_cnn.cli.inputs import image_files
 from mnist_cnn.cli.options import number_model
 from mnist_cnn.cli.readings import quieten
 from mnist_cnn.environment import shell
@@ -17,11 +20,31 @@ if TYPE_CHECKING:
     from mnist_cnn.evaluation.number_results import NumberResults, OperatingPoint
 
 
-def evaluate_numbers(model: Path, dataset: str | None, output: Path | None, terminal: Terminal) -> None:
+_NAMED = 3  # pictures that a message names
+
+
+@dataclass(frozen=True)
+class HowToRead:
+    """The options of `mnist-cnn read` that change what is read, and how sure it is."""
+
+    length: str | None
+    pattern: str | None
+    second_opinion: bool
+
+    @property
+    def words(self) -> list[str]:
+        """The options as words of a command line."""
+        known = {"--length": self.length, "--pattern": self.pattern}
+        given = [word for name, value in known.items() if value is not None for word in (name, value)]
+        return [*given, *(["--second-opinion"] if self.second_opinion else [])]
+
+
+def evaluate_numbers(model: Path, dataset: str | None, how: HowToRead, output: Path | None, terminal: Terminal) -> None:
     """Read every picture, show what is right, accepted and wrong, and write the report if `output` is given.
 
     Raises:
-        InputError: The model does not exist, no folder is given, or the folder has no valid table of labels.
+        InputError: The model does not exist, no folder is given, the folder has no valid table of labels, or a length
+            or pattern is invalid.
         MissingExtraError: A report is asked for, and what draws it is not installed.
     """
     if dataset is None:
@@ -31,27 +54,49 @@ def evaluate_numbers(model: Path, dataset: str | None, output: Path | None, term
 
     if output:
         from mnist_cnn.evaluation.number_report import write_number_report  # first, since an extra may be missing
+    from mnist_cnn.reading.numbers import Constraint
+
+    Constraint.of(how.length, how.pattern)  # an error in it comes before the pictures are read
     numbers = read_number_folder(Path(dataset))
-    results = _read(model, dataset, numbers, terminal)
-    use = _use(model, results.suggested)
+    unlabelled = _unlabelled(Path(dataset), numbers)
+    if unlabelled:
+        terminal.warn(
+            f"pictures in {dataset} that are not in labels.csv, and do not count: {len(unlabelled):,} "
+            f"({_list(unlabelled)}). To count them, add a line for each."
+        )
+    results = _read(model, dataset, numbers, how, terminal)
+    use = _use(model, how, results.suggested)
     _show(results, use, terminal)
-    record = {**results.as_dict(), "command": use or None}
+    record = {**results.as_dict(), "unlabelled": len(unlabelled), "command": use or None}
     if output:
-        command = shell.join(["mnist-cnn", "evaluate", str(model), "--dataset", dataset])
+        command = shell.join(["mnist-cnn", "evaluate", str(model), "--dataset", dataset, *how.words])
         record["report"] = str(write_number_report(output, results, command, use))
         terminal.say(f"Report: {record['report']}")
     terminal.finish(record)
 
 
-def _read(model: Path, dataset: str, numbers: list[LabelledNumber], terminal: Terminal) -> NumberResults:
+def _unlabelled(folder: Path, numbers: list[LabelledNumber]) -> list[str]:
+    """Return the pictures of a folder that have no label, as paths within it."""
+    labelled = {os.path.normcase(os.path.normpath(each.path)) for each in numbers}
+    found = (path for path in image_files([str(folder)]) if os.path.normcase(os.path.normpath(path)) not in labelled)
+    return [os.path.relpath(path, folder) for path in found]
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join([*names[:_NAMED], *(["…"] if names[_NAMED:] else [])])
+
+
+def _read(
+    model: Path, dataset: str, numbers: list[LabelledNumber], how: HowToRead, terminal: Terminal
+) -> NumberResults:
     from rich.progress import track
 
     from mnist_cnn.evaluation.number_results import NumberResults, pair
     from mnist_cnn.reading.numbers import NumberReader
 
-    reader = NumberReader.load(number_model(model))
+    reader = NumberReader.load(number_model(model), second_opinion=how.second_opinion)
     readings = track(
-        reader.read_many([each.path for each in numbers]),
+        reader.read_many([each.path for each in numbers], length=how.length, pattern=how.pattern),
         "Reading",
         total=len(numbers),
         console=terminal.console,
@@ -61,12 +106,13 @@ def _read(model: Path, dataset: str, numbers: list[LabelledNumber], terminal: Te
     return NumberResults(str(model), dataset, reader.threshold, pair(numbers, (result for _, result in readings)))
 
 
-def _use(model: Path, suggested: OperatingPoint | None) -> str:
+def _use(model: Path, how: HowToRead, suggested: OperatingPoint | None) -> str:
     """Return the command that reads with the suggested threshold; empty if there is none."""
     if suggested is None:
         return ""
     chosen = ["--model", str(model)] if number_model(model) else []
-    return shell.join(["mnist-cnn", "read", "PICTURES", *chosen, "--threshold", str(suggested.threshold)])
+    threshold = ["--threshold", str(suggested.threshold)]
+    return shell.join(["mnist-cnn", "read", "PICTURES", *chosen, *how.words, *threshold])
 
 
 def _show(results: NumberResults, use: str, terminal: Terminal) -> None:

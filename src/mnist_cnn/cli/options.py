@@ -11,13 +11,13 @@ from click.core import ParameterSource
 from click.types import OptionHelpExtra
 
 from mnist_cnn.errors import SettingError
+from mnist_cnn.files import SHIPPED_DIGITS, SHIPPED_NUMBERS
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 PATH = click.Path(path_type=Path)
 MODEL_HELP = "A run folder, a .keras file, or the included weights: digits, or numbers for whole numbers."
-SHIPPED_NUMBERS = "numbers"  # what commands call the included weights for whole numbers
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print only one JSON object to standard output.")
 data_dir_option = click.option("--data-dir", type=PATH, help="Search this folder first for the files of the data set.")
@@ -54,9 +54,29 @@ def set_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"{text} Can be repeated.")
 
 
+def digit_model(model: Path | None) -> Path | None:
+    """Return the file of a network for single digits; None for the included weights.
+
+    Raises:
+        SettingError: These are the included weights for whole numbers.
+    """
+    _refuse_included(model, SHIPPED_NUMBERS, "whole numbers", "read")
+    return None if model == Path(SHIPPED_DIGITS) and not model.exists() else model
+
+
 def number_model(model: Path | None) -> Path | None:
-    """Return the file of a network for whole numbers; None for the included weights."""
+    """Return the file of a network for whole numbers; None for the included weights.
+
+    Raises:
+        SettingError: These are the included weights for single digits.
+    """
+    _refuse_included(model, SHIPPED_DIGITS, "single digits", "predict")
     return None if model == Path(SHIPPED_NUMBERS) else model
+
+
+def _refuse_included(model: Path | None, name: str, what: str, command: str) -> None:
+    if model == Path(name) and not model.exists():
+        raise SettingError(f"{name} are the included weights for {what}. Use: mnist-cnn {command}")
 
 
 def refuse_options(names: Iterable[str], why: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnist_cnn.cli.options import PATH, json_option, scale_option
+from mnist_cnn.cli.options import PATH, digit_model, json_option, scale_option
 from mnist_cnn.cli.readings import (
     Explanations,
     choose_form,
@@ -56,14 +56,14 @@ def predict(
 
     Exit code 0: all images were read. 1: some could not be read, as their rows say. 2: no image was found.
     """
-    form = choose_form(form, as_json)
+    form, chosen = choose_form(form, as_json), digit_model(model)
     picture = choose_picture(output, paths) if explain or output else None
     quieten()
     warnings.filterwarnings("ignore", message=".* is assumed")  # reported below
     from mnist_cnn.reading.recognizer import Reason, Recognizer
 
     threads = choose_threads(threads, paths)
-    recognizer = Recognizer.load(model, threads=threads, threshold=threshold, scale=scale)
+    recognizer = Recognizer.load(chosen, threads=threads, threshold=threshold, scale=scale)
     if recognizer.choice.origin in ("tried", "assumed"):
         click.echo(f"NOTE: {recognizer.choice.remark}", err=True)
     rows = digit_rows(form, recognizer.class_names)

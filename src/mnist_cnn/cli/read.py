@@ -17,9 +17,12 @@ from mnist_cnn.cli.readings import (
     explain_option,
     format_option,
     images_argument,
+    length_option,
     output_option,
+    pattern_option,
     print_readings,
     quieten,
+    second_opinion_option,
     threads_option,
 )
 from mnist_cnn.cli.rows import number_rows
@@ -32,18 +35,12 @@ if TYPE_CHECKING:
 
 @click.command(cls=Verb, example="mnist-cnn read amount.jpg codes/ --length 5")
 @images_argument
-@click.option("--length", metavar="N|N-M", help="Number of digits, if known, such as 5 or 3-6 (default: any).")
-@click.option(
-    "--pattern",
-    metavar="REGEX",
-    help=r"Regular expression over digits that the whole number matches, such as '[1-9]\d{4}' (default: any).",
-)
+@length_option
+@pattern_option
 @click.option("--model", type=PATH, help="An ONNX file that reads numbers (default: the included weights).")
 @format_option
 @click.option("--threshold", type=float, help="Minimum confidence to accept a number, 0 to 1 (default: the model's).")
-@click.option(
-    "--second-opinion", is_flag=True, help="Let RapidOCR's network read each image too (slower; needs the extra ocr)."
-)
+@second_opinion_option
 @threads_option
 @explain_option("Also draw a picture of each image with a box and the confidence of each digit.")
 @output_option
@@ -65,14 +62,14 @@ def read(
 
     Exit code 0: all images were read. 1: some could not be read, as their rows say. 2: no image was found.
     """
-    form = choose_form(form, as_json)
+    form, chosen = choose_form(form, as_json), number_model(model)
     picture = choose_picture(output, paths) if explain or output else None
     quieten()
     from mnist_cnn.reading.numbers import Constraint, NumberReader
 
     Constraint.of(length, pattern)  # an error in it comes before the network is loaded
     reader = NumberReader.load(
-        number_model(model),
+        chosen,
         threads=choose_threads(threads, paths),
         threshold=threshold,
         second_opinion=second_opinion,

@@ -15,6 +15,7 @@ from mnist_cnn.cli.inputs import STDIN, find_images, image_files
 from mnist_cnn.cli.options import PATH
 from mnist_cnn.cli.rows import Rows
 from mnist_cnn.errors import DataError, ImageError, SettingError
+from mnist_cnn.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,6 +45,17 @@ format_option = click.option(
 threads_option = click.option("--threads", type=int, help="Number of threads, 1 to 1024 (default: one per core).")
 output_option = click.option(
     "--output", type=PATH, help="File for the picture of --explain, which it implies (default: explanation.png)."
+)
+length_option = click.option(
+    "--length", metavar="N|N-M", help="Number of digits, if known, such as 5 or 3-6 (default: any)."
+)
+pattern_option = click.option(
+    "--pattern",
+    metavar="REGEX",
+    help=r"Regular expression over digits that the whole number matches, such as '[1-9]\d{4}' (default: any).",
+)
+second_opinion_option = click.option(
+    "--second-opinion", is_flag=True, help="Let RapidOCR's network read each image too (slower; needs the extra ocr)."
 )
 
 
@@ -112,8 +124,6 @@ class Explanations(Generic[Reading, Explained]):
         """
         if not self._rows:
             return
-        from mnist_cnn.files import write_whole
-
         with write_whole(self._output) as partial_file:
             self._draw(self._rows).save(partial_file)
         click.echo(f"Explanation: {self._output}", err=True)
@@ -126,10 +136,12 @@ def choose_picture(output: Path | None, paths: Sequence[str]) -> Path:
 
     Raises:
         InputError: Its suffix is not that of a picture, or it is one of the images to read.
+        WriteError: It cannot be written.
     """
     picture = output or Path("explanation.png")
     if picture.suffix.lower() not in _PICTURES:
         raise SettingError(f"--output {picture} is not the name of a picture. Valid suffixes: {', '.join(_PICTURES)}.")
+    check_writable(picture)
     if picture.exists() and any(
         Path(path).name == picture.name and picture.samefile(path)
         for path in image_files(word for word in paths if word != STDIN)

@@ -32,7 +32,14 @@ class Rows(Generic[Result]):
         reasons: How many were rejected for each reason; `unreadable` is the reason of an error.
     """
 
-    def __init__(self, form: str, heading: str, describe: Callable[[Result], dict[str, Any]], width: int = 0) -> None:
+    def __init__(
+        self,
+        form: str,
+        heading: str,
+        describe: Callable[[Result], dict[str, Any]],
+        width: int = 0,
+        more: tuple[str, ...] = (),
+    ) -> None:
         """Print nothing yet.
 
         Args:
@@ -41,10 +48,12 @@ class Rows(Generic[Result]):
             describe: Converts a reading to JSON: the value under `heading`, None if there is none; `confidence`,
                 `accepted`, and `reason` unless it is accepted.
             width: Most characters of what is usually read.
+            more: Further columns of CSV, empty where JSON has no such value.
         """
         self.count = 0
         self.reasons: Counter[str] = Counter()
-        self._columns = ("path", heading, "confidence", "accepted")
+        self._heading = heading
+        self._columns = ("path", heading, "confidence", "accepted", *more)
         self._describe = describe
         self._width = max(len(heading), width)
         self._records: list[dict[str, Any]] = []
@@ -74,11 +83,11 @@ class Rows(Generic[Result]):
             click.echo(json.dumps(record | more))
 
     def _fail(self, error: DataError) -> dict[str, Any]:
-        values = dict.fromkeys(self._columns[1:-1]) | {"accepted": False}
-        return values | {"reason": "unreadable", "error": str(error)}
+        values = {self._heading: None, "confidence": None, "accepted": False}
+        return {**values, "reason": "unreadable", "error": str(error)}
 
     def _print_line(self, record: dict[str, Any]) -> None:
-        heading = self._columns[1]
+        heading = self._heading
         if self.count == 1:
             click.echo(f"{heading:>{self._width}}  confidence  accepted    path")
         confidence = "–" if record["confidence"] is None else f"{record['confidence']:.2%}"
@@ -106,7 +115,11 @@ def digit_rows(form: str, class_names: Sequence[str]) -> Rows[Reading]:
 
 def number_rows(form: str) -> Rows[NumberReading]:
     """Return rows of whole numbers."""
-    return Rows(form, "text", lambda reading: _with_reason(reading.to_dict(), reading.reason), _USUAL_NUMBER)
+    return Rows(form, "text", _describe_number, _USUAL_NUMBER, more=("reason",))
+
+
+def _describe_number(reading: NumberReading) -> dict[str, Any]:
+    return _with_reason(reading.to_dict(), reading.reason)
 
 
 def _describe_digit(reading: Reading) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from mnist_cnn.errors import DataError, first_line
 
 LABELS = "labels.csv"
 _FILE, _TEXT = "file", "text"
+_NAMED, _LONGEST_NAME = 3, 80  # names, and characters of each, in a message
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,11 @@ def read_number_folder(folder: Path) -> list[LabelledNumber]:
         raise DataError(f"{folder / LABELS} names no pictures. Add a line for each, such as: amount.png,1250")
     missing = [each.file for each in numbers if not os.path.isfile(each.path)]  # noqa: PTH113  # never raises
     if missing:
-        more = f" (and {len(missing) - 1:,} more)" if missing[1:] else ""
+        named = ", ".join(each[:_LONGEST_NAME] for each in missing[:_NAMED])
+        more = f" and {len(missing) - _NAMED:,} more" if missing[_NAMED:] else ""
         raise DataError(
-            f"{folder / LABELS} names {missing[0]!r}{more}, which is not in {folder}. Add the file, or remove its line."
+            f"{folder / LABELS} names {len(missing):,} of {len(numbers):,} pictures that are not in {folder}: "
+            f"{named}{more}. Add the files, or remove their lines."
         )
     return numbers
 

@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from mnist_cnn.export.onnx_layers import UnsupportedLayerError, write_layer
 from mnist_cnn.export.onnx_nodes import Graph, Tensor, Value
 from mnist_cnn.models.backend import keras, layers
-from mnist_cnn.reading.numbers.line_network import INPUT, OUTPUTS
+from mnist_cnn.reading.conventions import LINE_OUTPUTS
+from mnist_cnn.reading.numbers.line_network import INPUT
 from mnist_cnn.reading.numbers.line_preparation import HEIGHT, NARROWEST
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 
@@ -41,7 +42,7 @@ def to_line_onnx(model: keras.Model, metadata: NumberMetadata) -> bytes:
     # A nominal width: only heights and channels matter to the nodes, because w is a multiple of 4.
     image = graph.add("Transpose", [INPUT], (1, HEIGHT, NARROWEST), "channels_first", perm=[0, 3, 1, 2])
     answers = _write_layers(graph, model, image)
-    for name, answer in zip(OUTPUTS, answers, strict=True):
+    for name, answer in zip(LINE_OUTPUTS, answers, strict=True):
         graph.nodes[_index(graph, answer)].output[0] = name
     written = helper.make_model(
         helper.make_graph(
@@ -50,7 +51,7 @@ def to_line_onnx(model: keras.Model, metadata: NumberMetadata) -> bytes:
             [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", HEIGHT, "width", 1])],
             [
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "columns", answer.shape[-1]])
-                for name, answer in zip(OUTPUTS, answers, strict=True)
+                for name, answer in zip(LINE_OUTPUTS, answers, strict=True)
             ],
             graph.weights,
         ),

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnist_cnn.models.backend import dtype_policy, keras, layers
+from mnist_cnn.reading.conventions import LINE_OUTPUTS
 from mnist_cnn.reading.numbers.ctc import SYMBOLS
-from mnist_cnn.reading.numbers.line_network import INPUT, OUTPUTS
+from mnist_cnn.reading.numbers.line_network import INPUT
 from mnist_cnn.reading.numbers.line_preparation import HEIGHT
 
 Tensor = Any  # a KerasTensor; Keras ships no type information
@@ -41,7 +42,7 @@ def build_line_network(
     with dtype_policy(precision):
         line = keras.Input((HEIGHT, None, 1), name=INPUT)
         x = _columns(line, widths, dropout)
-        answers = [_answer(x, size, name) for size, name in zip((SYMBOLS, 4), OUTPUTS, strict=True)]
+        answers = [_answer(x, size, name) for size, name in zip((SYMBOLS, 4), LINE_OUTPUTS, strict=True)]
         return keras.Model(line, answers, name="fully_convolutional")
 
 

@@ -10,4 +10,5 @@ IMAGE_SHAPES = (
     (IMAGE_SIZE, IMAGE_SIZE),
     (IMAGE_SIZE * IMAGE_SIZE,),
 )
+LINE_OUTPUTS = ("scores", "boxes")  # of a network for whole numbers; those of single digits have one output
 SUM_TOLERANCE = 0.01  # by how much probabilities may miss a sum of 1; bfloat16 rounds by up to 0.4 %, logits exceed it

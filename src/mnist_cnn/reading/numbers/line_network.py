@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnist_cnn.environment import shell
 from mnist_cnn.errors import ModelFileError
+from mnist_cnn.reading.conventions import LINE_OUTPUTS
 from mnist_cnn.reading.numbers.ctc import SYMBOLS
 from mnist_cnn.reading.numbers.line_preparation import HEIGHT, NARROWEST, PAPER
+from mnist_cnn.reading.recognizer.network import find_network
 from mnist_cnn.reading.recognizer.session import reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-INPUT, OUTPUTS = "images", ("scores", "boxes")
+INPUT = "images"
 STRIDE = 4  # pixels of the line per column of scores
 _WHITE = 255
 _NEEDED = (
     f"A network for numbers takes {INPUT} (n, {HEIGHT}, w, 1) and returns scores (n, t, {SYMBOLS}) and boxes "
-    f"(n, t, 4), with t = w / {STRIDE}. A network for single digits is used by: mnist-cnn predict --model"
+    f"(n, t, 4), with t = w / {STRIDE}"
 )
 
 
@@ -45,6 +48,7 @@ class LineNetwork:
         try:
             network.run(np.zeros((HEIGHT, NARROWEST + 1), np.uint8))
         except Exception as error:  # ONNX Runtime's errors have no common class
+            _refuse_digits(session, origin)
             raise ModelFileError(f"{origin} does not read numbers ({reason(error)}). {_NEEDED}.") from None
         return network
 
@@ -65,12 +69,24 @@ class LineNetwork:
         missing = -line.shape[1] % STRIDE
         line = np.pad(line, ((0, 0), (0, missing)), constant_values=PAPER) if missing else line
         ink = line * np.float32(1 / _WHITE)
-        scores, boxes = (rows[0] for rows in self.session.run(OUTPUTS, {INPUT: ink[np.newaxis, :, :, np.newaxis]}))
+        scores, boxes = (rows[0] for rows in self.session.run(LINE_OUTPUTS, {INPUT: ink[np.newaxis, :, :, np.newaxis]}))
         columns = ink.shape[1] // STRIDE
         is_shaped = scores.shape == (columns, SYMBOLS) and boxes.shape == (columns, 4)
         if not (is_shaped and np.isfinite(scores).all() and np.isfinite(boxes).all()):
             raise ModelFileError(f"its scores {scores.shape} or boxes {boxes.shape} of {columns} columns are not valid")
         return scores, _in_pixels(boxes)
+
+
+def _refuse_digits(session: Any, origin: str) -> None:
+    """Name the command for a network that reads single digits; return if it does not."""
+    try:
+        find_network(session, origin)
+    except ModelFileError:
+        return
+    command = shell.join(["mnist-cnn", "predict", "--model", origin])
+    raise ModelFileError(
+        f"{origin} is a network for single digits, not for whole numbers. Use Recognizer, or: {command}"
+    ) from None
 
 
 def _in_pixels(boxes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from mnist_cnn.environment import shell
 from mnist_cnn.errors import ModelFileError
-from mnist_cnn.reading.conventions import IMAGE_SHAPES, IMAGE_SIZE, SUM_TOLERANCE
+from mnist_cnn.reading.conventions import IMAGE_SHAPES, IMAGE_SIZE, LINE_OUTPUTS, SUM_TOLERANCE
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 from mnist_cnn.reading.recognizer.session import reason, shortened
 from mnist_cnn.reading.scaling import DECLARED, UNIT, Scaling, ScalingChoice, bundled_digits, choose
@@ -137,6 +138,11 @@ def find_network(session: Any, origin: str) -> Network:
     Raises:
         ModelFileError: Its inputs or outputs do not fit a network for digits.
     """
+    if {each.name for each in session.get_outputs()} == set(LINE_OUTPUTS):
+        command = shell.join(["mnist-cnn", "read", "--model", origin])
+        raise ModelFileError(
+            f"{origin} is a network for whole numbers, not for single digits. Use NumberReader, or: {command}"
+        )
     if misfit := _misfit(session):
         raise ModelFileError(f"{origin} {misfit}.")
     first = ""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from mnist_cnn.models.backend import keras, ops
-from mnist_cnn.reading.numbers.line_network import OUTPUTS
+from mnist_cnn.reading.conventions import LINE_OUTPUTS
 
 Tensor = Any  # of the backend
 
 
 def line_losses() -> dict[str, Any]:
     """Return the loss of each output, for `Model.compile`."""
-    return dict(zip(OUTPUTS, (keras.losses.CTC(), box_loss), strict=True))
+    return dict(zip(LINE_OUTPUTS, (keras.losses.CTC(), box_loss), strict=True))
 
 
 def box_loss(targets: Tensor, boxes: Tensor) -> Tensor:
