@@ -217,9 +217,12 @@ def test_a_second_opinion_is_asked_for_in_one_word(
     assert [each["confidence"] for each in records] != [each["confidence"] for each in plain]
 
 
-def test_the_included_weights_have_a_name(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("command", "name"), [("read", "numbers"), ("predict", "digits")])
+def test_the_included_weights_have_a_name(
+    command: str, name: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     named, plain = (
-        commands.call(capsys, "read", pictures / "b.png", *words, *CSV) for words in (("--model", "numbers"), ())
+        commands.call(capsys, command, pictures / "b.png", *words, *CSV) for words in (("--model", name), ())
     )
     assert named == plain
     assert named[0] == 0
