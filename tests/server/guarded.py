@@ -78,6 +78,7 @@ async def ask(
     path: str,
     body: Iterable[bytes | None] = (b"",),
     headers: dict[str, str] | None = None,
+    query: str = f"q={SECRET}",
 ) -> Answer:
     """Send a request in parts and then disconnect; None waits forever instead of sending the next part."""
     answer, parts = Answer(), list(body)
@@ -99,7 +100,7 @@ async def ask(
             answer.body += message.get("body", b"")
             answer.complete = not message.get("more_body", False)
 
-    await app(_scope(method, path, headers or {}), receive, send)
+    await app(_scope(method, path, headers or {}, query), receive, send)
     return answer
 
 
@@ -108,7 +109,7 @@ def send(app: ASGIApp, method: str, path: str, **request: Any) -> Answer:
     return asyncio.run(ask(app, method, path, **request))
 
 
-def _scope(method: str, path: str, headers: dict[str, str]) -> Scope:
+def _scope(method: str, path: str, headers: dict[str, str], query: str) -> Scope:
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -117,7 +118,7 @@ def _scope(method: str, path: str, headers: dict[str, str]) -> Scope:
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": f"q={SECRET}".encode(),
+        "query_string": query.encode(),
         "root_path": "",
         "headers": [(key.lower().encode(), value.encode("latin-1")) for key, value in headers.items()],
         "client": ("127.0.0.1", 1),
