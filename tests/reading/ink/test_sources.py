@@ -89,6 +89,15 @@ def test_exif_rotation_is_applied(orientation: int, place: tuple[int, int]) -> N
     assert grey[place] == 255
 
 
+@pytest.mark.parametrize("size", [(300, 40), (511, 700), (600, 800)])
+def test_a_photo_in_colour_is_read_as_its_luminance(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(90, 160, (size[1] // 4, size[0] // 4, 3), np.uint8)
+    photo = encoded(Image.fromarray(noise).resize(size), "JPEG")
+    with Image.open(io.BytesIO(photo)) as expected:
+        expected.draft("L", size)
+        np.testing.assert_array_equal(read_image(photo), np.asarray(expected))
+
+
 def test_a_large_photo_is_decoded_at_reduced_size() -> None:
     assert read_image(encoded(Image.new("RGB", (6200, 3100), "white"), "JPEG")).shape == (1550, 3100)
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
+from mnist_cnn.reading.numbers import ctc
 from mnist_cnn.reading.numbers.ctc import align, best_path, log_probabilities, text_log_probabilities
 from reading.numbers import paths
 
@@ -44,6 +45,18 @@ def test_each_substitute_has_the_probability_of_its_text(columns: NDArray[np.flo
             other = text[:place] + str(digit) + text[place + 1 :]
             expected = text_log_probabilities(columns, [other])[0]
             assert substitutes[place, digit] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@given(columns=paths.few_columns())
+def test_sums_of_logarithms_are_the_same(columns: NDArray[np.float64]) -> None:
+    sums = text_log_probabilities(columns, TEXTS)
+    possible = [text for text, log in zip(TEXTS, sums, strict=True) if text and log > -np.inf]
+    alignments = [align(columns, text) for text in possible]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ctc, "_LEAST", np.inf)  # no text is probable enough for sums of probabilities
+        np.testing.assert_allclose(text_log_probabilities(columns, TEXTS), sums, rtol=1e-9, atol=1e-9)
+        for text, alignment in zip(possible, alignments, strict=True):
+            np.testing.assert_allclose(align(columns, text).substitutes, alignment.substitutes, rtol=1e-9, atol=1e-9)
 
 
 def test_the_peaks_are_where_the_digits_are() -> None:

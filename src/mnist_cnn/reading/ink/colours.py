@@ -47,7 +47,7 @@ def levels_of_false_colours(image: Image.Image) -> Pixels | None:
 
 def _paper(image: Image.Image) -> Pixels | None:
     """Return the most frequent colour, float [3], of an image in false colours; empty for a cyclic colour map."""
-    if not image.mode.startswith(("RGB", "P")):
+    if not image.mode.startswith(("RGB", "P", "YCbCr")):
         return None
     scale = min(1.0, _SAMPLE / max(image.size))
     width, height = (max(1, round(side * scale)) for side in image.size)

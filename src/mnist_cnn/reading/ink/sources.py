@@ -152,7 +152,9 @@ def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) ->
     size = image.size
     if pixels > max_pixels:  # `_grey_image` refuses it
         return image, size
-    if pixels > _LARGEST_FIGURE or image.format != "JPEG" or not _has_false_colours(source):
+    if pixels <= _LARGEST_FIGURE and min(size) < 2 * _COARSE:  # decoded once: Y is the luminance, and colours are there
+        image.draft("YCbCr", size)
+    elif pixels > _LARGEST_FIGURE or image.format != "JPEG" or not _has_false_colours(source):
         image.draft("L", (_ENOUGH, _ENOUGH))
     return image, size
 

@@ -8,6 +8,7 @@ Everything here takes `columns`: float64 [t, 11], the natural logarithms of the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ BLANK = 0  # class of the CTC blank
 SYMBOLS = 11  # the blank and ten digits
 _NEVER = -np.inf  # logarithm of probability 0
 _BLOCK = 64  # columns whose substitutes are summed together; long texts would need much memory
+_LEAST = 1e-100  # probability of a text; below it, float64 may lose paths, and logarithms are added instead
 
 
 def log_probabilities(scores: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -34,8 +36,7 @@ def log_probabilities(scores: NDArray[np.floating[Any]], temperature: float = 1.
         float64 [t, 11].
     """
     scaled = np.asarray(scores, np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    logarithms: NDArray[np.float64] = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+    logarithms: NDArray[np.float64] = scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True)
     return logarithms
 
 
@@ -45,9 +46,9 @@ def best_path(columns: NDArray[np.float64]) -> str:
     Args:
         columns: float64 [t, 11].
     """
-    path = columns.argmax(axis=1)
-    starts = path[np.diff(path, prepend=BLANK) != 0]
-    return "".join(str(symbol - 1) for symbol in starts.tolist() if symbol != BLANK)
+    path = columns.argmax(axis=1).tolist()
+    starts = (symbol for symbol, before in zip(path, [BLANK, *path], strict=False) if symbol != before)
+    return "".join(str(symbol - 1) for symbol in starts if symbol != BLANK)
 
 
 def text_log_probabilities(columns: NDArray[np.float64], texts: Sequence[str]) -> NDArray[np.float64]:
@@ -60,13 +61,9 @@ def text_log_probabilities(columns: NDArray[np.float64], texts: Sequence[str]) -
     Returns:
         float64 [n]; -inf for a text that needs more columns than there are.
     """
-    longest = max(map(len, texts), default=0)
-    lattices = [_symbols(text) for text in texts]
-    padded = np.array([[*row, *[BLANK] * (2 * longest + 1 - len(row))] for row in lattices], np.intp)  # [n, m]
-    last = _forward(columns[:, padded], padded)[-1]  # [n, m]
-    rows, ends = np.arange(len(texts)), np.array([2 * len(text) for text in texts])
-    sums: NDArray[np.float64] = np.logaddexp(last[rows, ends], np.where(ends > 0, last[rows, ends - 1], _NEVER))
-    return sums
+    rows = np.exp(columns).tolist()
+    sums = ((text, sum(_forward(rows, text)[-1][-2:])) for text in texts)
+    return np.array([math.log(total) if total > _LEAST else _log_sum(columns, text) for text, total in sums])
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,31 +85,39 @@ def align(columns: NDArray[np.float64], text: str) -> Alignment:
         columns: float64 [t, 11], t ≥ 1.
         text: At least one digit; its probability is above 0.
     """
-    symbols = _symbols(text)
-    both = np.stack([symbols, symbols[::-1]])  # the text, and the text from behind
-    emissions = np.stack([columns[:, both[0]], columns[::-1, both[1]]], axis=1)  # [t, 2, m]
-    forward = _forward(emissions, both)
-    before, after = forward[:, 0], forward[::-1, 1, ::-1]  # [t, m], up to and including a column, and from it on
-    occupancy = (before + after - emissions[:, 0])[:, 1::2]  # [t, n]
-    return Alignment(occupancy.argmax(axis=0), _substitutes(columns, text, before, after))
+    before, after = _forward_backward(columns, text)
+    symbols = [int(digit) + 1 for digit in text]
+    occupancy = (before[1:] + after[:-1])[:, 1::2] - columns[:, symbols]  # [t, n]; both contain the column itself
+    return Alignment(occupancy.argmax(axis=0), _substitutes(columns, text, before[:-1], after[1:]))
+
+
+def _forward_backward(columns: NDArray[np.float64], text: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the logarithms of the variables of the columns before a place, and from it on: [t + 1, 2 n + 1] each."""
+    rows, behind = np.exp(columns).tolist(), text[::-1]
+    ahead = _forward(rows, text)
+    if sum(ahead[-1][-2:]) > _LEAST:
+        with np.errstate(divide="ignore"):
+            before, after = np.log([ahead, _forward(rows[::-1], behind)])
+    else:
+        before, after = _log_forward(columns, text), _log_forward(columns[::-1], behind)
+    return before, after[::-1, ::-1]
 
 
 def _substitutes(
     columns: NDArray[np.float64], text: str, before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    outside = np.full((1, before.shape[1]), _NEVER)
-    start, end = outside.copy(), outside.copy()
-    start[0, 0], end[0, -1] = 0, 0  # a text begins as after a blank, and ends as before one
-    before, after = np.concatenate([start, before[:-1]]), np.concatenate([after[1:], end])  # beside each column
-    total: NDArray[np.float64] = np.full((len(text), 10), _NEVER)
-    held = total
+    """Sum over all columns in which a digit in a place may begin and end: [n, 10]."""
+    held = total = np.full((len(text), 10), _NEVER)
     for block in range(0, len(columns), _BLOCK):
         part = slice(block, block + _BLOCK)
         arriving = _neighbours(before[part], text)  # [b, n, 10]
         leaving = _neighbours(after[part, ::-1], text[::-1])[:, ::-1]
-        for column, entering, parting in zip(columns[part, np.newaxis, 1:], arriving, leaving, strict=True):
-            held = column + np.logaddexp(held, entering)
-            total = np.logaddexp(total, held + parting)
+        arriving[0] = np.logaddexp(arriving[0], held)
+        column = columns[part, np.newaxis, 1:]
+        along = column.cumsum(axis=0)  # from the block's first column on
+        ending = np.logaddexp.accumulate(arriving - (along - column), axis=0) + along
+        held = ending[-1]
+        total = np.logaddexp(total, np.logaddexp.reduce(ending + leaving, axis=0))
     return total
 
 
@@ -122,35 +127,54 @@ def _neighbours(lattice: NDArray[np.float64], text: str) -> NDArray[np.float64]:
     That is the blank before the place, and the digit before that blank unless it is the same.
     """
     blanks, digits = lattice[:, 0:-1:2], lattice[:, 1:-2:2]  # [t, n], [t, n - 1]
-    same = np.array([int(digit) for digit in text[:-1]], np.intp)[:, np.newaxis] == np.arange(10)  # [n - 1, 10]
     neighbours = np.repeat(blanks[:, :, np.newaxis], 10, axis=2)
-    neighbours[:, 1:] = np.logaddexp(neighbours[:, 1:], np.where(same, _NEVER, digits[:, :, np.newaxis]))
+    neighbours[:, 1:] = np.logaddexp(blanks[:, 1:], digits)[:, :, np.newaxis]
+    neighbours[:, np.arange(1, len(text)), [int(digit) for digit in text[:-1]]] = blanks[:, 1:]
     return neighbours
 
 
-def _symbols(text: str) -> NDArray[np.intp]:
-    """Return a text's symbols with a blank around each: [2 n + 1]."""
-    symbols = np.full(2 * len(text) + 1, BLANK)
+def _lattice(text: str) -> list[tuple[int, bool]]:
+    """Return a text's symbols with a blank around each, and whether a path may skip the blank before it."""
+    symbols = [BLANK] * (2 * len(text) + 1)
     symbols[1::2] = [int(digit) + 1 for digit in text]
-    return symbols
+    return [(one, one not in (BLANK, before)) for one, before in zip(symbols, [BLANK, BLANK, *symbols], strict=False)]
 
 
-def _forward(emissions: NDArray[np.float64], symbols: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Compute the forward variables of texts: the log-probability of all paths that end with a symbol in a column.
+def _forward(rows: list[list[float]], text: str) -> list[list[float]]:
+    """Compute a text's forward variables: the probability of all paths that end with a symbol of its lattice.
+
+    Plain Python, because NumPy takes several times as long for so many operations on so few values.
 
     Args:
-        emissions: float64 [t, …, m], the log-probability of each symbol of the texts in each column.
-        symbols: [..., m], with a blank around each digit.
+        rows: [t][11], the symbols' probabilities.
+        text: Any.
 
     Returns:
-        float64 [t, …, m].
+        [t + 1][2 n + 1], before the first column, where a path is as after a blank, and after each.
     """
-    may_skip = (symbols != BLANK) & (symbols != np.roll(symbols, 2, axis=-1))  # the blank before it
-    may_skip[..., :2] = False  # the two columns of padding are no symbols
+    lattice = _lattice(text)
+    variables = [[1.0] + [0.0] * (len(lattice) - 1)]
+    for row in rows:
+        one = two = 0.0
+        reached = []
+        for (symbol, may_skip), held in zip(lattice, variables[-1], strict=True):
+            reached.append((held + one + two if may_skip else held + one) * row[symbol])
+            one, two = held, one
+        variables.append(reached)
+    return variables
+
+
+def _log_sum(columns: NDArray[np.float64], text: str) -> float:
+    return float(np.logaddexp.reduce(_log_forward(columns, text)[-1, -2:]))
+
+
+def _log_forward(columns: NDArray[np.float64], text: str) -> NDArray[np.float64]:
+    """Compute the logarithms of the variables of `_forward`, [t + 1, 2 n + 1], which may be too small for it."""
+    symbols, may_skip = np.array(_lattice(text), np.intp).T  # [m] each
     penalty = np.where(may_skip, 0.0, _NEVER)
-    variables = np.full((len(emissions), *symbols.shape[:-1], symbols.shape[-1] + 2), _NEVER)
-    variables[0, ..., 2:4] = emissions[0, ..., :2]
-    for previous, current, emission in zip(variables, variables[1:], emissions[1:], strict=False):
-        reached = np.logaddexp(previous[..., 2:], previous[..., 1:-1])
-        np.add(np.logaddexp(reached, previous[..., :-2] + penalty), emission, out=current[..., 2:])
-    return variables[..., 2:]
+    variables = np.full((len(columns) + 1, len(symbols) + 2), _NEVER)  # after two symbols that are none
+    variables[0, 2] = 0
+    for previous, current, emission in zip(variables, variables[1:], columns[:, symbols], strict=False):
+        reached = np.logaddexp(previous[2:], previous[1:-1])
+        np.add(np.logaddexp(reached, previous[:-2] + penalty), emission, out=current[2:])
+    return variables[:, 2:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +41,7 @@ class Candidates:
 
     texts: list[str]  #: the best first; may contain the empty text; none if the columns are blank, or nothing fits
     log_fit: float  #: natural logarithm of the probability that the number fits; 0 without a constraint
+    logs: dict[str, float] = field(default_factory=dict)  #: natural logarithms of texts' probabilities, if known
 
 
 def decode(columns: NDArray[np.float64], automaton: Automaton | None = None) -> Decoded:
@@ -67,13 +68,14 @@ def candidates(columns: NDArray[np.float64], automaton: Automaton | None = None)
         return Candidates([], 0.0)
     if automaton is None:
         text = best_path(columns)
-        if text_log_probabilities(columns, [text])[0] > SURE:
-            return Candidates([text], 0.0)  # nothing else is probable: a search would cost several times as long
-        return Candidates(_best_first(columns, search(Free(columns), len(columns))), 0.0)
+        log = float(text_log_probabilities(columns, [text])[0])
+        if log > SURE:  # nothing else is probable: a search would cost several times as long
+            return Candidates([text], 0.0, {text: log})
+        return _best_first(columns, search(Free(columns), len(columns)), 0.0)
     guide = Constrained(columns, automaton)
     if guide.log_fit == -math.inf:
         return Candidates([], -math.inf)
-    return Candidates(_best_first(columns, search(guide, len(columns))), guide.log_fit)
+    return _best_first(columns, search(guide, len(columns)), guide.log_fit)
 
 
 def describe(
@@ -108,8 +110,7 @@ def describe(
     return Decoded(text, log_probability, log_fit, alignment.peaks, confidences)
 
 
-def _best_first(columns: NDArray[np.float64], texts: list[str]) -> list[str]:
-    if len(texts) == 1:
-        return texts
-    logs = text_log_probabilities(columns, texts[:_CANDIDATES])
-    return [texts[index] for index in np.argsort(-logs, kind="stable")]
+def _best_first(columns: NDArray[np.float64], texts: list[str], log_fit: float) -> Candidates:
+    texts = texts[:_CANDIDATES]
+    logs = dict(zip(texts, text_log_probabilities(columns, texts).tolist(), strict=True))
+    return Candidates(sorted(texts, key=logs.__getitem__, reverse=True), log_fit, logs)

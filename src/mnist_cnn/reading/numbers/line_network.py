@@ -11,7 +11,7 @@ from mnist_cnn.environment import shell
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.reading.conventions import LINE_OUTPUTS
 from mnist_cnn.reading.numbers.ctc import SYMBOLS
-from mnist_cnn.reading.numbers.line_preparation import HEIGHT, NARROWEST, PAPER
+from mnist_cnn.reading.numbers.line_preparation import HEIGHT, NARROWEST, with_paper
 from mnist_cnn.reading.recognizer.network import find_network
 from mnist_cnn.reading.recognizer.session import reason
 
@@ -66,9 +66,7 @@ class LineNetwork:
         Raises:
             ModelFileError: The scores or boxes have another shape, or are not finite.
         """
-        missing = -line.shape[1] % STRIDE
-        line = np.pad(line, ((0, 0), (0, missing)), constant_values=PAPER) if missing else line
-        ink = line * np.float32(1 / _WHITE)
+        ink = with_paper(line, right=-line.shape[1] % STRIDE) * np.float32(1 / _WHITE)
         scores, boxes = (rows[0] for rows in self.session.run(LINE_OUTPUTS, {INPUT: ink[np.newaxis, :, :, np.newaxis]}))
         columns = ink.shape[1] // STRIDE
         is_shaped = scores.shape == (columns, SYMBOLS) and boxes.shape == (columns, 4)
@@ -92,5 +90,5 @@ def _refuse_digits(session: Any, origin: str) -> None:
 def _in_pixels(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Convert boxes from heights of the line, left and right from their column's centre, to pixels of the line."""
     pixels = boxes * np.float32(HEIGHT)
-    pixels[:, [0, 2]] += (STRIDE * np.arange(len(boxes), dtype=np.float32) + STRIDE / 2)[:, np.newaxis]
+    pixels[:, ::2] += (STRIDE * np.arange(len(boxes), dtype=np.float32) + STRIDE / 2)[:, np.newaxis]
     return pixels

@@ -140,13 +140,18 @@ def look_closer(line: PreparedLine, box: tuple[float, float, float, float], crop
     scale_x, scale_y = columns / levels.shape[1] * to_picture[0], rows / levels.shape[0] * to_picture[1]
     return replace(
         line,
-        image=np.pad(levels, crop.clean, constant_values=PAPER),
+        image=with_paper(levels, crop.clean, crop.clean, crop.clean, crop.clean),
         scale_x=scale_x,
         scale_y=scale_y,
         left=line.left + first_column * to_picture[0] - crop.clean * scale_x,
         top=line.top + first_row * to_picture[1] - crop.clean * scale_y,
         darkness=part,
     )
+
+
+def with_paper(line: Pixels, above: int = 0, below: int = 0, left: int = 0, right: int = 0) -> Pixels:
+    """Add pixels of bare paper around a line, uint8 [h, w]; `np.pad` takes several times as long."""
+    return cv2.copyMakeBorder(line, above, below, left, right, cv2.BORDER_CONSTANT, value=PAPER)
 
 
 def _scaled(darkness: Pixels, width: float, height: float, rows: int = HEIGHT) -> Pixels:

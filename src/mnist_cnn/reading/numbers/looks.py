@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,6 @@ class Look:
 
     columns: NDArray[np.float64]  #: [t, 11], natural logarithms of the symbols' probabilities
     found: Candidates
-    _known: dict[str, float] = field(default_factory=dict, init=False, repr=False)  # logarithms of texts' probabilities
 
     @classmethod
     def at(cls, columns: NDArray[np.float64], automaton: Automaton | None = None) -> Look:
@@ -41,10 +40,10 @@ class Look:
         """Return the logarithms of the texts' probabilities, given that the number fits; -inf without room for it."""
         if not texts or self.found.log_fit == -math.inf:
             return np.full(len(texts), -math.inf)
-        new = [text for text in texts if text not in self._known]
-        if new:
-            self._known.update(zip(new, text_log_probabilities(self.columns, new).tolist(), strict=True))
-        return np.array([self._known[text] for text in texts]) - self.found.log_fit
+        logs = self.found.logs
+        if new := [text for text in texts if text not in logs]:
+            logs.update(zip(new, text_log_probabilities(self.columns, new).tolist(), strict=True))
+        return np.array([logs[text] for text in texts]) - self.found.log_fit
 
 
 def considered(looks: Sequence[Look]) -> list[str]:
@@ -60,5 +59,5 @@ def judge_together(looks: Sequence[Look], texts: Sequence[str]) -> NDArray[np.fl
 
     A look that is sure of a wrong number must not overrule the others, so no number is less probable than `SURPRISE`.
     """
-    logs: NDArray[np.float64] = np.mean([np.logaddexp(look.judge(texts), SURPRISE) for look in looks], axis=0)
-    return logs
+    logs = np.logaddexp([look.judge(texts) for look in looks], SURPRISE)  # [looks, n]
+    return np.asarray(logs.sum(axis=0) / len(looks))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import os
+import statistics
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -258,8 +260,9 @@ def _is_apart(boxes: NDArray[np.float32]) -> bool:
     """Return whether digits' boxes, [n, 4], are so far apart that they are several numbers."""
     if len(boxes) < 2:
         return False
-    gaps = boxes[1:, 0] - boxes[:-1, 2]
-    return bool(gaps.max() > _FAR * np.median(boxes[:, 3] - boxes[:, 1]))
+    edges = boxes.tolist()  # np.median takes many times as long
+    height = statistics.median(bottom - top for _, top, _, bottom in edges)
+    return any(right[0] - left[2] > _FAR * height for left, right in itertools.pairwise(edges))
 
 
 def _check_width(line: PreparedLine) -> None:
@@ -277,20 +280,19 @@ def _fit(decoded: Decoded) -> float:
 def _reading(
     decoded: Decoded, confidence: float, reason: str, boxes: NDArray[np.float32], line: PreparedLine
 ) -> NumberReading:
-    digits = tuple(
-        NumberDigit(text, float(share), _box(boxes[peak], line))
-        for text, share, peak in zip(decoded.text, decoded.confidences, decoded.peaks, strict=True)
-    )
+    places = _places(boxes[decoded.peaks], line)
+    digits = tuple(map(NumberDigit, decoded.text, decoded.confidences.tolist(), places))
     return NumberReading(decoded.text, confidence, digits, reason, _fit(decoded))
 
 
-def _box(edges: NDArray[np.float32], line: PreparedLine) -> Box:
-    """Convert a box [left, top, right, bottom] in pixels of the line to pixels of the original picture."""
+def _places(boxes: NDArray[np.float32], line: PreparedLine) -> list[Box]:
+    """Convert boxes [n, 4], left, top, right, bottom, in pixels of the line to pixels of the original picture."""
     height, width = line.image.shape
-    left, top, right, bottom = map(float, edges.clip(0, [width, height, width, height]))
-    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    edges = np.minimum(np.maximum(boxes, 0), (width, height, width, height))
+    corners = edges[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     placed = corners * (line.scale_x, line.scale_y) + (line.left, line.top)
     if line.field:
         placed = line.field.to_picture(placed)
     placed = placed * line.reduction
-    return Box(*placed.min(axis=0).tolist(), *placed.max(axis=0).tolist())
+    extents = np.concatenate([placed.min(axis=1), placed.max(axis=1)], axis=1)
+    return [Box(*extent) for extent in extents.tolist()]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -105,14 +103,19 @@ def search(guide: Guide, count: int, beam: int = BEAM) -> list[str]:
     live = {0: (1.0, 0.0)}  # the probabilities of paths that end with a blank, and with the prefix's last digit
     for column in range(count):
         grown = _step(guide, column, prefixes, live)
-        best = heapq.nlargest(beam, grown.items(), key=lambda item: sum(item[1]))
-        scale = 1 / sum(best[0][1])  # relative to the best: hundreds of columns would underflow
+        scale = 1 / max(map(sum, grown.values()))  # relative to the best: hundreds of columns would underflow
         live = {
             prefix: (blank * scale, digit * scale)
-            for prefix, (blank, digit) in best
+            for prefix, (blank, digit) in grown.items()
             if (blank + digit) * scale > _NEGLIGIBLE
         }
-    return [prefixes.text(prefix) for prefix in live]
+        if len(live) > beam:
+            live = {prefix: live[prefix] for prefix in _best_first(live)[:beam]}
+    return [prefixes.text(prefix) for prefix in _best_first(live)]
+
+
+def _best_first(live: Mapping[int, tuple[float, float]]) -> list[int]:
+    return sorted(live, key=lambda prefix: sum(live[prefix]), reverse=True)
 
 
 def _step(
@@ -120,17 +123,16 @@ def _step(
 ) -> Mapping[int, list[float]]:
     """Continue every live prefix by one column."""
     ends = [(prefixes.states[prefix], symbol) for prefix in live for symbol in (BLANK, prefixes.symbols[prefix])]
-    rows = guide.weights(column, ends)
-    grown: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    paths = ((prefix, mass) for prefix, masses in live.items() for mass in masses)
-    for (prefix, mass), (_, last), row in zip(paths, ends, rows, strict=True):
-        if not mass:
-            continue
-        for symbol, weight in row.items():
-            if symbol == BLANK:
-                grown[prefix][0] += mass * weight
-            elif symbol == last:
-                grown[prefix][1] += mass * weight
-            else:
-                grown[prefixes.extend(prefix, symbol, guide)][1] += mass * weight
+    rows = iter(guide.weights(column, ends))
+    grown: dict[int, list[float]] = {}
+    for prefix, masses in live.items():
+        same = grown.setdefault(prefix, [0.0, 0.0])
+        for mass, last, row in zip(masses, (BLANK, prefixes.symbols[prefix]), rows, strict=False):
+            for symbol, weight in row.items() if mass else ():
+                if symbol == BLANK:
+                    same[0] += mass * weight
+                elif symbol == last:
+                    same[1] += mass * weight
+                else:
+                    grown.setdefault(prefixes.extend(prefix, symbol, guide), [0.0, 0.0])[1] += mass * weight
     return grown
