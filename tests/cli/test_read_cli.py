@@ -61,19 +61,13 @@ def test_json_lines_say_all_that_the_reader_does(
     assert records[0]["digits"][0]["box"].keys() == {"left", "top", "right", "bottom"}
 
 
-def test_csv_has_four_columns_and_the_reason(
-    pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_csv_has_exactly_four_columns(pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = call(capsys, bars_model, pictures, "none.png", *CSV)
     assert code == 1
-    assert out.startswith("path,text,confidence,accepted,reason\n")
+    assert out.startswith("path,text,confidence,accepted\n")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert rows[0]["text"] == expected(bars_model, pictures / "a.jpg")["text"]
-    assert [row["reason"] for row in rows] == [
-        *(expected(bars_model, pictures / name).get("reason", "") for name in ("a.jpg", "b.png")),
-        "unreadable",
-    ]
-    assert rows[2] == {"path": "none.png", "text": "", "confidence": "", "accepted": "false", "reason": "unreadable"}
+    assert rows[2] == {"path": "none.png", "text": "", "confidence": "", "accepted": "false"}
     assert "none.png" in err
 
 
@@ -86,10 +80,9 @@ def test_a_table_shows_leading_zeros(pictures: Path, bars_model: Path, capsys: p
 
 
 def test_a_number_without_digits_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    for form in ("table", "csv", "jsonl"):
+    for form in ("table", "jsonl"):
         number_rows(form).add("empty.png", NumberReading("", 0.0, (), NumberReason.BLANK))
     table, _, line = capsys.readouterr().out.partition("{")
-    assert table.splitlines()[3] == "empty.png,,0.0,false,blank"
     assert table.splitlines()[1].split() == ["–", "0.00%", "blank", "empty.png"]
     assert json.loads("{" + line)["reason"] == "blank"
 

@@ -32,14 +32,7 @@ class Rows(Generic[Result]):
         reasons: How many were rejected for each reason; `unreadable` is the reason of an error.
     """
 
-    def __init__(
-        self,
-        form: str,
-        heading: str,
-        describe: Callable[[Result], dict[str, Any]],
-        width: int = 0,
-        more: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, form: str, heading: str, describe: Callable[[Result], dict[str, Any]], width: int = 0) -> None:
         """Print nothing yet.
 
         Args:
@@ -48,12 +41,11 @@ class Rows(Generic[Result]):
             describe: Converts a reading to JSON: the value under `heading`, None if there is none; `confidence`,
                 `accepted`, and `reason` unless it is accepted.
             width: Most characters of what is usually read.
-            more: Further columns of CSV, empty where JSON has no such value.
         """
         self.count = 0
         self.reasons: Counter[str] = Counter()
         self._heading = heading
-        self._columns = ("path", heading, "confidence", "accepted", *more)
+        self._columns = ("path", heading, "confidence", "accepted")
         self._describe = describe
         self._width = max(len(heading), width)
         self._records: list[dict[str, Any]] = []
@@ -115,7 +107,7 @@ def digit_rows(form: str, class_names: Sequence[str]) -> Rows[Reading]:
 
 def number_rows(form: str) -> Rows[NumberReading]:
     """Return rows of whole numbers."""
-    return Rows(form, "text", _describe_number, _USUAL_NUMBER, more=("reason",))
+    return Rows(form, "text", _describe_number, _USUAL_NUMBER)
 
 
 def _describe_number(reading: NumberReading) -> dict[str, Any]:
