@@ -1,7 +1,7 @@
 """Make the weights that are included in the package: train, check, export, describe.
 
-All choices were made on validation data, in `recipes/light.toml` and in `SETTINGS`; the test set is read after
-training. If the script is interrupted, start it again to resume.
+All choices were made on validation data and on people's own pictures, in `recipes/light.toml` and in `STAGES`; the test
+set is read after training. If the script is interrupted, start it again to resume.
 
     python scripts/make_weights.py [--data-dir DIR] [--runs-dir runs/weights]
 """
@@ -13,40 +13,40 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from mnist_cnn.config import SHIPPED_MODEL, SHIPPED_ON, load_recipe
+from mnist_cnn.config import SHIPPED_MODEL, SHIPPED_ON, load_recipe, override
 from mnist_cnn.evaluation import narrative
 from mnist_cnn.files import write_text, write_whole
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.runs import RunFolder
 
 RECIPE = "light"
-SETTINGS = {
-    # More digits to learn from than a comparison of recipes allows; the rest is enough to fit the threshold on.
-    "data.validation": SHIPPED_ON.validation,
-    "training.composed": 0.5,
-    "training.epochs": 160,  # half of the pictures are composed: as many of MNIST's as in the recipe
-}
+# More digits to learn from than a comparison of recipes allows; the rest is enough to fit the threshold on.
+EVERYWHERE = {"data.validation": SHIPPED_ON.validation}
+# First, many composed pictures teach other people's hands and cameras, for which the recipe's network is too narrow.
+# Then, few of them remain, and MNIST's own digits are learnt again: of ones and sevens, the two know different forms.
+STAGES: tuple[dict[str, Any], ...] = (
+    {"training.composed": 0.4, "training.epochs": 160, "model.arguments.filters": [16, 48, 80, 80, 96]},
+    {"training.composed": 0.12, "training.epochs": 30, "optimizer.learning_rate": 2e-3},
+)
 CARD = Path(__file__).with_name("weights_card.md")
 WEIGHTS = Path(__file__).parents[1] / "src" / "mnist_cnn" / "reading" / "weights"
 FORMATS = ("onnx", "keras")  # to read with, and to fine-tune
-LARGEST = 1_000_000  # bytes, of both
+LARGEST = 1_600_000  # bytes, of both
 LEAST_ACCURATE = 0.996  # share of MNIST's test set
 
 
 def main() -> None:
     """Train, export, and put the result into the package."""
     options = parse_options()
-    run = RunFolder(options.runs_dir / f"{RECIPE}-001")
     data = ["--data-dir", str(options.data_dir)] if options.data_dir else []
-    if not run.finished:
-        settings = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
-        begin = ["--recipe", RECIPE, "--dataset", SHIPPED_ON.dataset, "--runs-dir", str(options.runs_dir), *settings]
-        mnist_cnn("train", *(["--resume", str(run.root)] if run.config.exists() else begin), *data)
+    runs = train(options.runs_dir, data)
+    run = runs[-1]
     exports = mnist_cnn("export", str(run.root), "--format", ",".join(FORMATS), *data)["exports"]
     size, accuracy = sum(each["bytes"] for each in exports), min(each["accuracy"] for each in exports)
     if size > LARGEST:
@@ -57,8 +57,23 @@ def main() -> None:
         file = Path(each["path"])
         with write_whole(WEIGHTS / f"{SHIPPED_MODEL}{file.suffix}") as partial:
             shutil.copyfile(file, partial)
-    write_text(WEIGHTS / "README.md", describe(run))
+    write_text(WEIGHTS / "README.md", describe(runs))
     print(f"{size:,} bytes, {accuracy:.2%} on MNIST's test set, in {WEIGHTS}")
+
+
+def train(runs_dir: Path, data: Sequence[str]) -> list[RunFolder]:
+    """Train stage after stage, each from the weights of the one before; return the runs."""
+    runs: list[RunFolder] = []
+    for number, stage in enumerate(STAGES, 1):
+        run = RunFolder(runs_dir / f"{RECIPE}-{number:03d}")
+        if not run.finished:
+            settings = [word for name, value in (EVERYWHERE | stage).items() for word in ("--set", f"{name}={value}")]
+            start = ["--init-from", str(runs[-1].root)] if runs else []
+            begin = ["--recipe", RECIPE, "--dataset", SHIPPED_ON.dataset, *start, *settings]
+            how = ["--resume", str(run.root)] if run.config.exists() else ["--runs-dir", str(runs_dir), *begin]
+            mnist_cnn("train", *how, *data)
+        runs.append(run)
+    return runs
 
 
 def parse_options() -> argparse.Namespace:
@@ -77,19 +92,26 @@ def mnist_cnn(*words: str) -> dict[str, Any]:
     return result
 
 
-def describe(run: RunFolder) -> str:
+def describe(runs: Sequence[RunFolder]) -> str:
     """Write the model card of the finished files, in the Hugging Face form."""
     onnx, keras = (WEIGHTS / f"{SHIPPED_MODEL}.{format_}" for format_ in FORMATS)
-    config = load_recipe(str(run.config))
-    metrics = run.read_json(run.metrics)
+    metrics = [run.read_json(run.metrics) for run in runs]
+    trained = [each["training"] for each in metrics]
+    configs = [load_recipe(str(run.config)) for run in runs]
+    later = [override(config, {"model.init_from": "the first stage"}) for config in configs[1:]]
+    stages = [
+        narrative.recipe(config, each["epochs"], each["best_epoch"])
+        for config, each in zip([*configs[:1], *later], trained, strict=True)
+    ]
     template = jinja2.Template(CARD.read_text("utf-8"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     card: str = template.render(
         size=onnx.stat().st_size,
         keras_size=keras.stat().st_size,
         metadata=Recognizer.load(onnx).metadata,
-        metrics=metrics,
-        processor=run.read_json(run.environment)["processor"],
-        recipe=narrative.recipe(config, metrics["training"]["epochs"], metrics["training"]["best_epoch"]),
+        metrics=metrics[-1],
+        seconds=sum(each["seconds"] for each in trained),
+        processor=runs[-1].read_json(runs[-1].environment)["processor"],
+        stages=stages,
     )
     return card
 

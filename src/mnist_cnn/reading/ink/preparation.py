@@ -14,7 +14,7 @@ from mnist_cnn.reading.ink.pixels import Pixels, shrink
 from mnist_cnn.reading.ink.sources import MAX_PIXELS, ImageSource, read_image
 from mnist_cnn.reading.ink.views import View, view_as
 
-PREPROCESSING = "ink-2"  # increased when any image is prepared differently: thresholds are chosen with it
+PREPROCESSING = "ink-3"  # increased when any image is prepared differently: thresholds are chosen with it
 
 _CLOSE_UP = 160  # pixels, longer side of the digit with its margin, for the closer look
 _CLOSE_SPAN = 0.75  # like `WIDE`, but at least as wide as the digit is there: solid shapes stay solid
