@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections import Counter
@@ -13,6 +11,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import click
 
 from mnist_cnn.errors import DataError
+from mnist_cnn.reading.reading_records import (
+    DIGIT,
+    TEXT,
+    UNREADABLE,
+    csv_line,
+    digit_record,
+    error_record,
+    number_record,
+)
 
 if TYPE_CHECKING:
     from mnist_cnn.reading.numbers import NumberReading
@@ -20,7 +27,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_DECIMALS = 6  # of a confidence: the precision of float32
 _USUAL_NUMBER = 10  # digits
 
 
@@ -59,12 +65,13 @@ class Rows(Generic[Result]):
     @property
     def unreadable(self) -> int:
         """Number of images that could not be read."""
-        return self.reasons["unreadable"]
+        return self.reasons[UNREADABLE]
 
     def add(self, path: str, result: Result | DataError) -> None:
         """Print one row; an unreadable image has neither value nor confidence."""
         self.count += 1
-        record = {"path": path, **(self._fail(result) if isinstance(result, DataError) else self._describe(result))}
+        values = error_record(self._heading, result) if isinstance(result, DataError) else self._describe(result)
+        record = {"path": path, **values}
         self.reasons[record.get("reason", "")] += 1
         self._print(record)
 
@@ -73,10 +80,6 @@ class Rows(Generic[Result]):
         if self._records:
             record = {"results": self._records, "images": self.count, "unreadable": self.unreadable}
             click.echo(json.dumps(record | more))
-
-    def _fail(self, error: DataError) -> dict[str, Any]:
-        values = {self._heading: None, "confidence": None, "accepted": False}
-        return {**values, "reason": "unreadable", "error": str(error)}
 
     def _print_line(self, record: dict[str, Any]) -> None:
         heading = self._heading
@@ -91,42 +94,20 @@ class Rows(Generic[Result]):
     def _print_csv(self, record: dict[str, Any]) -> None:
         if self.count == 1:
             click.echo(",".join(self._columns))
-        values = {**record, "accepted": str(record["accepted"]).lower()}
-        line = io.StringIO(newline="")
-        csv.DictWriter(line, self._columns, extrasaction="ignore", lineterminator="\n").writerow(values)
         # As bytes, since click.echo strips ANSI codes from text and file names may not be Unicode.
-        click.echo(line.getvalue().encode("utf-8", "surrogateescape"), nl=False)
+        click.echo(csv_line(record, self._columns), nl=False)
         if "error" in record:
             click.echo(_visible(f"Not read: {record['error']}"), err=True)
 
 
 def digit_rows(form: str, class_names: Sequence[str]) -> Rows[Reading]:
     """Return rows of single digits."""
-    return Rows(form, "digit", _describe_digit, max(map(len, class_names)))
+    return Rows(form, DIGIT, digit_record, max(map(len, class_names)))
 
 
 def number_rows(form: str) -> Rows[NumberReading]:
     """Return rows of whole numbers."""
-    return Rows(form, "text", _describe_number, _USUAL_NUMBER)
-
-
-def _describe_number(reading: NumberReading) -> dict[str, Any]:
-    return _with_reason(reading.to_dict(), reading.reason)
-
-
-def _describe_digit(reading: Reading) -> dict[str, Any]:
-    # A number if the classes are digits; None if the image is blank.
-    digit = reading.digit if reading.label == str(reading.digit) else reading.label
-    values = {
-        "digit": digit if reading.has_ink else None,
-        "confidence": round(reading.confidence, _DECIMALS),
-        "accepted": reading.accepted,
-    }
-    return _with_reason(values, reading.reason)
-
-
-def _with_reason(values: dict[str, Any], reason: str) -> dict[str, Any]:
-    return {**values, "reason": reason} if reason else values
+    return Rows(form, TEXT, number_record, _USUAL_NUMBER)
 
 
 def _visible(line: str) -> str:
