@@ -23,7 +23,10 @@ from mnist_cnn.cli.app import main
 from mnist_cnn.datasets import load_dataset
 from mnist_cnn.reading.recognizer import Reason, Recognizer
 
-HEAVY = ("keras", "tensorflow", "jax", "torch", "matplotlib", "scipy", "sklearn", "pydantic", "rich", "h5py", "onnx")
+HEAVY = (
+    *("keras", "tensorflow", "jax", "torch", "matplotlib", "scipy", "sklearn", "pydantic", "rich", "h5py", "onnx"),
+    *("ray", "pyarrow"),
+)
 CSV = ("--format", "csv")
 LINES = ("--format", "jsonl")
 

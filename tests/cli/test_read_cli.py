@@ -219,3 +219,13 @@ def test_the_included_weights_have_a_name(
     )
     assert named == plain
     assert named[0] == 0
+
+
+def test_a_table_is_read_with_the_same_network_and_pattern(
+    pictures: Path, bars_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (pictures, "--pattern", "[1-9]+", "--threshold", "0")
+    plain = call(capsys, bars_model, *words, *CSV)[1]
+    assert call(capsys, bars_model, *words, "--output", tmp_path / "rows.csv")[0] == 0
+    rows = list(csv.reader((tmp_path / "rows.csv").open(encoding="utf-8", newline="")))
+    assert [row[:4] for row in rows] == [row[:4] for row in csv.reader(io.StringIO(plain))]

@@ -24,44 +24,46 @@ _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff")
 _NETPBM = {b"P%d" % kind for kind in range(1, 7)}  # the only image formats whose head is text
 
 
-def find_images(words: Iterable[str]) -> Iterator[Iterable[str | bytes]]:
+def find_images(words: Iterable[str], more: frozenset[str] = frozenset()) -> Iterator[Iterable[str | bytes]]:
     """Yield the images in groups, so that those already named can be read while more paths are still being written.
 
     Args:
         words: Paths of files and folders; `-` for standard input.
+        more: Suffixes of files in folders, besides those of images.
 
     Yields:
         Paths, or the bytes of one image. A list of paths on standard input comes in as many groups as reads.
     """
     for is_stdin, group in itertools.groupby(words, key=STDIN.__eq__):
         if is_stdin:
-            yield from _standard_input()
+            yield from _standard_input(more)
         else:
-            yield image_files(group)
+            yield image_files(group, more)
 
 
-def image_files(paths: Iterable[str]) -> Iterator[str]:
-    """Yield each file unchanged, and for each folder the images below it."""
+def image_files(paths: Iterable[str], more: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield each file unchanged, and for each folder the images below it, and the files with more suffixes."""
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112  # `Path.is_dir` raises for a path that is too long or not permitted
-            yield from _images_below(path)
+            yield from _images_below(path, more)
         else:
             yield path
 
 
-def _images_below(folder: str) -> Iterator[str]:
+def _images_below(folder: str, more: frozenset[str]) -> Iterator[str]:
     """Yield the files with an image suffix, sorted, without hidden ones and linked folders.
 
     A folder that cannot be opened is given itself, so that its row reports the error.
     """
     from mnist_cnn.reading.ink.sources import SUFFIXES
 
+    suffixes = SUFFIXES | more
     closed: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             file = str(Path(parent, name))
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES and not _is_special(file):
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes and not _is_special(file):
                 yield file
     yield from (str(error.filename) for error in closed)
 
@@ -71,7 +73,7 @@ def _is_special(file: str) -> bool:
     return os.path.exists(file) and not os.path.isfile(file)  # noqa: PTH110, PTH113  # as above
 
 
-def _standard_input() -> Iterator[Iterable[str | bytes]]:
+def _standard_input(more: frozenset[str]) -> Iterator[Iterable[str | bytes]]:
     if sys.stdin is None:  # closed by the parent process
         raise SettingError("standard input is closed. Give paths instead of -.")
     stream = cast("io.BufferedReader", sys.stdin.buffer)
@@ -84,9 +86,9 @@ def _standard_input() -> Iterator[Iterable[str | bytes]]:
     rest, block = b"", head.removeprefix(codecs.BOM_UTF8)
     while block:
         *lines, rest = (rest + block).split(b"\n")
-        yield image_files(_paths(lines))
+        yield image_files(_paths(lines), more)
         block = stream.read1(_BLOCK)
-    yield image_files(_paths([rest]))
+    yield image_files(_paths([rest]), more)
 
 
 def _is_image(head: bytes) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnist_cnn.cli.bulk_output import bulk_options, is_bulk, read_into_table
 from mnist_cnn.cli.options import PATH, digit_model, json_option, scale_option
 from mnist_cnn.cli.readings import (
     Explanations,
@@ -25,6 +26,7 @@ from mnist_cnn.cli.readings import (
 )
 from mnist_cnn.cli.rows import digit_rows
 from mnist_cnn.cli.verb import Verb
+from mnist_cnn.reading.reading_records import DIGIT, UNREADABLE
 
 if TYPE_CHECKING:
     from mnist_cnn.reading.recognizer import Reading, Recognizer
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 @threads_option
 @explain_option("Also draw a picture of the steps that prepare each image.")
 @output_option
+@bulk_options
 @json_option
 def predict(
     paths: tuple[str, ...],
@@ -50,28 +53,38 @@ def predict(
     threads: int | None,
     explain: bool,
     output: Path | None,
+    ray: str | None,
+    column: str,
+    key: str,
     as_json: bool,
 ) -> None:
     """Read the digit in each image. For whole numbers, use mnist-cnn read.
 
     Exit code 0: all images were read. 1: some could not be read, as their rows say. 2: no image was found.
     """
-    form, chosen = choose_form(form, as_json), digit_model(model)
-    picture = choose_picture(output, paths) if explain or output else None
+    form, chosen, bulk = choose_form(form, as_json), digit_model(model), is_bulk(output)
+    picture = choose_picture(output, paths) if (explain or output) and not bulk else None
     quieten()
     warnings.filterwarnings("ignore", message=".* is assumed")  # reported below
     from mnist_cnn.reading.recognizer import Reason, Recognizer
 
-    threads = choose_threads(threads, paths)
-    recognizer = Recognizer.load(chosen, threads=threads, threshold=threshold, scale=scale)
+    recognizer = Recognizer.load(chosen, threads=choose_threads(threads, paths), threshold=threshold, scale=scale)
     if recognizer.choice.origin in ("tried", "assumed"):
         click.echo(f"NOTE: {recognizer.choice.remark}", err=True)
-    rows = digit_rows(form, recognizer.class_names)
-    print_readings(paths, recognizer.read_many, rows, _explanations(recognizer, picture))
-    if several := rows.reasons[Reason.SEVERAL]:
+    if output and bulk:
+        from mnist_cnn.bulk.image_tables import Columns
+        from mnist_cnn.bulk.job import Job, collect_model
+
+        job = Job(DIGIT, recognizer.threshold, collect_model(chosen), scale=scale, columns=Columns(column, key))
+        reasons = read_into_table(job, paths, output, ray, threads, as_json).reasons
+    else:
+        rows = digit_rows(form, recognizer.class_names)
+        print_readings(paths, recognizer.read_many, rows, _explanations(recognizer, picture))
+        reasons = rows.reasons
+    if several := reasons[Reason.SEVERAL]:
         images = "1 image has" if several == 1 else f"{several:,} images have"
         click.echo(f"NOTE: {images} more than one thing to read. To read whole numbers: mnist-cnn read", err=True)
-    if rows.unreadable:
+    if reasons[UNREADABLE]:
         click.get_current_context().exit(1)
 
 

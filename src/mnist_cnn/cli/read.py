@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnist_cnn.cli.bulk_output import bulk_options, is_bulk, read_into_table
 from mnist_cnn.cli.options import PATH, json_option, number_model
 from mnist_cnn.cli.readings import (
     Explanations,
@@ -27,6 +28,7 @@ from mnist_cnn.cli.readings import (
 )
 from mnist_cnn.cli.rows import number_rows
 from mnist_cnn.cli.verb import Verb
+from mnist_cnn.reading.reading_records import TEXT
 
 if TYPE_CHECKING:
     from mnist_cnn.reading.numbers import NumberReading
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 @threads_option
 @explain_option("Also draw a picture of each image with a box and the confidence of each digit.")
 @output_option
+@bulk_options
 @json_option
 def read(
     paths: tuple[str, ...],
@@ -56,14 +59,17 @@ def read(
     threads: int | None,
     explain: bool,
     output: Path | None,
+    ray: str | None,
+    column: str,
+    key: str,
     as_json: bool,
 ) -> None:
     """Read the whole number in each image, such as a postal code or a meter reading.
 
     Exit code 0: all images were read. 1: some could not be read, as their rows say. 2: no image was found.
     """
-    form, chosen = choose_form(form, as_json), number_model(model)
-    picture = choose_picture(output, paths) if explain or output else None
+    form, chosen, bulk = choose_form(form, as_json), number_model(model), is_bulk(output)
+    picture = choose_picture(output, paths) if (explain or output) and not bulk else None
     quieten()
     from mnist_cnn.reading.numbers import Constraint, NumberReader
 
@@ -74,9 +80,26 @@ def read(
         threshold=threshold,
         second_opinion=second_opinion,
     )
-    rows = number_rows(form)
-    print_readings(paths, partial(reader.read_many, length=length, pattern=pattern), rows, _explanations(picture))
-    if rows.unreadable:
+    if output and bulk:
+        from mnist_cnn.bulk.image_tables import Columns
+        from mnist_cnn.bulk.job import Job, collect_model
+
+        job = Job(
+            TEXT,
+            reader.threshold,
+            collect_model(chosen),
+            length=length,
+            pattern=pattern,
+            second_opinion=second_opinion,
+            columns=Columns(column, key),
+        )
+        unreadable = read_into_table(job, paths, output, ray, threads, as_json).unreadable
+    else:
+        rows = number_rows(form)
+        read_many = partial(reader.read_many, length=length, pattern=pattern)
+        print_readings(paths, read_many, rows, _explanations(picture))
+        unreadable = rows.unreadable
+    if unreadable:
         click.get_current_context().exit(1)
 
 

@@ -44,7 +44,10 @@ format_option = click.option(
 )
 threads_option = click.option("--threads", type=int, help="Number of threads, 1 to 1024 (default: one per core).")
 output_option = click.option(
-    "--output", type=PATH, help="File for the picture of --explain, which it implies (default: explanation.png)."
+    "--output",
+    type=PATH,
+    help="A picture, for --explain, which it implies (default: explanation.png); or FILE.csv or FILE.parquet, for all "
+    "rows. If reading is interrupted, the same command continues.",
 )
 length_option = click.option(
     "--length", metavar="N|N-M", help="Number of digits, if known, such as 5 or 3-6 (default: any)."

@@ -23,6 +23,7 @@ PURPOSES = {
     "tensorboard": "files for TensorBoard",
     "notebook": "the guided tour in JupyterLab",
     "ocr": "a second opinion on whole numbers",
+    "ray": "reading on a Ray cluster, and Parquet files",
     "jax": "Keras on JAX instead of TensorFlow",
     "torch": "Keras on PyTorch instead of TensorFlow",
 }

@@ -1,0 +1,96 @@
+"""What is to be read and how: all that a process needs to read a part, on any machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnist_cnn.bulk.image_tables import Columns
+from mnist_cnn.environment.installation import PACKAGE
+from mnist_cnn.environment.machine import package_version
+from mnist_cnn.files import ONNX_NAME
+from mnist_cnn.reading.reading_records import DIGIT, digit_record, number_record
+
+if TYPE_CHECKING:
+    from mnist_cnn.reading.ink import ImageSource
+
+ModelFiles = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that decides what the rows of a table say. It can be sent to other machines."""
+
+    heading: str  #: the column with what was read, "digit", or "text" for whole numbers
+    threshold: float  #: minimum confidence, 0 to 1, of an accepted reading
+    model: ModelFiles = field(default=(), repr=False)  #: the files of a network by name, none for the included weights
+    scale: float | None = None  #: of `Recognizer.load`
+    length: str | None = None  #: of `NumberReader.read`
+    pattern: str | None = None  #: of `NumberReader.read`
+    second_opinion: bool = False  #: of `NumberReader.load`
+    columns: Columns = field(default_factory=Columns)  #: of Parquet files
+    folder: str = field(default_factory=lambda: str(Path.cwd()))  #: the folder in which relative paths begin
+    version: str = field(default_factory=lambda: package_version(PACKAGE))  #: of this package
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The columns of the table."""
+        return ("path", self.heading, "confidence", "accepted", "reason", "error")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings as values for JSON; a digest stands for the network."""
+        values = dataclasses.asdict(self)
+        digest = hashlib.sha256(repr(self.model).encode()).hexdigest()
+        return {**values, "model": digest if self.model else "the included weights"}
+
+
+@dataclass(frozen=True)
+class LoadedReader:
+    """A loaded network, and how its readings become records."""
+
+    read: Callable[[ImageSource], Any]
+    describe: Callable[[Any], dict[str, Any]]
+
+
+@functools.lru_cache(maxsize=1)
+def load_reader(job: Job) -> LoadedReader:
+    """Load the network of a job, once in each process.
+
+    Raises:
+        InputError: It cannot be loaded here.
+    """
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # whoever made the job has seen them
+        for name, content in job.model:
+            Path(folder, name).write_bytes(content)
+        path = Path(folder, ONNX_NAME) if job.model else None
+        if job.heading == DIGIT:
+            from mnist_cnn.reading.recognizer import Recognizer
+
+            recognizer = Recognizer.load(path, threads=1, threshold=job.threshold, scale=job.scale)
+            return LoadedReader(recognizer.read, digit_record)
+        from mnist_cnn.reading.numbers import NumberReader
+
+        reader = NumberReader.load(path, threads=1, threshold=job.threshold, second_opinion=job.second_opinion)
+        return LoadedReader(functools.partial(reader.read, length=job.length, pattern=job.pattern), number_record)
+
+
+def collect_model(path: Path | None) -> ModelFiles:
+    """Return the files of a network, the first under the name that `load_reader` gives it; none for `path` None.
+
+    Raises:
+        ModelFileError: It cannot be read.
+    """
+    if path is None:
+        return ()
+    from mnist_cnn.reading.recognizer.model_file import read_model_file, read_second_files
+
+    data, origin = read_model_file(path)
+    return ((ONNX_NAME, data), *sorted(read_second_files(data, Path(origin)).items()))

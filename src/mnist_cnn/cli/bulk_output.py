@@ -1,0 +1,127 @@
+"""`--output` with the name of a table, and `--ray`: read many images into one file, for `predict` and `read`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mnist_cnn.cli.inputs import find_images
+from mnist_cnn.cli.options import refuse_options
+from mnist_cnn.errors import SettingError
+
+if TYPE_CHECKING:
+    from mnist_cnn.bulk.job import Job
+    from mnist_cnn.bulk.unfinished import TableProgress
+
+_TABLES = (".csv", ".parquet")  # of `bulk.unfinished`, which is imported only if it is needed
+_BULK_ONLY = ("ray", "column", "key")
+_NOT_IN_BULK = ("form", "explain")
+
+
+class RayAddress(click.ParamType[str]):
+    """The address of a Ray cluster."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what is not an address, such as a path that follows the option."""
+        from mnist_cnn.bulk.cluster import check_address
+
+        return check_address(value)
+
+
+def bulk_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of bulk reading."""
+    for option in reversed(
+        (
+            click.option(
+                "--ray",
+                is_flag=False,
+                flag_value="",
+                type=RayAddress(),
+                metavar="[ADDRESS]",
+                help="Read on a Ray cluster (auto, ray://HOST:10001 or HOST:6379), or on a local Ray (default: "
+                "RAY_ADDRESS, otherwise local). Needs --output FILE.csv or FILE.parquet, and the extra ray.",
+            ),
+            click.option(
+                "--column", default="", metavar="NAME", help="Column of image bytes in Parquet files (default: image)."
+            ),
+            click.option(
+                "--key",
+                default="",
+                metavar="NAME",
+                help="Column that names the rows of Parquet files (default: FILE#ROW).",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def is_bulk(output: Path | None) -> bool:
+    """Return whether the rows are to be written to a file; then some options are impossible, and others without.
+
+    Raises:
+        SettingError: An impossible option was given.
+    """
+    if output is not None and output.suffix.lower() in _TABLES:
+        if output.suffix not in _TABLES:
+            raise SettingError(f"--output {output} must end in lower case. Valid: {', '.join(_TABLES)}.")
+        refuse_options(_NOT_IN_BULK, f"All rows are written to {output}.")
+        return True
+    refuse_options(_BULK_ONLY, "It needs --output FILE.csv or FILE.parquet, for the rows.")
+    return False
+
+
+def read_into_table(
+    job: Job, paths: Sequence[str], output: Path, ray: str | None, threads: int | None, as_json: bool
+) -> TableProgress:
+    """Read all images into a table, and say how many there are.
+
+    Args:
+        job: What to read and how.
+        paths: Those of the command line.
+        output: The table.
+        ray: Address of a Ray cluster; None to read in this process.
+        threads: Of this process; None for one per core.
+        as_json: Whether standard output receives an object.
+    """
+    from mnist_cnn.bulk.bulk_reading import read_in_bulk
+    from mnist_cnn.environment.machine import usable_cores
+
+    if ray is not None:
+        refuse_options(("threads",), "With --ray, each core of the cluster reads with one thread.")
+    with click.progressbar(length=1, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
+        def show(done: int, images: int) -> None:
+            bar.length = images
+            bar.update(done - bar.pos)
+
+        progress = read_in_bulk(
+            job,
+            _names(paths),
+            output,
+            paths=paths,
+            threads=threads or usable_cores(),
+            ray=ray,
+            on_progress=show,
+        )
+    if as_json:
+        click.echo(json.dumps({"output": str(output), "images": progress.images, "unreadable": progress.unreadable}))
+    unread = f", {progress.unreadable:,} of them not read" if progress.unreadable else ""
+    click.echo(f"Rows: {output} ({progress.images:,} image{'s' if progress.images > 1 else ''}{unread})", err=True)
+    return progress
+
+
+def _names(paths: Sequence[str]) -> Iterator[str]:
+    """Yield the paths of all images and Parquet files; a generator, because a run that continues needs none of them."""
+    for group in find_images(paths, frozenset({".parquet"})):
+        for name in group:
+            if isinstance(name, bytes):
+                raise SettingError("standard input contains an image. With --output FILE.csv, give a list of paths.")
+            yield name

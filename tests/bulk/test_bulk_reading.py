@@ -1,0 +1,231 @@
+"""Tables of readings, in one process: rows, interruption, refusals."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import errno
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from cli.commands import call
+from mnist_cnn.bulk import bulk_reading
+from mnist_cnn.bulk.cluster import check_address
+from mnist_cnn.bulk.job import Job
+from mnist_cnn.bulk.part_reading import PartRows, read_part
+from mnist_cnn.bulk.parts import IMAGES, ImagePart
+from mnist_cnn.errors import SettingError
+from mnist_cnn.reading.reading_records import DIGIT
+
+
+@pytest.fixture(scope="module")
+def whole(forms: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The table of all forms, read without interruption."""
+    output = tmp_path_factory.mktemp("whole") / "rows.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(forms.parent)
+        bulk_reading.read_in_bulk(Job(DIGIT, 0.5), image_names(forms), output, paths=[forms.name])
+    return output.read_bytes()
+
+
+def image_names(folder: Path) -> list[str]:
+    places = (folder, folder / "inside")
+    return [str(path.relative_to(folder.parent)) for place in places for path in sorted(place.glob("*.png"))]
+
+
+def beside(output: Path) -> Path:
+    return output.with_name(output.name + ".unfinished")
+
+
+def test_a_table_has_the_rows_of_csv_with_reason_and_error(
+    forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(forms.parent)
+    few = [*image_names(forms)[:20], f"{forms.name}/damaged.png", "none.png"]
+    code, plain, _ = call(capsys, "predict", *few, "--format", "csv")
+    output = tmp_path / "rows.csv"
+    assert (code, *call(capsys, "predict", *few, "--output", output, "--json")[:2]) == (
+        1,
+        1,
+        json.dumps({"output": str(output), "images": 22, "unreadable": 2}) + "\n",
+    )
+    rows = list(csv.reader(output.open(encoding="utf-8", newline="")))
+    assert [row[:4] for row in rows] == [row[:4] for row in csv.reader(io.StringIO(plain))]
+    assert rows[0][4:] == ["reason", "error"]
+    assert rows[-1][4] == "unreadable"
+    assert "none.png cannot be read" in rows[-1][5]
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("torn", [b"", b"forms/0001.png,7,0.9"])
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    torn: bytes, forms: Path, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(forms.parent)
+    output = tmp_path / "rows.csv"
+    read: list[ImagePart] = []
+
+    def interrupt(job: Job, part: ImagePart, threads: int) -> PartRows:
+        if len(read) == 3:
+            raise KeyboardInterrupt
+        read.append(part)
+        return read_part(job, part, threads)
+
+    def count(job: Job, part: ImagePart, threads: int) -> PartRows:
+        read.append(part)
+        return read_part(job, part, threads)
+
+    names, job = image_names(forms), Job(DIGIT, 0.5)
+    monkeypatch.setattr(bulk_reading, "read_part", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        bulk_reading.read_in_bulk(job, names, output, paths=[forms.name])
+    assert not output.exists()
+    with (beside(output) / "rows.csv").open("ab") as rows:
+        rows.write(torn)  # what a killed process wrote after the last record of its progress
+    monkeypatch.setattr(bulk_reading, "read_part", count)
+    progress = bulk_reading.read_in_bulk(job, ["new.png"], output, paths=[forms.name])  # the plan is that of the start
+    assert output.read_bytes() == whole
+    assert [part.files[0] for part in read] == names[::IMAGES]
+    assert (progress.images, progress.unreadable) == (len(names), 1)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_a_process_killed_after_the_last_rename_leaves_only_what_to_remove(
+    forms: Path, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(forms.parent)
+    output = tmp_path / "rows.csv"
+    with monkeypatch.context() as patch:
+        patch.setattr("mnist_cnn.bulk.unfinished.shutil.rmtree", lambda *_, **__: None)
+        bulk_reading.read_in_bulk(Job(DIGIT, 0.5), image_names(forms), output, paths=[forms.name])
+    assert beside(output).exists()
+    bulk_reading.read_in_bulk(Job(DIGIT, 0.5), [], output, paths=[forms.name])
+    assert output.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"threshold": 0.9}, "was begun with threshold 0.5, not 0.9"),
+        ({"model": (("model.onnx", b"other"),)}, 'was begun with model "the included weights", not "'),
+        ({"folder": "/elsewhere"}, "was begun with folder "),
+        ({"version": "9.9"}, "was begun with version "),
+    ],
+)
+def test_another_job_is_refused(
+    change: dict[str, object], message: str, forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(forms.parent)
+    names, output, job = image_names(forms), tmp_path / "rows.csv", Job(DIGIT, 0.5)
+
+    def stop(done: int, images: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bulk_reading.read_in_bulk(job, names, output, paths=[forms.name], on_progress=stop)
+    with pytest.raises(SettingError) as caught:
+        bulk_reading.read_in_bulk(dataclasses.replace(job, **change), names, output, paths=[forms.name])  # type: ignore[arg-type]
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(SettingError, match="was begun with paths"):
+        bulk_reading.read_in_bulk(job, names, output, paths=["others"])
+
+
+def test_a_full_disk_loses_nothing(
+    forms: Path, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(forms.parent)
+    output = tmp_path / "rows.csv"
+    words = ("predict", forms.name, "--threshold", "0.5", "--output", output)
+    flushed = 0
+
+    def fill(descriptor: int) -> None:
+        nonlocal flushed
+        flushed += 1
+        if flushed > 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fill)
+        patch.setattr("mnist_cnn.bulk.unfinished._SECONDS", 0.0)
+        code, _, err = call(capsys, *words)
+    assert code == 1
+    assert len(err.splitlines()) == 1
+    assert "the disk is full" in err
+    assert "run the same command again" in err
+    assert call(capsys, *words)[0] == 1
+    assert sorted(output.read_bytes().splitlines()) == sorted(whole.splitlines())
+
+
+def test_two_processes_do_not_write_one_table(forms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "rows.csv"
+    beside(output).mkdir()
+    with FileLock(beside(output) / "lock"):
+        code, _, err = call(capsys, "predict", forms, "--output", output)
+    assert code == 2
+    assert "another process is writing" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["x.png", "--ray"], "--ray is not possible here. It needs --output FILE.csv"),
+        (["x.png", "--column", "png"], "--column is not possible here"),
+        (["x.png", "--output", "rows.csv", "--explain"], "--explain is not possible here"),
+        (["x.png", "--output", "rows.csv", "--format", "csv"], "--format is not possible here"),
+        (["x.png", "--output", "rows.CSV"], "must end in lower case"),
+        (["x.png", "--output", "rows.csv", "--ray=local", "--threads", "2"], "--threads is not possible here"),
+        (["--output", "rows.csv", "--ray", "forms"], "--ray forms is not the address of a Ray cluster. Valid: local"),
+        ([".", "--output", "rows.csv"], "found no images in ."),
+        (["taken.png", "--output", "taken.csv"], "taken.csv exists"),
+    ],
+)
+def test_an_invalid_call_ends_with_one_line_and_leaves_nothing(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("taken.csv").write_text("")
+    code, out, err = call(capsys, "predict", *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["taken.csv"]
+
+
+def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert [check_address(each) for each in ("", "auto", "ray://head:10001", "10.0.0.1:6379")] == [
+        *("local", "auto"),
+        *("ray://head:10001", "10.0.0.1:6379"),
+    ]
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    assert check_address("") == "auto"
+    for wrong in ("head", "http://head:80", "ray://head", "forms/a:1"):
+        with pytest.raises(SettingError, match="write --ray=local"):
+            check_address(wrong)
+
+
+def test_a_worker_with_another_version_of_this_package_says_so() -> None:
+    rows = read_part(Job(DIGIT, 0.5, version="9.9"), ImagePart(("x.png",)))
+    assert "is installed, not 9.9. Install the same version on all machines" in rows.problem
+
+
+def test_a_part_survives_its_line() -> None:
+    from mnist_cnn.bulk.image_tables import RowRange
+
+    for part in (
+        ImagePart(("a\udcff.png", "b.png")),
+        ImagePart(("b/c.parquet",), "s3://b?region=x", RowRange(1, 20, 3, 4)),
+    ):
+        assert ImagePart.from_line(part.to_line()) == part
