@@ -29,7 +29,7 @@ def mnist(mnist_dir: Path) -> Dataset:
 
 
 def test_they_are_small_and_say_what_they_are(recognizer: Recognizer) -> None:
-    assert sum(file.stat().st_size for file in WEIGHTS.glob("digits.*")) < 1_000_000
+    assert sum(file.stat().st_size for file in WEIGHTS.glob("digits.*")) <= 1_600_000
     assert (WEIGHTS / "numbers.onnx").stat().st_size < 4_000_000
     metadata = recognizer.metadata
     assert metadata.class_names == tuple("0123456789")
