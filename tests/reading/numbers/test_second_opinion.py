@@ -58,6 +58,11 @@ def test_two_sure_readers_of_different_numbers_are_not_sure_together() -> None:
     assert together.confidence < 0.995
 
 
+def test_a_single_digit_of_which_our_reader_is_not_sure_is_not_agreed() -> None:
+    assert not weighed(doubtful("1", "7"), doubtful("1")).is_agreed
+    assert weighed(doubtful("1"), doubtful("1", "7")).is_agreed
+
+
 def test_the_number_that_both_find_possible_wins_over_each_ones_favourite() -> None:
     together = weighed(doubtful("44", "11"), doubtful("99", "11"))
     assert together.text == "11"

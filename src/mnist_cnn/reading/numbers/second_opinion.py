@@ -35,6 +35,7 @@ _SMALLEST = 1e-12  # probability; the network's own underflow to 0
 # Chosen on the development pictures of cheques and ledgers.
 # Log-probabilities of a number that a reader does not rule out. Only ours has learnt what is not a number.
 _OWN_POSSIBLE, _POSSIBLE = math.log(0.3), math.log(0.05)
+_OWN_POSSIBLE_ALONE = math.log(0.8)  # of a single digit: trousers are a 1 to both readers, though not surely to ours
 THRESHOLD = 0.996  # minimum confidence of an accepted number
 
 
@@ -109,7 +110,8 @@ def weigh(own: Sequence[Look], other: Look) -> Verdict:
     own_logs, other_logs = judge_together(own, texts), judge_together([other], texts)
     scores = own_logs + other_logs
     best = int(scores.argmax())
-    is_agreed = own_logs[best] > _OWN_POSSIBLE and other_logs[best] > _POSSIBLE
+    least = _OWN_POSSIBLE_ALONE if len(texts[best]) == 1 else _OWN_POSSIBLE
+    is_agreed = own_logs[best] > least and other_logs[best] > _POSSIBLE
     return Verdict(texts[best], float(np.exp(scores[best] - np.logaddexp.reduce(scores))), bool(is_agreed))
 
 
