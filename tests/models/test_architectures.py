@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,12 @@ def images(count: int = 5) -> np.ndarray[Any, np.dtype[np.uint8]]:
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_states_its_parameters(name: str) -> None:
     recipe = load_recipe(name)
-    model = build_model(recipe.model.architecture, recipe.model.arguments, 10)
+    if recipe.model.init_from:  # its network, whatever the architecture's arguments
+        from mnist_cnn.models.persistence import read_model
+
+        model = read_model(Path(recipe.model.init_from)).model
+    else:
+        model = build_model(recipe.model.architecture, recipe.model.arguments, 10)
     assert recipe.parameters == model.count_params()
     assert recipe.model.architecture in TINY
     if name in ("conv3", "batchnorm"):  # the notebooks' networks
