@@ -8,7 +8,9 @@ import errno
 import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -20,7 +22,7 @@ from mnist_cnn.bulk.job import Job
 from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.parts import IMAGES, ImagePart
 from mnist_cnn.errors import SettingError
-from mnist_cnn.reading.reading_records import DIGIT
+from mnist_cnn.reading.reading_records import DIGIT, csv_line
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def test_a_process_killed_after_the_last_rename_leaves_only_what_to_remove(
     ("change", "message"),
     [
         ({"threshold": 0.9}, "was begun with threshold 0.5, not 0.9"),
-        ({"model": (("model.onnx", b"other"),)}, 'was begun with model "the included weights", not "'),
+        ({"model": (("model.onnx", b"other"),)}, 'was begun with model "the included weights, '),
         ({"folder": "/elsewhere"}, "was begun with folder "),
         ({"version": "9.9"}, "was begun with version "),
     ],
@@ -162,6 +164,54 @@ def test_a_full_disk_loses_nothing(
     assert "run the same command again" in err
     assert call(capsys, *words)[0] == 1
     assert sorted(output.read_bytes().splitlines()) == sorted(whole.splitlines())
+
+
+def test_a_file_that_appears_during_an_interruption_is_kept(
+    forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(forms.parent)
+    output, job = tmp_path / "rows.csv", Job(DIGIT, 0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk_reading, "read_part", _interrupted_after(1))
+        with pytest.raises(KeyboardInterrupt):
+            bulk_reading.read_in_bulk(job, image_names(forms), output, paths=[forms.name])
+    output.write_text("mine", encoding="utf-8")
+    with pytest.raises(SettingError, match=r"exists, and .*unfinished has rows of an unfinished run"):
+        bulk_reading.read_in_bulk(job, image_names(forms), output, paths=[forms.name])
+    assert output.read_text("utf-8") == "mine"
+
+
+def test_a_finished_table_is_kept_beside_what_could_not_be_removed(
+    forms: Path, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(forms.parent)
+    output = tmp_path / "rows.csv"
+    output.write_bytes(whole)
+    beside(output).mkdir()
+    with pytest.raises(SettingError, match="exists"):
+        bulk_reading.read_in_bulk(Job(DIGIT, 0.9), image_names(forms), output, paths=[forms.name])
+    assert output.read_bytes() == whole
+
+
+def _interrupted_after(parts: int) -> Callable[..., PartRows]:
+    """Read this many parts, then behave as if Ctrl-C were pressed."""
+    done = 0
+
+    def read(*arguments: Any) -> PartRows:
+        nonlocal done
+        done += 1
+        if done > parts:
+            raise KeyboardInterrupt
+        return read_part(*arguments)
+
+    return read
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\nb", "a\r\nb", 'a",b', "a,b"])
+def test_a_line_of_csv_is_one_row_whatever_the_name(name: str) -> None:
+    record = {"path": name, "digit": 7, "confidence": 1.0, "accepted": True}
+    line = csv_line(record, ("path", "digit", "confidence", "accepted")).decode()
+    assert list(csv.reader(io.StringIO(line, newline=""))) == [[name, "7", "1.0", "true"]]
 
 
 def test_two_processes_do_not_write_one_table(forms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def read_in_bulk(
             for rows in _read_all(job, table.parts(), threads, ray):
                 table.add(rows)
                 on_progress(table.progress.images, table.images)
-    table.finish()
+        table.finish()
     return table.progress
 
 

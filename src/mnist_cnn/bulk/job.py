@@ -47,8 +47,17 @@ class Job:
     def describe(self) -> dict[str, Any]:
         """Return the settings as values for JSON; a digest stands for the network."""
         values = dataclasses.asdict(self)
-        digest = hashlib.sha256(repr(self.model).encode()).hexdigest()
-        return {**values, "model": digest if self.model else "the included weights"}
+        network = repr(self.model).encode() if self.model else _included(self.heading).read_bytes()
+        digest = hashlib.sha256(network).hexdigest()
+        return {**values, "model": digest if self.model else f"the included weights, {digest}"}
+
+
+def _included(heading: str) -> Path:
+    """Return the file of the included weights, which change more often than the version of this package."""
+    from mnist_cnn.reading import recognizer
+    from mnist_cnn.reading.numbers import number_reader
+
+    return recognizer.SHIPPED_WEIGHTS if heading == DIGIT else number_reader.SHIPPED_WEIGHTS
 
 
 @dataclass(frozen=True)

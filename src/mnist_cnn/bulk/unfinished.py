@@ -93,13 +93,13 @@ class UnfinishedTable:
             ImageError: The plan contains no images.
             WriteError: It cannot be written.
         """
-        if self._output.exists() and not self._folder.exists():
-            raise SettingError(f"{self._output} exists. Choose another --output, or remove it.")
+        self._check_new()
         with as_write_error(self._output):
             self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / _LOCK, blocking=False)
         try:
             with lock:
+                self._check_new()  # again: another process may have finished it before the lock was free
                 self._begin_or_continue(plan)
                 try:
                     yield
@@ -133,20 +133,29 @@ class UnfinishedTable:
             self._record()
 
     def finish(self) -> None:
-        """Make the table of the rows, which are complete, and remove what is beside it; after `opened`.
+        """Make the table of the rows, which are complete, and remove what is beside it; while `opened`.
 
         Raises:
             WriteError: The disk is full.
         """
+        self._close()
         rows = self._folder / _ROWS
         if rows.exists():  # otherwise a killed process has removed it
             if self._output.suffix == TABLE:
                 with write_whole(self._output) as partial:
                     _convert(rows, partial, self._job.heading)
+                rows.unlink()
             else:
                 with as_write_error(self._output):
                     rows.replace(self._output)
         self._remove()
+
+    def _check_new(self) -> None:
+        """Refuse a table that exists, unless only what is beside it was left to remove."""
+        is_finished = (self._folder / _PROGRESS).exists() and not (self._folder / _ROWS).exists()
+        if self._output.exists() and not is_finished:
+            begun = f", and {self._folder} has rows of an unfinished run" if (self._folder / _ROWS).exists() else ""
+            raise SettingError(f"{self._output} exists{begun}. Choose another --output, or remove it.")
 
     def _begin_or_continue(self, plan: Callable[[], Iterator[ImagePart]]) -> None:
         with self._as_write_error():
@@ -212,6 +221,7 @@ class UnfinishedTable:
             finally:
                 with contextlib.suppress(OSError):  # again what the record has reported
                     self._rows.close()
+                self._rows = None
 
     def _remove(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
