@@ -35,7 +35,8 @@ _SMALLEST = 1e-12  # probability; the network's own underflow to 0
 # Chosen on the development pictures of cheques and ledgers.
 # Log-probabilities of a number that a reader does not rule out. Only ours has learnt what is not a number.
 _OWN_POSSIBLE, _POSSIBLE = math.log(0.3), math.log(0.05)
-_OWN_POSSIBLE_ALONE = math.log(0.8)  # of a single digit: trousers are a 1 to both readers, though not surely to ours
+# Of a single digit; chosen on clothes, where trousers are a 1 to both readers, though not surely to ours.
+_OWN_POSSIBLE_ALONE = math.log(0.8)
 THRESHOLD = 0.996  # minimum confidence of an accepted number
 
 
