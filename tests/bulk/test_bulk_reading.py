@@ -16,12 +16,12 @@ import pytest
 from filelock import FileLock
 
 from cli.commands import call
-from mnist_cnn.bulk import bulk_reading
+from mnist_cnn.bulk import bulk_reading, part_reading
 from mnist_cnn.bulk.cluster import check_address
 from mnist_cnn.bulk.job import Job
 from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.parts import IMAGES, ImagePart
-from mnist_cnn.errors import SettingError
+from mnist_cnn.errors import DataError, SettingError
 from mnist_cnn.reading.reading_records import DIGIT, csv_line
 
 
@@ -264,6 +264,24 @@ def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("head", "http://head:80", "ray://head", "forms/a:1"):
         with pytest.raises(SettingError, match="write --ray=local"):
             check_address(wrong)
+    for wrong in ("head:0", "head:65536", "ray://head:99999", "head:1234567890123"):
+        with pytest.raises(SettingError, match=f"^--ray {wrong} (has no valid port|is not)"):
+            check_address(wrong)
+    for wrong in ("head", "head:99999"):
+        monkeypatch.setenv("RAY_ADDRESS", wrong)
+        with pytest.raises(SettingError, match=f"^the environment variable RAY_ADDRESS={wrong} "):
+            check_address("")
+
+
+def test_an_object_store_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(store: str, path: str) -> bytes:
+        raise OSError("AWS Error NETWORK_CONNECTION during GetObject operation")
+
+    monkeypatch.setattr(part_reading, "read_object", fail)
+    part = ImagePart(("bucket/a.png",), "s3://bucket")
+    monkeypatch.setattr(bulk_reading, "cut_into_parts", lambda names: iter([part]))
+    with pytest.raises(DataError, match=r"s3://bucket cannot be read: AWS Error NETWORK_CONNECTION .* object store"):
+        bulk_reading.read_in_bulk(Job(DIGIT, 0.5), [], tmp_path / "rows.csv", paths=["s3://bucket"])
 
 
 def test_a_worker_with_another_version_of_this_package_says_so() -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 import pytest
@@ -85,7 +86,7 @@ def test_parquet_has_the_same_rows_and_an_address_the_same_images(address: str, 
 
 
 def wait_for_parts(folder: Path, process: subprocess.Popen[str], parts: int) -> None:
-    """Wait until a run has recorded so many parts."""
+    """Wait until a run has recorded this many parts."""
     progress = folder / "progress.json"
     while process.poll() is None:
         if progress.exists() and json.loads(progress.read_text())["parts"] >= parts:
@@ -192,4 +193,17 @@ def test_a_part_that_kills_its_workers(address: str, monkeypatch: pytest.MonkeyP
     die.__module__ = "__main__"  # so that it travels by value
     monkeypatch.setattr(cluster, "read_part", die)
     with connected(address), pytest.raises(ClusterError, match=r"x\.png was killed 4 times"):
+        list(read_on_cluster(Job(DIGIT, 0.5), [ImagePart(("x.png",))]))
+
+
+@pytest.mark.parametrize("lost", ["put", "remote", "cluster_resources", "get"])
+def test_a_lost_cluster(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    for name in ("put", "remote", "get"):
+        monkeypatch.setattr(ray, name, mock.MagicMock())
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 1})
+    error = ConnectionError("GRPC connection failed: \n>")  # as with ray://
+    monkeypatch.setattr(ray, lost, mock.Mock(side_effect=error))
+    with pytest.raises(ClusterError, match=r"the cluster was lost \(GRPC .* continues where it stopped\.$"):
         list(read_on_cluster(Job(DIGIT, 0.5), [ImagePart(("x.png",))]))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import io
+import os
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from cli.commands import call
+from mnist_cnn.bulk import image_tables
 from mnist_cnn.bulk.image_tables import Columns, read_rows, row_groups
+from mnist_cnn.errors import DataError
 
 pytestmark = [
     pytest.mark.ray,
@@ -89,8 +95,6 @@ def test_a_damaged_or_missing_file_ends_with_one_line(
 
 
 def test_memory_does_not_grow_with_a_row_group(tmp_path: Path) -> None:
-    import os
-
     import pyarrow as pa
 
     path = str(write(tmp_path / "a.parquet", {"image": [os.urandom(10_000) for _ in range(8000)]}, rows=8000))
@@ -101,3 +105,30 @@ def test_memory_does_not_grow_with_a_row_group(tmp_path: Path) -> None:
             assert image
             peak = max(peak, pa.total_allocated_bytes() - before)
     assert peak < 40e6, "half of the row group's 80 MB"
+
+
+def test_a_store_that_does_not_answer_is_not_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a worker the error stays as it is, so that Ray repeats the part."""
+    path = write(tmp_path / "a.parquet", {"image": [os.urandom(50_000) for _ in range(100)]})
+    store = f"file://{tmp_path}"
+    (group,) = row_groups(str(path), store)
+
+    class Broken(io.FileIO):
+        def read(self, size: int | None = -1) -> Any:
+            if self.tell() and self.tell() < 4_000_000:  # the end of the file, which is read first, is there
+                raise OSError("AWS Error NETWORK_CONNECTION")
+            return super().read(size)
+
+    def refuse(address: str, path: str) -> Any:
+        raise OSError("AWS Error NETWORK_CONNECTION")
+
+    for open_object in (lambda address, path: Broken(path), refuse):
+        monkeypatch.setattr(image_tables, "open_object", open_object)
+        with pytest.raises(OSError, match="NETWORK_CONNECTION"):
+            list(read_rows(str(path), store, group, Columns()))
+    with pytest.raises(DataError, match=r"a\.parquet cannot be read: AWS Error NETWORK_CONNECTION"):
+        list(row_groups(str(path), store))
+    for error in (FileNotFoundError(errno.ENOENT, "x"), PermissionError(errno.EACCES, "x")):
+        monkeypatch.setattr(image_tables, "open_object", mock.Mock(side_effect=error))
+        with pytest.raises(DataError, match="cannot be read as a Parquet file"):
+            list(read_rows(str(path), store, group, Columns()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from mnist_cnn.bulk.image_tables import TABLE, check_columns, check_installed
 from mnist_cnn.bulk.job import Job
 from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.parts import ImagePart, cut_into_parts
+from mnist_cnn.bulk.stores import reaching
 from mnist_cnn.bulk.unfinished import TableProgress, UnfinishedTable
 from mnist_cnn.errors import MnistCnnError, SettingError
 
@@ -40,7 +42,7 @@ def read_in_bulk(
     Raises:
         MissingExtraError: Ray, or PyArrow for Parquet, is not installed.
         SettingError: The table exists or was begun with other settings.
-        DataError: There are no images, or a Parquet file cannot be read.
+        DataError: There are no images, or a Parquet file or an object store cannot be read.
         ClusterError: The cluster cannot be used.
         WriteError: The disk is full.
     """
@@ -59,7 +61,7 @@ def read_in_bulk(
 
 def _read_all(job: Job, parts: Iterator[ImagePart], threads: int, ray: str | None) -> Iterator[PartRows]:
     if ray is None:
-        yield from (_raised(read_part(job, part, threads)) for part in parts)
+        yield from (_read_here(job, part, threads) for part in parts)
         return
     from mnist_cnn.bulk.cluster import connected, read_on_cluster
 
@@ -67,8 +69,10 @@ def _read_all(job: Job, parts: Iterator[ImagePart], threads: int, ray: str | Non
         yield from read_on_cluster(job, parts)
 
 
-def _raised(rows: PartRows) -> PartRows:
-    """Return rows; raise their problem."""
+def _read_here(job: Job, part: ImagePart, threads: int) -> PartRows:
+    """Return the rows of a part; raise their problem."""
+    with reaching(part.store) if part.store else contextlib.nullcontext():
+        rows = read_part(job, part, threads)
     if rows.problem:
         raise (SettingError if rows.exit_code == SettingError.exit_code else MnistCnnError)(rows.problem)
     return rows

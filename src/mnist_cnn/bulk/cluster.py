@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 LOCAL = "local"
 _VARIABLE = "RAY_ADDRESS"  # with which Ray tells the programs that it starts where their cluster is
 _VALID = "Valid: local, auto, ray://HOST:10001, HOST:6379."
-_HOST = re.compile(r"(ray://)?[^\s/:]+:\d+")
+_HOST = re.compile(r"(ray://)?[^\s/:]+:(?P<port>[0-9]{1,9})")
+_PORTS = 2**16
 _STORE = 128 * 2**20  # bytes of a local Ray's object store; images do not pass through it
 _SECONDS = 5.0  # to wait for an address, and between two looks at the size of the cluster
 _AHEAD = 4  # parts per core that are queued, in progress, or waiting for an earlier one
+_CONTINUES = "The same command continues where it stopped."
 _RETRIES = 3  # of a part whose worker was killed, or whose object store did not answer
 
 
@@ -43,12 +45,19 @@ def check_address(address: str) -> str:
         SettingError: It is not an address.
     """
     chosen = address or os.environ.get(_VARIABLE) or LOCAL
-    if chosen in (LOCAL, "auto") or _HOST.fullmatch(chosen):
+    host = _HOST.fullmatch(chosen)
+    if host and not 0 < int(host["port"]) < _PORTS:
+        raise SettingError(f"{_origin(address)}{chosen} has no valid port. Valid: 1 to {_PORTS - 1}, usually 6379.")
+    if host or chosen in (LOCAL, "auto"):
         return chosen
     raise SettingError(
-        f"--ray {chosen} is not the address of a Ray cluster. {_VALID} To start Ray on this machine before paths, "
-        f"write --ray={LOCAL}"
+        f"{_origin(address)}{chosen} is not the address of a Ray cluster. {_VALID} To start Ray on this machine before "
+        f"paths, write --ray={LOCAL}"
     )
+
+
+def _origin(address: str) -> str:
+    return "--ray " if address else f"the environment variable {_VARIABLE}="
 
 
 @contextlib.contextmanager
@@ -85,8 +94,17 @@ def read_on_cluster(job: Job, parts: Iterable[ImagePart]) -> Iterator[PartRows]:
         The rows of each part, in order.
 
     Raises:
-        ClusterError: A worker cannot read, or is killed repeatedly.
+        ClusterError: A worker cannot read, or is killed repeatedly; or the cluster was lost.
     """
+    import ray
+
+    try:
+        yield from _read_ahead(job, parts)
+    except (ray.exceptions.RayError, ConnectionError) as error:  # the latter by ray://
+        raise ClusterError(f"the cluster was lost ({first_line(error)}). {_CONTINUES}") from error
+
+
+def _read_ahead(job: Job, parts: Iterable[ImagePart]) -> Iterator[PartRows]:
     import ray
 
     task = ray.remote(num_cpus=1, max_retries=_RETRIES, retry_exceptions=[OSError])(read_part)
@@ -146,9 +164,9 @@ def _why_not_read(part: ImagePart, error: Exception) -> str:
     if isinstance(error, (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)):
         return (
             f"the worker that read {name_of(part)} was killed {_RETRIES + 1} times, probably for lack of memory. Give "
-            "the machines more memory, or leave these images out. The same command continues where it stopped."
+            f"the machines more memory, or leave these images out. {_CONTINUES}"
         )
-    return f"{name_of(part)} could not be read on the cluster: {_last_line(error)}. The same command continues."
+    return f"{name_of(part)} could not be read on the cluster: {_last_line(error)}. {_CONTINUES}"
 
 
 def _last_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
-from mnist_cnn.bulk.stores import open_object, show
+from mnist_cnn.bulk.stores import is_address, open_object, reaching, show
 from mnist_cnn.errors import DataError, SettingError, first_line, requires_extra, suggest
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class RowRange:
         return self.start + self.first
 
     def cut(self, count: int) -> Iterator[RowRange]:
-        """Yield ranges of so many rows; the last one may have fewer."""
+        """Yield ranges of this many rows; the last one may have fewer."""
         for first in range(0, self.count, count):
             yield RowRange(self.group, self.start, self.first + first, min(count, self.count - first))
 
@@ -69,7 +69,8 @@ def row_groups(file: str, store: str) -> Iterator[RowRange]:
     Raises:
         DataError: It cannot be read.
     """
-    table = _open(file, store)
+    with reaching(_named(file, store)):
+        table = _open(file, store)
     start = 0
     for group in range(table.metadata.num_row_groups):
         count = table.metadata.row_group(group).num_rows
@@ -84,11 +85,10 @@ def check_columns(file: str, store: str, columns: Columns) -> None:
         SettingError: It has not.
         DataError: It cannot be read.
     """
-    schema = _open(file, store).schema_arrow
     name = _named(file, store)
-    _image_field(schema, columns.image, name)
-    if columns.key and columns.key not in schema.names:
-        raise SettingError(f"{name} has no column {columns.key!r} for --key. {suggest(columns.key, schema.names)}")
+    with reaching(name):
+        schema = _open(file, store).schema_arrow
+    _check_schema(schema, columns, name)
 
 
 def read_rows(file: str, store: str, rows: RowRange, columns: Columns) -> Iterator[tuple[str, bytes | None]]:
@@ -98,6 +98,7 @@ def read_rows(file: str, store: str, rows: RowRange, columns: Columns) -> Iterat
 
     Raises:
         InputError: The file cannot be read, or does not have the columns.
+        OSError: Its object store cannot be reached.
     """
     cursor = _cursor(file, store, rows.group, columns)
     if cursor.row > rows.first:
@@ -137,6 +138,8 @@ class _Cursor:
                     yield from self._rows(part)
         except (pa.ArrowException, OSError) as error:
             _cursor.cache_clear()
+            if _may_recover(self._name, error):
+                raise
             raise _damaged(self._name, error) from error
 
     def _next_batch(self) -> pa.RecordBatch:
@@ -155,9 +158,16 @@ class _Cursor:
 @functools.lru_cache(maxsize=1)
 def _cursor(file: str, store: str, group: int, columns: Columns) -> _Cursor:
     table = _open(file, store)
-    check_columns(file, store, columns)
     name = _named(file, store)
-    return _Cursor(table, group, _image_field(table.schema_arrow, columns.image, name), columns.key, name)
+    return _Cursor(table, group, _check_schema(table.schema_arrow, columns, name), columns.key, name)
+
+
+def _check_schema(schema: pa.Schema, columns: Columns, name: str) -> list[str]:
+    """Return the column of image bytes, as `_image_field` does, after checking that the column of keys exists."""
+    path = _image_field(schema, columns.image, name)
+    if columns.key and columns.key not in schema.names:
+        raise SettingError(f"{name} has no column {columns.key!r} for --key. {suggest(columns.key, schema.names)}")
+    return path
 
 
 def _image_field(schema: pa.Schema, wanted: str, name: str) -> list[str]:
@@ -194,7 +204,15 @@ def _open(file: str, store: str) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(open_object(store, file) if store else file, buffer_size=_BUFFER, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
+        if _may_recover(_named(file, store), error):
+            raise
         raise _damaged(_named(file, store), error) from error
+
+
+def _may_recover(name: str, error: Exception) -> bool:
+    """Return whether an object store did not answer, so that another attempt may succeed."""
+    is_final = isinstance(error, (FileNotFoundError, PermissionError))
+    return is_address(name) and isinstance(error, OSError) and not is_final
 
 
 def _damaged(name: str, error: Exception) -> DataError:

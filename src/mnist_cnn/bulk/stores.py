@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import posixpath
 from collections.abc import Collection, Iterator
@@ -63,6 +64,22 @@ def read_object(address: str, path: str) -> bytes:
 def open_object(address: str, path: str) -> Any:
     """Open a file for reading at any position, as PyArrow's readers do."""
     return _open(address)[0].open_input_file(path)
+
+
+@contextlib.contextmanager
+def reaching(name: str) -> Iterator[None]:
+    """Raise `DataError` if the block cannot reach an object store.
+
+    Args:
+        name: What the message names: the address of a file or folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{name} cannot be read: {first_line(error)}. Check the connection to the object store, your credentials "
+            "and the file, then run the same command again."
+        ) from error
 
 
 def show(address: str, path: str) -> str:
