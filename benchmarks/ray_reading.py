@@ -1,7 +1,8 @@
 """Bulk reading with Ray: images per second on one worker, on two, and on two nodes simulated on this machine.
 
-Beside it, the reader's own rate in one process. Each image is a composed picture of a number; `--digits` reads single
-digits instead. The start of Ray and of the workers is measured apart: the rate counts from the first part to the last.
+Beside it, the reader's own rate in one process. Each image is five of scikit-learn's digits, pasted side by side;
+`--digits` reads single digits instead. The start of Ray and of the workers is measured apart: the rate counts from the
+first part to the last.
 
     python benchmarks/ray_reading.py [--images 4000] [--digits] [--parquet]
 """
@@ -23,7 +24,7 @@ from PIL import Image
 from mnist_cnn.bulk.bulk_reading import read_in_bulk
 from mnist_cnn.bulk.job import Job, load_reader
 from mnist_cnn.bulk.part_reading import read_part
-from mnist_cnn.bulk.parts import cut_into_parts
+from mnist_cnn.bulk.parts import IMAGES, cut_into_parts
 from mnist_cnn.reading.reading_records import DIGIT, TEXT
 from records import add_options, add_record
 
@@ -54,11 +55,14 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--digits", action="store_true", help="read single digits, not whole numbers")
     parser.add_argument("--parquet", action="store_true", help="read a Parquet file, not image files")
     add_options(parser)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.images <= IMAGES:  # the rate counts from the first part to the last
+        parser.error(f"--images {options.images} gives fewer than two parts. Valid: {IMAGES + 1} or more.")
+    return options
 
 
 def make_pictures(folder: Path, options: argparse.Namespace) -> list[str]:
-    """Compose pictures, and name as many files as there are images, or the Parquet file that contains them."""
+    """Paste digits side by side, and name as many files as there are images, or the Parquet file that contains them."""
     from mnist_cnn.reading.scaling import bundled_digits
 
     digits, random = bundled_digits(10).images, np.random.default_rng(0)
@@ -122,7 +126,7 @@ def overhead(job: Job, names: list[str]) -> dict[str, float]:
 
 @contextlib.contextmanager
 def local(cores: int) -> Iterator[str]:
-    """Start a local Ray with so many cores."""
+    """Start a local Ray with this many cores."""
     with nodes(1, cores) as address:
         yield address
 

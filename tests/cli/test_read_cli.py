@@ -157,9 +157,9 @@ def test_a_model_of_the_other_kind_names_its_command(
     digits = shutil.copyfile(SHIPPED_WEIGHTS, tmp_path / "my digits.onnx")
     for command, model, words in (
         ("read", digits, "a network for single digits, not for whole numbers. Use Recognizer, or: mnist-cnn predict"),
-        ("read", "digits", "digits are the included weights for single digits. Use: mnist-cnn predict"),
+        ("read", "digits", "`digits` stands for the included weights for single digits. Use: mnist-cnn predict"),
         ("predict", bars_model, "a network for whole numbers, not for single digits. Use NumberReader, or: mnist-cnn"),
-        ("predict", "numbers", "numbers are the included weights for whole numbers. Use: mnist-cnn read"),
+        ("predict", "numbers", "`numbers` stands for the included weights for whole numbers. Use: mnist-cnn read"),
     ):
         code, out, err = commands.call(capsys, command, pictures, "--model", model)
         assert (code, out) == (2, "")

@@ -76,7 +76,7 @@ def number_model(model: Path | None) -> Path | None:
 
 def _refuse_included(model: Path | None, name: str, what: str, command: str) -> None:
     if model == Path(name) and not model.exists():
-        raise SettingError(f"{name} are the included weights for {what}. Use: mnist-cnn {command}")
+        raise SettingError(f"`{name}` stands for the included weights for {what}. Use: mnist-cnn {command}")
 
 
 def refuse_options(names: Iterable[str], why: str) -> None:

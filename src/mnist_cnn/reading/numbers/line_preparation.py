@@ -155,7 +155,7 @@ def with_paper(line: Pixels, above: int = 0, below: int = 0, left: int = 0, righ
 
 
 def _scaled(darkness: Pixels, width: float, height: float, rows: int = HEIGHT) -> Pixels:
-    """Scale a picture to so many rows; its width and height are in any unit."""
+    """Scale a picture to this many rows; its width and height are in any unit."""
     columns = min(max(round(width * rows / height), NARROWEST), WIDEST)
     return cv2.resize(darkness, (columns, rows), interpolation=_interpolation(darkness.shape[0]))
 
