@@ -56,8 +56,13 @@ def csv_line(record: dict[str, Any], columns: Sequence[str]) -> bytes:
     values = {**record, "accepted": str(record["accepted"]).lower()}
     line = io.StringIO(newline="")
     is_broken = any("\r" in str(value) for value in values.values())  # Python before 3.13 does not quote these
-    quoting = csv.QUOTE_ALL if is_broken else csv.QUOTE_MINIMAL
-    csv.DictWriter(line, columns, extrasaction="ignore", lineterminator="\n", quoting=quoting).writerow(values)
+    csv.DictWriter(
+        line,
+        columns,
+        extrasaction="ignore",
+        lineterminator="\n",
+        quoting=csv.QUOTE_ALL if is_broken else csv.QUOTE_MINIMAL,
+    ).writerow(values)
     return line.getvalue().encode("utf-8", "surrogateescape")
 
 
