@@ -95,7 +95,7 @@ def all_recipes(folder: Path) -> str:
 def comparison(folder: Path) -> str:
     """This package beside what one would use otherwise."""
     names = ("inference", "epoch_time", "ink", "whole_numbers")
-    speed, epochs, ink, numbers = records = [newest(folder / f"{name}.json") for name in names]
+    speed, epochs, ink, numbers = [newest(folder / f"{name}.json") for name in names]
     engines = {each["engine"]: each for each in speed["result"]["engines"]}
     own, predict = engines["this recogniser, `predict`"], engines["Keras, `model.predict`"]
     fits = {each["variant"]: each["seconds"] for each in epochs["result"]}
@@ -126,7 +126,12 @@ def comparison(folder: Path) -> str:
             for pictures in ("cheques", "ledgers")
         ],
     ]
-    return table(("", "this package", "the usual way"), "l-r-r", rows) + measured_on(records)
+    return table(("", "this package", "the usual way"), "l-r-r", rows) + "".join(
+        (
+            measured_on([speed, epochs], "The first three rows were measured on"),
+            measured_on([ink, numbers], "The others were measured on"),
+        )
+    )
 
 
 def reading(folder: Path) -> str:
@@ -326,8 +331,8 @@ def short_place(record: Record) -> str:
     return name + (f", {limit[0]}" if limit else "") + (", busy" if record["note"] == BUSY else "")
 
 
-def measured_on(records: Iterable[Record]) -> str:
-    """Write a sentence below a table that says where and when it was measured."""
+def measured_on(records: Iterable[Record], beginning: str = "Measured on") -> str:
+    """Write a sentence below a table that says where and when it was measured, or what of it was."""
     used = list(records)
     places = sorted({place({**record, "note": ""}) for record in used})
     notes = sorted({record["note"] for record in used if record["note"]})
@@ -335,7 +340,7 @@ def measured_on(records: Iterable[Record]) -> str:
     dates = [record["date"] for record in used]
     first, last = min(dates), max(dates)
     return (
-        f"\n\nMeasured on {'; '.join(places)}{''.join(f', {partly}{note}' for note in notes)}; "
+        f"\n\n{beginning} {'; '.join(places)}{''.join(f', {partly}{note}' for note in notes)}; "
         f"{first}{f' to {last}' if last != first else ''}."
     )
 

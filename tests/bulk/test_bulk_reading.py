@@ -265,7 +265,7 @@ def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(SettingError, match="write --ray=local"):
             check_address(wrong)
     for wrong in ("head:0", "head:65536", "ray://head:99999", "head:1234567890123"):
-        with pytest.raises(SettingError, match=f"^--ray {wrong} (has no valid port|is not)"):
+        with pytest.raises(SettingError, match=f"^--ray {wrong} (does not end with a valid port|is not)"):
             check_address(wrong)
     for wrong in ("head", "head:99999"):
         monkeypatch.setenv("RAY_ADDRESS", wrong)

@@ -134,7 +134,7 @@ def test_no_cluster_at_the_address(forms: Path, tmp_path: Path, capsys: pytest.C
     for wrong in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "nowhere.invalid:6379"):
         began = time.monotonic()
         err = refusal(capsys, wrong, tmp_path / "rows.csv", forms)
-        assert f"there is no Ray cluster at {wrong} (" in err
+        assert f"no Ray cluster answers at {wrong} (" in err
         assert "--ray=local" in err
         assert time.monotonic() - began < 60
 

@@ -42,7 +42,7 @@ def read_in_bulk(
     Raises:
         MissingExtraError: Ray, or PyArrow for Parquet, is not installed.
         SettingError: The table exists or was begun with other settings.
-        DataError: There are no images, or a Parquet file or an object store cannot be read.
+        DataError: No image was found, or a Parquet file or an object store cannot be read.
         ClusterError: The cluster cannot be used.
         WriteError: The disk is full.
     """

@@ -47,7 +47,9 @@ def check_address(address: str) -> str:
     chosen = address or os.environ.get(_VARIABLE) or LOCAL
     host = _HOST.fullmatch(chosen)
     if host and not 0 < int(host["port"]) < _PORTS:
-        raise SettingError(f"{_origin(address)}{chosen} has no valid port. Valid: 1 to {_PORTS - 1}, usually 6379.")
+        raise SettingError(
+            f"{_origin(address)}{chosen} does not end with a valid port. Valid: 1 to {_PORTS - 1}, usually 6379."
+        )
     if host or chosen in (LOCAL, "auto"):
         return chosen
     raise SettingError(
@@ -69,7 +71,7 @@ def connected(address: str) -> Iterator[None]:
 
     Raises:
         MissingExtraError: Ray is not installed.
-        ClusterError: There is no cluster at the address, or it runs another version of Ray or Python.
+        ClusterError: No cluster answers at the address, or its version of Ray or Python differs.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -183,7 +185,7 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((parts.hostname or "", parts.port or 0), _SECONDS).close()
     except OSError as error:
-        raise ClusterError(f"there is no Ray cluster at {address} ({error.strerror or error}). {_START}") from None
+        raise ClusterError(f"no Ray cluster answers at {address} ({error.strerror or error}). {_START}") from None
 
 
 _START = f"Check the address, or start Ray on this machine: --ray={LOCAL}"
@@ -197,5 +199,5 @@ def _why_not_connected(address: str, error: Exception) -> str:
             f"Python {versions[3]}. Install the same versions."
         )
     if isinstance(error, ConnectionError):
-        return f"there is no Ray cluster at {address} ({first_line(error)}). {_START}"
+        return f"no Ray cluster answers at {address} ({first_line(error)}). {_START}"
     return f"Ray cannot use the cluster at {address}: {first_line(error)}. {_START}"

@@ -11,7 +11,7 @@ from mnist_cnn.bulk.image_tables import TABLE, RowRange, row_groups
 from mnist_cnn.bulk.stores import find_objects, is_address
 from mnist_cnn.reading.ink.sources import SUFFIXES
 
-IMAGES = 128  # in a part: one to three seconds of work, and of what a killed run repeats
+IMAGES = 128  # in a part; a killed run repeats the parts that were being read
 
 
 @dataclass(frozen=True)

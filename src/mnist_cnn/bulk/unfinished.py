@@ -31,10 +31,9 @@ from mnist_cnn.errors import ImageError, SettingError, WriteError
 from mnist_cnn.files import as_write_error, write_json, write_whole
 from mnist_cnn.reading.reading_records import UNREADABLE
 
-SUFFIXES = (".csv", TABLE)
 _BESIDE = ".unfinished"
 _JOB, _PLAN, _ROWS, _PROGRESS, _LOCK = "job.json", "plan.jsonl", "rows.csv", "progress.json", "lock"
-_SECONDS = 0.5  # between two records of the progress; a killed run repeats less than that
+_SECONDS = 0.5  # between two records of the progress; a killed run repeats the parts since the last one
 _BATCH = 10_000  # rows that are converted at once
 
 
@@ -69,7 +68,7 @@ class UnfinishedTable:
         """Look at what there is; nothing is written yet.
 
         Args:
-            output: The table, with a suffix of `SUFFIXES`.
+            output: The table; its suffix decides between CSV and Parquet.
             job: What is read and how.
             paths: What the user named.
         """

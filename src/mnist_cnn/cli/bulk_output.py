@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mnist_cnn.bulk.job import Job
     from mnist_cnn.bulk.unfinished import TableProgress
 
-_TABLES = (".csv", ".parquet")  # of `bulk.unfinished`, which is imported only if it is needed
+_PARQUET = ".parquet"  # as in `bulk.image_tables`, which is imported only if it is needed
+_TABLES = (".csv", _PARQUET)
 _BULK_ONLY = ("ray", "column", "key")
 _NOT_IN_BULK = ("form", "explain")
 
@@ -120,7 +121,7 @@ def read_into_table(
 
 def _names(paths: Sequence[str]) -> Iterator[str]:
     """Yield the paths of all images and Parquet files; a generator, because a run that continues needs none of them."""
-    for group in find_images(paths, frozenset({".parquet"})):
+    for group in find_images(paths, frozenset({_PARQUET})):
         for name in group:
             if isinstance(name, bytes):
                 raise SettingError("standard input contains an image. With --output FILE.csv, give a list of paths.")

@@ -60,12 +60,10 @@ class Composer:
 
     def compose_picture(self, random: np.random.Generator) -> tuple[NDArray[np.uint8], WrittenLine]:
         """Compose one picture of a number, or of something else: uint8 [h, w], with what is written there."""
-        if self.pictures and random.random() < _PASTED:
-            scene = scenes.choose_scene(random) if random.random() < _ON_PAPER else scenes.bare
-            line = self._pasted(random)
-        else:
-            scene = scenes.choose_scene(random)
-            line = self._line(scene, random)
+        is_pasted = bool(self.pictures) and random.random() < _PASTED
+        is_bare = is_pasted and random.random() >= _ON_PAPER
+        scene = scenes.bare if is_bare else scenes.choose_scene(random)
+        line = self._pasted(random) if is_pasted else self._line(scene, random)
         return scene(line.coverage, line.digit_height, random), line
 
     def _line(self, scene: Scene, random: np.random.Generator) -> WrittenLine:
