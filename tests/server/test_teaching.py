@@ -20,15 +20,12 @@ if TYPE_CHECKING:
     from server.live import LiveServer
 
 
-def slashed_zero(seed: int) -> bytes:
-    """A 0 with a long slash, as some write it; the bundled network reads an 8."""
+def arabic_seven(seed: int) -> bytes:
+    """A 7 as it is written in Arabic, ٧; a network that knows only Western digits takes it for something else."""
     random = np.random.default_rng(seed)
+    corners = np.array([(80, 60), (140, 220), (200, 60)]) + random.integers(-10, 11, (3, 2))
     paper = np.full((280, 280), 255, np.uint8)
-    width, height = (int(each) for each in random.integers((55, 85), (75, 100)))
-    cv2.ellipse(paper, (140, 140), (width, height), 0, 0, 360, 0, 12, cv2.LINE_AA)
-    reach = int(random.integers(10, 25))
-    start, end = (140 + width + reach, 140 - height - reach), (140 - width - reach, 140 + height + reach)
-    cv2.line(paper, start, end, 0, 12, cv2.LINE_AA)
+    cv2.polylines(paper, [corners.astype(np.int32)], False, 0, 12, cv2.LINE_AA)
     return cv2.imencode(".png", paper)[1].tobytes()
 
 
@@ -58,14 +55,14 @@ def run(folder: Path, *words: str) -> None:
 
 @pytest.mark.slow
 def test_misread_digits_are_read_after_teaching(live_server: MakeServer, tmp_path: Path) -> None:
-    drawings = [slashed_zero(seed) for seed in range(12)]
+    drawings = [arabic_seven(seed) for seed in range(12)]
     others = load_dataset("digits", split="test").subset(np.arange(200))
 
     page = live_server(collect=tmp_path / "my-digits")
-    misread = [drawing for drawing in drawings[:6] if read(page, drawing) != "0"]
-    assert len(misread) >= 4
+    misread = [drawing for drawing in drawings[:6] if read(page, drawing) != "7"]
+    assert len(misread) == 6
     for drawing in misread:
-        correct(page, drawing, "0")
+        correct(page, drawing, "7")
     before = read_many(page, others.images)
     page.stop()
 
@@ -73,7 +70,7 @@ def test_misread_digits_are_read_after_teaching(live_server: MakeServer, tmp_pat
     run(tmp_path, "export", "runs/teach-digits-001")
 
     taught = live_server(model=tmp_path / "runs" / "teach-digits-001")
-    assert [read(taught, drawing) for drawing in drawings] == ["0"] * 12  # the other six, too
+    assert [read(taught, drawing) for drawing in drawings] == ["7"] * 12  # the other six, too
     right = [str(label) for label in others.labels]
     known, kept = (np.mean(np.array(labels) == right) for labels in (before, read_many(taught, others.images)))
     assert kept > known - 0.02  # the rest of the digits is not forgotten
