@@ -17,10 +17,10 @@ from filelock import FileLock
 
 from cli.commands import call
 from mnist_cnn.bulk import bulk_reading, part_reading
-from mnist_cnn.bulk.cluster import check_address
 from mnist_cnn.bulk.job import Job
 from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.parts import IMAGES, ImagePart
+from mnist_cnn.cluster.connection import check_address
 from mnist_cnn.errors import DataError, SettingError
 from mnist_cnn.reading.reading_records import DIGIT, csv_line
 

@@ -20,10 +20,11 @@ import pytest
 
 from cli.commands import call, run_command, start
 from mnist_cnn.bulk import cluster
-from mnist_cnn.bulk.cluster import ClusterError, connected, read_on_cluster
+from mnist_cnn.bulk.cluster import read_on_cluster
 from mnist_cnn.bulk.job import Job
 from mnist_cnn.bulk.part_reading import PartRows
 from mnist_cnn.bulk.parts import ImagePart
+from mnist_cnn.cluster.connection import ClusterError, connected
 from mnist_cnn.reading.reading_records import DIGIT
 
 pytestmark = [

@@ -63,7 +63,8 @@ def _read_all(job: Job, parts: Iterator[ImagePart], threads: int, ray: str | Non
     if ray is None:
         yield from (_read_here(job, part, threads) for part in parts)
         return
-    from mnist_cnn.bulk.cluster import connected, read_on_cluster
+    from mnist_cnn.bulk.cluster import read_on_cluster
+    from mnist_cnn.cluster.connection import connected
 
     with connected(ray):
         yield from read_on_cluster(job, parts)

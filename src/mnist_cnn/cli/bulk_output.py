@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnist_cnn.cli.inputs import find_images
-from mnist_cnn.cli.options import refuse_options
+from mnist_cnn.cli.options import ray_option, refuse_options
 from mnist_cnn.errors import SettingError
 
 if TYPE_CHECKING:
@@ -24,31 +24,11 @@ _BULK_ONLY = ("ray", "column", "key")
 _NOT_IN_BULK = ("form", "explain")
 
 
-class RayAddress(click.ParamType[str]):
-    """The address of a Ray cluster."""
-
-    name = "address"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuse what is not an address, such as a path that follows the option."""
-        from mnist_cnn.bulk.cluster import check_address
-
-        return check_address(value)
-
-
 def bulk_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of bulk reading."""
     for option in reversed(
         (
-            click.option(
-                "--ray",
-                is_flag=False,
-                flag_value="",
-                type=RayAddress(),
-                metavar="[ADDRESS]",
-                help="Read on a Ray cluster (auto, ray://HOST:10001 or HOST:6379), or on a local Ray (default: "
-                "RAY_ADDRESS, otherwise local). Needs --output FILE.csv or FILE.parquet, and the extra ray.",
-            ),
+            ray_option("Read", "Needs --output FILE.csv or FILE.parquet, and the extra ray."),
             click.option(
                 "--column", default="", metavar="NAME", help="Column of image bytes in Parquet files (default: image)."
             ),

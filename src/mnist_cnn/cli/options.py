@@ -49,6 +49,36 @@ class InWords(click.Option):
         return extra
 
 
+class RayAddress(click.ParamType[str]):
+    """The address of a Ray cluster."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what is not an address, such as a path that follows the option."""
+        from mnist_cnn.cluster.connection import check_address
+
+        return check_address(value)
+
+
+def ray_option(verb: str, needs: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option `--ray [ADDRESS]`.
+
+    Args:
+        verb: What the cluster does, as the first word of the help text.
+        needs: A sentence that ends the help text.
+    """
+    return click.option(
+        "--ray",
+        is_flag=False,
+        flag_value="",
+        type=RayAddress(),
+        metavar="[ADDRESS]",
+        help=f"{verb} on a Ray cluster (auto, ray://HOST:10001 or HOST:6379), or on a local Ray (default: RAY_ADDRESS, "
+        f"otherwise local). {needs}",
+    )
+
+
 def set_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the repeatable option `--set KEY=VALUE` with this help text; its parameter is `settings`."""
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"{text} Can be repeated.")

@@ -1,0 +1,1 @@
+"""Ray clusters, for whatever has work for many machines."""
