@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 from cli.commands import call
-from mnist_cnn.bulk import bulk_reading, part_reading
+from mnist_cnn.bulk import bulk_reading, local_reading, part_reading
 from mnist_cnn.bulk.job import Job
 from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.parts import IMAGES, ImagePart
@@ -83,13 +83,13 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
         return read_part(job, part, threads)
 
     names, job = image_names(forms), Job(DIGIT, 0.5)
-    monkeypatch.setattr(bulk_reading, "read_part", interrupt)
+    monkeypatch.setattr(local_reading, "read_part", interrupt)
     with pytest.raises(KeyboardInterrupt):
         bulk_reading.read_in_bulk(job, names, output, paths=[forms.name])
     assert not output.exists()
     with (beside(output) / "rows.csv").open("ab") as rows:
         rows.write(torn)  # what a killed process wrote after the last record of its progress
-    monkeypatch.setattr(bulk_reading, "read_part", count)
+    monkeypatch.setattr(local_reading, "read_part", count)
     progress = bulk_reading.read_in_bulk(job, ["new.png"], output, paths=[forms.name])  # the plan is that of the start
     assert output.read_bytes() == whole
     assert [part.files[0] for part in read] == names[::IMAGES]
@@ -172,7 +172,7 @@ def test_a_file_that_appears_during_an_interruption_is_kept(
     monkeypatch.chdir(forms.parent)
     output, job = tmp_path / "rows.csv", Job(DIGIT, 0.5)
     with monkeypatch.context() as patch:
-        patch.setattr(bulk_reading, "read_part", _interrupted_after(1))
+        patch.setattr(local_reading, "read_part", _interrupted_after(1))
         with pytest.raises(KeyboardInterrupt):
             bulk_reading.read_in_bulk(job, image_names(forms), output, paths=[forms.name])
     output.write_text("mine", encoding="utf-8")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mnist_cnn.bulk.image_tables import TABLE, check_columns, check_installed
 from mnist_cnn.bulk.job import Job
-from mnist_cnn.bulk.part_reading import PartRows, read_part
-from mnist_cnn.bulk.parts import ImagePart, cut_into_parts
-from mnist_cnn.bulk.stores import reaching
+from mnist_cnn.bulk.local_reading import read_parts
+from mnist_cnn.bulk.part_reading import PartRows
+from mnist_cnn.bulk.parts import IMAGES, ImagePart, cut_into_parts
 from mnist_cnn.bulk.unfinished import TableProgress, UnfinishedTable
-from mnist_cnn.errors import MnistCnnError, SettingError
 
 
 def read_in_bulk(
@@ -32,8 +30,8 @@ def read_in_bulk(
         names: Paths and addresses of image files and Parquet files, looked at only when the table is begun.
         output: The table; its suffix decides between CSV and Parquet.
         paths: What the user named, by which an interrupted run is recognised.
-        threads: Number of threads of this process; not with `ray`.
-        ray: Address of a cluster, from `check_address`; None to read in this process.
+        threads: Number of threads, or of processes if there are many images; not with `ray`.
+        ray: Address of a cluster, from `check_address`; None to read on this machine.
         on_progress: Called with the number of rows that are complete, and that of all images.
 
     Returns:
@@ -52,31 +50,22 @@ def read_in_bulk(
     with table.opened(lambda: _checked(cut_into_parts(names), job)):
         on_progress(table.progress.images, table.images)
         if table.progress.images < table.images:
-            for rows in _read_all(job, table.parts(), threads, ray):
+            for rows in _read_all(job, table, threads, ray):
                 table.add(rows)
                 on_progress(table.progress.images, table.images)
         table.finish()
     return table.progress
 
 
-def _read_all(job: Job, parts: Iterator[ImagePart], threads: int, ray: str | None) -> Iterator[PartRows]:
+def _read_all(job: Job, table: UnfinishedTable, workers: int, ray: str | None) -> Iterator[PartRows]:
     if ray is None:
-        yield from (_read_here(job, part, threads) for part in parts)
+        yield from read_parts(job, table.parts(), -(-(table.images - table.progress.images) // IMAGES), workers)
         return
     from mnist_cnn.bulk.cluster import read_on_cluster
     from mnist_cnn.cluster.connection import connected
 
     with connected(ray):
-        yield from read_on_cluster(job, parts)
-
-
-def _read_here(job: Job, part: ImagePart, threads: int) -> PartRows:
-    """Return the rows of a part; raise their problem."""
-    with reaching(part.store) if part.store else contextlib.nullcontext():
-        rows = read_part(job, part, threads)
-    if rows.problem:
-        raise (SettingError if rows.exit_code == SettingError.exit_code else MnistCnnError)(rows.problem)
-    return rows
+        yield from read_on_cluster(job, table.parts())
 
 
 def _checked(parts: Iterator[ImagePart], job: Job) -> Iterator[ImagePart]:

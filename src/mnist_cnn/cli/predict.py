@@ -19,6 +19,7 @@ from mnist_cnn.cli.readings import (
     explain_option,
     format_option,
     images_argument,
+    on_all_cores,
     output_option,
     print_readings,
     quieten,
@@ -29,6 +30,7 @@ from mnist_cnn.cli.verb import Verb
 from mnist_cnn.reading.reading_records import DIGIT, UNREADABLE
 
 if TYPE_CHECKING:
+    from mnist_cnn.bulk.job import Job
     from mnist_cnn.reading.recognizer import Reading, Recognizer
     from mnist_cnn.reading.recognizer.explanation import Explained
 
@@ -71,15 +73,19 @@ def predict(
     recognizer = Recognizer.load(chosen, threads=choose_threads(threads, paths), threshold=threshold, scale=scale)
     if recognizer.choice.origin in ("tried", "assumed"):
         click.echo(f"NOTE: {recognizer.choice.remark}", err=True)
-    if output and bulk:
+
+    def job() -> Job:
         from mnist_cnn.bulk.image_tables import Columns
         from mnist_cnn.bulk.job import Job, collect_model
 
-        job = Job(DIGIT, recognizer.threshold, collect_model(chosen), scale=scale, columns=Columns(column, key))
-        reasons = read_into_table(job, paths, output, ray, threads, as_json).reasons
+        return Job(DIGIT, recognizer.threshold, collect_model(chosen), scale=scale, columns=Columns(column, key))
+
+    if output and bulk:
+        reasons = read_into_table(job(), paths, output, ray, threads, as_json).reasons
     else:
         rows = digit_rows(form, recognizer.class_names)
-        print_readings(paths, recognizer.read_many, rows, _explanations(recognizer, picture))
+        with on_all_cores(job, recognizer.read_many, recognizer.threads) as read_many:
+            print_readings(paths, read_many, rows, _explanations(recognizer, picture))
         reasons = rows.reasons
     if several := reasons[Reason.SEVERAL]:
         images = "1 image has" if several == 1 else f"{several:,} images have"

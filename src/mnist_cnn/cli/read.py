@@ -19,6 +19,7 @@ from mnist_cnn.cli.readings import (
     format_option,
     images_argument,
     length_option,
+    on_all_cores,
     output_option,
     pattern_option,
     print_readings,
@@ -31,6 +32,7 @@ from mnist_cnn.cli.verb import Verb
 from mnist_cnn.reading.reading_records import TEXT
 
 if TYPE_CHECKING:
+    from mnist_cnn.bulk.job import Job
     from mnist_cnn.reading.numbers import NumberReading
     from mnist_cnn.reading.numbers.number_explanation import ExplainedNumber
 
@@ -80,11 +82,12 @@ def read(
         threshold=threshold,
         second_opinion=second_opinion,
     )
-    if output and bulk:
+
+    def job() -> Job:
         from mnist_cnn.bulk.image_tables import Columns
         from mnist_cnn.bulk.job import Job, collect_model
 
-        job = Job(
+        return Job(
             TEXT,
             reader.threshold,
             collect_model(chosen),
@@ -93,11 +96,14 @@ def read(
             second_opinion=second_opinion,
             columns=Columns(column, key),
         )
-        unreadable = read_into_table(job, paths, output, ray, threads, as_json).unreadable
+
+    if output and bulk:
+        unreadable = read_into_table(job(), paths, output, ray, threads, as_json).unreadable
     else:
         rows = number_rows(form)
-        read_many = partial(reader.read_many, length=length, pattern=pattern)
-        print_readings(paths, read_many, rows, _explanations(picture))
+        in_threads = partial(reader.read_many, length=length, pattern=pattern)
+        with on_all_cores(job, in_threads, reader.threads) as read_many:
+            print_readings(paths, read_many, rows, _explanations(picture))
         unreadable = rows.unreadable
     if unreadable:
         click.get_current_context().exit(1)

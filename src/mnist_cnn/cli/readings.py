@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -19,6 +20,8 @@ from mnist_cnn.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from mnist_cnn.bulk.job import Job
 
 Reading = TypeVar("Reading")
 Explained = TypeVar("Explained")
@@ -42,7 +45,11 @@ format_option = click.option(
     default="table",
     help="Output format (default: table).",
 )
-threads_option = click.option("--threads", type=int, help="Number of threads, 1 to 1024 (default: one per core).")
+threads_option = click.option(
+    "--threads",
+    type=int,
+    help="Number of threads, or of processes if there are many images, 1 to 1024 (default: one per core).",
+)
 output_option = click.option(
     "--output",
     type=PATH,
@@ -151,6 +158,24 @@ def choose_picture(output: Path | None, paths: Sequence[str]) -> Path:
     ):
         raise SettingError(f"--output {picture} is one of the images to read. Choose another name.")
     return picture
+
+
+@contextlib.contextmanager
+def on_all_cores(job: Callable[[], Job], read_many: ReadMany[Reading], workers: int) -> Iterator[ReadMany[Reading]]:
+    """Give a function that reads like `read_many`, but many images in processes, which end with the block.
+
+    Args:
+        job: Gives what processes need to read in the same way.
+        read_many: Reads in threads of this process.
+        workers: Number of processes; 1 for none.
+    """
+    if workers == 1:
+        yield read_many
+        return
+    from mnist_cnn.bulk.local_reading import LocalReader
+
+    with LocalReader(job, read_many, workers) as reader:
+        yield reader.read_many
 
 
 def print_readings(

@@ -1,18 +1,20 @@
-"""Process items in threads, a few ahead of the consumer."""
+"""Process items in threads or in processes, a few ahead of the consumer."""
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from concurrent.futures import Executor, Future, ProcessPoolExecutor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_AHEAD = 4  # items per thread that are queued or in progress, so that no thread idles while the consumer is busy
+_AHEAD = 4  # items per worker that are queued or in progress, so that no worker idles while the consumer is busy
 
 
 def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
@@ -34,15 +36,46 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: in
         return
     from concurrent.futures import ThreadPoolExecutor  # costs 5 ms, and a single image needs no threads
 
-    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                while waiting and (waiting[0].done() or len(waiting) > _AHEAD * threads):
-                    yield waiting.popleft().result()
-            while waiting:
+        yield from map_in_pool(pool, work, items, threads)
+
+
+def map_in_pool(
+    pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Compute `map(work, items)` in the workers of a pool; see `map_ahead`.
+
+    Args:
+        pool: It stays open.
+        work: If it raises, the iteration ends at that item.
+        items: Consumed one by one, in the calling thread.
+        workers: Number of workers of the pool.
+
+    Yields:
+        One result per item, in the same order.
+    """
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            while waiting and (waiting[0].done() or len(waiting) > _AHEAD * workers):
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def process_pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool of processes, which Python's lock does not keep from working at the same time as threads.
+
+    Ctrl-C is left to this process.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _ignore_interrupts)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,135 @@
+"""Read many images on this machine: the first ones in threads, and the others in one process for each core.
+
+Python's lock keeps threads from decoding numbers at the same time, so processes read faster. Starting them takes about
+as long as reading a hundred images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mnist_cnn.bulk.job import Job, load_reader
+from mnist_cnn.bulk.part_reading import PartRows, read_part
+from mnist_cnn.bulk.stores import reaching
+from mnist_cnn.errors import DataError, MnistCnnError, SettingError
+from mnist_cnn.reading.recognizer.ahead import map_in_pool, process_pool
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
+    from mnist_cnn.bulk.parts import ImagePart
+
+Image: TypeAlias = "str | bytes"  # its path or content
+
+_FEW = 128  # images that are read before processes are started
+_CHUNK = 16  # images that a process reads at once
+_FEW_PARTS = 2
+
+
+class LocalReader(contextlib.AbstractContextManager["LocalReader"]):
+    """Reads single images, in processes if there are many; as a context, it ends these."""
+
+    def __init__(
+        self, job: Callable[[], Job], read_few: Callable[[Iterable[Image]], Iterator[tuple[Image, Any]]], workers: int
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            job: Gives what processes need to read as `read_few` does; called when they are needed.
+            read_few: Reads images in threads of this process.
+            workers: Number of processes; 1 for none.
+        """
+        self._job, self._read_few, self._workers = job, read_few, workers
+        self._begun = 0  # images that threads read
+        self._pool: ProcessPoolExecutor | None = None
+
+    def read_many(self, images: Iterable[Image]) -> Iterator[tuple[Image, Any]]:
+        """Yield each image with its reading, or with the error that says why it cannot be read; in order.
+
+        Raises:
+            MnistCnnError: A process was killed.
+        """
+        left = iter(images)
+        yield from self._read_few(self._first(left))
+        chunks = iter(lambda: list(itertools.islice(left, _CHUNK)), [])
+        if (chunk := next(chunks, None)) is None:
+            return
+        self._pool = self._pool or process_pool(self._workers)
+        work = functools.partial(_read_chunk, self._job())
+        with _while_alive():
+            for results in map_in_pool(self._pool, work, itertools.chain([chunk], chunks), self._workers):
+                yield from results
+
+    def _first(self, images: Iterator[Image]) -> Iterator[Image]:
+        """Yield the images for threads: the first ones, or all if there is one worker."""
+        for image in itertools.islice(images, _FEW - self._begun) if self._workers > 1 else images:
+            self._begun += 1
+            yield image
+
+    def __exit__(self, *_error: object) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def read_parts(job: Job, parts: Iterable[ImagePart], count: int, workers: int) -> Iterator[PartRows]:
+    """Read parts, in processes if there are more than two.
+
+    Args:
+        job: What to read and how.
+        parts: The parts.
+        count: Their number.
+        workers: Number of threads or processes that share the work.
+
+    Yields:
+        The rows of each part, in order.
+
+    Raises:
+        MnistCnnError: A part cannot be read, or a process was killed.
+    """
+    if workers == 1 or count <= _FEW_PARTS:
+        yield from map(_checked, (_read_part(job, workers, part) for part in parts))
+        return
+    with process_pool(workers) as pool, _while_alive():
+        yield from map(_checked, map_in_pool(pool, functools.partial(_read_part, job, 1), parts, workers))
+
+
+def _read_chunk(job: Job, images: list[Image]) -> list[tuple[Image, Any]]:
+    warnings.simplefilter("ignore")  # about unusual images that can still be read
+    read = load_reader(job).read
+    return [(image, _read_or_error(read, image)) for image in images]
+
+
+def _read_or_error(read: Callable[[Image], Any], image: Image) -> Any:
+    try:
+        return read(image)
+    except DataError as error:
+        return error
+
+
+def _read_part(job: Job, threads: int, part: ImagePart) -> PartRows:
+    with reaching(part.store) if part.store else contextlib.nullcontext():
+        return read_part(job, part, threads)
+
+
+def _checked(rows: PartRows) -> PartRows:
+    """Return rows; raise their problem."""
+    if rows.problem:
+        raise (SettingError if rows.exit_code == SettingError.exit_code else MnistCnnError)(rows.problem)
+    return rows
+
+
+@contextlib.contextmanager
+def _while_alive() -> Iterator[None]:
+    """Raise an error of this package if a process is killed."""
+    try:
+        yield
+    except BrokenProcessPool:
+        raise MnistCnnError(
+            "a process that reads images was killed, probably for lack of memory. Use fewer with --threads."
+        ) from None

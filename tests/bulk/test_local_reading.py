@@ -1,0 +1,97 @@
+"""Reading in processes: the same rows as in threads, Ctrl-C, and processes that are killed."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from cli import commands
+from mnist_cnn.bulk import local_reading
+from mnist_cnn.bulk.job import Job
+from mnist_cnn.bulk.local_reading import LocalReader
+from mnist_cnn.errors import ImageError, MnistCnnError
+from mnist_cnn.reading.reading_records import DIGIT
+from mnist_cnn.reading.recognizer import Recognizer
+
+
+@pytest.fixture
+def images(forms: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Some images, one of them damaged; three of them are read before processes start."""
+    monkeypatch.setattr(local_reading, "_FEW", 3)
+    monkeypatch.setattr(local_reading, "_CHUNK", 4)
+    return [*map(str, sorted(forms.glob("*.png"))[:14]), str(forms / "damaged.png")]
+
+
+def test_processes_read_what_threads_read(images: list[str]) -> None:
+    recognizer = Recognizer.load(threads=1)
+    content = Path(images[0]).read_bytes()
+    everything: list[str | bytes] = [*images, content]
+    with LocalReader(lambda: Job(DIGIT, recognizer.threshold), recognizer.read_many, 2) as reader:
+        found = [*reader.read_many(images), *reader.read_many([]), *reader.read_many([content])]
+    for (image, result), (same, expected) in zip(found, recognizer.read_many(everything), strict=True):
+        assert image == same
+        if isinstance(expected, ImageError):
+            assert repr(result) == repr(expected)
+        else:
+            assert result.label == expected.label
+            np.testing.assert_array_equal(result.probabilities, expected.probabilities)
+
+
+def test_few_images_start_no_process(images: list[str]) -> None:
+    def job() -> Job:
+        raise AssertionError
+
+    with LocalReader(job, Recognizer.load(threads=2).read_many, 2) as reader:
+        assert len(list(reader.read_many(images[:2]))) == 2
+        assert len(list(reader.read_many(images[2:3]))) == 1
+    with LocalReader(job, Recognizer.load(threads=1).read_many, 1) as reader:
+        assert len(list(reader.read_many(images))) == len(images)
+
+
+def test_what_is_named_already_is_read_while_more_names_are_awaited(images: list[str]) -> None:
+    recognizer = Recognizer.load(threads=1)
+    with LocalReader(lambda: Job(DIGIT, 0.5), recognizer.read_many, 2) as reader:
+        assert [image for image, _ in reader.read_many(images[:9])] == images[:9]  # not a whole number of chunks
+
+
+def test_a_killed_process_is_one_line(images: list[str]) -> None:
+    def endless() -> Iterator[str]:
+        yield from itertools.cycle(images[:1])
+
+    def kill_after(count: int, results: Iterable[object]) -> None:
+        for index, _ in enumerate(results):
+            if index == count:
+                for child in multiprocessing.active_children():
+                    child.kill()
+
+    with (
+        pytest.raises(MnistCnnError, match="was killed, probably for lack of memory"),
+        LocalReader(lambda: Job(DIGIT, 0.5), Recognizer.load(threads=1).read_many, 2) as reader,
+    ):
+        kill_after(20, reader.read_many(endless()))
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_all_processes_without_a_traceback(forms: Path) -> None:
+    process = commands.start("predict", "-", "--format", "csv", "--threads", 2, folder=forms)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for _ in range(400):
+        process.stdin.write("0001.png\n")
+    process.stdin.flush()
+    for _ in range(300):  # more than threads read
+        assert process.stdout.readline()
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not psutil.wait_procs(children, timeout=10)[1]
