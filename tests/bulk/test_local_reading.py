@@ -16,7 +16,7 @@ from cli import commands
 from mnist_cnn.bulk import local_reading
 from mnist_cnn.bulk.job import Job
 from mnist_cnn.bulk.local_reading import LocalReader
-from mnist_cnn.errors import ImageError, MnistCnnError
+from mnist_cnn.errors import DataError, MnistCnnError
 from mnist_cnn.reading.reading_records import DIGIT
 from mnist_cnn.reading.recognizer import Recognizer
 
@@ -37,7 +37,7 @@ def test_processes_read_what_threads_read(images: list[str]) -> None:
         found = [*reader.read_many(images), *reader.read_many([]), *reader.read_many([content])]
     for (image, result), (same, expected) in zip(found, recognizer.read_many(everything), strict=True):
         assert image == same
-        if isinstance(expected, ImageError):
+        if isinstance(expected, DataError):
             assert repr(result) == repr(expected)
         else:
             assert result.label == expected.label
