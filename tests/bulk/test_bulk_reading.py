@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.parts import IMAGES, ImagePart
 from mnist_cnn.cluster.connection import check_address
 from mnist_cnn.errors import DataError, SettingError
-from mnist_cnn.reading.reading_records import DIGIT, csv_line
+from mnist_cnn.reading.reading_records import DIGIT, TEXT, csv_line
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +141,28 @@ def test_another_job_is_refused(
         bulk_reading.read_in_bulk(job, names, output, paths=["others"])
 
 
+def test_a_list_of_paths_is_compared_when_a_run_goes_on(
+    forms: Path, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(forms.parent)
+    output, names = tmp_path / "rows.csv", image_names(forms)
+
+    def read(names: list[str]) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(names).encode())))
+        return call(capsys, "predict", "-", "--threshold", "0.5", "--threads", "1", "--output", output)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local_reading, "read_part", _interrupted_after(2))
+        assert read(names)[0] == 130
+    for others in (names[:-1], names[::-1], []):
+        code, _, err = read(others)
+        assert code == 2
+        assert "was begun with another list of paths on standard input, or one in another order" in err
+        assert len(err.splitlines()) == 1
+    assert read(names)[0] == 1, "one image is damaged"
+    assert output.read_bytes() == whole
+
+
 def test_a_full_disk_loses_nothing(
     forms: Path, whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -234,6 +257,7 @@ def test_two_processes_do_not_write_one_table(forms: Path, tmp_path: Path, capsy
         (["x.png", "--output", "rows.csv", "--ray=local", "--threads", "2"], "--threads is not possible here"),
         (["--output", "rows.csv", "--ray", "forms"], "--ray forms is not the address of a Ray cluster. Valid: local"),
         ([".", "--output", "rows.csv"], "found no images in ."),
+        ([".", "--output", "s3://bucket/rows.csv"], "is not a path on this machine. Write the rows here"),
         (["taken.png", "--output", "taken.csv"], "taken.csv exists"),
     ],
 )
@@ -287,6 +311,19 @@ def test_an_object_store_that_does_not_answer_is_named(tmp_path: Path, monkeypat
 def test_a_worker_with_another_version_of_this_package_says_so() -> None:
     rows = read_part(Job(DIGIT, 0.5, version="9.9"), ImagePart(("x.png",)))
     assert "is installed, not 9.9. Install the same version on all machines" in rows.problem
+
+
+@pytest.mark.parametrize("heading", [DIGIT, TEXT])
+def test_a_worker_with_other_weights_says_so(heading: str) -> None:
+    job, part = Job(heading, 0.5).for_other_machines(), ImagePart(("x.png",))
+    assert not read_part(job, part).problem
+    rows = read_part(dataclasses.replace(job, weights="those of another build"), part)
+    assert "includes other weights than the mnist-cnn" in rows.problem
+    assert rows.exit_code == 2
+
+
+def test_a_model_of_ones_own_goes_to_workers_with_any_weights() -> None:
+    assert not Job(DIGIT, 0.5, model=(("model.onnx", b"x"),)).for_other_machines().weights
 
 
 def test_a_part_survives_its_line() -> None:

@@ -18,9 +18,10 @@ from unittest import mock
 import psutil
 import pytest
 
+from bulk.conftest import PARTS
 from cli.commands import call, run_command, start
 from mnist_cnn.bulk import cluster
-from mnist_cnn.bulk.cluster import read_on_cluster
+from mnist_cnn.bulk.cluster import ClusterState, read_on_cluster
 from mnist_cnn.bulk.job import Job
 from mnist_cnn.bulk.part_reading import PartRows
 from mnist_cnn.bulk.parts import ImagePart
@@ -119,6 +120,31 @@ def test_the_part_of_a_killed_worker_is_read_again(address: str, place: Path) ->
     assert (place / "worker.csv").read_bytes() == (place / "whole.csv").read_bytes()
 
 
+def test_a_cluster_whose_head_dies_ends_with_one_line_and_the_next_one_goes_on(place: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    forms = ["forms/"] * 10
+    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    mortal = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        mortal.add_node(**node)
+        with start("predict", *forms, f"--ray={mortal.address}", "--output", "head.csv", folder=place) as process:
+            wait_for_parts(place / "head.csv.unfinished", process, 1)
+            mortal.remove_node(mortal.head_node, allow_graceful=False)
+            _, err = process.communicate(timeout=59)  # after a minute, Ray would end the process, without our line
+        assert process.returncode == 1
+        assert "the cluster was lost (" in err.splitlines()[-1]
+        assert err.endswith("The same command continues where it stopped.\n")
+    finally:
+        mortal.shutdown()
+    before = json.loads((place / "head.csv.unfinished" / "progress.json").read_text())
+    assert 0 < before["parts"] < 10 * PARTS
+    assert run_command("predict", *forms, "--output", "head.csv", folder=place).returncode == 1
+    header, *rows = (place / "whole.csv").read_text("utf-8").splitlines()
+    images = [row for row in rows if row.startswith("forms/")]
+    assert (place / "head.csv").read_text("utf-8").splitlines() == [header, *images * 10]
+
+
 def refusal(capsys: pytest.CaptureFixture[str], address: str, output: Path, forms: Path) -> str:
     """Give the only line that a run ends with."""
     code, out, err = call(capsys, "predict", forms, f"--ray={address}", "--output", output)
@@ -203,8 +229,22 @@ def test_a_lost_cluster(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("put", "remote", "get"):
         monkeypatch.setattr(ray, name, mock.MagicMock())
+    monkeypatch.setattr(ray, "wait", lambda references, timeout: (references, []))
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 1})
     error = ConnectionError("GRPC connection failed: \n>")  # as with ray://
     monkeypatch.setattr(ray, lost, mock.Mock(side_effect=error))
     with pytest.raises(ClusterError, match=r"the cluster was lost \(GRPC .* continues where it stopped\.$"):
         list(read_on_cluster(Job(DIGIT, 0.5), [ImagePart(("x.png",))]))
+
+
+def test_a_head_is_lost_only_if_it_is_silent_for_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = mock.Mock()
+    monkeypatch.setattr(cluster, "time", clock)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        head = ClusterState(f"127.0.0.1:{server.getsockname()[1]}")
+        head.check()
+    for clock.monotonic.return_value in (100.0, 115.0):
+        head.check()
+    clock.monotonic.return_value = 125.0
+    with pytest.raises(ClusterError, match=r"its head at 127\.0\.0\.1:\d+ does not answer"):
+        head.check()

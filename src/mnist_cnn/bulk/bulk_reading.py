@@ -19,6 +19,7 @@ def read_in_bulk(
     output: Path,
     *,
     paths: Iterable[str],
+    listed: Callable[[], str] | None = None,
     threads: int = 1,
     ray: str | None = None,
     on_progress: Callable[[int, int], None] = lambda done, images: None,
@@ -30,6 +31,8 @@ def read_in_bulk(
         names: Paths and addresses of image files and Parquet files, looked at only when the table is begun.
         output: The table; its suffix decides between CSV and Parquet.
         paths: What the user named, by which an interrupted run is recognised.
+        listed: Returns a digest of the list of paths that they gave besides; None without a list. Called when `names`
+            were consumed, or instead of that.
         threads: Number of threads, or of processes if there are many images; not with `ray`.
         ray: Address of a cluster, from `check_address`; None to read on this machine.
         on_progress: Called with the number of rows that are complete, and that of all images.
@@ -46,7 +49,7 @@ def read_in_bulk(
     """
     if output.suffix == TABLE:
         check_installed()
-    table = UnfinishedTable(output, job, paths)
+    table = UnfinishedTable(output, job, paths, listed)
     with table.opened(lambda: _checked(cut_into_parts(names), job)):
         on_progress(table.progress.images, table.images)
         if table.progress.images < table.images:
@@ -64,8 +67,8 @@ def _read_all(job: Job, table: UnfinishedTable, workers: int, ray: str | None) -
     from mnist_cnn.bulk.cluster import read_on_cluster
     from mnist_cnn.cluster.connection import connected
 
-    with connected(ray):
-        yield from read_on_cluster(job, table.parts())
+    with connected(ray) as head:
+        yield from read_on_cluster(job, table.parts(), head)
 
 
 def _checked(parts: Iterator[ImagePart], job: Job) -> Iterator[ImagePart]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,12 +20,18 @@ if TYPE_CHECKING:
 
 _SECONDS = 5.0  # between two looks at the size of the cluster
 _AHEAD = 4  # parts per core that are queued, in progress, or waiting for an earlier one
+_SILENCE = 20.0  # seconds after which a head that does not answer is lost; after 60, Ray would end this process itself
 _CONTINUES = "The same command continues where it stopped."
 _RETRIES = 3  # of a part whose worker was killed, or whose object store did not answer
 
 
-def read_on_cluster(job: Job, parts: Iterable[ImagePart]) -> Iterator[PartRows]:
+def read_on_cluster(job: Job, parts: Iterable[ImagePart], head: str = "") -> Iterator[PartRows]:
     """Read parts on the cluster that is connected, on all of its cores, also on those that join later.
+
+    Args:
+        job: What to read and how.
+        parts: The images.
+        head: What `connected` yields.
 
     Yields:
         The rows of each part, in order.
@@ -35,45 +42,69 @@ def read_on_cluster(job: Job, parts: Iterable[ImagePart]) -> Iterator[PartRows]:
     import ray
 
     try:
-        yield from _read_ahead(job, parts)
+        yield from _read_ahead(job, parts, ClusterState(head))
     except (ray.exceptions.RayError, ConnectionError) as error:  # the latter by ray://
         raise ClusterError(f"the cluster was lost ({first_line(error)}). {_CONTINUES}") from error
 
 
-def _read_ahead(job: Job, parts: Iterable[ImagePart]) -> Iterator[PartRows]:
+def _read_ahead(job: Job, parts: Iterable[ImagePart], cluster: ClusterState) -> Iterator[PartRows]:
     import ray
 
     task = ray.remote(num_cpus=1, max_retries=_RETRIES, retry_exceptions=[OSError])(read_part)
-    shared = ray.put(job)
+    shared = ray.put(job.for_other_machines())
     waiting: deque[tuple[ImagePart, Any]] = deque()
-    size = _ClusterSize()
     for part in parts:
         waiting.append((part, task.remote(shared, part)))
-        while len(waiting) >= _AHEAD * size.cores:
-            yield _result(*waiting.popleft())
+        while len(waiting) >= _AHEAD * cluster.cores:
+            yield _result(*waiting.popleft(), cluster)
     while waiting:
-        yield _result(*waiting.popleft())
+        yield _result(*waiting.popleft(), cluster)
 
 
-class _ClusterSize:
-    """The number of cores, looked up again from time to time."""
+class ClusterState:
+    """The number of cores, looked up again from time to time, and whether the head still answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: str) -> None:
+        """Remember where the head is: host and port, or nothing if it is not to be asked."""
+        self._head = head
+        self._silent_since: float | None = None
         self._cores, self._looked_up = 1, 0.0
 
     @property
     def cores(self) -> int:
+        """Number of cores of all machines, at least 1; the last known one while the head does not answer."""
         import ray
 
-        if not self._looked_up or time.monotonic() - self._looked_up > _SECONDS:
+        # Ray waits for a head that does not answer, without a limit of time.
+        if (not self._looked_up or time.monotonic() - self._looked_up > _SECONDS) and self._answers():
             self._cores, self._looked_up = int(ray.cluster_resources().get("CPU", 1)), time.monotonic()
         return max(1, self._cores)
 
+    def check(self) -> None:
+        """Raise `ClusterError` if the head has not answered for some time."""
+        if self._answers():
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = time.monotonic()
+        elif time.monotonic() - self._silent_since > _SILENCE:
+            raise ClusterError(f"the cluster was lost (its head at {self._head} does not answer). {_CONTINUES}")
 
-def _result(part: ImagePart, reference: Any) -> PartRows:
+    def _answers(self) -> bool:
+        host, _, port = self._head.rpartition(":")
+        try:
+            if self._head:
+                socket.create_connection((host.strip("[]"), int(port)), _SECONDS).close()  # [] around IPv6
+        except OSError:
+            return False
+        return True
+
+
+def _result(part: ImagePart, reference: Any, cluster: ClusterState) -> PartRows:
     import ray
 
     try:
+        while not ray.wait([reference], timeout=_SECONDS)[0]:
+            cluster.check()
         rows: PartRows = ray.get(reference)
     except ray.exceptions.RayError as error:
         raise ClusterError(_why_not_read(part, error)) from error

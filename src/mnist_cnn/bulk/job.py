@@ -38,6 +38,7 @@ class Job:
     columns: Columns = field(default_factory=Columns)  #: of Parquet files
     folder: str = field(default_factory=lambda: str(Path.cwd()))  #: the folder in which relative paths begin
     version: str = field(default_factory=lambda: package_version(PACKAGE))  #: of this package
+    weights: str = ""  #: digest of the included weights that the reading process must have; empty if not checked
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -46,18 +47,27 @@ class Job:
 
     def describe(self) -> dict[str, Any]:
         """Return the settings as values for JSON; a digest stands for the network."""
-        values = dataclasses.asdict(self)
-        network = repr(self.model).encode() if self.model else _included(self.heading).read_bytes()
-        digest = hashlib.sha256(network).hexdigest()
-        return {**values, "model": digest if self.model else f"the included weights, {digest}"}
+        digest = hashlib.sha256(repr(self.model).encode()).hexdigest()
+        included = f"the included weights, {included_weights(self.heading)}"
+        return {**dataclasses.asdict(self), "model": digest if self.model else included}
+
+    def for_other_machines(self) -> Job:
+        """Return the same job, which machines with other included weights refuse if it needs them."""
+        return self if self.model else dataclasses.replace(self, weights=included_weights(self.heading))
 
 
-def _included(heading: str) -> Path:
-    """Return the file of the included weights, which change more often than the version of this package."""
+@functools.cache
+def included_weights(heading: str) -> str:
+    """Return a digest of the included weights, which change more often than the version of this package.
+
+    Args:
+        heading: As in `Job`.
+    """
     from mnist_cnn.reading import recognizer
     from mnist_cnn.reading.numbers import number_reader
 
-    return recognizer.SHIPPED_WEIGHTS if heading == DIGIT else number_reader.SHIPPED_WEIGHTS
+    file = recognizer.SHIPPED_WEIGHTS if heading == DIGIT else number_reader.SHIPPED_WEIGHTS
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,9 @@ def load_reader(job: Job) -> LoadedReader:
     Raises:
         InputError: It cannot be loaded here.
     """
+    import cv2
+
+    cv2.setNumThreads(1)  # each core reads images of its own
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whoever made the job has seen them
         for name, content in job.model:

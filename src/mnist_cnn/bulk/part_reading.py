@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mnist_cnn.bulk.image_tables import read_rows
-from mnist_cnn.bulk.job import Job, LoadedReader, load_reader
+from mnist_cnn.bulk.job import Job, LoadedReader, included_weights, load_reader
 from mnist_cnn.bulk.parts import ImagePart
 from mnist_cnn.bulk.stores import read_object, show
 from mnist_cnn.environment.installation import PACKAGE
@@ -44,9 +44,9 @@ def read_part(job: Job, part: ImagePart, threads: int = 1) -> PartRows:
         part: The images.
         threads: Number of threads that share the work.
     """
-    if (here := package_version(PACKAGE)) != job.version:
-        problem = f"{PACKAGE} {here or 'of unknown version'} is installed, not {job.version}. Install the same version"
-        return PartRows(problem=f"{problem} on all machines of the cluster.", exit_code=2)
+    if difference := _difference(job):
+        remedy = "Install the same version on all machines of the cluster."
+        return PartRows(problem=f"{difference}. {remedy}", exit_code=2)
     with contextlib.suppress(OSError):  # another machine may not have it; then the files are missing, too
         os.chdir(job.folder)
     is_missing = not part.store and not any(map(os.path.exists, part.files))
@@ -60,6 +60,15 @@ def read_part(job: Job, part: ImagePart, threads: int = 1) -> PartRows:
     except MnistCnnError as error:
         return PartRows(problem=str(error), exit_code=error.exit_code, is_missing=is_missing)
     return PartRows(b"".join(lines), reasons, is_missing=is_missing)
+
+
+def _difference(job: Job) -> str:
+    """Return why this machine would read differently from the one that made the job."""
+    if (here := package_version(PACKAGE)) != job.version:
+        return f"{PACKAGE} {here or 'of unknown version'} is installed, not {job.version}"
+    if job.weights and job.weights != included_weights(job.heading):
+        return f"its {PACKAGE} {here} includes other weights than the {PACKAGE} {here} that was started"
+    return ""
 
 
 def _images(job: Job, part: ImagePart) -> Iterator[tuple[str, str | bytes | DataError]]:

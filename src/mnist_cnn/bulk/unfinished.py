@@ -64,19 +64,21 @@ class UnfinishedTable:
         images: Number of images in the plan.
     """
 
-    def __init__(self, output: Path, job: Job, paths: Iterable[str]) -> None:
+    def __init__(self, output: Path, job: Job, paths: Iterable[str], listed: Callable[[], str] | None = None) -> None:
         """Look at what there is; nothing is written yet.
 
         Args:
             output: The table; its suffix decides between CSV and Parquet.
             job: What is read and how.
             paths: What the user named.
+            listed: Returns a digest of the list of paths that they gave besides.
         """
         self.progress = TableProgress()
         self.images = 0
         self._output, self._job = output, job
         self._folder = output.with_name(output.name + _BESIDE)
         self._description = {**job.describe(), "paths": list(paths)}
+        self._listed = listed
         self._rows: IO[bytes] | None = None
         self._recorded = 0.0
 
@@ -165,7 +167,7 @@ class UnfinishedTable:
                 self.progress = TableProgress()
                 self._begin(plan)
             begun = json.loads((self._folder / _JOB).read_text("utf-8"))
-            self._check_same(begun["settings"])
+            self._check_same(begun)
             self.images = begun["images"]
             if (self._folder / _ROWS).exists() or not self.progress.parts:
                 self._open_rows()
@@ -189,20 +191,29 @@ class UnfinishedTable:
             if not images:
                 places = ", ".join(self._description["paths"])
                 raise ImageError(f"found no images in {places}. Name image files, or folders that contain some.")
-            write_json(self._folder / _JOB, {"settings": self._description, "images": images})
+            begun = {"settings": self._description, "list": self._digest(), "images": images}
+            write_json(self._folder / _JOB, begun)
         except BaseException:
             self._remove()
             raise
 
     def _check_same(self, begun: dict[str, Any]) -> None:
-        wanted = json.loads(json.dumps(self._description))
-        for key in wanted:
-            if begun.get(key) != wanted[key]:
-                begun_with = f"{key} {_shown(begun.get(key))}, not {_shown(wanted[key])}"
-                raise SettingError(
-                    f"{self._output} was begun with {begun_with}. Continue with the same, choose another --output, or "
-                    f"remove what was begun: {shell.join(['rm', '-r', str(self._folder)])}"
-                )
+        wanted, settings = json.loads(json.dumps(self._description)), begun["settings"]
+        changed = [
+            f"{key} {_shown(settings.get(key))}, not {_shown(wanted[key])}"
+            for key in wanted
+            if settings.get(key) != wanted[key]
+        ]
+        if not changed and begun.get("list") != self._digest():
+            changed = ["another list of paths on standard input, or one in another order"]
+        if changed:
+            raise SettingError(
+                f"{self._output} was begun with {changed[0]}. Continue with the same, choose another --output, or "
+                f"remove what was begun: {shell.join(['rm', '-r', str(self._folder)])}"
+            )
+
+    def _digest(self) -> str:
+        return self._listed() if self._listed else ""
 
     def _record(self) -> None:
         assert self._rows is not None  # noqa: S101  # opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnist_cnn.cli.inputs import find_images
+from mnist_cnn.cli.inputs import STDIN, DigestedInput, find_images
 from mnist_cnn.cli.options import ray_option, refuse_options
 from mnist_cnn.errors import SettingError
 
@@ -22,6 +23,7 @@ _PARQUET = ".parquet"  # as in `bulk.image_tables`, which is imported only if it
 _TABLES = (".csv", _PARQUET)
 _BULK_ONLY = ("ray", "column", "key")
 _NOT_IN_BULK = ("form", "explain")
+_ADDRESS = re.compile(r"\w\w+:[/\\]")  # `Path` has merged the two slashes of s3://; C:\ is a drive
 
 
 def bulk_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,6 +53,10 @@ def is_bulk(output: Path | None) -> bool:
         SettingError: An impossible option was given.
     """
     if output is not None and output.suffix.lower() in _TABLES:
+        if _ADDRESS.match(str(output)):
+            raise SettingError(
+                f"--output {output} is not a path on this machine. Write the rows here, then copy them to the store."
+            )
         if output.suffix not in _TABLES:
             raise SettingError(f"--output {output} must end in lower case. Valid: {', '.join(_TABLES)}.")
         refuse_options(_NOT_IN_BULK, f"All rows are written to {output}.")
@@ -77,6 +83,7 @@ def read_into_table(
 
     if ray is not None:
         refuse_options(("threads",), "With --ray, each core of the cluster reads with one thread.")
+    stdin = DigestedInput() if STDIN in paths else None
     with click.progressbar(length=1, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
         def show(done: int, images: int) -> None:
@@ -85,9 +92,10 @@ def read_into_table(
 
         progress = read_in_bulk(
             job,
-            _names(paths),
+            _names(paths, stdin),
             output,
             paths=paths,
+            listed=stdin.digest if stdin else None,
             threads=threads or usable_cores(),
             ray=ray,
             on_progress=show,
@@ -99,9 +107,9 @@ def read_into_table(
     return progress
 
 
-def _names(paths: Sequence[str]) -> Iterator[str]:
+def _names(paths: Sequence[str], stdin: DigestedInput | None) -> Iterator[str]:
     """Yield the paths of all images and Parquet files; a generator, because a run that continues needs none of them."""
-    for group in find_images(paths, frozenset({_PARQUET})):
+    for group in find_images(paths, frozenset({_PARQUET}), stdin):
         for name in group:
             if isinstance(name, bytes):
                 raise SettingError("standard input contains an image. With --output FILE.csv, give a list of paths.")

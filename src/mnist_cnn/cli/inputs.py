@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import itertools
 import os
 import sys
@@ -24,19 +25,60 @@ _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff")
 _NETPBM = {b"P%d" % kind for kind in range(1, 7)}  # the only image formats whose head is text
 
 
-def find_images(words: Iterable[str], more: frozenset[str] = frozenset()) -> Iterator[Iterable[str | bytes]]:
+class DigestedInput:
+    """Standard input, with a digest of what was read of it."""
+
+    def __init__(self) -> None:
+        """Raise `SettingError` if it is closed."""
+        self._stream = open_standard_input()
+        self._hash = hashlib.sha256()
+
+    def read1(self, size: int) -> bytes:
+        """Read at most this many bytes, waiting only for the first ones; none at the end."""
+        block = self._stream.read1(size)
+        self._hash.update(block)
+        return block
+
+    def read(self, size: int) -> bytes:
+        """Read this many bytes, fewer at the end."""
+        block = self._stream.read(size)
+        self._hash.update(block)
+        return block
+
+    def digest(self) -> str:
+        """Read to the end, and return the digest of everything."""
+        while self.read1(_BLOCK):
+            pass
+        return self._hash.hexdigest()
+
+
+def open_standard_input() -> io.BufferedReader:
+    """Return the bytes of standard input.
+
+    Raises:
+        SettingError: The parent process has closed it.
+    """
+    if sys.stdin is None:
+        raise SettingError("standard input is closed. Give paths instead of -.")
+    return cast("io.BufferedReader", sys.stdin.buffer)
+
+
+def find_images(
+    words: Iterable[str], more: frozenset[str] = frozenset(), stdin: DigestedInput | None = None
+) -> Iterator[Iterable[str | bytes]]:
     """Yield the images in groups, so that those already named can be read while more paths are still being written.
 
     Args:
         words: Paths of files and folders; `-` for standard input.
         more: Suffixes of files in folders, besides those of images.
+        stdin: Where standard input is read, if not directly.
 
     Yields:
         Paths, or the bytes of one image. A list of paths on standard input comes in as many groups as reads.
     """
     for is_stdin, group in itertools.groupby(words, key=STDIN.__eq__):
         if is_stdin:
-            yield from _standard_input(more)
+            yield from _standard_input(more, stdin or open_standard_input())
         else:
             yield image_files(group, more)
 
@@ -73,10 +115,7 @@ def _is_special(file: str) -> bool:
     return os.path.exists(file) and not os.path.isfile(file)  # noqa: PTH110, PTH113  # as above
 
 
-def _standard_input(more: frozenset[str]) -> Iterator[Iterable[str | bytes]]:
-    if sys.stdin is None:  # closed by the parent process
-        raise SettingError("standard input is closed. Give paths instead of -.")
-    stream = cast("io.BufferedReader", sys.stdin.buffer)
+def _standard_input(more: frozenset[str], stream: io.BufferedReader | DigestedInput) -> Iterator[Iterable[str | bytes]]:
     head = b""
     while len(head) < _HEAD and b"\n" not in head and (block := stream.read1(_BLOCK)):
         head += block  # a pipe may deliver an image's first bytes alone

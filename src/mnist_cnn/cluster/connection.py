@@ -52,11 +52,14 @@ def _origin(address: str) -> str:
 
 
 @contextlib.contextmanager
-def connected(address: str) -> Iterator[None]:
+def connected(address: str) -> Iterator[str]:
     """Connect to a cluster, or start a local Ray that ends with the block.
 
     Args:
         address: From `check_address`.
+
+    Yields:
+        Host and port of the cluster's head; nothing by ray://, where Ray notices itself if it is lost.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -73,7 +76,7 @@ def connected(address: str) -> Iterator[None]:
     except Exception as error:  # of many classes
         raise ClusterError(_why_not_connected(address, error)) from error
     try:
-        yield
+        yield "" if address.startswith("ray://") else ray.get_runtime_context().gcs_address
     finally:
         ray.shutdown()
 
