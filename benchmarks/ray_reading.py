@@ -1,149 +1,363 @@
-"""Bulk reading with Ray: images per second on one worker, on two, and on two nodes simulated on this machine.
+"""Bulk reading: images per second without Ray, with one and two Ray workers, and on two nodes simulated on one machine.
 
-Beside it, the reader's own rate in one process. Each image is five of scikit-learn's digits, pasted side by side;
-`--digits` reads single digits instead. The start of Ray and of the workers is measured apart: the rate counts from the
-first part to the last.
+Beside it, the reader's own rate in one process and one thread, and in two such processes at once, which is what two
+cores could give. Each image is a PNG of five of scikit-learn's digits, side by side; `--digits` reads single digits.
+The ways take turns; each figure is the median of the rounds. A rate counts from the first parts to the last; the start
+of Ray and of its workers is measured apart. Also: what a worker spends on each step of an image, what passes between
+the processes, and how many images the process that writes could manage if reading took no time.
 
-    python benchmarks/ray_reading.py [--images 4000] [--digits] [--parquet]
+    python benchmarks/ray_reading.py [--digits] [--images 1280] [--rounds 3]
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import multiprocessing
 import pickle
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from PIL import Image
 
+from mnist_cnn.bulk import cluster, local_reading
 from mnist_cnn.bulk.bulk_reading import read_in_bulk
 from mnist_cnn.bulk.job import Job, load_reader
-from mnist_cnn.bulk.part_reading import read_part
-from mnist_cnn.bulk.parts import IMAGES, cut_into_parts
+from mnist_cnn.bulk.part_reading import PartRows, read_part
+from mnist_cnn.bulk.parts import IMAGES, ImagePart, cut_into_parts
 from mnist_cnn.reading.reading_records import DIGIT, TEXT
 from records import add_options, add_record
 
-_PICTURES = 256  # different ones; the others are links to these
+_PICTURES = 256  # different ones; the others are the same files again
 _THRESHOLD = 0.5  # decides only what is accepted
 _STORE = 80 * 2**20  # bytes of a node's object store, the smallest one
+_FEWEST = 4  # parts; the first ones of two workers do not count
+_EMPTY_PARTS = 1000  # for the rate without reading
+_CLOCKS = "clocks"  # folder in which workers note what a part took them
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to read many images.
+
+    Attributes:
+        name: For the table.
+        cores: Number of processes or threads that read.
+        run: Reads images with a job in a folder, and gives figures, `images_per_second` among them.
+    """
+
+    name: str
+    cores: int
+    run: Callable[[Job, list[str], Path], Figures]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print and record."""
     options = parse_options()
+    job = Job(DIGIT if options.digits else TEXT, _THRESHOLD)
     with tempfile.TemporaryDirectory() as folder:
         names = make_pictures(Path(folder), options)
-        rows = list(measure(names, Path(folder), DIGIT if options.digits else TEXT))
-    for row in rows:
-        print(
-            "  ".join(
-                f"{key} {value:,.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()
-            )
-        )
-    add_record(options, {"images": options.images, "digits": options.digits, "parquet": options.parquet, "rows": rows})
+        result: Figures = {
+            "reads": "digits" if options.digits else "numbers",
+            "images": options.images,
+            "rounds": options.rounds,
+            "image_bytes": statistics.fmean(Path(name).stat().st_size for name in names),
+            "ways": compare(job, names, Path(folder), options.rounds),
+            "microseconds": step_times(job, names[: 2 * _PICTURES]),
+            "traffic": traffic(job, names),
+            "without_reading": without_reading(job, names, Path(folder)),
+        }
+    show(result)
+    add_record(options, result)
 
 
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--digits", action="store_true", help="read single digits, not whole numbers")
-    parser.add_argument("--parquet", action="store_true", help="read a Parquet file, not image files")
+    parser.add_argument("--images", type=int, default=1280)
+    parser.add_argument("--rounds", type=int, default=3)
     add_options(parser)
     options = parser.parse_args()
-    if options.images <= IMAGES:  # the rate counts from the first part to the last
-        parser.error(f"--images {options.images} gives fewer than two parts. Valid: {IMAGES + 1} or more.")
+    if options.images < _FEWEST * IMAGES:
+        parser.error(f"--images {options.images} are too few. Valid: {_FEWEST * IMAGES} or more.")
     return options
 
 
 def make_pictures(folder: Path, options: argparse.Namespace) -> list[str]:
-    """Paste digits side by side, and name as many files as there are images, or the Parquet file that contains them."""
+    """Paste digits side by side, and name as many files as there are images."""
     from mnist_cnn.reading.scaling import bundled_digits
 
     digits, random = bundled_digits(10).images, np.random.default_rng(0)
-    for index in range(min(_PICTURES, options.images)):
+    for index in range(_PICTURES):
         several = digits[random.integers(len(digits), size=1 if options.digits else 5)]
         line = 255 - np.pad(np.concatenate(list(several), axis=1), 12)
         Image.fromarray(line).resize((line.shape[1] * 3, line.shape[0] * 3)).save(folder / f"{index}.png")
-    files = [folder / f"{index % _PICTURES}.png" for index in range(options.images)]
-    if not options.parquet:
-        return list(map(str, files))
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table({"image": [file.read_bytes() for file in files]}), folder / "images.parquet")
-    return [str(folder / "images.parquet")]
+    return [str(folder / f"{index % _PICTURES}.png") for index in range(options.images)]
 
 
-def measure(names: list[str], folder: Path, heading: str) -> Iterator[dict[str, Any]]:
-    """Yield a row for each way to read, with its efficiency: images per second and core, relative to the first one."""
-    job = Job(heading, _THRESHOLD)
-    load_reader(job)
-    alone = 0.0
-    for what, workers, cluster in (
-        ("one process", 1, None),
-        ("Ray, one worker", 1, local(1)),
-        ("Ray, two workers", 2, local(2)),
-        ("Ray, two nodes", 2, nodes(2)),
-    ):
-        with cluster or contextlib.nullcontext() as address:
-            row = read_all(job, names, folder / "rows.csv", address)
-        alone = alone or row["images_per_second"]
-        yield {"what": what, **row, "efficiency": row["images_per_second"] / workers / alone}
-    yield {"what": "overhead", **overhead(job, names)}
+def compare(job: Job, names: list[str], folder: Path, rounds: int) -> list[Figures]:
+    """Read in every way, in turn; give the medians, and how much of the cores' own rate each way reaches."""
+    measured: dict[str, list[Figures]] = {way.name: [] for way in WAYS}
+    for number in range(rounds):
+        for way in WAYS:
+            figures = way.run(job, names, folder)
+            measured[way.name].append(figures)
+            print(f"round {number + 1}: {way.name}: {figures['images_per_second']:,.1f} images per second", flush=True)
+    medians = {
+        name: {key: statistics.median(each[key] for each in found) for key in found[0]}
+        for name, found in measured.items()
+    }
+    own = medians[WAYS[0].name]["images_per_second"]
+    return [
+        {
+            "way": way.name,
+            "cores": way.cores,
+            **medians[way.name],
+            "efficiency": medians[way.name]["images_per_second"] / way.cores / own,
+        }
+        for way in WAYS
+    ]
 
 
-def read_all(job: Job, names: list[str], output: Path, address: str | None) -> dict[str, float]:
-    """Give the seconds until the first part is there, and the rate from then on."""
-    times: list[tuple[float, int]] = [(time.perf_counter(), 0)]
+def own_rate(job: Job, names: list[str]) -> float:
+    """Read in this process and thread, without a table; give images per second."""
+    reader = load_reader(job)
+    reader.read(names[0])
+    began = time.perf_counter()
+    for name in names:
+        reader.read(name)
+    return len(names) / (time.perf_counter() - began)
+
+
+def alone(job: Job, names: list[str], folder: Path) -> Figures:
+    """The reader's own rate."""
+    return {"images_per_second": own_rate(job, names)}
+
+
+def side_by_side(job: Job, names: list[str], folder: Path) -> Figures:
+    """The reader's own rate in two processes at the same time."""
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(own_rate, [job] * 2, [names[:1]] * 2))  # both are there and have loaded the network
+        return {"images_per_second": sum(pool.map(own_rate, [job] * 2, [names] * 2))}
+
+
+def without_ray(processes: int) -> Callable[[Job, list[str], Path], Figures]:
+    """Read into a table without Ray."""
+
+    def run(job: Job, names: list[str], folder: Path) -> Figures:
+        return read_table(job, names, folder, threads=processes, lead=processes)
+
+    return run
+
+
+def on_nodes(count: int, cores: int) -> Callable[[Job, list[str], Path], Figures]:
+    """Read into a table with Ray, on nodes that are simulated on this machine."""
+
+    def run(job: Job, names: list[str], folder: Path) -> Figures:
+        clocks = folder / _CLOCKS
+        clocks.mkdir()
+        workers = count * cores
+        with nodes(count, cores) as address, timed_by_workers(clocks):
+            figures = read_table(job, names, folder, ray=address, lead=workers)
+        parts = [list(map(float, file.read_text("utf-8").split()))[1:] for file in clocks.iterdir()]  # not the first
+        for file in clocks.iterdir():
+            file.unlink()
+        clocks.rmdir()
+        seconds = statistics.fmean(each for process in parts for each in process) / IMAGES
+        return {**figures, "worker_share": seconds * figures["images_per_second"] / workers}
+
+    return run
+
+
+@contextlib.contextmanager
+def timed_by_workers(folder: Path) -> Iterator[None]:
+    """Let each worker note the seconds that each of its parts took, by its own clock."""
+
+    def timed(job: Job, part: ImagePart) -> PartRows:
+        import os
+
+        began = time.perf_counter()
+        rows = read_part(job, part)
+        with (folder / str(os.getpid())).open("a", encoding="utf-8") as clock:
+            clock.write(f"{time.perf_counter() - began}\n")
+        return rows
+
+    with mock.patch.object(cluster, "read_part", timed):
+        yield
+
+
+def read_table(
+    job: Job, names: list[str], folder: Path, *, threads: int = 1, ray: str | None = None, lead: int = 1
+) -> Figures:
+    """Read into a table; give the seconds until the first rows, and the rate from the first parts on.
+
+    Args:
+        job: What to read.
+        names: The files.
+        folder: For the table.
+        threads: Number of processes without Ray.
+        ray: Address of a cluster.
+        lead: Number of parts that are read at the same time, which do not count.
+    """
+    output = folder / "rows.csv"
+    times: list[tuple[float, int]] = []
+    began = time.perf_counter()
     read_in_bulk(
-        job, names, output, paths=["images"], ray=address,
+        job, names, output, paths=["images"], threads=threads, ray=ray,
         on_progress=lambda done, images: times.append((time.perf_counter(), done)),
     )  # fmt: skip
     output.unlink()
-    (began, _), (first, start), (last, images) = times[0], next(each for each in times if each[1]), times[-1]
-    return {"first_part_seconds": first - began, "images_per_second": (images - start) / (last - first)}
-
-
-def overhead(job: Job, names: list[str]) -> dict[str, float]:
-    """Give what a part costs besides reading: bytes and seconds to send it and its rows, of pickle alone."""
-    part = next(cut_into_parts(names))
-    rows = read_part(job, part)
-    sent, seconds = 0, 0.0
-    for value in (part, rows):
-        began = time.perf_counter()
-        data = pickle.dumps(value)
-        pickle.loads(data)  # noqa: S301 - our own
-        seconds += time.perf_counter() - began
-        sent += len(data)
-    return {"bytes_per_image": sent / part.count, "pickle_microseconds_per_image": seconds / part.count * 1e6}
+    (first, _), (start, before), (end, images) = times[1], times[lead], times[-1]
+    return {"first_rows_seconds": first - began, "images_per_second": (images - before) / (end - start)}
 
 
 @contextlib.contextmanager
-def local(cores: int) -> Iterator[str]:
-    """Start a local Ray with this many cores."""
-    with nodes(1, cores) as address:
-        yield address
-
-
-@contextlib.contextmanager
-def nodes(count: int, cores: int = 1) -> Iterator[str]:
+def nodes(count: int, cores: int) -> Iterator[str]:
     """Simulate nodes on this machine."""
     from ray.cluster_utils import Cluster
 
     settings = {"num_cpus": cores, "object_store_memory": _STORE, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=settings)
+    simulated = Cluster(initialize_head=True, head_node_args=settings)
     try:
         for _ in range(count - 1):
-            cluster.add_node(**settings)
-        yield cluster.address
+            simulated.add_node(**settings)
+        yield simulated.address
     finally:
-        cluster.shutdown()
+        simulated.shutdown()
+
+
+WAYS = (
+    Way("the reader alone, one process", 1, alone),
+    Way("the reader alone, two processes", 2, side_by_side),
+    Way("without Ray, one process", 1, without_ray(1)),
+    Way("without Ray, two processes", 2, without_ray(2)),
+    Way("Ray, one worker", 1, on_nodes(1, 1)),
+    Way("Ray, two workers", 2, on_nodes(1, 2)),
+    Way("Ray, two nodes with one worker each", 2, on_nodes(2, 1)),
+)
+
+
+class TimedSession:
+    """A session of ONNX Runtime that adds up the time of its runs.
+
+    Attributes:
+        seconds: Their sum.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self.seconds = 0.0
+        self._session = session
+
+    def run(self, *arguments: Any) -> Any:
+        """Run the network."""
+        began = time.perf_counter()
+        try:
+            return self._session.run(*arguments)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+def step_times(job: Job, names: list[str]) -> Figures:
+    """Give the microseconds of each step of an image, in one thread.
+
+    The rest is decoding, closer looks at doubtful numbers, and the record. A row is its line of CSV and all else that
+    a part costs.
+    """
+    read, prepare, session = timed_reader(job)
+    contents, file = timed(lambda name: Path(name).read_bytes(), names)
+    _, preparation = timed(prepare, contents)
+    session.seconds = 0.0
+    _, reading = timed(read, contents)
+    network = session.seconds / len(names) * 1e6
+    _, part = timed(lambda each: read_part(job, each), list(cut_into_parts(names)))
+    row = part * len(list(cut_into_parts(names))) / len(names) - reading - file
+    return {
+        "file": file, "preparation": preparation, "network": network, "rest": reading - preparation - network,
+        "row": max(0.0, row),
+    }  # fmt: skip
+
+
+def timed_reader(job: Job) -> tuple[Callable[[Any], Any], Callable[[Any], Any], TimedSession]:
+    """Give a reader's function that reads, the one that prepares an image, and the session that counts its time."""
+    if job.heading == DIGIT:
+        from mnist_cnn.reading.recognizer import Recognizer
+        from mnist_cnn.reading.recognizer.arrangement import arrange_one
+
+        recognizer = Recognizer.load(threads=1, threshold=_THRESHOLD)
+        session = TimedSession(recognizer.network.session)
+        return replace(recognizer, network=replace(recognizer.network, session=session)).read, arrange_one, session
+    from mnist_cnn.reading.numbers import NumberReader
+    from mnist_cnn.reading.numbers.line_preparation import prepare
+
+    reader = NumberReader.load(threads=1, threshold=_THRESHOLD)
+    session = TimedSession(reader.network.session)
+    return replace(reader, network=replace(reader.network, session=session)).read, prepare, session
+
+
+def timed(work: Callable[[Any], Any], items: list[Any]) -> tuple[list[Any], float]:
+    """Give the results, and the mean microseconds of an item."""
+    work(items[0])
+    began = time.perf_counter()
+    results = [work(item) for item in items]
+    return results, (time.perf_counter() - began) / len(items) * 1e6
+
+
+def traffic(job: Job, names: list[str]) -> Figures:
+    """Give what passes between the processes for an image, both ways, and what serialising it costs on both sides.
+
+    The names of a part and its rows are serialised once each. The job is, once for a run; each part deserialises it.
+    """
+    part = next(cut_into_parts(names))
+    rows = read_part(job, part)
+    _, both = timed(lambda value: pickle.loads(pickle.dumps(value)), [part, rows] * 100)  # noqa: S301 - our own
+    sent = pickle.dumps(job.for_other_machines())
+    _, again = timed(pickle.loads, [sent] * 100)
+    return {
+        "bytes_to_worker": len(pickle.dumps(part)) / part.count,
+        "bytes_from_worker": len(pickle.dumps(rows)) / part.count,
+        "row_bytes": len(rows.lines) / part.count,
+        "job_bytes": len(sent),
+        "microseconds": (2 * both + again) / part.count,
+    }
+
+
+def without_reading(job: Job, names: list[str], folder: Path) -> Figures:
+    """Give the images per second of the process that writes, if parts are read in no time, without and with Ray."""
+    part = next(cut_into_parts(names))
+    lines = read_part(job, part).lines
+
+    def nothing(job: Job, part: ImagePart, threads: int = 1) -> PartRows:
+        return PartRows(lines, Counter({"": part.count}))
+
+    many = (names * (_EMPTY_PARTS * IMAGES // len(names) + 1))[: _EMPTY_PARTS * IMAGES]
+    with mock.patch.object(local_reading, "read_part", nothing):
+        here = read_table(job, many, folder)
+    with mock.patch.object(cluster, "read_part", nothing), nodes(1, 1) as address:
+        ray = read_table(job, many, folder, ray=address, lead=2)
+    return {"here": here["images_per_second"], "ray": ray["images_per_second"]}
+
+
+def show(result: Figures) -> None:
+    """Print everything."""
+    for row in result["ways"]:
+        print(row["way"], "  ".join(f"{key} {value:,.4g}" for key, value in row.items() if key != "way"), sep="  ")
+    for key in ("microseconds", "traffic", "without_reading"):
+        print(key, "  ".join(f"{name} {value:,.4g}" for name, value in result[key].items()))
 
 
 if __name__ == "__main__":

@@ -237,6 +237,137 @@ def no_numbers(folder: Path) -> str:
     return table(("pictures", "reader", "number", "accepted"), "l-l-r-r", rows) + measured_on([record])
 
 
+def bulk_ways(folder: Path) -> str:
+    """How many images a second each way to read many reaches."""
+    records = bulk_records(folder)
+    if not records:
+        return _UNMEASURED
+    rows = [
+        [
+            record["result"]["reads"],
+            each["way"],
+            f"{each['images_per_second']:,.0f}",
+            percent(each["efficiency"], 0),
+            percent(each["worker_share"], 0) if "worker_share" in each else "–",
+            f"{each['first_rows_seconds']:.1f}" if "first_rows_seconds" in each else "–",
+        ]
+        for record in records
+        for each in record["result"]["ways"]
+    ]
+    header = "reads", "way", "images per second", "efficiency", "workers reading", "first rows after, s"
+    return table(header, "l-l-r-r-r-r", rows) + measured_on(records)
+
+
+def bulk_steps(folder: Path) -> str:
+    """Where the time of an image goes, in a worker and between the processes."""
+    records = bulk_records(folder)
+    if not records:
+        return _UNMEASURED
+    steps = {
+        "reading the file, µs": ("microseconds", "file"),
+        "decoding and preparing the picture, µs": ("microseconds", "preparation"),
+        "running the network, µs": ("microseconds", "network"),
+        "decoding the scores and closer looks, µs": ("microseconds", "rest"),
+        "making the row, µs": ("microseconds", "row"),
+        "serialising and deserialising, all processes, µs": ("traffic", "microseconds"),
+    }
+    rows = [
+        [name, *(f"{record['result'][part][key]:,.0f}" for record in records)] for name, (part, key) in steps.items()
+    ]
+    traffic = {"sent to a worker": "bytes_to_worker", "sent back": "bytes_from_worker"}
+    rows += [
+        [f"{name}, bytes", *(f"{record['result']['traffic'][key]:,.0f}" for record in records)]
+        for name, key in traffic.items()
+    ]
+    rows += [
+        [f"images per second if reading took no time, {name}", *(written(record, key) for record in records)]
+        for name, key in (("without Ray", "here"), ("with Ray", "ray"))
+    ]
+    header = ["per image", *(record["result"]["reads"] for record in records)]
+    return table(header, "-".join(["l", *"r" * len(records)]), rows) + measured_on(records)
+
+
+def written(record: Record, key: str) -> str:
+    """Write how many images a second one process can write."""
+    return f"{round(record['result']['without_reading'][key], -2):,.0f}"
+
+
+def two_cores(folder: Path) -> str:
+    """How many images a second two cores read without Ray."""
+    records = bulk_records(folder)
+    if not records:
+        return _UNMEASURED
+    rows = [
+        [record["result"]["reads"], *(f"{way_rate(record, name) * factor:,.0f}" for name, factor in _AMOUNTS)]
+        for record in records
+    ]
+    header = "reads", "images per second", "images per hour", "with Ray, images per second"
+    return table(header, "l-r-r-r", rows) + measured_on(records)
+
+
+def bulk_estimate(folder: Path) -> str:
+    """What ten million forms a day need, computed from the rate of two workers."""
+    records = [record for record in bulk_records(folder) if record["result"]["reads"] == "numbers"]
+    if not records:
+        return _UNMEASURED
+    (record,) = records
+    per_core = way_rate(record, _RAY) / 2
+    needed = _FORMS * _FIELDS / _DAY
+    cores = needed / (per_core * _BUSY_SHARE)
+    writer = record["result"]["without_reading"]["ray"]
+    rows = [
+        ["images a day", f"{_FORMS:,} forms × {_FIELDS} fields", f"{_FORMS * _FIELDS:,}"],
+        ["images per second", "÷ 86,400 s", f"{needed:,.0f}"],
+        ["images per second and core", "measured: two Ray workers ÷ 2", f"{per_core:,.0f}"],
+        ["cores", f"busy {percent(_BUSY_SHARE, 0)} of the time (assumed)", f"{cores:,.0f}"],
+        [
+            "cores, money a day",
+            f"× 24 h × {_CORE_HOUR:.4f} USD per core and hour (assumed)",
+            f"{cores * 24 * _CORE_HOUR:,.0f} USD",
+        ],
+        ["requests a day, one object per image", "", f"{_FORMS * _FIELDS:,}"],
+        [
+            "requests, money a day",
+            f"× {_THOUSAND_REQUESTS:.4f} USD per 1,000 (assumed)",
+            f"{_FORMS * _FIELDS / 1000 * _THOUSAND_REQUESTS:,.0f} USD",
+        ],
+        ["bytes in a day", f"× {_IMAGE >> 10} KiB per image (assumed)", f"{_FORMS * _FIELDS * _IMAGE / 1e12:,.1f} TB"],
+        ["network, all workers together", "÷ 86,400 s", f"{needed * _IMAGE * 8 / 1e6:,.0f} Mbit/s"],
+        [
+            "bytes of rows a day, CSV",
+            f"× {record['result']['traffic']['row_bytes']:.0f} bytes (measured, with short paths)",
+            f"{_FORMS * _FIELDS * record['result']['traffic']['row_bytes'] / 1e9:,.1f} GB",
+        ],
+        [
+            "share of what the writing process can do",
+            f"÷ {round(writer, -2):,.0f} images per second (measured with Ray)",
+            percent(needed / writer, 0),
+        ],
+    ]
+    return table(("quantity", "how", "value"), "l-l-r", rows) + measured_on(records, "The measured values are from")
+
+
+# The assumptions of the estimate. Prices: see the page that shows it.
+_FORMS, _FIELDS, _DAY = 10_000_000, 10, 86_400
+_BUSY_SHARE = 0.7  # of the cores' time; the rest is starts, lost machines and nights with more forms
+_CORE_HOUR, _THOUSAND_REQUESTS = 0.0425, 0.0004  # USD
+_IMAGE = 20 * 2**10  # bytes of a scanned field as JPEG
+_RAY, _HERE = "Ray, two workers", "without Ray, two processes"
+_AMOUNTS = (_HERE, 1), (_HERE, 3600), (_RAY, 1)
+_UNMEASURED = "Not measured yet: `python benchmarks/ray_reading.py --record benchmarks/results/ray_reading.json`"
+
+
+def bulk_records(folder: Path) -> list[Record]:
+    """Give the newest record of bulk reading of digits and of numbers, as far as there are any."""
+    newest_of = {each["result"]["reads"]: each for each in read_records(folder / "ray_reading.json")}
+    return [newest_of[kind] for kind in ("digits", "numbers") if kind in newest_of]
+
+
+def way_rate(record: Record, way: str) -> float:
+    """Give the images per second of one way to read many."""
+    return float(next(each["images_per_second"] for each in record["result"]["ways"] if each["way"] == way))
+
+
 TABLES: Mapping[str, Callable[[Path], str]] = {
     "recipes": readme_recipes,
     "all recipes": all_recipes,
@@ -247,6 +378,10 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "no numbers": no_numbers,
     "cutting": cutting,
     "training speed": training_speed,
+    "bulk reading": bulk_ways,
+    "bulk reading, steps": bulk_steps,
+    "bulk reading, two cores": two_cores,
+    "bulk reading, estimate": bulk_estimate,
 }
 
 
