@@ -6,7 +6,7 @@ The ways take turns; each figure is the median of the rounds. A rate counts from
 of Ray and of its workers is measured apart. Also: what a worker spends on each step of an image, what passes between
 the processes, and how many images the process that writes could manage if reading took no time.
 
-    python benchmarks/ray_reading.py [--digits] [--images 1280] [--rounds 3]
+    python benchmarks/ray_reading.py [--digits] [--images N] [--rounds 3]
 """
 
 from __future__ import annotations
@@ -86,10 +86,12 @@ def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--digits", action="store_true", help="read single digits, not whole numbers")
-    parser.add_argument("--images", type=int, default=1280)
+    parser.add_argument("--images", type=int, help="default: 1280, or 10240 single digits")
     parser.add_argument("--rounds", type=int, default=3)
     add_options(parser)
     options = parser.parse_args()
+    if options.images is None:
+        options.images = 10240 if options.digits else 1280
     if options.images < _FEWEST * IMAGES:
         parser.error(f"--images {options.images} are too few. Valid: {_FEWEST * IMAGES} or more.")
     return options

@@ -139,7 +139,7 @@ def test_a_cluster_whose_head_dies_ends_with_one_line_and_the_next_one_goes_on(p
         mortal.shutdown()
     before = json.loads((place / "head.csv.unfinished" / "progress.json").read_text())
     assert 0 < before["parts"] < 10 * PARTS
-    assert run_command("predict", *forms, "--output", "head.csv", folder=place).returncode == 1
+    assert run_command("predict", *forms, "--output", "head.csv", folder=place, seconds=500).returncode == 1
     header, *rows = (place / "whole.csv").read_text("utf-8").splitlines()
     images = [row for row in rows if row.startswith("forms/")]
     assert (place / "head.csv").read_text("utf-8").splitlines() == [header, *images * 10]
