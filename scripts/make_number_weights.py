@@ -5,16 +5,16 @@ script is interrupted, start it again to resume. Training needs two cores for so
 can go on from the included weights.
 
     python scripts/make_number_weights.py --minutes 240 [--start-from numbers.onnx] [--data-dir DIR] [--tune-on FOLDER]
+
+`--minutes`, `--steps`, `--seed` and `--start-from` belong to a training; one that is resumed keeps its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import hashlib
 import importlib.metadata
-import math
 import shutil
 import sys
 import tempfile
@@ -28,9 +28,10 @@ import numpy as np
 
 from mnist_cnn.composition.traced_digits import trace_digits
 from mnist_cnn.datasets import load_dataset
+from mnist_cnn.datasets.number_folder import read_number_folder
 from mnist_cnn.environment.machine import processor_name, usable_cores
 from mnist_cnn.evaluation.number_calibration import (
-    acceptance_threshold,
+    choose_threshold,
     describe_number_confidence,
     describe_number_scores,
 )
@@ -104,6 +105,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/weights"))
     parser.add_argument("--start-from", type=Path, metavar="FILE", help="a .keras or .onnx file of this script")
+    parser.add_argument("--seed", type=int, help="another seed composes other lines; default: 0")
     parser.add_argument("--workers", type=int, default=max(1, usable_cores() // 2), help="processes that compose")
     parser.add_argument(
         "--tune-on",
@@ -134,19 +136,38 @@ def trace_mnist(run: RunFolder, data_dir: Path | None) -> tuple[Path, Path]:
 
 def train(options: argparse.Namespace, run: RunFolder, traces: Path, held_out: Path) -> keras.Model | None:
     """Train with the plan in the run folder, or with a new one; None if interrupted."""
-    known = run.root / PLAN
-    if known.exists():
-        plan = LinePlan.from_dict(run.read_json(known))
+    if (run.root / PLAN).exists():
+        refuse_other_settings(options, run)
+        plan = LinePlan.from_dict(run.read_json(run.root / PLAN))
     else:
         plan = LinePlan(steps=options.steps or steps_in(options.minutes, traces, options.workers))
+        plan = dataclasses.replace(plan, seed=options.seed or 0)
     start, note = None, run.root / STARTED_FROM
-    if options.start_from:
+    if options.start_from and not run.state.exists():
         start = weights_from(options.start_from, plan, held_out)
-        digest = hashlib.sha256(options.start_from.read_bytes()).hexdigest()
-        write_json(note, {"file": options.start_from.name, "sha256": digest})
+        write_json(note, described(options.start_from))
     elif note.exists() and not run.state.exists():
         sys.exit(f"{run.root} has not begun yet. Repeat --start-from with {run.read_json(note)['file']}.")
     return train_lines(plan, traces, held_out, run, start=start, workers=options.workers, listener=Lines(plan))
+
+
+def refuse_other_settings(options: argparse.Namespace, run: RunFolder) -> None:
+    """End the program if the options of a training differ from those with which it was begun."""
+    plan, note = LinePlan.from_dict(run.read_json(run.root / PLAN)), run.root / STARTED_FROM
+    begun = f"{run.root} was begun with"
+    if options.steps not in (None, plan.steps):
+        sys.exit(f"{begun} --steps {plan.steps}, not {options.steps}. Repeat that, or give another --runs-dir.")
+    if options.seed not in (None, plan.seed):
+        sys.exit(f"{begun} --seed {plan.seed}, not {options.seed}. Repeat that, or give another --runs-dir.")
+    started = run.read_json(note) if note.exists() else None
+    if options.start_from and run.state.exists() and described(options.start_from) != started:
+        other = f"--start-from {started['file']}, another file" if started else "random weights"
+        sys.exit(f"{begun} {other}. Leave out --start-from, or give another --runs-dir.")
+
+
+def described(file: Path) -> dict[str, str]:
+    """Return what identifies a file: its name and its SHA-256 sum."""
+    return {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
 
 
 def steps_in(minutes: float, traces: Path, workers: int) -> int:
@@ -211,7 +232,7 @@ def calibrated(
     metadata = describe_number_confidence(metadata, confidences, right)
     if tune_on:
         confidences, right = judged([reading for each in tune_on for reading in read_folder(raw, each)])
-        metadata = at_threshold(metadata, confidences, right)
+        metadata = choose_threshold(metadata, confidences, right)
     reader = exported(model, file, metadata)
     composed = measured("composed", read_composed(reader, held_out, 3))
     reader = exported(model, file, dataclasses.replace(metadata, accuracy=composed.read))
@@ -238,8 +259,7 @@ def read_composed(reader: NumberReader, held_out: Path, index: int) -> list[tupl
 
 def read_folder(reader: NumberReader, folder: Path) -> list[tuple[NumberReading, str]]:
     """Read the pictures of a folder with labels.csv; return each reading with the true text."""
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as opened:
-        return [(reader.read(folder / row["file"]), row["text"]) for row in csv.DictReader(opened)]
+    return [(reader.read(each.path), each.text) for each in read_number_folder(folder)]
 
 
 def judged(readings: list[tuple[NumberReading, str]]) -> tuple[np.ndarray, np.ndarray]:
@@ -249,18 +269,6 @@ def judged(readings: list[tuple[NumberReading, str]]) -> tuple[np.ndarray, np.nd
         sys.exit("No number was read. Train longer, or check the pictures.")
     confidences, right = zip(*found, strict=True)
     return np.array(confidences), np.array(right)
-
-
-def at_threshold(metadata: NumberMetadata, confidences: np.ndarray, right: np.ndarray) -> NumberMetadata:
-    """Choose the threshold on readings of real pictures.
-
-    Args:
-        metadata: Calibrated.
-        confidences: [n], before calibration.
-        right: [n].
-    """
-    calibrated = np.array([metadata.confidence(math.log(max(each, 1e-80))) for each in confidences])
-    return dataclasses.replace(metadata, rejection_threshold=acceptance_threshold(calibrated, right))
 
 
 def measured(name: str, readings: list[tuple[NumberReading, str]]) -> Measured:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,3 +83,17 @@ def test_confidences_are_right_as_often_as_they_say() -> None:
     confidences, right = read(metadata, [drawn_line(random, 1.7) for _ in range(400)])
     assert confidences.mean() == pytest.approx(right.mean(), abs=0.05)
     assert 0 < metadata.fit_threshold <= 1
+
+
+def test_numbers_that_only_a_known_length_reads_right_fit_it() -> None:
+    def line(more: float) -> tuple[NDArray[np.floating[Any]], str]:
+        """The number 1, or 12 with the odds `more`."""
+        scores = np.zeros((4, 11))
+        scores[[0, 2], 0] = 20
+        scores[1, 2] = 20
+        scores[3, [0, 3]] = 20 - math.log(more), 20
+        return scores, "1"
+
+    helped = [line(1.5)] * 4  # read as 12, unless it has one digit
+    metadata = describe_number_scores(NumberMetadata(tuple("0123456789")), [*[line(0.01)] * 96, *helped])
+    assert 0.2 < metadata.fit_threshold < 0.5

@@ -99,6 +99,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "large": ({"pattern": "((((1{9}){9}){9}){9}){9}"}, "too complex"),
     "exponential": ({"pattern": "[01]*1[01]{30}"}, "too complex"),
     "deep": ({"pattern": "(" * 499 + ")" * 499}, "nested too deeply"),
+    "deep inside": ({"pattern": "(" * 200 + "1" + ")" * 200}, "nested too deeply"),
     "surrogate": ({"pattern": "\ud800"}, ""),
 }
 

@@ -28,7 +28,8 @@ _FRAMES: dict[Scene, tuple[Frame, ...]] = {
     scenes.ledger: (writing.cell,) * 5 + (writing.loose,),
 }
 _LONGEST_IN_CELL = 6  # digits; a photographed cell has too few pixels for more
-_OTHER, _EMPTY = 0.05, 0.01  # shares of pictures without a number
+_OTHER, _EMPTY = 0.06, 0.01  # shares of pictures without a number
+_SEVERAL, _WORDS = 0.2, 0.48  # of the former: several numbers below each other, and words; the rest is clutter
 _PASTED = 0.2  # share of pictures pasted together from pictures of digits, if there are any
 _ON_PAPER = 0.3  # of them; the others stay as light and clean as they were pasted
 _BY_HAND, _TRACED = 0.55, 0.35  # shares of strings drawn by code, and traced from real digits; the rest mixes both
@@ -75,9 +76,17 @@ class Composer:
             blank = np.zeros((height, int(height * random.uniform(1, 4))), np.float32)
             return WrittenLine(blank, "", np.zeros((0, 4), np.float32), 50.0)
         if kind < _EMPTY + _OTHER:
-            return compose_other((marks.word if random.random() < 0.6 else marks.clutter)(random), frame, random)
+            return compose_other(self._other(random), frame, random)
         text = draw_text(random, in_cell=frame is writing.cell)
         return compose_line(text, self.writer(random), frame, random)
+
+    def _other(self, random: np.random.Generator) -> list[Stroke]:
+        """Draw a word, clutter, or several numbers."""
+        kind = random.random()
+        if kind < _SEVERAL:
+            texts = [draw_text(random) for _ in range(int(random.integers(2, 4)))]
+            return writing.stack(texts, self.writer(random), random)
+        return (marks.word if kind < _SEVERAL + _WORDS else marks.clutter)(random)
 
     def _pasted(self, random: np.random.Generator) -> WrittenLine:
         text = draw_text(random)

@@ -27,8 +27,10 @@ _SMALLEST_ZERO = 0.5  # of other digits; smaller ones could be dots
 _BEHIND = 0.2  # digit heights: how far a digit's centre may lie behind the right edge of the one before
 _APART = 0.15  # digit heights, between a word and a digit
 _INSIDE = 0.3  # share of a neighbouring digit that may be inside the picture; of more, one could read it
+_LINE_GAP = (0.05, 0.7)  # digit heights, between numbers below each other
 _FINEST, _COARSEST = 44, 68  # pixels, height of a digit when drawn
 
+_AT_LEFT_LINE = 0.2  # share of the numbers in boxes
 # Shares of the numbers that are crossed out, that have neighbours, and that have marks in these places.
 _CROSSED, _NEIGHBOURED = 0.04, 0.1
 _THOUSANDS, _TRAILING, _LEADING, _ANYWHERE, _WORD = 0.35, 0.18, 0.1, 0.06, 0.03
@@ -112,6 +114,19 @@ def compose_line(
     borders = _framed(everything, frame, random)
     neighbours = [] if clean else _neighbours(borders, write, random)
     return _drawn("" if crossed else text, digits, [*everything, *neighbours], borders, pen, random)
+
+
+def stack(texts: Sequence[str], write: Writer, random: np.random.Generator) -> list[Stroke]:
+    """Write numbers of one hand below each other, so that nobody can say which of them is meant."""
+    style, pen = WritingStyle.random(random), Pen.random(random)
+    strokes: list[Stroke] = []
+    for text in texts:
+        digits, others = _set_out(text, write, style, pen, random, clean=True)
+        line = [stroke for each in (*digits, *others) for stroke in each]
+        below = max((float(stroke[:, 1].max()) for stroke in strokes), default=0.0)
+        gap = below + random.uniform(*_LINE_GAP) - min(float(stroke[:, 1].min()) for stroke in line)
+        strokes += _moved(line, random.normal(0, 0.3), gap)
+    return strokes
 
 
 def compose_other(strokes: list[Stroke], frame: Frame, random: np.random.Generator) -> WrittenLine:
@@ -307,6 +322,8 @@ def cell(low: Point, high: Point, random: np.random.Generator) -> tuple[Point, P
     field_width = max(field_height * random.uniform(1.2, 2.4), width * random.uniform(0.95, 1.2))
     room = np.array([field_width, field_height]) - (width, height)
     start = low - room * random.beta(2, 2, 2)
+    if random.random() < _AT_LEFT_LINE:  # where a 1 and the box's line can be confused
+        start[0] = low[0] - min(room[0], height * random.uniform(0.02, 0.3))
     if random.random() < 0.12:  # written over the box's upper or lower line
         start[1] = low[1] + height * random.uniform(0, 0.12) if random.random() < 0.7 else high[1] - field_height - 0.12
     return start, start + np.array([field_width, field_height])

@@ -19,12 +19,14 @@ from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mnist_cnn.reading.numbers.automaton import Automaton
+
     ScoredText: TypeAlias = tuple[NDArray[np.floating[Any]], str]  # scores [t, 11] of a line, and what it says
 
 WRONG_AMONG_ACCEPTED = 0.01  # the operating point
 _LEAST_LOG = -200.0  # nats; a line that is misread with certainty must not cost infinity
 _MOST_LOG_ODDS = 30.0
-_FITTING = 0.99  # share of numbers, among those read right, that fit their own length as a constraint
+_FITTING = 0.99  # share of numbers, among those read right under a constraint, that are taken to fit it
 
 
 def fit_line_temperature(lines: Sequence[ScoredText]) -> float:
@@ -74,15 +76,18 @@ def acceptance_threshold(confidences: NDArray[np.floating[Any]], right: NDArray[
 def describe_number_scores(metadata: NumberMetadata, lines: Sequence[ScoredText]) -> NumberMetadata:
     """Add the temperature and the threshold of constraints to a model's metadata, fitted on held-out lines.
 
+    The threshold is chosen on the numbers that are read right if their length is known. Those that are read right only
+    then fit it least, and are what a constraint is for.
+
     Args:
         metadata: Whatever else is known.
         lines: Numbers, and also what is not a number: its text is empty.
     """
     temperature = fit_line_temperature(lines)
     columns = [log_probabilities(scores, temperature) for scores, _ in lines]
-    right = [each for each, (_, text) in zip(columns, lines, strict=True) if text and decode(each).text == text]
-    texts = [decode(each).text for each in right]
-    fits = [_own_length_fit(each, text) for each, text in zip(right, texts, strict=True)]
+    known = [(each, text) for each, (_, text) in zip(columns, lines, strict=True) if text]
+    decoded = [(decode(each, _of_length(text)), text) for each, text in known]
+    fits = [math.exp(min(0.0, each.log_fit)) for each, text in decoded if each.text == text]
     fit_threshold = float(np.quantile(fits, 1 - _FITTING)) if fits else 0.0
     return dataclasses.replace(metadata, temperature=temperature, fit_threshold=fit_threshold)
 
@@ -97,11 +102,27 @@ def describe_number_confidence(
         confidences: [n] of a reader with these metadata, 0 to 1, of what it read as a number.
         right: [n]; False where there is not a number.
     """
-    logs = np.log(np.maximum(confidences, math.exp(_LEAST_LOG)))
-    bias, slope = fit_log_odds(_log_odds(logs), right)
+    bias, slope = fit_log_odds(_log_odds(_logs(confidences)), right)
     fitted = dataclasses.replace(metadata, calibration_bias=bias, calibration_slope=slope)
-    calibrated = np.array([fitted.confidence(float(log)) for log in logs])
-    return dataclasses.replace(fitted, rejection_threshold=acceptance_threshold(calibrated, right))
+    return choose_threshold(fitted, confidences, right)
+
+
+def choose_threshold(
+    metadata: NumberMetadata, confidences: NDArray[np.floating[Any]], right: NDArray[np.bool_]
+) -> NumberMetadata:
+    """Choose the threshold of acceptance on other readings, such as those of real pictures.
+
+    Args:
+        metadata: Calibrated.
+        confidences: [n] before calibration; see `describe_number_confidence`.
+        right: [n]; False where there is not a number.
+    """
+    calibrated = np.array([metadata.confidence(float(log)) for log in _logs(confidences)])
+    return dataclasses.replace(metadata, rejection_threshold=acceptance_threshold(calibrated, right))
+
+
+def _logs(confidences: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    return np.asarray(np.log(np.maximum(confidences, math.exp(_LEAST_LOG))), np.float64)
 
 
 def _log_odds(logs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -110,7 +131,7 @@ def _log_odds(logs: NDArray[np.float64]) -> NDArray[np.float64]:
     return odds
 
 
-def _own_length_fit(columns: NDArray[np.float64], text: str) -> float:
-    """Return the probability that a line has as many digits as it has."""
+def _of_length(text: str) -> Automaton | None:
+    """Return the automaton of all numbers with as many digits."""
     constraint = Constraint.of(length=len(text))
-    return math.exp(min(0.0, decode(columns, constraint.automaton).log_fit)) if constraint else 1.0
+    return constraint.automaton if constraint else None

@@ -110,7 +110,7 @@ class Reader:
         try:
             constraint = await self._constraint(length, pattern)
             prepared = await self._lanes.prepare(images, lines.prepare)
-            is_light = all(line.image.shape[1] <= _LIGHT_LINE for line in prepared)
+            is_light = all(_widest(line) <= _LIGHT_LINE for line in prepared)
             work = partial(self._read_number, constraint, len(images))
             readings = await self._lanes.do(work, list(enumerate(prepared)), Lane.LIGHT if is_light else Lane.HEAVY)
         finally:
@@ -152,7 +152,13 @@ class Reader:
         place, prepared = line
         try:
             return self.numbers.read_prepared(prepared, constraint)
-        except DataError as error:  # too wide
+        except DataError as error:  # its field is too wide
             if count == 1:
                 raise
             raise named(error, place, count) from error
+
+
+def _widest(line: PreparedLine) -> int:
+    """Return the width in pixels of the widest line that is read for a picture."""
+    width: int = max(each.image.shape[1] for each in (line, line.whole or line))
+    return width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import time
@@ -105,6 +106,12 @@ def test_other_characters_never_occur() -> None:
 def test_what_cannot_be_read_is_refused(pattern: str) -> None:
     with pytest.raises(SettingError, match=r"(cannot be read|nested too deeply|matches no number).* Give "):
         Constraint.of(pattern=pattern)
+
+
+@pytest.mark.parametrize("depth", range(100, 500, 20))
+def test_a_deeply_nested_pattern_is_followed_or_refused(depth: int) -> None:
+    with contextlib.suppress(SettingError):
+        Constraint.of(pattern="(" * depth + "1" + ")" * depth)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mnist_cnn.errors import DataError, ImageError, ModelFileError, SettingError
 from mnist_cnn.reading.ink import read_image
-from mnist_cnn.reading.numbers import Constraint, NumberReader, NumberReading, NumberReason
+from mnist_cnn.reading.numbers import Constraint, NumberReader, NumberReading, NumberReason, line_preparation
 from mnist_cnn.reading.numbers.field import Field
 from mnist_cnn.reading.numbers.line_network import LineNetwork
 from mnist_cnn.reading.numbers.line_preparation import CROPS, PreparedLine
@@ -201,6 +201,14 @@ class Counting:
         return self._network.run(image)
 
 
+def test_a_picture_that_is_too_wide_is_refused_before_it_is_examined(
+    reader: NumberReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_preparation, "prepare_levels", None)
+    with pytest.raises(ImageError, match=r"4333 times as wide as high"):
+        reader.read(np.full((30, 130_000), 255, np.uint8))
+
+
 def test_only_a_doubtful_number_is_looked_at_again(reader: NumberReader) -> None:
     sure = bars.line("48")
     doubtful = np.where(sure == bars.LEVELS[9], (bars.LEVELS[9] + bars.LEVELS[8]) // 2 + 1, sure).astype(np.uint8)
@@ -209,6 +217,16 @@ def test_only_a_doubtful_number_is_looked_at_again(reader: NumberReader) -> None
         counting = Counting(reader.network)
         dataclasses.replace(reader, network=counting).read_prepared(line)  # type: ignore[arg-type]
         assert counting.looks == looks
+
+
+@pytest.mark.parametrize(("text", "length"), [("48", "5"), ("", None)])
+def test_what_cannot_be_a_number_is_looked_at_once(reader: NumberReader, text: str, length: str | None) -> None:
+    line = prepared(bars.line(text, padding=4))
+    line = dataclasses.replace(line, darkness=line.image.astype(np.float32) / 255)
+    counting = Counting(reader.network)
+    constraint = Constraint.of(length)
+    dataclasses.replace(reader, network=counting).read_prepared(line, constraint)  # type: ignore[arg-type]
+    assert counting.looks == 1
 
 
 def test_digits_far_apart_are_several_numbers(reader: NumberReader) -> None:
@@ -221,3 +239,23 @@ def test_what_looks_like_a_small_number_may_be_a_part_of_a_large_one(reader: Num
     number, blank = (prepared(bars.line(text)) for text in ("48213", ""))
     assert reader.read_prepared(dataclasses.replace(part, whole=number)).text == "48213"
     assert reader.read_prepared(dataclasses.replace(part, whole=blank)).text == "8"
+
+
+def test_one_of_several_lines_is_rejected_whatever_the_whole_picture_shows(reader: NumberReader) -> None:
+    field = Field((0.0, 0.0), (20.0, 20.0), is_single=False)
+    line = dataclasses.replace(prepared(bars.line("8")), field=field, whole=prepared(bars.line("48213")))
+    reading = reader.read_prepared(line)
+    assert (reading.text, reading.reason) == ("48213", NumberReason.SEVERAL)
+
+
+def test_a_whole_picture_that_does_not_fit_does_not_replace_a_field_that_does(reader: NumberReader) -> None:
+    field = Field((0.0, 0.0), (20.0, 20.0))
+    line = dataclasses.replace(prepared(bars.line("48")), field=field, whole=prepared(bars.line("48213")))
+    reading = reader.read_prepared(line, Constraint.of(2))
+    assert (reading.text, reading.accepted) == ("48", True)
+
+
+def test_a_second_reader_must_have_something_to_read(reader: NumberReader) -> None:
+    two = dataclasses.replace(reader, second_opinion=object())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="needs the grey levels"):
+        two.read_prepared(prepared(bars.line("48")))

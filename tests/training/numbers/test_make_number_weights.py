@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 import make_number_weights as script
+from mnist_cnn.evaluation.number_calibration import choose_threshold
 from mnist_cnn.files import write_json
 from mnist_cnn.reading.numbers import NumberReader, NumberReading, NumberReason
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 from mnist_cnn.reading.numbers.number_reader import SHIPPED_WEIGHTS
+from mnist_cnn.runs import RunFolder
 from mnist_cnn.training.numbers.line_plan import LinePlan
 from mnist_cnn.training.numbers.line_training import PLAN
 from reading.numbers import bars
@@ -49,10 +51,29 @@ def test_a_threshold_is_chosen_on_what_it_may_accept() -> None:
     assert confidences.tolist() == [0.9, 0.8, 0.3, 0.85]
     assert right.tolist() == [True, False, True, False]
     metadata = NumberMetadata(tuple("0123456789"))
-    threshold = script.at_threshold(metadata, confidences, right).rejection_threshold
+    threshold = choose_threshold(metadata, confidences, right).rejection_threshold
     assert threshold == pytest.approx(metadata.confidence(math.log(0.9)))
     with pytest.raises(SystemExit, match="No number was read"):
         script.judged([SEVERAL])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--steps", 3), "begun with --steps 2, not 3"),
+        (("--seed", 1), "begun with --seed 0, not 1"),
+        (("--start-from", SHIPPED_WEIGHTS), "begun with random weights"),
+    ],
+)
+def test_a_training_that_is_resumed_keeps_its_settings(
+    words: tuple[object, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path)
+    write_json(tmp_path / PLAN, plan(steps=2).as_dict())
+    run.state.touch()
+    call(monkeypatch, *words)
+    with pytest.raises(SystemExit, match=message):
+        script.refuse_other_settings(script.parse_options(), run)
 
 
 def test_pictures_without_a_number_count_only_among_the_accepted() -> None:

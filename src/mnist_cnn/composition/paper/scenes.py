@@ -99,7 +99,7 @@ def ledger(coverage: Plane, digit_height: float, random: np.random.Generator) ->
     if happens(0.06, random):
         paper *= random.uniform(0.35, 0.7)
     paper *= 1 - cell_borders(fine.shape, random) if happens(0.85, random) else 1
-    depth = random.uniform(0.25, 0.65) if happens(0.8, random) else random.uniform(0.15, 0.95)
+    depth = random.uniform(0.2, 0.65) if happens(0.8, random) else random.uniform(0.07, 0.95)
     amount = deposit(fine, random)
     if happens(0.2, random):
         amount = np.maximum(amount, random.uniform(0.1, 0.35) * ghost(fine, random))
@@ -192,10 +192,10 @@ _SCREEN_COLOURS = ((0.0, 1.0), (0.0, 1.0), (0.1, 0.9), (1.0, 0.0), (0.95, 0.15))
 
 # Each scene with its share of the pictures.
 SCENES: dict[Scene, float] = {
-    cheque: 0.35,
-    ledger: 0.30,
-    scan: 0.12,
-    photo: 0.12,
-    screen: 0.08,
+    cheque: 0.32,
+    ledger: 0.36,
+    scan: 0.11,
+    photo: 0.11,
+    screen: 0.07,
     board: 0.03,
 }

@@ -110,7 +110,9 @@ def _parse(pattern: str, shown: str) -> Expression:
     if set("^$") & set(_ESCAPES_AND_SETS.sub("", text)):
         raise SettingError(f"{shown} has ^ or $ inside. Leave them out: a pattern always matches the whole number.")
     try:
-        tree = parse(text)
+        return express(parse(text))
+    except TooComplexError:
+        raise
     except RecursionError:
         raise SettingError(f"{shown} is nested too deeply. Give a simpler one.") from None
     except Exception as error:  # greenery's parser raises errors of many kinds: NoMatch, index, value, …
@@ -118,7 +120,6 @@ def _parse(pattern: str, shown: str) -> Expression:
         raise SettingError(
             f"{shown} cannot be read{place}. It may contain {_EXAMPLE_PARTS}. {_VALID_PATTERN}."
         ) from None
-    return express(tree)
 
 
 def _unread(error: Exception, pattern: str, skipped: int) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from mnist_cnn.errors import ImageError
 from mnist_cnn.reading.ink.paper import light_on_paper
 from mnist_cnn.reading.ink.pixels import Pixels, scaled_size
 from mnist_cnn.reading.ink.polarity import ink_is_light
@@ -22,6 +23,7 @@ HEIGHT = 32  # pixels, of the line
 NARROWEST = 16  # pixels
 WIDEST = 4096  # pixels; some three hundred digits
 
+_WIDEST_SHAPE = 1.01 * WIDEST / HEIGHT  # width over height; a line just above `WIDEST` is squeezed a little
 _FINE = 4 * HEIGHT  # pixels, height at which light and ink are examined
 _RIM = 0.1  # share of height and width at each side that does not tell how dark the ink is: frames are there
 _DARKEST = 16.0  # grey levels; see `light_on_paper`
@@ -74,7 +76,7 @@ def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> PreparedLine:
         max_pixels: See `mnist_cnn.reading.ink.read_image`.
 
     Raises:
-        ImageError: See `mnist_cnn.reading.ink.read_image`.
+        ImageError: See `mnist_cnn.reading.ink.read_image`; or it is too wide for its height.
     """
     return prepare_picture(*read_reduced(source, max_pixels))
 
@@ -85,12 +87,25 @@ def prepare_picture(grey: Pixels, reduction: float = 1.0) -> PreparedLine:
     Args:
         grey: uint8 [h, w].
         reduction: From `read_reduced`.
+
+    Raises:
+        ImageError: It is too wide for its height. Then it is not looked at: that would take long.
     """
+    height, width = grey.shape
+    if width > _WIDEST_SHAPE * height:
+        raise too_wide(width / height)
     whole = replace(prepare_levels(grey), reduction=reduction)
     field = find_field(grey)
     if field is None:
         return whole
     return replace(prepare_levels(field.cut(grey), field.size), field=field, whole=whole, reduction=reduction)
+
+
+def too_wide(ratio: float) -> ImageError:
+    """Return the error for a picture that is this many times as wide as high."""
+    return ImageError(
+        f"the picture is {ratio:.0f} times as wide as high. Valid: at most {WIDEST // HEIGHT} times. Cut it into parts."
+    )
 
 
 def prepare_levels(grey: Pixels, size: tuple[float, float] | None = None) -> PreparedLine:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from mnist_cnn.environment.machine import usable_cores
-from mnist_cnn.errors import DataError, ImageError, ModelFileError
+from mnist_cnn.errors import DataError, ModelFileError
 from mnist_cnn.reading.ink.sources import read_reduced
 from mnist_cnn.reading.numbers.constraints import Constraint, Length
 from mnist_cnn.reading.numbers.ctc import BLANK, log_probabilities
@@ -30,11 +30,12 @@ from mnist_cnn.reading.numbers.line_preparation import (
     PreparedLine,
     look_closer,
     prepare_picture,
+    too_wide,
 )
 from mnist_cnn.reading.numbers.looks import Look, considered, judge_together
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 from mnist_cnn.reading.numbers.number_reading import Box, NumberDigit, NumberReading, NumberReason
-from mnist_cnn.reading.numbers.second_opinion import THRESHOLD, SecondOpinion, weigh
+from mnist_cnn.reading.numbers.second_opinion import THRESHOLD, SecondOpinion, Verdict, weigh
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 from mnist_cnn.reading.recognizer.arrangement import check_stream
 from mnist_cnn.reading.recognizer.model_file import read_model_file
@@ -167,24 +168,29 @@ class NumberReader:
         Args:
             line: The prepared picture.
             constraint: What the number must fit; None for any number.
-            grey: The picture's grey levels, uint8 [h, w], for the second opinion; None to do without it.
+            grey: The picture's grey levels, uint8 [h, w]; only needed for a second opinion.
 
         Raises:
             DataError: It is too wide for its height.
+            ValueError: There is a second reader, but nothing that it could read.
         """
-        reading = self._read_line(line, constraint, grey)
+        if self.second_opinion and grey is None:
+            raise ValueError("a second opinion needs the grey levels of the picture")
+        is_alone = not line.field or line.field.is_single
+        reading = self._read_line(line, constraint, grey, is_alone)
         if line.whole is None:
             return reading
-        whole = self._read_line(line.whole, constraint, grey)
-        has_more = len(whole.text) > len(reading.text) and whole.confidence > _PLAUSIBLE
-        return whole if has_more or whole.confidence > reading.confidence else reading
+        whole = self._read_line(line.whole, constraint, grey, is_alone)
+        of_whole, of_field = whole.confidence * whole.fit, reading.confidence * reading.fit
+        has_more = len(whole.text) > len(reading.text) and of_whole > _PLAUSIBLE
+        return whole if has_more or of_whole > of_field else reading
 
     def looks(self, line: PreparedLine, automaton: Automaton | None = None) -> tuple[list[Look], NDArray[np.float32]]:
         """Look at a picture, and closer at its number while that is doubtful; return also the first look's boxes."""
         columns, boxes = self._run(line)
         looks = [Look.at(columns, automaton)]
         inked = boxes[columns[:, BLANK] < _SURELY_BLANK]
-        if len(inked):
+        if len(inked) and looks[0].found.texts:
             box = (*inked[:, :2].min(axis=0).tolist(), *inked[:, 2:].max(axis=0).tolist())
             for crop in CROPS:
                 closer = None if _judge(looks)[1] > SURE else look_closer(line, box, crop)
@@ -193,31 +199,44 @@ class NumberReader:
                 looks.append(Look.at(self._run(closer)[0], automaton))
         return looks, boxes
 
-    def _read_line(self, line: PreparedLine, constraint: Constraint | None, grey: Pixels | None) -> NumberReading:
+    def _read_line(
+        self, line: PreparedLine, constraint: Constraint | None, grey: Pixels | None, is_alone: bool
+    ) -> NumberReading:
         _check_width(line)
         if not line.has_ink:
             return _NOTHING
         automaton = constraint.automaton if constraint else None
         looks, boxes = self.looks(line, automaton)
-        first = looks[0]
-        if self.second_opinion is None or grey is None:
-            text, log_probability = _judge(looks)
-            confidence, is_agreed = self.metadata.confidence(log_probability), True
-        else:
-            shown = line.field.cut(grey) if line.field else grey
-            verdict = weigh(looks, Look.at(self.second_opinion.columns(shown), automaton))
-            text, confidence, is_agreed = verdict.text, verdict.confidence, verdict.is_agreed
+        verdict = self._verdict(looks, line, automaton, grey)
+        text, first = verdict.text, looks[0]
         closer = [look.columns for look in looks[1:] if text and look.judge([text])[0] > -math.inf]
         decoded = describe(first.columns, text, first.found.log_fit, automaton, closer)
-        reason = self._reason(decoded)
-        is_single = (not line.field or line.field.is_single) and not _is_apart(boxes[decoded.peaks])
-        if not reason and not is_single:
-            reason = NumberReason.SEVERAL
-        if not reason and not is_agreed:
-            reason = NumberReason.DISPUTED
-        if not reason and confidence < self.threshold:
-            reason = NumberReason.UNCERTAIN
-        return _reading(decoded, confidence, reason, boxes, line)
+        is_single = is_alone and not _is_apart(boxes[decoded.peaks])
+        return _reading(decoded, verdict.confidence, self._reason(decoded, verdict, is_single), boxes, line)
+
+    def _verdict(
+        self, looks: list[Look], line: PreparedLine, automaton: Automaton | None, grey: Pixels | None
+    ) -> Verdict:
+        """Judge the looks, together with those of the second reader if there is one."""
+        if self.second_opinion is None or grey is None:
+            text, log_probability = _judge(looks)
+            return Verdict(text, self.metadata.confidence(log_probability), is_agreed=True)
+        shown = line.field.cut(grey) if line.field else grey
+        return weigh(looks, Look.at(self.second_opinion.columns(shown), automaton))
+
+    def _reason(self, decoded: Decoded, verdict: Verdict, is_single: bool) -> str:
+        """Return why a number is rejected; empty if it is not."""
+        if decoded.log_fit == -math.inf:
+            return NumberReason.UNFIT
+        if not decoded.text:
+            return NumberReason.BLANK
+        if _fit(decoded) < self.metadata.fit_threshold:
+            return NumberReason.UNFIT
+        if not is_single:
+            return NumberReason.SEVERAL
+        if not verdict.is_agreed:
+            return NumberReason.DISPUTED
+        return NumberReason.UNCERTAIN if verdict.confidence < self.threshold else ""
 
     def _read(self, image: ImageSource, constraint: Constraint | None) -> NumberReading:
         grey, reduction = read_reduced(image)
@@ -227,14 +246,6 @@ class NumberReader:
         """Run the network: the log-probabilities of the symbols in each column [t, 11], and the boxes [t, 4]."""
         scores, boxes = self.network.run(line.image)
         return log_probabilities(scores, self.metadata.temperature), boxes
-
-    def _reason(self, decoded: Decoded) -> str:
-        """Return why a number is rejected whatever its confidence; empty if it is not."""
-        if decoded.log_fit == -math.inf:
-            return NumberReason.UNFIT
-        if not decoded.text:
-            return NumberReason.BLANK
-        return NumberReason.UNFIT if _fit(decoded) < self.metadata.fit_threshold else ""
 
     def _read_or_error(self, constraint: Constraint | None, image: Source) -> tuple[Source, NumberReading | DataError]:
         try:
@@ -267,10 +278,7 @@ def _is_apart(boxes: NDArray[np.float32]) -> bool:
 
 def _check_width(line: PreparedLine) -> None:
     if line.image.shape[1] >= WIDEST and line.scale_x > _MORE * line.scale_y:
-        raise ImageError(
-            f"the picture is {line.image.shape[1] * line.scale_x / (HEIGHT * line.scale_y):.0f} times as wide as "
-            f"high. Valid: at most {WIDEST // HEIGHT} times. Cut it into parts."
-        )
+        raise too_wide(line.image.shape[1] * line.scale_x / (HEIGHT * line.scale_y))
 
 
 def _fit(decoded: Decoded) -> float:
