@@ -216,7 +216,7 @@ def open_compiled(run: Path) -> Engine:
 
 def open_keras(run: Path) -> tuple[Any, Any]:
     """Return Keras and a run's network."""
-    from mnist_cnn.cli.quiet import start_keras
+    from mnist_cnn.models.quiet import start_keras
 
     start_keras()
     import keras

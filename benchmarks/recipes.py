@@ -3,22 +3,27 @@
 Finished runs in --runs-dir are not repeated and unfinished ones are resumed, so the benchmark can be interrupted. The
 recipes were chosen on validation data; each run is evaluated once on the test set. The table names the processor.
 
-    python benchmarks/recipes.py --data-dir DIR [--recipes quick vgg] [--seeds 3] [--record FILE]
+    python benchmarks/recipes.py --data-dir DIR [--recipes quick vgg] [--seeds 3] [--ray [ADDRESS]] [--record FILE]
+
+With --ray, the machines of a Ray cluster train, one run on each at a time. They must share --runs-dir. Times may then
+come from different machines; the table names their processors.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from mnist_cnn.config import recipe_names
+from mnist_cnn.cluster.connection import check_address
+from mnist_cnn.config import load_recipe, override, recipe_names
+from mnist_cnn.datasets import resolve_dataset
 from mnist_cnn.environment.machine import label_processor
+from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.runs import RunFolder
+from mnist_cnn.series.training_jobs import TrainingJob, train_each
 from records import add_options, add_record
 
 NOT_FOR_MNIST = {"small", "teach"}
@@ -27,10 +32,13 @@ NOT_FOR_MNIST = {"small", "teach"}
 def main() -> None:
     """Train what is missing and print the table."""
     options = parse_options()
-    rows = []
-    for recipe in options.recipes:
-        records = [train_once(recipe, seed, options) for seed in range(options.seeds)]
-        rows.append(summarise(recipe, records))
+    jobs = {recipe: make_jobs(recipe, options) for recipe in options.recipes}
+    try:
+        ray = None if options.ray is None else check_address(options.ray)
+        train_each([job for each in jobs.values() for job in each], ray, on_end=say)
+    except MnistCnnError as error:
+        sys.exit(str(error))
+    rows = [summarise(recipe, [measure(RunFolder(job.run)) for job in each]) for recipe, each in jobs.items()]
     processor = "; ".join(sorted({row.pop("processor") for row in rows}))
     print(f"Processor: {processor}\n")
     print("| recipe | parameters | accuracy, % | log loss | training, s | whole command, s | seeds |")
@@ -51,23 +59,37 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data-dir", help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/recipes"))
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        type=check_address,
+        metavar="ADDRESS",
+        help="train on a Ray cluster; default: local",
+    )
     add_options(parser)
     return parser.parse_args()
 
 
-def train_once(recipe: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Give the metrics of one run, after training it if it is missing."""
-    run = RunFolder(options.runs_dir / f"{recipe}-seed{seed}-001")
-    begin = ["--recipe", recipe, "--seed", str(seed), "--dataset", "mnist", "--name", f"{recipe}-seed{seed}"]
-    words = ["--resume", str(run.root)] if run.config.exists() else [*begin, "--runs-dir", str(options.runs_dir)]
-    if options.data_dir:
-        words += ["--data-dir", options.data_dir]
-    print(f"{recipe}, seed {seed}", file=sys.stderr)
-    command = [sys.executable, "-m", "mnist_cnn", "train", *words, "--json"]
-    finished = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    record: dict[str, Any] = json.loads(finished.stdout)
+def make_jobs(recipe: str, options: argparse.Namespace) -> list[TrainingJob]:
+    """Say what to train: a recipe with each seed."""
+    data = resolve_dataset("mnist", data_dir=options.data_dir)
+    base = override(load_recipe(recipe), {"data.dataset": "mnist"})
+    return [
+        TrainingJob(options.runs_dir / f"{recipe}-seed{seed}-001", override(base, {"training.seed": seed}), data)
+        for seed in range(options.seeds)
+    ]
+
+
+def say(job: TrainingJob, record: dict[str, Any]) -> None:
+    """Report a run that is complete."""
+    print(f"{job.run.name}: {record['accuracy']:.2%}", file=sys.stderr)
+
+
+def measure(run: RunFolder) -> dict[str, Any]:
+    """Give the metrics of a run, where it was trained, and the size of its network."""
     return {
-        **record,
+        **run.read_json(run.metrics),
         "processor": label_processor(run.read_json(run.environment)),
         "kilobytes": round(run.model.stat().st_size / 1000),
     }

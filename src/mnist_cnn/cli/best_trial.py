@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mnist_cnn.cli.data import resolve
-from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.terminal import Terminal
+from mnist_cnn.models.quiet import start_keras
 
 if TYPE_CHECKING:
     from mnist_cnn.tuning.confirmation import Confirmation

@@ -19,13 +19,13 @@ from mnist_cnn.cli.options import (
     refuse_options,
     scale_option,
 )
-from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.readings import length_option, pattern_option, second_opinion_option
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.environment import shell
 from mnist_cnn.errors import RunFolderError, SettingError
 from mnist_cnn.files import SHIPPED_NUMBERS, check_writable
+from mnist_cnn.models.quiet import start_keras
 from mnist_cnn.runs import RunFolder
 
 

@@ -17,7 +17,6 @@ from mnist_cnn.cli.options import (
     refuse_options,
     scale_option,
 )
-from mnist_cnn.cli.quiet import native_messages_held_back, start_keras
 from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.config import SHIPPED_MODEL
@@ -27,6 +26,7 @@ from mnist_cnn.export.destinations import check_place
 from mnist_cnn.export.formats import ALL, FORMATS, Format, find_formats
 from mnist_cnn.export.formats.format import ONNX
 from mnist_cnn.files import CARD_NAME, EXPORTS_NAME, SHIPPED_NUMBERS, check_writable
+from mnist_cnn.models.quiet import native_messages_held_back, start_keras
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from mnist_cnn.cli.data import DATASET, resolve, resolve_for_run
 from mnist_cnn.cli.measurements import report_result
 from mnist_cnn.cli.options import PATH, NameOrPath, data_dir_option, json_option, scale_option, set_option
 from mnist_cnn.cli.progress import TerminalListener
-from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.config import (
@@ -31,6 +30,7 @@ from mnist_cnn.datasets.catalog import DIGITS
 from mnist_cnn.environment import shell
 from mnist_cnn.errors import SettingError
 from mnist_cnn.files import CONFIG_NAME
+from mnist_cnn.models.quiet import start_keras
 from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
 
 _HARMLESS = {"training.seed", "training.deterministic"}  # settings that do not invalidate a recipe's expected results
@@ -155,8 +155,7 @@ def _train_and_report(
     added = None if run.finished else _check_inputs(config, digits, terminal)
     terminal.say(f"Training {run.root}: {config.title or config.model.architecture}, on {data.name}")
     start_keras()  # takes seconds, so errors are found before
-    from mnist_cnn.evaluation.exploration import write_exploration
-    from mnist_cnn.evaluation.predictions import predict
+    from mnist_cnn.series.complete_run import evaluate_once
     from mnist_cnn.training.trainer import train as train_network
 
     with TerminalListener(terminal) as listener:
@@ -165,16 +164,7 @@ def _train_and_report(
         _say_interrupted(result.epochs, run, terminal)
         raise SystemExit(INTERRUPTED)
     terminal.say("Training is finished. Evaluating once on the test set.")
-    test = data.load("test")
-    predictions = predict(result.model, test)
-    write_exploration(run.exploration, digits, test)
-    training = {
-        "seconds": result.seconds,
-        "epochs": result.epochs,
-        "best_epoch": result.best_epoch,
-        "peak_memory_gib": result.peak_memory_gib,
-        "total_seconds": time.perf_counter() - began,
-    }
+    predictions, training = evaluate_once(result, data, digits, run, began)
     report_result(run, result.model, predictions, terminal, training=training)
 
 

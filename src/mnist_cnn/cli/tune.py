@@ -6,7 +6,7 @@ import math
 import re
 import shutil
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnist_cnn.cli.data import DATASET, resolve
-from mnist_cnn.cli.options import PATH, InWords, NameOrPath, data_dir_option, json_option, set_option
+from mnist_cnn.cli.options import PATH, InWords, NameOrPath, data_dir_option, json_option, ray_option, set_option
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.config import (
@@ -78,7 +78,7 @@ _AT_LEAST_1 = click.IntRange(min=1)
     cls=InWords,
     type=_AT_LEAST_1,
     metavar="INTEGER",
-    help="Processes on this machine, at least 1, which share its cores (default: 1).",
+    help="Processes on this machine, or with --ray on each machine, at least 1, which share its cores (default: 1).",
 )
 @click.option(
     "--seed",
@@ -98,6 +98,7 @@ _AT_LEAST_1 = click.IntRange(min=1)
     help="Database that several machines share: postgresql://… Keep its password in ~/.pgpass.",
 )
 @click.option("--join", metavar="NAME", help="Join the search of this name in --storage.")
+@ray_option("Train the trials", "Its machines must share the folder of the search. Needs the extra ray.")
 @click.option(
     "--confirm",
     cls=InWords,
@@ -114,6 +115,7 @@ def tune(
     time: str | None,
     trials: int | None,
     workers: int | None,
+    ray: str | None,
     confirm: int | None,
     as_json: bool,
     settings: tuple[str, ...],
@@ -129,15 +131,25 @@ def tune(
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
     changes |= {} if epochs is None else {"training.epochs": epochs}
     seconds = parse_duration(time) if time else math.inf
-    if resume:
-        _refuse_changes("--resume", {**given, "join": join}, changes)
-        folder = _open(resume, storage, confirm)
-    elif join:
-        _refuse_changes("--join", {name: given[name] for name in given if name not in _ON_EACH_MACHINE}, changes)
-        folder = _join(join, storage, given, terminal)
-    else:
-        folder = _start(given, changes, storage, confirm, terminal)
-    _search(folder, settle_limits(folder, trials, seconds, workers), confirm or 0, terminal)
+    with _connected(ray):  # first: without a cluster, no search begins
+        if resume:
+            _refuse_changes("--resume", {**given, "join": join}, changes)
+            folder = _open(resume, storage, confirm)
+        elif join:
+            _refuse_changes("--join", {name: given[name] for name in given if name not in _ON_EACH_MACHINE}, changes)
+            folder = _join(join, storage, given, terminal)
+        else:
+            folder = _start(given, changes, storage, confirm, terminal)
+        _search(folder, settle_limits(folder, trials, seconds, workers), ray is not None, confirm or 0, terminal)
+
+
+def _connected(ray: str | None) -> AbstractContextManager[None]:
+    """Return the connection to a Ray cluster, if one is to be used."""
+    if ray is None:
+        return nullcontext()
+    from mnist_cnn.cluster.connection import connected
+
+    return connected(ray)
 
 
 def parse_duration(text: str) -> float:
@@ -264,18 +276,18 @@ def _new_folder(runs_dir: Path | None, name: str, storage: str | None) -> Iterat
         raise
 
 
-def _search(folder: TuningFolder, limits: Limits, seeds: int, terminal: Terminal) -> None:
+def _search(folder: TuningFolder, limits: Limits, on_ray: bool, seeds: int, terminal: Terminal) -> None:
     from mnist_cnn.cli.trials import TrialsView
     from mnist_cnn.tuning.results import read_results
     from mnist_cnn.tuning.search import search
     from mnist_cnn.tuning.search_report import write_report
 
     left = replace(limits, seconds=limits.seconds - folder.seconds_used())
-    terminal.say(_describe(folder, left, read_results(folder).ended))
+    terminal.say(_describe(folder, left, read_results(folder).ended, on_ray))
     code = 0
     try:
         with TrialsView(terminal, left) as view:
-            results = search(folder, limits, on_look=view.show)
+            results = search(folder, limits, on_look=view.show, on_ray=on_ray)
     except KeyboardInterrupt:
         code = INTERRUPTED
         results = read_results(folder)
@@ -337,7 +349,7 @@ def _show(folder: TuningFolder, results: StudyResults, limits: Limits, interrupt
     terminal.say(f"Report: {folder.report}")
 
 
-def _describe(folder: TuningFolder, left: Limits, ended: int) -> str:
+def _describe(folder: TuningFolder, left: Limits, ended: int, on_ray: bool) -> str:
     if left.trials <= ended:
         return (
             f"The search in {folder.root} already has {count(ended, 'trial')}. Raise the limit with "
@@ -349,5 +361,8 @@ def _describe(folder: TuningFolder, left: Limits, ended: int) -> str:
         *([f"{left.seconds / 60:.3g} minutes"] if left.seconds < math.inf else []),
         *([count(int(left.trials), "trial")] if left.trials < math.inf else []),
     ]
-    shared = f", {left.workers} workers" if left.workers > 1 else ""
+    workers = f"{left.workers} workers" if left.workers > 1 else ""
+    if on_ray:
+        workers = f"{workers} on each machine of Ray" if workers else "on Ray"
+    shared = f", {workers}" if workers else ""
     return f"Searching in {folder.root} for at most {' or '.join(bounds)}{shared}. Ctrl-C keeps the results."

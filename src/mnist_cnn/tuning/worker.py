@@ -1,6 +1,7 @@
 """A worker: takes one trial of a study after another until there is nothing left to do.
 
-`search` runs it as a process: `python -m mnist_cnn.tuning.worker FOLDER`, with the rest in the environment.
+On this machine it is a process: `python -m mnist_cnn.tuning.worker FOLDER`, with the rest in the environment. On a Ray
+cluster it is a task that calls `work_here`.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ def work(folder: TuningFolder, dataset: Dataset, bounds: Bounds) -> None:
                 _run_trial(study, objective)
 
 
+def work_here(folder: TuningFolder, bounds: Bounds) -> None:
+    """Take trials as `work` does, with the data where this machine has them."""
+    work(folder, folder.find_data().load("train"), bounds)
+
+
 def _run_trial(study: Study, objective: Objective) -> None:
     try:
         study.optimize(objective, n_trials=1, catch=(Exception,))
@@ -71,7 +77,7 @@ def main(root: str) -> None:
     bounds, url = read_environment(os.environ)
     folder = TuningFolder(Path(root), url)
     try:
-        work(folder, folder.find_data().load("train"), bounds)
+        work_here(folder, bounds)
     except MnistCnnError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

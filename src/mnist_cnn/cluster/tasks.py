@@ -1,0 +1,50 @@
+"""The tasks of a cluster: how many cores each gets, how its libraries are told, and how it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+_LAST_WORDS = 120.0  # seconds that tasks get to save their work
+
+
+def cores_of_each_machine(tasks: int = 1) -> int:
+    """Return the cores for each of several tasks that share a machine, so that also the smallest machine has room.
+
+    Args:
+        tasks: On one machine at the same time, at least 1.
+    """
+    return max(1, min(_cores(), default=1) // tasks)
+
+
+def count_tasks(cores: int) -> int:
+    """Return how many tasks with this many cores fit on all machines that are there now; at least 1."""
+    return max(1, sum(each // cores for each in _cores()))
+
+
+def thread_settings(cores: int) -> dict[str, str]:
+    """Return the environment variables with which training uses this many threads."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), str(cores))
+    return {"TF_CPP_MIN_LOG_LEVEL": "3", **threads}
+
+
+def stop_tasks(references: Sequence[Any]) -> None:
+    """Let tasks save their work, as Ctrl-C does, and end; those that take too long are killed."""
+    import ray
+
+    with contextlib.suppress(ray.exceptions.RayError, ConnectionError):  # of a cluster that is gone
+        for force in (False, True):
+            for reference in references:
+                ray.cancel(reference, force=force)
+            _, references = ray.wait(list(references), num_returns=len(references), timeout=_LAST_WORDS)
+            if not references:
+                return
+
+
+def _cores() -> list[int]:
+    """Return the cores of each machine that gives any to tasks."""
+    import ray
+
+    machines = (node["Resources"] for node in ray.nodes() if node["Alive"])
+    return [int(resources["CPU"]) for resources in machines if resources.get("CPU", 0) >= 1]
