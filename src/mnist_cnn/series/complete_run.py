@@ -37,7 +37,7 @@ def complete_run(config: Config, data: ResolvedDataset, run: RunFolder, began: f
         images = data.load("train")
         if checksum and images.checksum() != checksum:
             raise DataError(
-                f"the training images of {data.name} are others here (SHA-256 {images.checksum()[:12]}…) than where the "
+                f"the training images of {data.name} here (SHA-256 {images.checksum()[:12]}…) are not those where the "
                 f"command runs ({checksum[:12]}…). Put the same data on all machines."
             )
         result = train(config, images, run)
