@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import dataclasses
 import multiprocessing
@@ -187,7 +186,7 @@ def _train_and_send(sender: Connection, job: TrainingJob) -> None:
 def _stop_with_parent() -> None:
     if parent := multiprocessing.parent_process():
         parent.join()
-        _thread.interrupt_main()
+        signal.raise_signal(signal.SIGINT)
 
 
 def _train_there(jobs: Sequence[TrainingJob], address: str) -> Generator[TrainingJob, None, None]:
