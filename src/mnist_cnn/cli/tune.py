@@ -143,7 +143,7 @@ def tune(
         _search(folder, settle_limits(folder, trials, seconds, workers), ray is not None, confirm or 0, terminal)
 
 
-def _connected(ray: str | None) -> AbstractContextManager[None]:
+def _connected(ray: str | None) -> AbstractContextManager[object]:
     """Return the connection to a Ray cluster, if one is to be used."""
     if ray is None:
         return nullcontext()
