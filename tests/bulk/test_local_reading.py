@@ -6,7 +6,9 @@ import itertools
 import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -42,6 +44,27 @@ def test_processes_read_what_threads_read(images: list[str]) -> None:
         else:
             assert result.label == expected.label
             np.testing.assert_array_equal(result.probabilities, expected.probabilities)
+
+
+@dataclass(frozen=True)
+class CountedJob(Job):
+    """A job that counts how often it is sent."""
+
+    def __getstate__(self) -> Any:
+        SENT.append(self.heading)
+        return self.__dict__
+
+
+SENT: list[str] = []
+
+
+def test_the_network_is_sent_to_each_process_once(images: list[str]) -> None:
+    SENT.clear()
+    recognizer = Recognizer.load(threads=1)
+    job = CountedJob(DIGIT, recognizer.threshold)
+    with LocalReader(lambda: job, recognizer.read_many, 2) as reader:
+        assert len(list(reader.read_many(images * 3))) == 3 * len(images)
+    assert 1 <= len(SENT) <= 2
 
 
 def test_few_images_start_no_process(images: list[str]) -> None:

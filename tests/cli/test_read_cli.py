@@ -19,6 +19,7 @@ from PIL import Image, ImageColor
 
 from cli import commands
 from cli.test_predict_cli import HEAVY
+from mnist_cnn.bulk import local_reading
 from mnist_cnn.cli.rows import number_rows
 from mnist_cnn.reading.numbers import NumberReader, NumberReading, NumberReason
 from mnist_cnn.reading.numbers.second_opinion import SecondOpinion
@@ -208,6 +209,17 @@ def test_a_second_opinion_is_asked_for_in_one_word(
     records = [json.loads(line) for line in out.splitlines()]
     plain = [expected(bars_model, pictures / name) for name in ("a.jpg", "b.png")]
     assert [each["confidence"] for each in records] != [each["confidence"] for each in plain]
+
+
+def test_processes_read_what_threads_read(
+    pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_reading, "_FEW", 1)
+    words = (*[pictures / name for name in ("b.png", "a.jpg", "b.png")], *LINES, "--threshold", 0.2, "--threads")
+    constrained = ("--pattern", "[1-46-9]+", "--length", 4)
+    processes, threads = (call(capsys, bars_model, *words, count, *constrained) for count in (2, 1))
+    assert processes == threads
+    assert threads[1] != call(capsys, bars_model, *words, 1)[1]
 
 
 @pytest.mark.parametrize(("command", "name"), [("read", "numbers"), ("predict", "digits")])

@@ -7,7 +7,6 @@ as long as reading a hundred images.
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mnist_cnn.bulk.job import Job, load_reader
 from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.stores import reaching
+from mnist_cnn.environment.processes import process_pool, shared_value
 from mnist_cnn.errors import DataError, MnistCnnError, SettingError
-from mnist_cnn.reading.recognizer.ahead import map_in_pool, process_pool
+from mnist_cnn.reading.recognizer.ahead import map_in_pool
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -60,10 +60,9 @@ class LocalReader(contextlib.AbstractContextManager["LocalReader"]):
         chunks = iter(lambda: list(itertools.islice(left, _CHUNK)), [])
         if (chunk := next(chunks, None)) is None:
             return
-        self._pool = self._pool or process_pool(self._workers)
-        work = functools.partial(_read_chunk, self._job())
+        self._pool = self._pool or process_pool(self._workers, shared=self._job())
         with _while_alive():
-            for results in map_in_pool(self._pool, work, itertools.chain([chunk], chunks), self._workers):
+            for results in map_in_pool(self._pool, _read_chunk, itertools.chain([chunk], chunks), self._workers):
                 yield from results
 
     def _first(self, images: Iterator[Image]) -> Iterator[Image]:
@@ -93,15 +92,15 @@ def read_parts(job: Job, parts: Iterable[ImagePart], count: int, workers: int) -
         MnistCnnError: A part cannot be read, or a process was killed.
     """
     if workers == 1 or count <= _FEW_PARTS:
-        yield from map(_checked, (_read_part(job, workers, part) for part in parts))
+        yield from map(_checked, (_read_part(job, part, workers) for part in parts))
         return
-    with process_pool(workers) as pool, _while_alive():
-        yield from map(_checked, map_in_pool(pool, functools.partial(_read_part, job, 1), parts, workers))
+    with process_pool(workers, shared=job) as pool, _while_alive():
+        yield from map(_checked, map_in_pool(pool, _read_shared_part, parts, workers))
 
 
-def _read_chunk(job: Job, images: list[Image]) -> list[tuple[Image, Any]]:
+def _read_chunk(images: list[Image]) -> list[tuple[Image, Any]]:
     warnings.simplefilter("ignore")  # about unusual images that can still be read
-    read = load_reader(job).read
+    read = load_reader(shared_value()).read
     return [(image, _read_or_error(read, image)) for image in images]
 
 
@@ -112,7 +111,11 @@ def _read_or_error(read: Callable[[Image], Any], image: Image) -> Any:
         return error
 
 
-def _read_part(job: Job, threads: int, part: ImagePart) -> PartRows:
+def _read_shared_part(part: ImagePart) -> PartRows:
+    return _read_part(shared_value(), part, 1)
+
+
+def _read_part(job: Job, part: ImagePart, threads: int) -> PartRows:
     with reaching(part.store) if part.store else contextlib.nullcontext():
         return read_part(job, part, threads)
 

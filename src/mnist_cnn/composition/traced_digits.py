@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ import numpy as np
 
 from mnist_cnn.composition.pen import Pen
 from mnist_cnn.composition.tracing import trace
+from mnist_cnn.environment.processes import process_pool
 from mnist_cnn.files import write_whole
 from mnist_cnn.reading.ink.form import fit
 from mnist_cnn.reading.recognizer import Recognizer
@@ -102,5 +101,5 @@ def redraw(strokes: Sequence[Stroke]) -> NDArray[np.uint8]:
 def _traced(images: NDArray[np.uint8], workers: int) -> list[list[Stroke]]:
     if workers == 1:
         return [trace(image) for image in images]
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with process_pool(workers) as pool:
         return list(pool.map(trace, images, chunksize=_CHUNK))

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-import multiprocessing
-import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from mnist_cnn.augmentation.garments import draw_garment
@@ -23,6 +19,7 @@ from mnist_cnn.augmentation.outliers import draw_outliers
 from mnist_cnn.composition.single_digits import DigitComposer, compose_clutter
 from mnist_cnn.datasets.dataset import DIGIT_NAMES
 from mnist_cnn.environment.machine import usable_cores
+from mnist_cnn.environment.processes import process_pool, shared_value
 from mnist_cnn.files import write_whole
 from mnist_cnn.reading.ink import prepare
 
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
     Images = NDArray[np.uint8]  # [n, 28, 28]
 
 _CHUNK = 250  # pictures of one task, with a seed of its own
-_SEEDS = {"_digits": 0, "_outliers": 1}  # second words of the seeds
 _GARMENTS, _CLUTTER = 0.5, 0.2  # shares of the outliers; the others are those of `augmentation.outliers`
 _NEGATIVE = 0.3  # share of outliers in dark ink
 
@@ -71,14 +67,13 @@ def compose(training: Dataset, digits: int, outliers: int, seed: int, workers: i
         workers: Number of processes; 1 composes in this one, None takes all cores.
     """
     source = _Source(training.images, training.labels, seed)
-    tasks = [_Task(draw, start, total) for draw, total in ((_digits, digits), (_outliers, outliers))
+    tasks = [_Task(draw, word, start, total) for draw, word, total in ((_digits, 0, digits), (_outliers, 1, outliers))
              for start in range(0, total, _CHUNK)]  # fmt: skip
     workers = min(workers or usable_cores(), len(tasks))
     if workers == 1:
         chunks = list(map(source.compose, tasks))
     else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, initializer=_remember, initargs=(source,)) as pool:
+        with process_pool(workers, shared=source) as pool:
             chunks = list(pool.map(_compose, tasks))
     pictures = np.concatenate(chunks)
     return ComposedPictures(pictures[:digits], np.arange(digits) % len(DIGIT_NAMES), pictures[digits:])
@@ -89,6 +84,7 @@ class _Task:
     """A chunk of the digits or of the outliers."""
 
     draw: Callable[[DigitComposer, Images, int, np.random.Generator], Image | None]
+    seed: int  #: second word of its seed
     start: int
     total: int
 
@@ -110,7 +106,7 @@ class _Source:
         return DigitComposer.of(self.images, self.labels)
 
     def compose(self, task: _Task) -> Images:
-        random = np.random.default_rng([self.seed, _SEEDS[task.draw.__name__], task.start])
+        random = np.random.default_rng([self.seed, task.seed, task.start])
         return np.stack([self._draw(task, number, random) for number in task.numbers])
 
     def _draw(self, task: _Task, number: int, random: np.random.Generator) -> Image:
@@ -136,14 +132,6 @@ def _outliers(composer: DigitComposer, images: Images, number: int, random: np.r
     return found.image if found.has_ink and (found.is_single or kind < _GARMENTS) else None
 
 
-_known: list[_Source] = []  # of a worker process
-
-
-def _remember(source: _Source) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the others
-    cv2.setNumThreads(1)  # there is a process for each core
-    _known[:] = [source]
-
-
 def _compose(task: _Task) -> Images:
-    return _known[0].compose(task)
+    source: _Source = shared_value()
+    return source.compose(task)

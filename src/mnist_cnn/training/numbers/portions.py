@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import multiprocessing
-import os
-import signal
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnist_cnn.composition.composer import ComposedLine, Composer
 from mnist_cnn.composition.traced_digits import TracedDigits
+from mnist_cnn.environment.processes import process_pool
 from mnist_cnn.reading.numbers.line_network import STRIDE
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 WIDEST_LINE = 256  # pixels; wider ones are rare, and would make their batch slow
 _HELD_OUT_SEED = 1_000_000  # trainings count their seeds from 0
-_NICE = 10  # lower priority than the training itself, which waits only if the stock runs out
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ class Portions(contextlib.AbstractContextManager["Portions"]):
         """Return a portion, and have the next ones composed meanwhile."""
         if not self.workers:
             return self.source.compose(index)
-        self._pool = self._pool or ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _step_back)
+        # The training itself comes first, since it waits only if the stock runs out.
+        self._pool = self._pool or process_pool(self.workers, in_background=True)
         for wanted in range(index, index + 2 * self.workers + 1):
             if wanted not in self._ahead:
                 self._ahead[wanted] = self._pool.submit(self.source.compose, wanted)
@@ -102,10 +103,3 @@ class Portions(contextlib.AbstractContextManager["Portions"]):
 def _composer(traces: Path) -> Composer:
     digits = TracedDigits.load(traces)
     return Composer(digits.by_digit(), digits.pictures_by_digit())
-
-
-def _step_back() -> None:
-    """Leave the processor to the training, and Ctrl-C to the main process, which ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "nice"):  # not on Windows
-        os.nice(_NICE)

@@ -1,0 +1,50 @@
+"""A pool of processes, which, unlike threads, are not kept from working at the same time by Python's lock."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
+_MOST_ON_WINDOWS = 61  # `ProcessPoolExecutor` refuses more there
+_NICE = 10  # lower priority of processes in the background
+
+
+def process_pool(workers: int, *, shared: Any = None, in_background: bool = False) -> ProcessPoolExecutor:
+    """Return a pool of new processes, one for each core at most: OpenCV starts no threads in them.
+
+    Ctrl-C is left to this process, which ends the others when it shuts the pool down.
+
+    Args:
+        workers: Number of processes, 1 or more. Windows starts at most 61.
+        shared: What all tasks need, sent to each process once instead of with each task; see `shared_value`.
+        in_background: Lower the priority of the processes below that of this one; not on Windows.
+    """
+    from concurrent.futures import ProcessPoolExecutor  # costs 5 ms, and few images need no processes
+
+    count = min(workers, _MOST_ON_WINDOWS) if sys.platform == "win32" else workers
+    # Forked processes would inherit the threads' locks of TensorFlow and ONNX Runtime, and wait for them forever.
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (shared, in_background))
+
+
+def shared_value() -> Any:
+    """Return, in a process of a pool, what `process_pool` was given as `shared`."""
+    return _shared[0]
+
+
+_shared: list[Any] = []  # of a process in a pool
+
+
+def _begin(shared: Any, in_background: bool) -> None:
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    if in_background and hasattr(os, "nice"):  # not on Windows
+        os.nice(_NICE)
+    _shared[:] = [shared]

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import cv2
+import pytest
+
+from mnist_cnn.environment.processes import process_pool, shared_value
+
+
+def priority() -> int:
+    return os.nice(0) if hasattr(os, "nice") else 0
+
+
+def describe(_: object) -> tuple[object, int, bool, int]:
+    """Return what a process of a pool was given, its OpenCV threads, whether it ignores Ctrl-C, and its priority."""
+    ignores = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    return shared_value(), cv2.getNumThreads(), ignores, priority()
+
+
+def test_a_process_works_on_one_core_leaves_ctrl_c_alone_and_knows_what_is_shared() -> None:
+    with process_pool(1, shared="a job") as pool:
+        assert pool.submit(describe, None).result() == ("a job", 1, True, priority())
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="needs priorities of processes")
+def test_a_process_in_the_background_has_a_lower_priority() -> None:
+    with process_pool(1, in_background=True) as pool:
+        assert pool.submit(describe, None).result()[3] == min(priority() + 10, 19)
+
+
+def test_windows_starts_as_many_processes_as_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")  # ProcessPoolExecutor refuses more than 61 there
+    process_pool(1024).shutdown()
