@@ -66,6 +66,7 @@ class ModelConfig:
     init_scale: NotNegative = 0.0  #: the factor that init_from needs for grey levels 0 … 255; 0: find out
     #: what to leave unchanged; features: the layers before flattening
     freeze: Literal["nothing", "features"] = "nothing"
+    average: tuple[str, ...] = ()  #: of an ensemble: its members, the runs whose probabilities it averages
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -125,6 +126,19 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class DistillationConfig:
+    """Knowledge distillation (Hinton, Vinyals & Dean 2015): train on the answers of another network, the teacher.
+
+    The teacher answers for the same distorted images (Beyer et al. 2022). Its probabilities and the network's are
+    softened by a temperature before they are compared.
+    """
+
+    teacher: str = ""  #: a run, an ensemble, a .keras file, or "digits"; empty: train on the labels alone
+    temperature: Annotated[float, Field(ge=1, le=100)] = 4.0  #: divides the logarithms of the probabilities
+    weight: Annotated[float, Field(gt=0, le=1)] = 0.9  #: share of the teacher in the loss; the rest is the labels'
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Config:
     """A complete training run."""
 
@@ -138,6 +152,7 @@ class Config:
     augmentation: AugmentationConfig = AugmentationConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
+    distillation: DistillationConfig = DistillationConfig()
 
     def __post_init__(self) -> None:
         if self.optimizer.schedule != "constant" and self.training.reduce_on_plateau:
@@ -145,9 +160,10 @@ class Config:
                 f"schedule {self.optimizer.schedule!r} sets the learning rate of every step, so reduce_on_plateau "
                 "has no effect. Use schedule = 'constant' or reduce_on_plateau = 0."
             )
-        for name in ("label_smoothing", "outliers"):
-            if (share := getattr(self.training, name)) and self.training.loss != "one-hot":
-                raise SettingError(f"{name} = {share} needs one-hot labels. Use loss = 'one-hot'.")
+        needing = {name: getattr(self.training, name) for name in ("label_smoothing", "outliers")}
+        for name, value in {**needing, "distillation.teacher": self.distillation.teacher}.items():
+            if value and self.training.loss != "one-hot":
+                raise SettingError(f"{name} = {value} needs one-hot labels. Use loss = 'one-hot'.")
         for name, is_given in (("freeze", self.model.freeze != "nothing"), ("init_scale", self.model.init_scale)):
             if is_given and not self.model.init_from:
                 raise SettingError(f"{name} needs a trained model. Name one with init_from (--init-from).")
@@ -159,6 +175,16 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Return nested dictionaries, as in the TOML file."""
         return dataclasses.asdict(self)
+
+
+def settings_in_use(config: Config) -> dict[str, Any]:
+    """Return the flat settings that had an effect: of an ensemble, only those of its data and its members."""
+    values = dict(flatten(config.to_dict()))
+    if config.model.average:
+        return {name: value for name, value in values.items() if name.startswith(("data.", "model.average", "title"))}
+    if not config.distillation.teacher:
+        return {name: value for name, value in values.items() if not name.startswith("distillation.")}
+    return values
 
 
 _ADAPTER = TypeAdapter(Config)

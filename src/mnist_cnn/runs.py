@@ -61,6 +61,7 @@ class RunFolder:
     composed = _Inside("composed.npz")  #: pictures composed for training, if it uses any; removed with the state
     exploration = _Inside("exploration")  #: folder of what `explore` finds in the run's data
     exports = _Inside(EXPORTS_NAME)  #: folder of the model in other formats (on request)
+    members = _Inside("members")  #: folder of the runs that were trained for an ensemble
     lock = _Inside(".lock")  #: held by the process that trains
 
     @property
@@ -76,6 +77,8 @@ class RunFolder:
     @property
     def resume_command(self) -> str:
         """The command that continues the run."""
+        if self.members.is_dir():
+            return shell.join(["mnist-cnn", "ensemble", "--resume", str(self.root)])
         return shell.join(["mnist-cnn", "train", "--resume", str(self.root)])
 
     def read_json(self, path: Path) -> Any:

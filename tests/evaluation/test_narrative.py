@@ -36,7 +36,7 @@ def test_verdict(labels: list[int], predicted: list[int], sentence: str) -> None
 
 
 def test_limits_name_classes_that_never_occur() -> None:
-    limits = list(narrative.limits(*judged([0, 0], [0, 1]), trained_here=True))
+    limits = list(narrative.limits(*judged([0, 0], [0, 1]), narrative.TRAINED_HERE))
     assert "The data set has no images of 2 classes of the model." in limits
 
 

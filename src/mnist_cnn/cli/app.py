@@ -19,7 +19,7 @@ from mnist_cnn.errors import MissingExtraError, MnistCnnError, first_line, is_th
 # In the order of the help text; each is a command in the module of its name.
 _VERBS = (
     "demo", "doctor", "notebook", "train", "evaluate", "export", "predict", "read", "serve", "explore", "augment",
-    "compare", "tune", "recipes", "datasets",
+    "compare", "ensemble", "distill", "tune", "recipes", "datasets",
 )  # fmt: skip
 
 

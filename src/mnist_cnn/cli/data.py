@@ -29,14 +29,16 @@ def resolve(name: str, data_dir: Path | None, terminal: Terminal) -> ResolvedDat
     return resolved
 
 
+def recorded_folder(run: RunFolder) -> Path | None:
+    """Return the folder from which a run has read its data set, such as its --data-dir; None if there is none."""
+    source = run.read_json(run.environment)["data"]["source"] if run.environment.exists() else ""
+    return Path(source) if source and Path(source).is_dir() else None
+
+
 def resolve_for_run(run: RunFolder, data_dir: Path | None, terminal: Terminal) -> ResolvedDataset:
     """Find the data set of a run, and repeat the warning given when the run started."""
-    known = run.read_json(run.environment)["data"] if run.environment.exists() else {"source": "", "notice": ""}
-    recorded = Path(known["source"])
-    if data_dir is None and known["source"] and recorded.is_dir():
-        data_dir = recorded  # the --data-dir given when the run started
-    data = resolve(load_recipe(str(run.config)).data.dataset, data_dir, terminal)
-    notice = known["notice"]
+    data = resolve(load_recipe(str(run.config)).data.dataset, data_dir or recorded_folder(run), terminal)
+    notice = run.read_json(run.environment)["data"]["notice"] if run.environment.exists() else ""
     if not notice or data.notice:
         return data
     terminal.warn(notice)

@@ -53,8 +53,18 @@ def show_metrics(record: Mapping[str, Any], terminal: Terminal) -> None:
     if pairs := record["most_confused"][:5]:
         shown = (f"{each['label']} → {each['predicted']} ({each['count']})" for each in pairs)
         rows.append(("most frequent errors", ", ".join(shown)))
+    if members := record.get("members"):
+        rows.append(("mean of the members", f"{members['accuracy_mean']:.2%} ± {members['accuracy_sd']:.2%}"))
+        disputed = f"{members['disputed']:,} images, {members['disputed_right']:,} of them right"
+        rows.append(("members disagree on", disputed))
     part = "" if record["split"] == "all" else f"{record['split']} "
     terminal.table(["metric", f"{record['n']:,} {part}images of {record['dataset']}"], rows)
+    if members:
+        each = [
+            [score["name"], f"{score['accuracy']:.2%}", score["errors"], f"{score['log_loss']:.4f}"]
+            for score in members["scores"]
+        ]
+        terminal.table(["member", "accuracy", "errors", "log loss"], each)
     columns = ("name", "precision", "recall", "f1", "support")
     classes = [
         [f"{each[key]:.4f}" if key in columns[1:4] else each[key] for key in columns] for each in record["classes"]

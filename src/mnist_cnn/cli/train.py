@@ -116,14 +116,36 @@ def train(
             terminal.finish({"run": str(run.root), "report": str(run.report), **run.read_json(run.metrics)})
             return
     else:
-        wanted = override(load_recipe(recipe or DEFAULT_RECIPE), changes)  # finds invalid settings before a download
-        data = resolve(wanted.data.dataset, data_dir, terminal)
-        recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
-        config = _without_expectations(override(load_recipe(recipe), {**changes, "data.dataset": data.name}), changes)
-        run = create_run(runs_dir, name or _default_name(recipe, data))
+        config, data, default_name = configure(recipe, changes, data_dir, terminal)
+        run = create_run(runs_dir, name or default_name)
+    train_in(run, config, data, terminal, {"tensorboard": tensorboard, "legacy_h5": legacy_h5})
+
+
+def configure(
+    recipe: str | None, changes: dict[str, Any], data_dir: Path | None, terminal: Terminal
+) -> tuple[Config, ResolvedDataset, str]:
+    """Return the settings and the data of a new run, and its name unless the user gives one.
+
+    Args:
+        recipe: A name or a file; None for the one that fits the data.
+        changes: Settings that the user changed, by their dotted names.
+        data_dir: Where to search for the data first.
+        terminal: For messages.
+    """
+    wanted = override(load_recipe(recipe or DEFAULT_RECIPE), changes)  # finds invalid settings before a download
+    data = resolve(wanted.data.dataset, data_dir, terminal)
+    recipe = recipe or (DEFAULT_SMALL_RECIPE if data.name == DIGITS else DEFAULT_RECIPE)
+    config = _without_expectations(override(load_recipe(recipe), {**changes, "data.dataset": data.name}), changes)
+    return config, data, _default_name(recipe, data)
+
+
+def train_in(
+    run: RunFolder, config: Config, data: ResolvedDataset, terminal: Terminal, extras: dict[str, bool]
+) -> None:
+    """Train a network in a new or unfinished run folder, evaluate it, and write its report."""
     try:
         with lock_run(run):
-            _train_and_report(config, data, run, terminal, {"tensorboard": tensorboard, "legacy_h5": legacy_h5})
+            _train_and_report(config, data, run, terminal, extras)
     except BaseException as error:
         discard_run(run)
         if isinstance(error, KeyboardInterrupt) and run.config.exists():

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mnist_cnn.config import EXPECTATIONS, flatten, load_recipe
+from mnist_cnn.config import EXPECTATIONS, flatten, load_recipe, settings_in_use
 from mnist_cnn.errors import SettingError
 from mnist_cnn.evaluation import narrative
 from mnist_cnn.evaluation.metrics import METRICS, PairedTest, paired_test
@@ -62,7 +62,7 @@ def compare(runs: Sequence[RunFolder]) -> Comparison:
     """
     if len(runs) < 2:
         raise SettingError(f"compare needs at least 2 runs, but got {len(runs)}. Add another run folder.")
-    configs = [dict(flatten(load_recipe(str(run.config)).to_dict())) for run in runs]
+    configs = [settings_in_use(load_recipe(str(run.config))) for run in runs]
     records = [run.read_json(run.metrics) for run in runs]
     measured = [dict(flatten(record)) for record in records]
     return Comparison(

@@ -10,6 +10,7 @@ from mnist_cnn.config import Config, load_recipe
 from mnist_cnn.environment import shell
 from mnist_cnn.evaluation import predictions as evaluation
 from mnist_cnn.evaluation.layers import LayerRow, layer_rows
+from mnist_cnn.evaluation.members import Members, find_members
 from mnist_cnn.evaluation.metrics import Metrics
 from mnist_cnn.evaluation.predictions import LabelErrorAccuracy, Predictions
 from mnist_cnn.reading.scaling import Adoption
@@ -34,6 +35,7 @@ class Findings:
     environment: Mapping[str, Any]  # empty for a model without a run
     command: str
     adoption: Adoption  # how a third-party model was adapted to grey levels 0 … 255
+    members: Members | None = None  # of an ensemble
 
     @property
     def remarks(self) -> list[str]:
@@ -68,6 +70,7 @@ def gather(
     known: dict[str, Any] = {"parameters": model.count_params()}
     if history:
         known |= {"epochs": len(history), "seconds": sum(row.get("seconds", 0) for row in history)}
+    config = load_recipe(str(run.config)) if run.config.exists() else None
     return Findings(
         name=run.root.resolve().name,  # a name even where the path is "."
         predictions=predictions,
@@ -75,15 +78,18 @@ def gather(
         label_errors=evaluation.without_label_errors(predictions),
         layers=layer_rows(model),
         training={**training, **known},  # the history is newer than what the caller may have read
-        config=load_recipe(str(run.config)) if run.config.exists() else None,
+        config=config,
         history=history,
         environment=run.read_json(run.environment) if run.environment.exists() else {},
-        command=command or _command(run, predictions),
+        command=command or _command(run, config, predictions),
         adoption=adoption or Adoption(),
+        members=find_members(model, predictions, config.model.average if config else ()),
     )
 
 
-def _command(run: RunFolder, predictions: Predictions) -> str:
+def _command(run: RunFolder, config: Config | None, predictions: Predictions) -> str:
+    if config and config.model.average:
+        return shell.join(["mnist-cnn", "ensemble", *(str(run.root / member) for member in config.model.average)])
     if run.config.exists():
         return shell.join(["mnist-cnn", "train", "--recipe", str(run.config)])
     return shell.join(["mnist-cnn", "evaluate", "MODEL", "--dataset", predictions.dataset.name])
@@ -92,7 +98,7 @@ def _command(run: RunFolder, predictions: Predictions) -> str:
 def metrics_record(findings: Findings) -> dict[str, Any]:
     """Return the content of `metrics.json`: the data, what was measured on them, and what training cost."""
     dataset = findings.predictions.dataset
-    without = findings.label_errors
+    without, members = findings.label_errors, findings.members
     return {
         "dataset": dataset.name,
         "split": dataset.split,
@@ -101,6 +107,7 @@ def metrics_record(findings: Findings) -> dict[str, Any]:
         "sha256": dataset.checksum(),
         **findings.metrics.as_dict(),
         "without_label_errors": without.as_dict() if without else None,
+        "members": members.as_dict() if members else None,
         "training": dict(findings.training),
         "scaling": findings.adoption.choice.as_dict(),
         "remarks": findings.remarks,

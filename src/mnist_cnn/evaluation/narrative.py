@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from mnist_cnn.config import SHIPPED_MODEL, AugmentationConfig, Config, OptimizerConfig, TrainingConfig
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.evaluation.findings import Findings
+from mnist_cnn.evaluation.members import Members
 from mnist_cnn.evaluation.metrics import METRICS, Metrics, PairedTest
 
 GUESSING = 1.3  # times the share of right answers that guessing gives: up to that, little has been learnt
@@ -26,7 +27,8 @@ def common_values(findings: Findings) -> dict[str, Any]:
         "dataset": dataset,
         "verdict": verdict(findings.metrics, dataset),
         "recipe": recipe(config, len(findings.history), findings.best_epoch) if config else "",
-        "limits": [*findings.remarks, *limits(findings.metrics, dataset, trained_here=config is not None)],
+        "members": members(findings.members) if findings.members else "",
+        "limits": [*findings.remarks, *limits(findings.metrics, dataset, _origin(findings))],
     }
 
 
@@ -48,6 +50,23 @@ def verdict(measured: Metrics, dataset: Dataset) -> str:
     return f"{sentence} It most often mistook {worst.label} for {worst.predicted} ({worst.count:,} times)."
 
 
+def members(found: Members) -> str:
+    """Describe in a paragraph how good the members of an ensemble are, and how often they disagree."""
+    accuracies = [100 * score.accuracy for score in found.scores]
+    spread = f"mean {100 * found.accuracy_mean:.2f} ± {100 * found.accuracy_deviation:.2f} %"
+    ensemble = 100 * float((~found.ensemble.is_wrong).mean())
+    sentence = (
+        f"The {len(accuracies)} members classify between {min(accuracies):.2f} % and {max(accuracies):.2f} % of the "
+        f"images correctly ({spread}), and the ensemble {ensemble:.2f} %."
+    )
+    if not len(found.disputed):
+        return f"{sentence} All members predict the same class for every image."
+    return (
+        f"{sentence} They predict different classes for {count(len(found.disputed), 'image')}, of which the ensemble "
+        f"classifies {found.disputed_right:,} correctly."
+    )
+
+
 def recipe(config: Config, epochs: int, best: int) -> str:
     """Describe in a paragraph how the model was trained.
 
@@ -56,8 +75,11 @@ def recipe(config: Config, epochs: int, best: int) -> str:
         epochs: How many were finished.
         best: The epoch with the best validation result, 1-based.
     """
+    if config.model.average:
+        return _averaged(config)
     sentences = (
         _data(config),
+        _distilled(config),
         _added(config),
         _optimizer(config.optimizer, config.training),
         _augmentation(config.augmentation),
@@ -80,19 +102,38 @@ def paired(first: str, other: str, test: PairedTest) -> str:
     return f"{other} is {'more' if test.difference.value > 0 else 'less'} accurate than {first} ({facts})."
 
 
-def limits(measured: Metrics, dataset: Dataset, trained_here: bool) -> Iterator[str]:
-    """List what the numbers do not show."""
+TRAINED_HERE = (
+    "This is one training run. Another seed gives a slightly different model, and the interval does not include "
+    "that variation."
+)
+_AVERAGED_HERE = (
+    "This is one ensemble. Other members give a slightly different one, and the interval does not include that "
+    "variation."
+)
+_UNKNOWN = "How this model was trained is not recorded here, so it may have been trained on these very images."
+
+
+def _origin(findings: Findings) -> str:
+    """State what the numbers do not show because of where the model comes from."""
+    if findings.config is None:
+        return _UNKNOWN
+    return _AVERAGED_HERE if findings.config.model.average else TRAINED_HERE
+
+
+def limits(measured: Metrics, dataset: Dataset, origin: str) -> Iterator[str]:
+    """List what the numbers do not show.
+
+    Args:
+        measured: The numbers.
+        dataset: On which they were measured.
+        origin: A sentence about where the model comes from.
+    """
     width = 50 * (measured.accuracy.high - measured.accuracy.low)
     yield (
         f"With {count(measured.n, 'image')}, chance alone moves the accuracy by about ±{width:.2g} percentage points "
         "(the 95 % interval above). Smaller differences between models need a paired test: mnist-cnn compare."
     )
-    yield (
-        "This is one training run. Another seed gives a slightly different model, and the interval does not include "
-        "that variation."
-        if trained_here
-        else "How this model was trained is not recorded here, so it may have been trained on these very images."
-    )
+    yield origin
     yield (
         f"The numbers apply to images like those of {dataset.name}: one item each, upright, centred, light on dark, "
         "28×28 pixels. Expect more errors on photographs and on images with other pens or margins."
@@ -107,11 +148,34 @@ def limits(measured: Metrics, dataset: Dataset, trained_here: bool) -> Iterator[
 
 
 def _data(config: Config) -> str:
+    return f"{_network(config)} was trained on {_images(config)}."
+
+
+def _images(config: Config) -> str:
     images = f"{config.data.per_class:,} training images per class" if config.data.per_class else "the training images"
-    held_out = "all of them were used for training"
-    if config.data.validation:
-        held_out = f"{100 * config.data.validation:g} % of them, stratified by class, were held out for validation"
-    return f"{_network(config)} was trained on {images}; {held_out}."
+    if not config.data.validation:
+        return f"{images}; all of them were used for training"
+    share = f"{100 * config.data.validation:g} %"
+    return f"{images}; {share} of them, stratified by class, were held out for validation"
+
+
+def _averaged(config: Config) -> str:
+    names = _join([PurePath(path).name for path in config.model.average])
+    return (
+        f"The probabilities of {len(config.model.average)} networks are averaged, without further training: {names}. "
+        f"Each was trained on {_images(config)}, the same for all members."
+    )
+
+
+def _distilled(config: Config) -> str:
+    learnt = config.distillation
+    if not learnt.teacher:
+        return ""
+    name = "the included weights" if learnt.teacher == SHIPPED_MODEL else PurePath(learnt.teacher).name
+    return (
+        f"It learnt from the answers of {name} for the same distorted images (knowledge distillation with temperature "
+        f"{learnt.temperature:g}), which make up {100 * learnt.weight:g} % of the loss; the labels make up the rest."
+    )
 
 
 def _network(config: Config) -> str:
@@ -188,7 +252,7 @@ def _length(config: Config, epochs: int, best: int) -> str:
 
 def settings(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Write flattened settings for a table, without those that are empty."""
-    return [(name, plain(value)) for name, value in config.items() if value not in ("", {}, [])]
+    return [(name, plain(value)) for name, value in config.items() if value not in ("", {}, [], ())]
 
 
 def plain(value: Any) -> str:

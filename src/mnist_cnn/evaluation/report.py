@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.config import flatten
+from mnist_cnn.config import flatten, settings_in_use
 from mnist_cnn.evaluation import narrative, saliency
 from mnist_cnn.evaluation import predictions as evaluation
-from mnist_cnn.evaluation.figures import architecture, classes, confusion, learning, reliability, samples, style
+from mnist_cnn.evaluation.figures import (
+    architecture,
+    classes,
+    confusion,
+    disagreement,
+    learning,
+    reliability,
+    samples,
+    style,
+)
 from mnist_cnn.evaluation.findings import Findings, gather, metrics_record
 from mnist_cnn.evaluation.layers import first_kernel
+from mnist_cnn.evaluation.members import Members
 from mnist_cnn.evaluation.metrics import confusion_rates
 from mnist_cnn.evaluation.model_card import model_card
 from mnist_cnn.evaluation.predictions import Predictions
@@ -29,7 +39,7 @@ if TYPE_CHECKING:
 
     from mnist_cnn.models.backend import keras
 
-ERRORS_SHOWN = 40
+ERRORS_SHOWN = DISPUTED_SHOWN = 40
 SALIENCY_RIGHT, SALIENCY_WRONG = 6, 2
 SAMPLES_RIGHT, SAMPLES_WRONG = 16, 8
 TABLE_ROWS = 10  # most confused pairs listed
@@ -89,9 +99,11 @@ def draw(findings: Findings, model: keras.Model) -> Iterator[tuple[str, Figure]]
     yield "sample-predictions", _draw_samples(said)
     if measured.errors:
         yield "misclassified", _draw_misclassified(said)
+    if findings.members and len(findings.members.disputed):
+        yield "disagreements", _draw_disagreements(findings.members)
     yield "saliency", _draw_saliency(said, model)
     yield "architecture", architecture.architecture(findings.layers)
-    kernel = first_kernel(model)
+    kernel = None if findings.members else first_kernel(model)
     if kernel is not None:
         yield "first-filters", samples.first_filters(kernel)
 
@@ -104,6 +116,12 @@ def _draw_samples(said: Predictions) -> Figure:
 def _draw_misclassified(said: Predictions) -> Figure:
     chosen = said.worst_errors[:ERRORS_SHOWN]
     return samples.misclassified(*_pick(said, chosen), said.confidence[chosen], said.dataset.class_names)
+
+
+def _draw_disagreements(members: Members) -> Figure:
+    chosen, whole = members.disputed[:DISPUTED_SHOWN], members.ensemble
+    images, labels, predicted = _pick(whole, chosen)
+    return disagreement.disagreements(images, labels, members.answers[:, chosen], predicted, whole.dataset.class_names)
 
 
 def _draw_saliency(said: Predictions, model: keras.Model) -> Figure:
@@ -138,10 +156,11 @@ def render_page(findings: Findings, pictures: Mapping[str, Path]) -> str:
     return render(
         "report.html",
         **narrative.common_values(findings),
-        settings=narrative.settings(dict(flatten(config.to_dict()))) if config else [],
+        settings=narrative.settings(settings_in_use(config)) if config else [],
         environment=narrative.settings(dict(flatten(findings.environment))),
         pictures=embed(pictures),
         patch=saliency.PATCH,
         errors_shown=ERRORS_SHOWN,
+        disputed_shown=DISPUTED_SHOWN,
         table_rows=TABLE_ROWS,
     )

@@ -108,8 +108,14 @@ def _add(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     return graph.add("Add", inputs, inputs[0].shape, layer.name)
 
 
+def _average(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
+    _require(layer, len({each.shape for each in inputs}) == 1)
+    return graph.add("Mean", inputs, inputs[0].shape, layer.name)
+
+
 _WRITERS: dict[type, Callable[[Graph, Layer, Sequence[Value]], Value]] = {
     layers.Add: _add,
+    layers.Average: _average,
     layers.BatchNormalization: _batch_normalisation,
     layers.Conv2D: _convolution,
     layers.Dense: _dense,

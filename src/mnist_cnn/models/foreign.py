@@ -32,7 +32,7 @@ def takes_grey_levels(model: keras.Model) -> bool:
     """Return whether a model declares that it takes 0 to 255, by a `Rescaling` as first layer or an integer input."""
     first = next((layer for layer in _unnested(model) if not isinstance(layer, _BEFORE_SCALING)), None)
     if isinstance(first, layers.Rescaling):
-        return first.name == _SCALING_LAYER or float(np.max(np.abs(first.scale))) <= _SMALL_FACTOR
+        return first.name.endswith(_SCALING_LAYER) or float(np.max(np.abs(first.scale))) <= _SMALL_FACTOR
     return not keras.backend.standardize_dtype(model.inputs[0].dtype).startswith(("float", "bfloat"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -33,6 +34,7 @@ def start_keras() -> None:
             import tensorflow as tf
 
             tf.constant(0)  # the first operation initialises the devices and logs that
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)  # no warning that several networks are compiled
 
 
 @contextmanager

@@ -12,3 +12,4 @@ IMAGE_SHAPES = (
 )
 LINE_OUTPUTS = ("scores", "boxes")  # of a network for whole numbers; those of single digits have one output
 SUM_TOLERANCE = 0.01  # by how much probabilities may miss a sum of 1; bfloat16 rounds by up to 0.4 %, logits exceed it
+ENSEMBLE_NAME = "ensemble"  # of a Keras model that averages others

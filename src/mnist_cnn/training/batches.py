@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,13 @@ class Composed:
     share: float  # of an epoch's images that are replaced with `images`
 
 
+class AnswersBesideLabels(Protocol):
+    """Adds something to the targets that depends on the distorted images."""
+
+    def add_to(self, targets: NDArray[np.float32], images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return targets [b, 2, k] for one-hot targets [b, k] and images [b, 28, 28, 1]."""
+
+
 @dataclass(frozen=True, eq=False)
 class Batches:
     """Training images in the order and form that the network sees.
@@ -46,6 +53,7 @@ class Batches:
     seed: int
     outliers: float = 0.0  # share of the images replaced with outliers; requires one-hot targets
     composed: Composed | None = None
+    teacher: AnswersBesideLabels | None = None  # its answers make the targets [n, 2, classes]; requires one-hot targets
 
     @property
     def steps(self) -> int:
@@ -69,6 +77,8 @@ class Batches:
                 images[replaced] = self._draw_outliers(len(replaced), random)
                 targets[replaced] = 1 / targets.shape[1]  # every class is equally wrong
             images = augment(images, self.augmentation, random)[..., np.newaxis]
+            if self.teacher:
+                targets = self.teacher.add_to(targets, images)
             for first in range(0, len(chosen), self.batch_size):
                 rows = slice(first, first + self.batch_size)
                 yield images[rows], targets[rows]
@@ -99,9 +109,10 @@ class Batches:
         import tensorflow as tf
 
         size = self.batch_size if len(self.images) % self.batch_size == 0 else None
+        answers = (2,) if self.teacher else ()
         signature = (
             tf.TensorSpec((size, *self.images.shape[1:], 1), tf.uint8),
-            tf.TensorSpec((size, *self.targets.shape[1:]), self.targets.dtype),
+            tf.TensorSpec((size, *answers, *self.targets.shape[1:]), self.targets.dtype),
         )
         stream = tf.data.Dataset.from_generator(lambda: self.stream(first_epoch), output_signature=signature)
         return stream.prefetch(_PREFETCH)

@@ -22,12 +22,14 @@ from mnist_cnn.training.checkpoint import TrainingState
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.precision import devices
 
+_TEACHER = "teacher_sha256"  # in the environment
+
 
 def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: RunFolder, precision: str) -> None:
     """Write configuration and environment. For a resumed run, check the data, and remove its outdated report.
 
     Raises:
-        RunFolderError: The run was started with other data.
+        RunFolderError: The run was started with other data, or with another teacher.
     """
     session = {"began": _now(), "precision": precision, **describe_environment()}
     session |= {"onednn": onednn_state(), "devices": devices()}
@@ -36,6 +38,7 @@ def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: R
         known = run.read_json(run.environment)
         for key, given in data.items():
             _check_same(run, known[key], given)
+        _check_teacher(config, known)
         for outdated in (run.report, run.metrics, run.model_card):
             outdated.unlink(missing_ok=True)
         write_json(run.environment, {**known, "resumed": [*known.get("resumed", []), session]})
@@ -146,10 +149,24 @@ def _check_same(run: RunFolder, known: dict[str, Any], given: dict[str, Any]) ->
 
 def _describe_inputs(config: Config) -> dict[str, Any]:
     inputs: dict[str, Any] = {"backend": keras.backend.backend(), "not_fixed_by_seed": _not_fixed(config)}
-    if config.model.init_from:
-        file = model_file(Path(config.model.init_from))
-        inputs["init_from_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    for key, model in (("init_from_sha256", config.model.init_from), (_TEACHER, config.distillation.teacher)):
+        if model:
+            inputs[key] = _hash_model(model)
     return inputs
+
+
+def _hash_model(name: str) -> str:
+    return hashlib.sha256(model_file(Path(name)).read_bytes()).hexdigest()
+
+
+def _check_teacher(config: Config, known: dict[str, Any]) -> None:
+    """Check that a resumed run has the teacher with which it was started."""
+    teacher = config.distillation.teacher
+    if teacher and known[_TEACHER] != _hash_model(teacher):
+        raise RunFolderError(
+            f"the teacher {teacher} is another model than the one with which this run was started. Restore it, or "
+            "train a new run."
+        )
 
 
 def _not_fixed(config: Config) -> list[str]:

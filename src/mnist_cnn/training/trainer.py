@@ -16,7 +16,7 @@ from mnist_cnn.datasets.addition import blend, load_addition
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.datasets.split import divide
 from mnist_cnn.environment.machine import peak_memory_gib
-from mnist_cnn.errors import DivergedError
+from mnist_cnn.errors import DivergedError, SettingError
 from mnist_cnn.models.architectures import build_model
 from mnist_cnn.models.backend import keras
 from mnist_cnn.models.persistence import open_model, save_legacy_h5, save_model, save_weights
@@ -33,6 +33,7 @@ from mnist_cnn.training.callbacks import (
 )
 from mnist_cnn.training.checkpoint import TrainingState, Weights, restore_variables
 from mnist_cnn.training.composed_batches import check_composed, mix_in_composed
+from mnist_cnn.training.distillation import ask_teacher, open_teacher
 from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.loss import build_loss, build_metrics, encode_labels
@@ -87,6 +88,11 @@ def train(
         WriteError: The run folder cannot be written.
     """
     listener = listener or Listener()
+    if config.model.average:
+        raise SettingError(
+            f"these are the settings of an ensemble of {len(config.model.average)} runs, which is averaged and not "
+            "trained. Make or continue one with: mnist-cnn ensemble"
+        )
     if run.finished:  # by a process that died before it reported
         history = run.read_json(run.history_json)
         best = best_epoch(history, config.training.monitor)
@@ -101,11 +107,13 @@ def train(
     model = new_model(config, dataset, precision, listener.on_notice)
     float32_model = _in_float32(model, config, dataset)  # what is saved: neither bfloat16 nor compiled
     compile_model(model, config, batches.steps)
+    teacher = open_teacher(config, dataset, listener.on_notice)
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
     # Everything that can be refused has been checked; now files are written.
     record_start(config, dataset, added, run, precision)
     batches = mix_in_composed(batches, config, dataset, run.composed, listener.on_notice)
+    batches, held_out = ask_teacher(batches, held_out, teacher)
     state = TrainingState.load(run.state)
     if state.epochs_done:
         restore_variables(model, state.variables)

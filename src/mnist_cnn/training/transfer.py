@@ -11,6 +11,7 @@ from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.models.backend import keras, layers
 from mnist_cnn.models.persistence import draw_known_digits, read_model
+from mnist_cnn.reading.conventions import ENSEMBLE_NAME
 from mnist_cnn.reading.scaling import KnownDigits, bundled_digits
 
 _FLATTENING = (layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
@@ -52,8 +53,13 @@ def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: in
         seed: Of the weights of a new output layer.
 
     Raises:
-        ModelFileError: There is nothing to freeze.
+        ModelFileError: It is an ensemble, or there is nothing to freeze.
     """
+    if source.name == ENSEMBLE_NAME:
+        raise ModelFileError(
+            "an ensemble is an average of networks, and training cannot start from it. Start from one of its members, "
+            "or train one network on its answers with: mnist-cnn distill"
+        )
     keras.utils.set_random_seed(seed)
     model = source
     if source.output_shape[-1] != classes:

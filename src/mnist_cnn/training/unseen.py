@@ -1,4 +1,4 @@
-"""A run may hold out only images that the weights it starts from have never seen."""
+"""A run may hold out only images that the weights it starts from, and its teacher, have never seen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mnist_cnn.runs import RunFolder
 
 
 def check_held_out(config: Config, dataset: Dataset) -> None:
-    """Check that a run holds out no images on which the weights it starts from were trained.
+    """Check that a run holds out no images on which the weights it starts from, or its teacher, were trained.
 
     Otherwise validation, and the temperature and threshold fitted on it, would measure memory instead of recognition.
 
@@ -23,11 +23,15 @@ def check_held_out(config: Config, dataset: Dataset) -> None:
     Raises:
         SettingError: The weights were trained on the same data set with other images held out.
     """
-    known = _earlier_split(config.model.init_from, dataset)
-    wanted = config.data
+    for source in filter(None, (config.model.init_from, config.distillation.teacher)):
+        _check_split(source, config.data, dataset)
+
+
+def _check_split(source: str, wanted: DataConfig, dataset: Dataset) -> None:
+    known = _earlier_split(source, dataset)
     if known is None or not wanted.validation or _split(known) == _split(wanted):
         return
-    start = f"the weights of {config.model.init_from!r} were trained on"
+    start = f"the weights of {source!r} were trained on"
     if not known.validation:
         raise SettingError(
             f"{start} all training images of {dataset.name}, so none can be held out to validate this run. "

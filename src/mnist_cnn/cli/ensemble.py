@@ -1,0 +1,165 @@
+"""`mnist-cnn ensemble`: average several networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mnist_cnn.cli.data import DATASET, resolve_for_run
+from mnist_cnn.cli.measurements import report_result
+from mnist_cnn.cli.options import PATH, NameOrPath, data_dir_option, json_option, refuse_options, set_option
+from mnist_cnn.cli.progress import TerminalListener
+from mnist_cnn.cli.quiet import start_keras
+from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
+from mnist_cnn.cli.train import configure
+from mnist_cnn.cli.verb import Verb
+from mnist_cnn.config import parse_setting, recipe_names
+from mnist_cnn.datasets import ResolvedDataset
+from mnist_cnn.ensembles.membership import FEWEST, MOST, check_members
+from mnist_cnn.ensembles.planned import find_unfinished, member_configs, members_of, open_planned, plan_members
+from mnist_cnn.errors import SettingError
+from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
+
+_DEFAULT_NAME = "ensemble"
+_SETTINGS = {"dataset": "data.dataset", "epochs": "training.epochs", "seed": "training.seed"}
+_OF_TRAINING = ("recipe", "members", *_SETTINGS, "settings")
+
+
+@click.command(cls=Verb, example="mnist-cnn ensemble runs/quick-001 runs/quick-002 runs/quick-003")
+@click.argument(
+    "runs", metavar="[RUNS]...", nargs=-1, type=PATH, help=f"{FEWEST} to {MOST} finished runs of the same data."
+)
+@click.option(
+    "--recipe", type=NameOrPath(recipe_names), help="Train the members with this recipe: a name or a TOML file."
+)
+@click.option("--members", type=int, default=MOST, help=f"How many to train, {FEWEST} to {MOST} (default: {MOST}).")
+@click.option("--dataset", type=DATASET, help="Train them on this: a name, or a path (default: the recipe's).")
+@data_dir_option
+@click.option("--epochs", type=int, help="Passes through the training images, at least 1 (default: the recipe's).")
+@click.option("--seed", type=int, help="Seed of the first member; the others have the seeds after it (default: 0).")
+@set_option("Set any other setting of the members.")
+@click.option("--name", help="Name of the ensemble's folder (default: ensemble, or RECIPE-ensemble).")
+@click.option("--runs-dir", type=PATH, default=Path("runs"), help="Parent folder of runs (default: runs).")
+@click.option("--resume", type=PATH, metavar="ENSEMBLE", help="Continue this ensemble, whose members are not finished.")
+@json_option
+def ensemble(
+    runs: tuple[Path, ...],
+    recipe: str | None,
+    members: int,
+    data_dir: Path | None,
+    settings: tuple[str, ...],
+    name: str | None,
+    runs_dir: Path,
+    resume: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Average 2 to 5 networks into one that is read, evaluated, exported and served like any other.
+
+    Give finished runs, or a recipe to train new ones that differ in their seeds. After an interruption, the same
+    command continues. The report shows each member, and the digits on which they disagree.
+    """
+    terminal = Terminal(as_json)
+    if runs:
+        refuse_options((*_OF_TRAINING, "resume"), "The given runs are averaged, and nothing is trained.")
+        _average([open_run(path) for path in runs], name or _DEFAULT_NAME, runs_dir, data_dir, terminal)
+        return
+    if resume:
+        refuse_options((*_OF_TRAINING, "name"), "--resume uses the settings of the ensemble.")
+        folder = open_planned(resume)
+        data = resolve_for_run(folder, data_dir, terminal)
+    else:
+        if not recipe:
+            raise SettingError(
+                f"no runs are given. Give {FEWEST} to {MOST} finished runs, or a recipe to train the members with, "
+                "such as: mnist-cnn ensemble --recipe quick --members 3"
+            )
+        changes = {setting: options[option] for option, setting in _SETTINGS.items() if options[option] is not None}
+        changes |= dict(parse_setting(text) for text in settings)
+        config, data, default_name = configure(recipe, changes, data_dir, terminal)
+        name, configs = name or f"{default_name}-{_DEFAULT_NAME}", member_configs(config, members)
+        unfinished = find_unfinished(runs_dir, name, configs)
+        folder = unfinished or create_run(runs_dir, name)
+        if not unfinished:
+            plan_members(folder, configs)
+    _train_and_average(folder, data, terminal)
+
+
+def _average(
+    members: Sequence[RunFolder], name: str, runs_dir: Path, data_dir: Path | None, terminal: Terminal
+) -> None:
+    """Average finished runs in a new folder."""
+    check_members(members)
+    data = resolve_for_run(members[0], data_dir, terminal)
+    folder = create_run(runs_dir, name)
+    try:
+        with lock_run(folder):
+            _assemble_and_report(members, folder, data, terminal)
+    except BaseException:
+        discard_run(folder)
+        raise
+
+
+def _train_and_average(folder: RunFolder, data: ResolvedDataset, terminal: Terminal) -> None:
+    """Train the members that are not finished, and average all."""
+    if folder.report.exists():
+        terminal.say(f"{folder.root} is already finished: see {folder.report}")
+        terminal.finish({"run": str(folder.root), "report": str(folder.report), **folder.read_json(folder.metrics)})
+        return
+    members = members_of(folder)
+    try:
+        with lock_run(folder):
+            _train(members, data, folder, terminal)
+            _assemble_and_report(members, folder, data, terminal)
+    except KeyboardInterrupt:
+        terminal.warn(f"Interrupted; {folder.root} is safe. Continue with: {folder.resume_command}")
+        raise
+
+
+def _train(members: Sequence[RunFolder], data: ResolvedDataset, folder: RunFolder, terminal: Terminal) -> None:
+    start_keras()
+    from mnist_cnn.ensembles.training_members import report_members, train_members
+
+    def announce(member: RunFolder) -> None:
+        terminal.say(f"Training member {members.index(member) + 1} of {len(members)}: {member.root}")
+
+    with TerminalListener(terminal) as listener:
+        is_finished = train_members(members, data.load("train"), listener, announce)
+    if not is_finished:
+        terminal.warn(f"Interrupted. The progress is saved in {folder.root}. Continue with: {folder.resume_command}")
+        terminal.finish({"run": str(folder.root), "interrupted": True})
+        raise SystemExit(INTERRUPTED)
+    report_members(members, data.load("test"))
+
+
+def _assemble_and_report(
+    members: Sequence[RunFolder], folder: RunFolder, data: ResolvedDataset, terminal: Terminal
+) -> None:
+    """Average the members, export the average to ONNX, and write the report last."""
+    terminal.say(f"Averaging {len(members)} networks in {folder.root}, evaluating them once on the test set.")
+    start_keras()
+    from mnist_cnn.ensembles.assembly import assemble, training_cost
+    from mnist_cnn.evaluation.exploration import write_exploration
+    from mnist_cnn.evaluation.predictions import predict
+
+    model = assemble(members, folder)
+    _export(folder, data, terminal)
+    test = data.load("test")
+    write_exploration(folder.exploration, data.load("train"), test)
+    report_result(folder, model, predict(model, test), terminal, training=training_cost(members))
+
+
+def _export(folder: RunFolder, data: ResolvedDataset, terminal: Terminal) -> None:
+    """Write the ONNX file that `predict` and `serve` read."""
+    from mnist_cnn.export.exporting import export
+    from mnist_cnn.export.formats import find_formats
+    from mnist_cnn.export.original import open_original
+
+    original = open_original(folder.root, data)
+    for remark in original.remarks:
+        terminal.warn(remark)
+    done = export(original, find_formats(["onnx"])[0], folder.exports)
+    terminal.say(f"ONNX file: {done.path} ({done.size / 1000:,.0f} kB)")
