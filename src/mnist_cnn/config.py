@@ -178,12 +178,16 @@ class Config:
 
 
 def settings_in_use(config: Config) -> dict[str, Any]:
-    """Return the flat settings that had an effect: of an ensemble, only those of its data and its members."""
-    values = dict(flatten(config.to_dict()))
+    """Return nested dictionaries like `Config.to_dict`, without what had no effect.
+
+    An ensemble has only its data and its members, and a run without a teacher no settings of distillation.
+    """
+    values = config.to_dict()
     if config.model.average:
-        return {name: value for name, value in values.items() if name.startswith(("data.", "model.average", "title"))}
+        return {"title": config.title, "data": values["data"], "model": {"average": list(config.model.average)}}
+    del values["model"]["average"]
     if not config.distillation.teacher:
-        return {name: value for name, value in values.items() if not name.startswith("distillation.")}
+        del values["distillation"]
     return values
 
 
@@ -315,4 +319,5 @@ def load_recipe(name: str | os.PathLike[str]) -> Config:
 
 def save_config(path: Path, config: Config) -> None:
     """Write `config` as a recipe file; `load_recipe` reads an equal one."""
-    write_text(path, tomli_w.dumps(config.to_dict()))
+    values = settings_in_use(config) if config.model.average else config.to_dict()
+    write_text(path, tomli_w.dumps(values))

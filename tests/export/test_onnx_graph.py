@@ -66,6 +66,14 @@ def test_every_architecture_is_written_layer_by_layer_and_answers_as_in_keras() 
         assert assert_same(our_network(architecture)).producer_name == "mnist-cnn"
 
 
+def test_an_ensemble_is_written_layer_by_layer() -> None:
+    from mnist_cnn.models.averaging import average_models
+
+    written = assert_same(average_models([our_network(name) for name in ("light", "vgg", "conv3")]))
+    assert written.producer_name == "mnist-cnn"
+    assert written.graph.node[-1].op_type == "Mean"
+
+
 def test_normalisation_and_scaling_are_folded_into_the_convolutions() -> None:
     vgg = assert_same(our_network("vgg"))
     assert Counter(node.op_type for node in vgg.graph.node) == {

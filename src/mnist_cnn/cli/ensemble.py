@@ -18,7 +18,7 @@ from mnist_cnn.cli.train import configure
 from mnist_cnn.cli.verb import Verb
 from mnist_cnn.config import parse_setting, recipe_names
 from mnist_cnn.datasets import ResolvedDataset
-from mnist_cnn.ensembles.membership import FEWEST, MOST, check_members
+from mnist_cnn.ensembles.membership import FEWEST, MOST, check_count, check_members
 from mnist_cnn.ensembles.planned import find_unfinished, member_configs, members_of, open_planned, plan_members
 from mnist_cnn.errors import SettingError
 from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
@@ -77,6 +77,7 @@ def ensemble(
                 f"no runs are given. Give {FEWEST} to {MOST} finished runs, or a recipe to train the members with, "
                 "such as: mnist-cnn ensemble --recipe quick --members 3"
             )
+        check_count(members)
         changes = {setting: options[option] for option, setting in _SETTINGS.items() if options[option] is not None}
         changes |= dict(parse_setting(text) for text in settings)
         config, data, default_name = configure(recipe, changes, data_dir, terminal)

@@ -36,6 +36,8 @@ def check_members(runs: Sequence[RunFolder]) -> None:
     """
     check_count(len(runs))
     for run in runs:
+        if sum(run.root.resolve() == other.root.resolve() for other in runs) > 1:
+            raise SettingError(f"{run.root} is given twice. Give each member once.")
         _check_finished(run)
     _check_distinct(runs)
     first = runs[0]
@@ -55,7 +57,7 @@ def ensemble_config(members: Sequence[str], config: Config) -> Config:
     return Config(
         title=f"An ensemble of {len(members)} networks",
         data=_split_of(config.data),
-        model=ModelConfig(architecture="ensemble", average=tuple(members)),
+        model=ModelConfig(average=tuple(members)),
     )
 
 
@@ -77,8 +79,7 @@ def _check_distinct(runs: Sequence[RunFolder]) -> None:
         other = hashes.setdefault(hash_model(run), run)
         if other is not run:
             raise SettingError(
-                f"{other.root} and {run.root} contain the same network. Give each member once, such as runs with "
-                "different seeds."
+                f"{other.root} and {run.root} contain the same network. Give runs that differ, such as in their seed."
             )
 
 

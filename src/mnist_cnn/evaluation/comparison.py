@@ -20,6 +20,7 @@ ROWS = (
     "dataset", "split", "n", *(metric.key for metric in METRICS), "training.parameters", "training.epochs",
     "training.seconds",
 )  # fmt: skip
+_AVERAGE = "model.average"  # the setting that only ensembles have
 WORDS_ONLY = ("title", "source", *EXPECTATIONS)  # descriptions, without effect on training
 
 
@@ -62,12 +63,12 @@ def compare(runs: Sequence[RunFolder]) -> Comparison:
     """
     if len(runs) < 2:
         raise SettingError(f"compare needs at least 2 runs, but got {len(runs)}. Add another run folder.")
-    configs = [settings_in_use(load_recipe(str(run.config))) for run in runs]
+    configs = [dict(flatten(settings_in_use(load_recipe(str(run.config))))) for run in runs]
     records = [run.read_json(run.metrics) for run in runs]
     measured = [dict(flatten(record)) for record in records]
     return Comparison(
         runs=tuple(run.name for run in runs),
-        settings=differing(configs),
+        settings={name: row for name, row in differing(configs).items() if _is_told(name, configs)},
         metrics={name: tuple(each.get(name) for each in measured) for name in ROWS},
         tests=tuple(_test(runs[0], run, records[0], record) for run, record in zip(runs[1:], records[1:], strict=True)),
     )
@@ -79,6 +80,12 @@ def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]
     names = dict.fromkeys(name for config in configs for name, value in config.items() if value != {})
     rows = {name: tuple(config.get(name) for config in configs) for name in names if name not in WORDS_ONLY}
     return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
+
+
+def _is_told(name: str, configs: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a setting that is not the same everywhere is more than one that ensembles do not have."""
+    having = [config for config in configs if name in config or _AVERAGE not in config]
+    return name == _AVERAGE or name in differing(having)
 
 
 def _test(

@@ -28,12 +28,19 @@ class LayerRow:
 
 
 def layer_rows(model: keras.Model) -> list[LayerRow]:
-    """Describe a Functional or Sequential model's layers, in its own order; of an ensemble, the networks in it."""
-    members = split_ensemble(model)
-    if members:
-        return _member_rows(model, members)
+    """Describe a Functional or Sequential model's layers, in its own order."""
     inputs = _inputs_by_name(model)
-    return [_row(layer, inputs[layer.name]) for layer in model.layers]
+    return [
+        LayerRow(
+            name=layer.name,
+            kind=type(layer).__name__,
+            detail=_detail(layer),
+            shape="×".join(str(size) for size in layer.output.shape[1:]),
+            parameters=layer.count_params(),
+            inputs=inputs[layer.name],
+        )
+        for layer in model.layers
+    ]
 
 
 def split_ensemble(model: keras.Model) -> keras.Model | None:
@@ -45,34 +52,6 @@ def split_ensemble(model: keras.Model) -> keras.Model | None:
     if model.name != ENSEMBLE_NAME or type(mean).__name__ != "Average":
         return None
     return type(model)(model.inputs[0], mean.input)  # Keras' class of functional models
-
-
-def _row(layer: Any, inputs: tuple[str, ...]) -> LayerRow:
-    return LayerRow(
-        name=layer.name,
-        kind=type(layer).__name__,
-        detail=_detail(layer),
-        shape=_shape(layer.output),
-        parameters=layer.count_params(),
-        inputs=inputs,
-    )
-
-
-def _shape(tensor: Any) -> str:
-    return "×".join(str(size) for size in tensor.shape[1:])
-
-
-def _member_rows(model: keras.Model, members: keras.Model) -> list[LayerRow]:
-    """Describe an ensemble: its image, one row for each network, and the mean of their answers."""
-    first, last = model.layers[0], model.layers[-1]
-    rows = [_row(first, ())]
-    for number, answer in enumerate(members.outputs, 1):
-        network = type(model)(members.inputs[0], answer)
-        detail = f"{len(network.layers) - 1} layers"
-        rows.append(
-            LayerRow(f"member {number}", "Network", detail, _shape(answer), network.count_params(), (first.name,))
-        )
-    return [*rows, _row(last, tuple(row.name for row in rows[1:]))]
 
 
 def _inputs_by_name(model: keras.Model) -> dict[str, tuple[str, ...]]:

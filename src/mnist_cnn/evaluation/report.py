@@ -102,8 +102,10 @@ def draw(findings: Findings, model: keras.Model) -> Iterator[tuple[str, Figure]]
     if findings.members and len(findings.members.disputed):
         yield "disagreements", _draw_disagreements(findings.members)
     yield "saliency", _draw_saliency(said, model)
+    if findings.members:
+        return  # many networks beside each other are no picture; each member's own report shows it
     yield "architecture", architecture.architecture(findings.layers)
-    kernel = None if findings.members else first_kernel(model)
+    kernel = first_kernel(model)
     if kernel is not None:
         yield "first-filters", samples.first_filters(kernel)
 
@@ -156,7 +158,7 @@ def render_page(findings: Findings, pictures: Mapping[str, Path]) -> str:
     return render(
         "report.html",
         **narrative.common_values(findings),
-        settings=narrative.settings(settings_in_use(config)) if config else [],
+        settings=narrative.settings(dict(flatten(settings_in_use(config)))) if config else [],
         environment=narrative.settings(dict(flatten(findings.environment))),
         pictures=embed(pictures),
         patch=saliency.PATCH,

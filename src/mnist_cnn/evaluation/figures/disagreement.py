@@ -23,7 +23,7 @@ def disagreements(
     ensemble: NDArray[np.int64],
     class_names: Sequence[str],
 ) -> Figure:
-    """Show images with their true class and the ensemble's answer above, and each member's answer below.
+    """Show images with the ensemble's answer and their true class above, and each member's answer below.
 
     Answers that are right are blue, wrong ones are orange and bold.
 
@@ -42,7 +42,7 @@ def disagreements(
         show_digit(axes, image)
         is_right = whole == label
         axes.set_title(
-            f"true: {names[label]}\n{'✓' if is_right else '✗'} {names[whole]}",
+            f"{'✓' if is_right else '✗'} {names[whole]}\ntrue: {names[label]}",
             fontsize=7.5, loc="center", pad=3, color=RIGHT if is_right else WRONG, fontweight="normal",
         )  # fmt: skip
         _write_answers(axes, [names[each] for each in said], list(said == label), is_long)
