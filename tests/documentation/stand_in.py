@@ -1,7 +1,7 @@
 """Stands for commands of a page that would take too long, never end or need a network.
 
-`mnist-cnn train` and `tune` are shortened, and `serve` goes to the background. `pip`, `pytest` and the project's
-scripts only check what they are asked for. Everything else runs as it is.
+`mnist-cnn train`, `distill`, `ensemble` and `tune` are shortened, and `serve` goes to the background. `pip`, `pytest`
+and the project's scripts only check what they are asked for. Everything else runs as it is.
 
     python stand_in.py COMMAND WORDS…
 """
@@ -19,6 +19,8 @@ from pathlib import Path
 
 SHORTER = {  # options that win, because they come last
     "train": ("--epochs", "1"),
+    "distill": ("--epochs", "1"),
+    "ensemble": ("--epochs", "1"),
     "tune": ("--trials", "2", "--epochs", "1", "--workers", "1"),
 }
 NO_TESTS = 5  # pytest's exit code if that one file has no tests of a kind
@@ -47,7 +49,8 @@ def mnist_cnn(words: list[str]) -> int:
         return run("-m", "mnist_cnn", *words)
     if verb == "serve":
         return serve(words)
-    if "--resume" not in words:
+    is_average = verb == "ensemble" and "--recipe" not in words
+    if "--resume" not in words and not is_average:
         words += SHORTER.get(verb, ())
     if "--confirm" in words:
         words += ("--confirm", "1")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mnist_cnn.errors import ModelFileError
 
-SMALL = {"light": {"filters": (4, 4, 4, 4, 4)}, "vgg": {"filters": (4, 6)}, "conv3": {"filters": (4, 6), "dense": 8}}
+SMALL: dict[str, dict[str, Any]] = {
+    "light": {"filters": (4, 4, 4, 4, 4)},
+    "vgg": {"filters": (4, 6)},
+    "conv3": {"filters": (4, 6), "dense": 8},
+}
 
 
 def test_an_average_answers_with_the_mean_of_its_members_also_from_a_file(tmp_path: Path) -> None:
