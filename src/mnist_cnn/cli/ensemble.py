@@ -12,7 +12,6 @@ from mnist_cnn.cli.data import DATASET, resolve_for_run
 from mnist_cnn.cli.measurements import report_result
 from mnist_cnn.cli.options import PATH, NameOrPath, data_dir_option, json_option, refuse_options, set_option
 from mnist_cnn.cli.progress import TerminalListener
-from mnist_cnn.cli.quiet import start_keras
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.cli.train import configure
 from mnist_cnn.cli.verb import Verb
@@ -21,6 +20,7 @@ from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.ensembles.membership import FEWEST, MOST, check_count, check_members
 from mnist_cnn.ensembles.planned import find_unfinished, member_configs, members_of, open_planned, plan_members
 from mnist_cnn.errors import SettingError
+from mnist_cnn.models.quiet import start_keras
 from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
 
 _DEFAULT_NAME = "ensemble"
