@@ -9,11 +9,12 @@ import numpy as np
 
 from mnist_cnn.reading.ink.crops import uncropped, with_room
 from mnist_cnn.reading.ink.discs import on_disc
-from mnist_cnn.reading.ink.paper import WIDE
+from mnist_cnn.reading.ink.paper import WIDE, lift_ink
 from mnist_cnn.reading.ink.pixels import Pixels, shrink
 from mnist_cnn.reading.ink.polarity import ink_is_light
 from mnist_cnn.reading.ink.rings import Ring, only_inside, ring_around
 from mnist_cnn.reading.ink.sheets import Sheet, find_sheets, is_hollow, is_surround, straightened
+from mnist_cnn.reading.ink.strokes import shows_several
 from mnist_cnn.reading.ink.views import View, find_view, view_as
 
 _OVERVIEW = 384  # pixels, longer side of the overview in which the digit is looked for
@@ -58,6 +59,16 @@ def find_digit(grey: Pixels, depth: int = _DEPTH) -> Digit | None:
     is_single = view.strokes.is_single and not is_surround(overview, view.strokes.mask)
     digit = Digit(grey, view, scale, is_single)
     return (_on_small_sheet(digit, depth) or _in_ring(digit, depth) or digit) if depth else digit
+
+
+def shows_several_digits(grey: Pixels) -> bool:
+    """Return whether an image in which `find_digit` finds nothing contains several things that may be digits.
+
+    Args:
+        grey: uint8 [h, w].
+    """
+    overview, _ = shrink(grey, _OVERVIEW)
+    return shows_several(lift_ink(cv2.bitwise_not(overview) if ink_is_light(overview) else overview, WIDE))
 
 
 def _may_be_cropped(view: View) -> bool:

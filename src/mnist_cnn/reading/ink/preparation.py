@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mnist_cnn.reading.ink import form
-from mnist_cnn.reading.ink.enclosures import Digit, find_digit
+from mnist_cnn.reading.ink.enclosures import Digit, find_digit, shows_several_digits
 from mnist_cnn.reading.ink.pixels import Pixels, shrink
 from mnist_cnn.reading.ink.sources import MAX_PIXELS, ImageSource, read_image
 from mnist_cnn.reading.ink.views import View, view_as
@@ -30,7 +30,7 @@ class Prepared:
 
     image: Pixels  #: uint8 [28, 28], ink light on 0
     has_ink: bool  #: if not, nothing was found, and the image is all 0
-    is_single: bool = True  #: if not, there is other ink beside it, as large as a digit
+    is_single: bool = True  #: if not, there is other ink beside it, as large as a digit, or several such things alone
 
 
 def prepare(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Prepared:
@@ -69,7 +69,7 @@ def _prepare(grey: Pixels, steps: Steps) -> Prepared:
     digit = find_digit(grey)
     if digit is None:
         steps.append(("no ink", np.zeros((form.SIZE, form.SIZE), np.uint8)))
-        return Prepared(steps[-1][1], has_ink=False)
+        return Prepared(steps[-1][1], has_ink=False, is_single=not shows_several_digits(grey))
     steps += [*digit.enclosures, *_pictures(digit.view, "")]
     closer = _look_closer(digit)
     steps += _pictures(closer, ", closer") if closer else []

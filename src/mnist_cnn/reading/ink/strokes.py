@@ -70,6 +70,42 @@ def find_strokes(ink: Pixels, least: float | None = None) -> Strokes | None:
     Returns:
         Its strokes; None if no single object stands out from the noise.
     """
+    found = _find_shapes(ink, least)
+    if found is None or not _one_thing(found.chosen, found.shapes):
+        return None
+    shapes, chosen, levels = found.shapes, found.chosen, found.levels
+    contact = float(shapes.contact[chosen].max())
+    is_single = not _neighbours(chosen, shapes)
+    mask = found.mask
+    core = mask if np.count_nonzero(chosen) == 1 else _within_widest(chosen, shapes)[shapes.labels].astype(np.uint8)
+    touches, runs_along = contact > 0, contact > _MOSTLY_BORDER
+    return Strokes(mask, core, levels.paper, levels.peak, touches, runs_along, is_single, found.field)
+
+
+def shows_several(ink: Pixels) -> bool:
+    """Return whether several shapes as large as digits stand out, as in a number or a word.
+
+    `find_strokes` finds nothing there, because the most striking one has too much beside it.
+
+    Args:
+        ink: See `find_strokes`.
+    """
+    found = _find_shapes(ink, None)
+    return found is not None and _neighbours(found.chosen, found.shapes) > 1
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The most striking shapes, which stand out from the noise."""
+
+    levels: _Levels
+    shapes: _Shapes
+    chosen: Pixels  # [n], bool
+    mask: Pixels  # [h, w], 1 on the chosen shapes
+    field: tuple[slice, slice]  # see `Strokes`
+
+
+def _find_shapes(ink: Pixels, least: float | None) -> _Found | None:
     if min(ink.shape) > _NOISY:
         ink = cv2.GaussianBlur(ink, (3, 3), 0)
     levels = _measure(ink)
@@ -83,12 +119,7 @@ def find_strokes(ink: Pixels, least: float | None = None) -> Strokes | None:
     chosen = _choose(shapes)
     mask = chosen[shapes.labels].astype(np.uint8)
     least = _LEAST_SHARE * max(ink.shape) if least is None else least
-    if not _stands_out(mask, inked, ink, levels.paper, least) or not _one_thing(chosen, shapes):
-        return None
-    contact = float(shapes.contact[chosen].max())
-    is_single = not _has_neighbour(chosen, shapes)
-    core = mask if np.count_nonzero(chosen) == 1 else _within_widest(chosen, shapes)[shapes.labels].astype(np.uint8)
-    return Strokes(mask, core, levels.paper, levels.peak, contact > 0, contact > _MOSTLY_BORDER, is_single, field)
+    return _Found(levels, shapes, chosen, mask, field) if _stands_out(mask, inked, ink, levels.paper, least) else None
 
 
 def _without_print(mask: Pixels, ink: Pixels) -> tuple[Pixels, tuple[slice, slice]]:
@@ -159,8 +190,8 @@ def _whole(shapes: _Shapes, chosen: Pixels) -> Pixels:
     return whole
 
 
-def _has_neighbour(chosen: Pixels, shapes: _Shapes) -> bool:
-    """Return whether a shape beside the digit, also one taken for a part of it, is as large as a digit.
+def _neighbours(chosen: Pixels, shapes: _Shapes) -> int:
+    """Count the shapes beside the digit, also those taken for a part of it, that are as large as a digit.
 
     The parts of one digit are above, below and across each other.
     """
@@ -169,7 +200,8 @@ def _has_neighbour(chosen: Pixels, shapes: _Shapes) -> bool:
     size = shapes.boxes[chosen, 3].max() - shapes.boxes[chosen, 1].min()
     large = (shapes.areas > _RIVAL_AREA * shapes.areas[main]) & (height > _RIVAL_HEIGHT * size)
     beside = (shapes.boxes[:, 0] >= shapes.boxes[main, 2]) | (shapes.boxes[:, 2] <= shapes.boxes[main, 0])
-    return bool((large & _whole(shapes, chosen) & (beside | ~chosen))[np.arange(len(chosen)) != main].any())
+    rivals = large & _whole(shapes, chosen) & (beside | ~chosen) & (np.arange(len(chosen)) != main)
+    return int(np.count_nonzero(rivals))
 
 
 def _gaps(boxes: Pixels, chosen: Pixels) -> Pixels:

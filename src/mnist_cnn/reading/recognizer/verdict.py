@@ -40,16 +40,16 @@ class Reading:
     confidence: float  #: its calibrated probability, 0 to 1
     is_confident: bool  #: the confidence reaches the threshold
     probabilities: NDArray[np.float32]  #: [k], calibrated, sum 1
-    has_ink: bool  #: if not, the image is blank, and the digit is meaningless
-    is_single: bool = True  #: if not, there is other ink beside it, as large as a digit
+    has_ink: bool  #: if not, no digit was found, and `digit` is meaningless
+    is_single: bool = True  #: if not, there are several things as large as a digit
 
     @property
     def reason(self) -> str:
         """Why it is rejected, a value of `Reason`; empty if it is accepted."""
-        if not self.has_ink:
-            return Reason.BLANK
         if not self.is_single:
             return Reason.SEVERAL
+        if not self.has_ink:
+            return Reason.BLANK
         return "" if self.is_confident else Reason.UNCERTAIN
 
     @property
