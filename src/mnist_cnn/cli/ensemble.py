@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,19 @@ import click
 
 from mnist_cnn.cli.data import DATASET, resolve_for_run
 from mnist_cnn.cli.measurements import report_result
-from mnist_cnn.cli.options import PATH, NameOrPath, data_dir_option, json_option, refuse_options, set_option
+from mnist_cnn.cli.options import PATH, NameOrPath, data_dir_option, json_option, ray_option, refuse_options, set_option
 from mnist_cnn.cli.progress import TerminalListener
-from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
+from mnist_cnn.cli.terminal import Terminal
 from mnist_cnn.cli.train import configure
 from mnist_cnn.cli.verb import Verb
-from mnist_cnn.config import parse_setting, recipe_names
+from mnist_cnn.config import load_recipe, parse_setting, recipe_names
 from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.ensembles.membership import FEWEST, MOST, check_count, check_members
 from mnist_cnn.ensembles.planned import find_unfinished, member_configs, members_of, open_planned, plan_members
 from mnist_cnn.errors import SettingError
 from mnist_cnn.models.quiet import start_keras
 from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
+from mnist_cnn.series.training_jobs import TrainingJob, is_complete, train_each
 
 _DEFAULT_NAME = "ensemble"
 _SETTINGS = {"dataset": "data.dataset", "epochs": "training.epochs", "seed": "training.seed"}
@@ -44,6 +46,7 @@ _OF_TRAINING = ("recipe", "members", *_SETTINGS, "settings")
 @click.option("--name", help="Name of the ensemble's folder (default: ensemble, or RECIPE-ensemble).")
 @click.option("--runs-dir", type=PATH, default=Path("runs"), help="Parent folder of runs (default: runs).")
 @click.option("--resume", type=PATH, metavar="ENSEMBLE", help="Continue this ensemble, whose members are not finished.")
+@ray_option("Train the members", "Its machines must share the folder of the ensemble. Needs the extra ray.")
 @json_option
 def ensemble(
     runs: tuple[Path, ...],
@@ -54,6 +57,7 @@ def ensemble(
     name: str | None,
     runs_dir: Path,
     resume: Path | None,
+    ray: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -64,7 +68,7 @@ def ensemble(
     """
     terminal = Terminal(as_json)
     if runs:
-        refuse_options((*_OF_TRAINING, "resume"), "The given runs are averaged, and nothing is trained.")
+        refuse_options((*_OF_TRAINING, "resume", "ray"), "The given runs are averaged, and nothing is trained.")
         _average([open_run(path) for path in runs], name or _DEFAULT_NAME, runs_dir, data_dir, terminal)
         return
     if resume:
@@ -86,7 +90,7 @@ def ensemble(
         folder = unfinished or create_run(runs_dir, name)
         if not unfinished:
             plan_members(folder, configs)
-    _train_and_average(folder, data, terminal)
+    _train_and_average(folder, data, ray, terminal)
 
 
 def _average(
@@ -104,7 +108,7 @@ def _average(
         raise
 
 
-def _train_and_average(folder: RunFolder, data: ResolvedDataset, terminal: Terminal) -> None:
+def _train_and_average(folder: RunFolder, data: ResolvedDataset, ray: str | None, terminal: Terminal) -> None:
     """Train the members that are not finished, and average all."""
     if folder.report.exists():
         terminal.say(f"{folder.root} is already finished: see {folder.report}")
@@ -113,27 +117,32 @@ def _train_and_average(folder: RunFolder, data: ResolvedDataset, terminal: Termi
     members = members_of(folder)
     try:
         with lock_run(folder):
-            _train(members, data, folder, terminal)
+            _train([TrainingJob(each.root, load_recipe(str(each.config)), data) for each in members], ray, terminal)
             _assemble_and_report(members, folder, data, terminal)
     except KeyboardInterrupt:
         terminal.warn(f"Interrupted; {folder.root} is safe. Continue with: {folder.resume_command}")
         raise
 
 
-def _train(members: Sequence[RunFolder], data: ResolvedDataset, folder: RunFolder, terminal: Terminal) -> None:
+def _train(jobs: Sequence[TrainingJob], ray: str | None, terminal: Terminal) -> None:
+    """Train, evaluate and report the members that are not complete: here with their progress, or on a cluster."""
+    if ray is not None:
+        train_each(jobs, ray, on_end=lambda job, record: _announce(job, record, terminal))
+        return
     start_keras()
-    from mnist_cnn.ensembles.training_members import report_members, train_members
+    from mnist_cnn.series.complete_run import complete_run
 
-    def announce(member: RunFolder) -> None:
-        terminal.say(f"Training member {members.index(member) + 1} of {len(members)}: {member.root}")
+    for number, job in enumerate(jobs, 1):
+        run = RunFolder(job.run)
+        if is_complete(run):
+            continue
+        terminal.say(f"Training member {number} of {len(jobs)}: {run.root}")
+        with TerminalListener(terminal) as listener:
+            complete_run(job.config, job.data, run, time.perf_counter(), listener=listener)
 
-    with TerminalListener(terminal) as listener:
-        is_finished = train_members(members, data.load("train"), listener, announce)
-    if not is_finished:
-        terminal.warn(f"Interrupted. The progress is saved in {folder.root}. Continue with: {folder.resume_command}")
-        terminal.finish({"run": str(folder.root), "interrupted": True})
-        raise SystemExit(INTERRUPTED)
-    report_members(members, data.load("test"))
+
+def _announce(job: TrainingJob, record: Mapping[str, Any], terminal: Terminal) -> None:
+    terminal.say(f"{job.run.name}: {record['accuracy']:.2%} of the test images are classified correctly")
 
 
 def _assemble_and_report(

@@ -12,10 +12,18 @@ from mnist_cnn.evaluation.exploration import write_exploration
 from mnist_cnn.evaluation.predictions import Predictions, predict
 from mnist_cnn.evaluation.report import write_report
 from mnist_cnn.runs import RunFolder, lock_run
+from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.trainer import TrainingResult, train
 
 
-def complete_run(config: Config, data: ResolvedDataset, run: RunFolder, began: float, checksum: str = "") -> None:
+def complete_run(
+    config: Config,
+    data: ResolvedDataset,
+    run: RunFolder,
+    began: float,
+    checksum: str = "",
+    listener: Listener | None = None,
+) -> None:
     """Train a network, evaluate it, and write its report. A folder that was begun continues.
 
     Args:
@@ -24,6 +32,7 @@ def complete_run(config: Config, data: ResolvedDataset, run: RunFolder, began: f
         run: The folder; it is made if it does not exist.
         began: From `time.perf_counter`, before Keras was loaded.
         checksum: SHA-256 that the training images must have; empty for any.
+        listener: Receives every step and epoch.
 
     Raises:
         DataError: These are other training images.
@@ -40,7 +49,7 @@ def complete_run(config: Config, data: ResolvedDataset, run: RunFolder, began: f
                 f"the training images of {data.name} here (SHA-256 {images.checksum()[:12]}…) are not those where the "
                 f"command runs ({checksum[:12]}…). Put the same data on all machines."
             )
-        result = train(config, images, run)
+        result = train(config, images, run, listener=listener)
         if result.interrupted:
             raise KeyboardInterrupt
         predictions, training = evaluate_once(result, data, images, run, began)
