@@ -98,7 +98,7 @@ def cut(line: PreparedLine, recognizer: Recognizer) -> Cuttings:
     return Cuttings(pieces, np.log(classes), shapes, [_log_skipped(outlines[i, i + 1]) for i in range(count)])
 
 
-def weigh(own: Sequence[Look], cuttings: Cuttings) -> tuple[str, float]:
+def most_probable_with_cutting(own: Sequence[Look], cuttings: Cuttings) -> tuple[str, float]:
     """Find the number that is most probable to the reader of whole lines and to cutting, which count the same.
 
     Returns:

@@ -55,7 +55,9 @@ def page(random: np.random.Generator, tilt: float = 0.0, lines: int = 1) -> Labe
     shape = (round(longer * random.uniform(0.5, 1)), round(longer))
     shape = shape[::-1] if random.random() < 0.3 else shape
     height = max(LEGIBLE, math.exp(random.uniform(*np.log(SHARE))) * shape[0])
-    coverage = _placed(written, shape, height, math.radians(random.uniform(-tilt, tilt)), random)
+    coverage, height = _placed(written, shape, height, math.radians(random.uniform(-tilt, tilt)), random)
+    if height < LEGIBLE:  # a long number in a narrow picture
+        return page(random, tilt, lines)
     place = PLACES[int(random.integers(len(PLACES)))]
     return Labelled(place(coverage, height, random), written[0].text if lines == 1 else "")
 
@@ -66,20 +68,26 @@ def _closely(low: Point, high: Point, random: np.random.Generator) -> tuple[Poin
 
 def _placed(
     lines: list[WrittenLine], shape: tuple[int, int], height: float, angle: float, random: np.random.Generator
-) -> Plane:
-    """Put written numbers below each other, anywhere on a page: float32 [h, w], share of ink in each pixel."""
+) -> tuple[Plane, float]:
+    """Put written numbers below each other, anywhere on a page.
+
+    Returns:
+        float32 [h, w], the share of ink in each pixel; and the digits' height, which is lower than
+        asked for if the numbers would be too wide.
+    """
     block = _below_each_other([line.coverage for line in lines], lines[0].digit_height)
     scale = height / lines[0].digit_height
     cos, sin = math.cos(angle), math.sin(angle)
     extent = np.array([[cos, abs(sin)], [abs(sin), cos]]) @ block.shape[::-1] * scale  # across and down
-    scale *= min(1.0, *(ROOM * np.array(shape[::-1]) / extent))
-    extent *= min(1.0, *(ROOM * np.array(shape[::-1]) / extent))
+    fitting = min(1.0, *(ROOM * np.array(shape[::-1]) / extent))
+    scale, extent = scale * fitting, extent * fitting
     centre = extent / 2 + random.random(2) * (np.array(shape[::-1]) - extent)
     turn = scale * np.array([[cos, -sin], [sin, cos]])
     move = centre - turn @ (np.array(block.shape[::-1]) / 2)
     if scale < 1:  # linear interpolation would skip pixels
         block = optics.blur(block, 0.4 / scale)
-    return cv2.warpAffine(block, np.column_stack([turn, move]), shape[::-1])  # type: ignore[return-value]
+    placed: Plane = cv2.warpAffine(block, np.column_stack([turn, move]), shape[::-1])  # type: ignore[assignment]
+    return placed, height * fitting
 
 
 def _below_each_other(blocks: list[Plane], digit_height: float) -> Plane:

@@ -204,7 +204,16 @@ def whole_numbers(folder: Path) -> str:
         for each in record["result"]["numbers"]
     ]
     header = "pictures", "reader", "numbers", "right", "accepted", "wrong of these", "acceptable with 1 % wrong", "ms"
-    return table(header, "l-l-r-r-r-r-r-r", rows) + measured_on([record])
+    return table(header, "l-l-r-r-r-r-r-r", rows) + number_rates(record) + measured_on([record])
+
+
+def number_rates(record: dict[str, Any]) -> str:
+    """Say how fast `mnist-cnn read` reads each folder of numbers; nothing if the record does not tell."""
+    rates = record["result"].get("numbers_per_second")
+    if not isinstance(rates, list):  # earlier ones were measured in threads
+        return ""
+    listed = ", ".join(f"{each['per_second']:,.0f} ({each['pictures']})" for each in rates)
+    return f"\n\nNumbers a second of `mnist-cnn read` on all cores, the start of its processes included: {listed}."
 
 
 def cutting(folder: Path) -> str:

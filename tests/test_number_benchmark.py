@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
+import number_pages
 import whole_numbers
 from mnist_cnn.datasets.number_folder import LabelledNumber
 from mnist_cnn.errors import MissingExtraError
@@ -22,9 +24,10 @@ from mnist_cnn.evaluation.number_calibration import WRONG_AMONG_ACCEPTED
 from mnist_cnn.evaluation.number_results import NumberResults, pair
 from mnist_cnn.reading.numbers import NumberReading, NumberReason
 from mnist_cnn.reading.numbers.second_opinion import SecondOpinion
-from number_pictures import Labelled, without_number
+from number_pictures import Labelled, Pixels, without_number
 from reading.numbers import bars
 from reading.numbers.columns import ReadsAlways
+from tables import number_rates
 from whole_numbers import AGREED, CUTTING, OWN, WEIGHED, Answer, Result, edit_distance, summary
 
 SHORT = st.text("012", max_size=5)
@@ -93,6 +96,24 @@ def test_pictures_without_a_number_are_the_same_each_time() -> None:
         assert [one.source.tolist() for one in ones] == [other.source.tolist() for other in others]  # type: ignore[union-attr]
 
 
+def test_digits_of_a_page_are_as_high_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that is too wide for its page is made smaller, but stays legible, or another one is drawn."""
+    heights = []
+
+    def place(coverage: NDArray[np.float32], height: float, random: np.random.Generator) -> Pixels:
+        rows = np.flatnonzero((coverage > 0.1).any(axis=1))
+        heights.append((height, rows[-1] - rows[0]))
+        return np.zeros((1, 1), np.uint8)
+
+    monkeypatch.setattr(number_pages, "PLACES", (place,))
+    monkeypatch.setattr(number_pages, "SHARE", (0.2, 0.6))  # many are too wide
+    monkeypatch.setattr(number_pages, "LONGER_SIDE", (300, 400))
+    for seed in range(20):
+        number_pages.page(np.random.default_rng(seed))
+    assert all(height >= number_pages.LEGIBLE for height, _ in heights)
+    assert min(found / height for height, found in heights) > 0.9  # slants and margins make it more
+
+
 def test_the_benchmark_records_and_draws(
     bars_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +134,12 @@ def test_the_benchmark_records_and_draws(
     monkeypatch.setattr(sys, "argv", ["whole_numbers.py", *map(str, words)])
     whole_numbers.main()
     assert "skipped: RapidOCR" in capsys.readouterr().err
-    rows = json.loads(record.read_text("utf-8"))[0]["result"]["numbers"]
+    result = json.loads(record.read_text("utf-8"))[0]["result"]
+    (rate,) = result["numbers_per_second"]
+    assert (rate["pictures"], rate["number"]) == ("codes", 2 * whole_numbers.ROUNDS)
+    assert f": {rate['per_second']:,.0f} (codes)." in number_rates({"result": result})
+    assert number_rates({"result": {"numbers_per_second": 250.0}}) == ""
+    rows = result["numbers"]
     assert [row["reader"] for row in rows] == [OWN, CUTTING, WEIGHED, AGREED, OWN, OWN, OWN]
     assert {(row["pictures"], row["number"]) for row in rows[:4]} == {("codes", 2)}
     assert rows[4]["pictures"].startswith("codes, ")

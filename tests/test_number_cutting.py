@@ -13,7 +13,7 @@ from mnist_cnn.reading.ink.pixels import Pixels
 from mnist_cnn.reading.numbers.line_preparation import prepare
 from mnist_cnn.reading.numbers.looks import Look
 from mnist_cnn.reading.recognizer import Recognizer
-from number_cutting import Cuttings, cut, weigh
+from number_cutting import Cuttings, cut, most_probable_with_cutting
 from number_parts import divide
 from reading.numbers.columns import doubtful
 
@@ -107,11 +107,14 @@ def reads(*digits: int) -> Cuttings:
 
 def test_cutting_decides_where_the_line_is_doubtful() -> None:
     look = Look.at(doubtful("48", "43"))
-    text, log_probability = weigh([look], reads(4, 3))
+    text, log_probability = most_probable_with_cutting([look], reads(4, 3))
     assert text == "43"
     assert math.log(0.5) < log_probability < 0
-    assert weigh([look], reads(4, 8))[0] == "48"
+    assert most_probable_with_cutting([look], reads(4, 8))[0] == "48"
 
 
 def test_cutting_finds_no_number_on_a_blank_line() -> None:
-    assert weigh([Look.at(np.log(np.array([[0.99, *[0.001] * 10]])))], reads(4, 3)) == ("", -math.inf)
+    assert most_probable_with_cutting([Look.at(np.log(np.array([[0.99, *[0.001] * 10]])))], reads(4, 3)) == (
+        "",
+        -math.inf,
+    )
