@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ from PIL import Image
 
 from cli import commands
 from cli.test_predict_cli import HEAVY
-from mnist_cnn.reading.numbers import NumberReader
+from mnist_cnn.bulk import local_reading
+from mnist_cnn.bulk.job import Job
+from mnist_cnn.environment.processes import process_pool
+from mnist_cnn.reading.numbers import NumberReader, number_reader
 from mnist_cnn.reading.numbers.second_opinion import THRESHOLD, SecondOpinion
 from reading.numbers import bars
 from reading.numbers.columns import ReadsAlways
@@ -36,6 +40,24 @@ def pictures(bars_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("file", "text"), *labels, ("c.png", "9"), ("d.png", "555")])
     return folder
+
+
+def test_many_pictures_are_read_in_processes_with_the_same_result(
+    bars_model: Path, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("evaluate", bars_model, "--dataset", pictures, "--pattern", "[1-9]+", "--json")
+    in_threads = commands.call(capsys, *words)
+    started: list[Job] = []
+
+    def begin(workers: int, *, shared: Job) -> ProcessPoolExecutor:
+        started.append(shared)
+        return process_pool(workers, shared=shared)
+
+    monkeypatch.setattr(local_reading, "_FEW", 1)
+    monkeypatch.setattr(local_reading, "process_pool", begin)
+    monkeypatch.setattr(number_reader, "usable_cores", lambda: 2)
+    assert commands.call(capsys, *words) == in_threads
+    assert [job.pattern for job in started] == ["[1-9]+"]
 
 
 def test_the_counts_are_printed_and_reported(

@@ -45,8 +45,8 @@ def call(capsys: pytest.CaptureFixture[str], bars_model: Path, *words: object) -
     return commands.call(capsys, "read", *words, "--model", bars_model)
 
 
-def expected(bars_model: Path, path: Path, **constraint: Any) -> dict[str, Any]:
-    reading = NumberReader.load(bars_model).read(path, **constraint)
+def expected(bars_model: Path, path: Path, second_opinion: bool = False, **constraint: Any) -> dict[str, Any]:
+    reading = NumberReader.load(bars_model, second_opinion=second_opinion).read(path, **constraint)
     record = {"path": str(path), **reading.to_dict()}
     return {**record, "reason": reading.reason} if reading.reason else record
 
@@ -207,8 +207,9 @@ def test_a_second_opinion_is_asked_for_in_one_word(
     _, out, _ = call(capsys, bars_model, pictures, *LINES, "--second-opinion")
     assert asked == ["second opinion"]
     records = [json.loads(line) for line in out.splitlines()]
-    plain = [expected(bars_model, pictures / name) for name in ("a.jpg", "b.png")]
-    assert [each["confidence"] for each in records] != [each["confidence"] for each in plain]
+    paths = [pictures / name for name in ("a.jpg", "b.png")]
+    assert records == [expected(bars_model, path, second_opinion=True) for path in paths]
+    assert records != [expected(bars_model, path) for path in paths]
 
 
 def test_processes_read_what_threads_read(

@@ -48,6 +48,7 @@ def test_the_report_shows_all_that_was_measured(measured: NumberResults, tmp_pat
     for text in ("evaluate this", "read that", "broken.png is truncated", "the 2 surest of 2 misread", "0.97"):
         assert text in page
     assert "it is plausible that up to 79.3" in page  # Wilson's upper limit for 0 of 1
+    assert "The second threshold was chosen on these pictures" in page
     assert json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8")) == measured.as_dict()
     with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = [list(row.values()) for row in csv.DictReader(file)]
@@ -64,7 +65,7 @@ def test_a_report_without_errors_replaces_one_with_errors(measured: NumberResult
     assert (tmp_path / "out" / "figures" / "misread.png").exists()
     perfect = dataclasses.replace(measured, outcomes=measured.outcomes[:1])
     page = write_number_report(tmp_path / "out", perfect, "", "").read_text("utf-8")
-    assert "what was read is what is written, in every picture" in page
+    assert "what was read is what is written, in every picture." in page
     assert [each.name for each in (tmp_path / "out" / "figures").iterdir()] == ["risk-coverage.png"]
 
 
@@ -73,3 +74,10 @@ def test_where_no_threshold_is_good_enough_the_report_says_so(measured: NumberRe
     page = write_number_report(tmp_path / "out", poor, "", "").read_text("utf-8")
     assert "no threshold accepts numbers" in page
     assert "To read with this threshold" not in page
+    assert "second threshold" not in page
+
+
+def test_a_picture_that_cannot_be_read_is_not_counted_as_right(measured: NumberResults, tmp_path: Path) -> None:
+    readable = dataclasses.replace(measured, outcomes=(measured.outcomes[0], measured.outcomes[3]))
+    page = write_number_report(tmp_path / "out", readable, "", "").read_text("utf-8")
+    assert "what was read is what is written, in every picture that could be read." in page

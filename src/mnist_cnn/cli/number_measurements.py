@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_cnn.cli.inputs import image_files
 from mnist_cnn.cli.options import number_model
-from mnist_cnn.cli.readings import quieten
+from mnist_cnn.cli.readings import on_all_cores, quieten
 from mnist_cnn.environment import shell
 from mnist_cnn.errors import SettingError
+from mnist_cnn.reading.reading_records import TEXT
 
 if TYPE_CHECKING:
+    from mnist_cnn.bulk.job import Job
     from mnist_cnn.cli.terminal import Terminal
     from mnist_cnn.datasets.number_folder import LabelledNumber
     from mnist_cnn.evaluation.metrics import Interval
@@ -94,16 +98,26 @@ def _read(
     from mnist_cnn.evaluation.number_results import NumberResults, pair
     from mnist_cnn.reading.numbers import NumberReader
 
-    reader = NumberReader.load(number_model(model), second_opinion=how.second_opinion)
-    readings = track(
-        reader.read_many([each.path for each in numbers], length=how.length, pattern=how.pattern),
-        "Reading",
-        total=len(numbers),
-        console=terminal.console,
-        transient=True,
-        disable=not terminal.console.is_terminal,
-    )
-    return NumberResults(str(model), dataset, reader.threshold, pair(numbers, (result for _, result in readings)))
+    chosen = number_model(model)
+    reader = NumberReader.load(chosen, second_opinion=how.second_opinion)
+
+    def job() -> Job:
+        from mnist_cnn.bulk.job import Job, collect_model
+
+        return Job(TEXT, reader.threshold, collect_model(chosen), **dataclasses.asdict(how))
+
+    in_threads = partial(reader.read_many, length=how.length, pattern=how.pattern)
+    with on_all_cores(job, in_threads, reader.threads) as read_many:
+        readings = track(
+            read_many([str(each.path) for each in numbers]),
+            "Reading",
+            total=len(numbers),
+            console=terminal.console,
+            transient=True,
+            disable=not terminal.console.is_terminal,
+        )
+        outcomes = pair(numbers, (result for _, result in readings))
+    return NumberResults(str(model), dataset, reader.threshold, outcomes)
 
 
 def _use(model: Path, how: HowToRead, suggested: OperatingPoint | None) -> str:

@@ -12,7 +12,7 @@ from mnist_cnn.evaluation.figures.misread_numbers import MisreadNumber, misread_
 from mnist_cnn.evaluation.figures.risk_coverage import risk_coverage
 from mnist_cnn.evaluation.figures.style import save
 from mnist_cnn.evaluation.number_calibration import WRONG_AMONG_ACCEPTED
-from mnist_cnn.evaluation.number_results import NumberOutcome, NumberResults
+from mnist_cnn.evaluation.number_results import NumberOutcome, NumberResults, OperatingPoint
 from mnist_cnn.evaluation.templates import percent, render
 from mnist_cnn.evaluation.templates.pictures import embed
 from mnist_cnn.files import write_json, write_text, write_whole
@@ -108,12 +108,18 @@ def _verdict(results: NumberResults) -> str:
 
 def _limits(results: NumberResults) -> list[str]:
     limits = [
-        "The second threshold was chosen on these pictures, so it looks better on them than on others. Check it on "
-        "other pictures before you rely on it.",
         "All numbers hold for pictures like these: the same forms, pens, cameras and kinds of writers. Pictures by the "
         "same writer resemble each other and count for less.",
     ]
-    risk = results.suggested.risk if results.suggested else None
+    return [*(_limits_of(results.suggested) if results.suggested else []), *limits]
+
+
+def _limits_of(suggested: OperatingPoint) -> list[str]:
+    limits = [
+        "The second threshold was chosen on these pictures, so it looks better on them than on others. Check it on "
+        "other pictures before you rely on it.",
+    ]
+    risk = suggested.risk
     if risk and risk.high > WRONG_AMONG_ACCEPTED:
         limits.insert(
             0,

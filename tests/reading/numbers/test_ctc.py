@@ -35,12 +35,15 @@ def test_a_text_without_room_is_impossible() -> None:
     assert np.isneginf(text_log_probabilities(columns, ["1234", "11", "111"])).tolist() == [True, False, True]
 
 
+@pytest.mark.parametrize("block", [2, 64])
 @given(columns=paths.few_columns())
-def test_each_substitute_has_the_probability_of_its_text(columns: NDArray[np.float64]) -> None:
+def test_each_substitute_has_the_probability_of_its_text(block: int, columns: NDArray[np.float64]) -> None:
     for text in filter(None, TEXTS):
         if np.isneginf(text_log_probabilities(columns, [text])[0]):
             continue
-        substitutes = align(columns, text).substitutes
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ctc, "_BLOCK", block)
+            substitutes = align(columns, text).substitutes
         for place, digit in itertools.product(range(len(text)), range(10)):
             other = text[:place] + str(digit) + text[place + 1 :]
             expected = text_log_probabilities(columns, [other])[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,12 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from mnist_cnn.errors import MissingExtraError, ModelFileError
-from mnist_cnn.reading.numbers import NumberReader, NumberReason
+from mnist_cnn.reading.numbers import NumberReader, NumberReason, second_opinion
 from mnist_cnn.reading.numbers.automaton import Automaton
 from mnist_cnn.reading.numbers.constraints import Constraint
 from mnist_cnn.reading.numbers.ctc import log_probabilities
+from mnist_cnn.reading.numbers.field import find_field
 from mnist_cnn.reading.numbers.looks import Look
-from mnist_cnn.reading.numbers.second_opinion import NETWORK, SecondOpinion, Verdict, weigh
+from mnist_cnn.reading.numbers.second_opinion import NETWORK, SecondOpinion, Verdict, reconcile
 from reading.numbers import bars
 from reading.numbers.columns import ReadsAlways, doubtful
 from reading.recognizer import linear
@@ -35,7 +37,7 @@ def beside(reader: NumberReader, text: str) -> NumberReader:
 
 def weighed(own: NDArray[np.float64], other: NDArray[np.float64], automaton: Automaton | None = None) -> Verdict:
     """Weigh one look of each reader."""
-    return weigh([Look.at(own, automaton)], Look.at(other, automaton))
+    return reconcile([Look.at(own, automaton)], Look.at(other, automaton))
 
 
 def picture(text: str) -> NDArray[np.uint8]:
@@ -102,6 +104,28 @@ def test_many_pictures_get_a_second_opinion_each(reader: NumberReader) -> None:
     assert [found for _, found in two.read_many(images)] == [two.read(image) for image in images]
 
 
+def test_a_number_on_a_page_is_shown_to_the_second_reader_without_the_page() -> None:
+    page = np.full((600, 900), 255, np.uint8)
+    page[400:460, 300:440] = picture("2750")
+    session = ReadsAlways("2750")
+    second = SecondOpinion(session, np.arange(11))
+    dataclasses.replace(NumberReader.load(threads=1), second_opinion=second).read(page)
+    field = find_field(page)
+    assert field
+    second.columns(field.cut(page))
+    shown, expected = session.pictures[0], session.pictures[-1]
+    np.testing.assert_array_equal(shown, expected)
+    assert np.count_nonzero((shown[0, 0] < -0.5).any(axis=1)) > 20  # of 48 rows; 2 if the whole page were shown
+
+
+def test_a_package_without_the_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = SimpleNamespace(version="3.12.1", locate_file=lambda name: tmp_path / name)
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda _: installed)
+    monkeypatch.setattr(second_opinion, "package_command", lambda requirement: f"pip install {requirement}")
+    with pytest.raises(ModelFileError, match=r"rapidocr 3\.12\.1 does not contain .*pip install rapidocr==3\.10\.\*"):
+        SecondOpinion.load()
+
+
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
@@ -119,11 +143,23 @@ def test_a_network_without_characters_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "1234567890", "48213"])
-def test_the_network_is_given_what_rapidocr_gives_it(text: str) -> None:
-    """Its own reader, in which digits cannot be the only characters, reads the same where only digits are."""
+def test_rapidocr_reads_the_same_where_only_digits_are(text: str) -> None:
+    """In its own reader, digits cannot be the only characters."""
     rapidocr = pytest.importorskip("rapidocr")
     theirs = rapidocr.RapidOCR(params={"Global.use_det": False, "Global.use_cls": False, "Global.log_level": "error"})
     image = picture(text)
     columns = SecondOpinion.load().columns(image)
     together = weighed(columns, columns)
     assert together.text == theirs(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)).txts[0] == text
+
+
+@pytest.mark.parametrize("shape", [(30, 90), (48, 700), (20, 300)])
+def test_a_low_picture_is_resized_as_rapidocr_does(shape: tuple[int, int]) -> None:
+    recognition = pytest.importorskip("rapidocr.ch_ppocr_rec.main")
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    session = ReadsAlways("1")
+    SecondOpinion(session, np.arange(11)).columns(image)
+    ratio = max(320 / 48, shape[1] / shape[0])
+    settings = SimpleNamespace(rec_image_shape=(3, 48, 320))
+    theirs = recognition.TextRecognizer.resize_norm_img(settings, cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), ratio)
+    np.testing.assert_allclose(session.pictures[0][0], theirs, atol=1e-6)

@@ -8,7 +8,6 @@ import pytest
 from mnist_cnn.composition.composer import ComposedLine
 from mnist_cnn.training.numbers.line_batches import LineBatches, arrange_lines, by_width, column_boxes, vary
 from mnist_cnn.training.numbers.line_plan import LinePlan
-from mnist_cnn.training.numbers.line_validation import best_path
 from mnist_cnn.training.numbers.portions import Portions, PortionSource, is_trainable
 from training.numbers.composed import TINY_PLAN, compose, traces
 
@@ -94,8 +93,3 @@ def test_a_line_varies_a_little_and_stays_in_range() -> None:
     assert all(one.min() >= 0 and one.max() <= 255 for one in varied)
     assert all(np.abs(one - image).mean() < 20 for one in varied)
     assert len({one.tobytes() for one in varied}) == 20
-
-
-def test_the_best_path_merges_repeated_symbols_and_drops_blanks() -> None:
-    assert best_path(np.eye(11)[[0, 3, 3, 0, 3, 8, 8, 0, 0]].astype(np.float32)) == "227"
-    assert best_path(np.eye(11)[[0, 0]].astype(np.float32)) == ""

@@ -52,7 +52,7 @@ class Field:
     corner: tuple[float, float]  #: x and y of its upper left corner, pixels of the picture
     size: tuple[float, float]  #: width and height, pixels of the picture
     tilt: float = 0.0  #: by which it is turned clockwise about that corner, radians
-    is_single: bool = True  #: no other line of the picture is as large
+    is_single: bool = True  #: no other row is prominent, high and dark enough to be a second number
 
     def cut(self, grey: Pixels) -> Pixels:
         """Cut the field out of a picture, uint8 [h, w]: uint8 [h', w'], level."""
@@ -281,7 +281,7 @@ def _goes_on(row: _Row) -> bool:
 
 
 def _rivals(row: _Row, best: _Row) -> bool:
-    """Return whether a row may be another line of digits."""
+    """Return whether a row may be another line of digits: it is not much smaller or paler, though it may be shorter."""
     return (
         row.shapes is best.shapes
         and row.prominence > _RIVAL * best.prominence

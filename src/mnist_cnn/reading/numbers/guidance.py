@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnist_cnn.reading.numbers.ctc import BLANK, SYMBOLS
-from mnist_cnn.reading.numbers.prefix_search import weigh
+from mnist_cnn.reading.numbers.prefix_search import to_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class Constrained:
         logs[repeated, last[repeated]] = after[states[repeated], last[repeated]]
         before = now[states, last][:, np.newaxis]
         logs += self._columns[column] - np.where(np.isneginf(before), 0, before)  # no path ends where nothing fits
-        return weigh(logs)
+        return to_weights(logs)
 
     def follow(self, state: int, digit: int) -> int:
         """Return the automaton's state after one more digit."""

@@ -35,7 +35,7 @@ from mnist_cnn.reading.numbers.line_preparation import (
 from mnist_cnn.reading.numbers.looks import Look, considered, judge_together
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 from mnist_cnn.reading.numbers.number_reading import Box, NumberDigit, NumberReading, NumberReason
-from mnist_cnn.reading.numbers.second_opinion import THRESHOLD, SecondOpinion, Verdict, weigh
+from mnist_cnn.reading.numbers.second_opinion import THRESHOLD, SecondOpinion, Verdict, reconcile
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 from mnist_cnn.reading.recognizer.arrangement import check_stream
 from mnist_cnn.reading.recognizer.model_file import read_model_file
@@ -222,7 +222,7 @@ class NumberReader:
             text, log_probability = _judge(looks)
             return Verdict(text, self.metadata.confidence(log_probability), is_agreed=True)
         shown = line.field.cut(grey) if line.field else grey
-        return weigh(looks, Look.at(self.second_opinion.columns(shown), automaton))
+        return reconcile(looks, Look.at(self.second_opinion.columns(shown), automaton))
 
     def _reason(self, decoded: Decoded, verdict: Verdict, is_single: bool) -> str:
         """Return why a number is rejected; empty if it is not."""

@@ -20,7 +20,7 @@ _NEGLIGIBLE = 1e-3  # share of the best prefix's probability; what follows is as
 Weights: TypeAlias = "dict[int, float]"  # the probability of each symbol that is not negligible
 
 
-def weigh(logs: NDArray[np.float64]) -> list[Weights]:
+def to_weights(logs: NDArray[np.float64]) -> list[Weights]:
     """Convert rows of log-probabilities, [n, 11], to weights."""
     return [
         {symbol: weight for symbol, weight in enumerate(row) if weight > _NEGLIGIBLE} for row in np.exp(logs).tolist()
@@ -46,7 +46,7 @@ class Free:
     """The guide to all texts."""
 
     def __init__(self, columns: NDArray[np.float64]) -> None:
-        self._rows = weigh(columns)
+        self._rows = to_weights(columns)
 
     def weights(self, column: int, ends: Sequence[tuple[int, int]]) -> list[Weights]:
         """Return the column's probabilities for every path."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from mnist_cnn.environment.installation import package_command
 from mnist_cnn.errors import ModelFileError, requires_extra
 from mnist_cnn.reading.numbers.looks import Look, considered, judge_together
 from mnist_cnn.reading.recognizer.model_file import read_model_file
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
     from mnist_cnn.reading.ink.pixels import Pixels
 
-NETWORK = "rapidocr/models/PP-OCRv6_rec_small.onnx"  # within the site-packages of rapidocr 3.10
+NETWORK = "rapidocr/models/PP-OCRv6_rec_small.onnx"  # within the site-packages of rapidocr `_KNOWN`
+_KNOWN = "3.10"  # version of rapidocr; a later one that the extra `ocr` allows may contain another network
 _HEIGHT = 48  # pixels, as in RapidOCR's settings
 _NARROWEST = 320  # pixels; a narrower picture is filled up with grey, as RapidOCR does
 _CHARACTERS = "character"  # the key of the network's metadata that lists its characters
@@ -68,7 +70,7 @@ class SecondOpinion:
         characters = metadata_of(session, origin).get(_CHARACTERS, "").splitlines()
         if not set("0123456789") <= set(characters):
             raise ModelFileError(
-                f"{origin} lists no digits in its metadata. Give the file of rapidocr 3.10, {NETWORK}."
+                f"{origin} lists no digits in its metadata. Give the file of rapidocr {_KNOWN}, {NETWORK}."
             )
         digits = [1 + characters.index(digit) for digit in "0123456789"]  # class 0 is the blank
         return cls(session, np.array([0, *digits]))
@@ -98,7 +100,7 @@ class Verdict:
     is_agreed: bool  #: whether neither of them rules it out
 
 
-def weigh(own: Sequence[Look], other: Look) -> Verdict:
+def reconcile(own: Sequence[Look], other: Look) -> Verdict:
     """Find the number that is most probable to both readers together.
 
     Args:
@@ -121,14 +123,22 @@ def _installed() -> Path:
     from importlib.metadata import distribution
 
     with requires_extra("ocr"):
-        path = Path(str(distribution("rapidocr").locate_file(NETWORK)))
+        package = distribution("rapidocr")
+    path = Path(str(package.locate_file(NETWORK)))
     if not path.is_file():
-        raise ModelFileError(f"the installed rapidocr does not contain {NETWORK}. Install rapidocr 3.10.")
+        raise ModelFileError(
+            f"the installed rapidocr {package.version} does not contain {NETWORK}. Install version {_KNOWN}: "
+            f"{package_command(f'rapidocr=={_KNOWN}.*')}"
+        )
     return path
 
 
 def _prepared(grey: Pixels) -> NDArray[np.float32]:
-    """Resize as RapidOCR does: float32 [1, 3, 48, w], -1 to 1; 0 to the right of a narrow picture."""
+    """Resize to the height of RapidOCR's pictures: float32 [1, 3, 48, w], -1 to 1; 0 to the right of a narrow picture.
+
+    Up to that height it is the same as in RapidOCR. Higher pictures are interpolated there, too, which skips pixels;
+    here, all of their pixels are averaged. A wide picture may be one column wider here: its width is rounded up.
+    """
     height, width = grey.shape
     ratio = width / height
     columns = math.ceil(_HEIGHT * ratio)
