@@ -21,7 +21,7 @@ import pytest
 from bulk.conftest import PARTS
 from cli.commands import call, run_command, start
 from mnist_cnn.bulk import cluster
-from mnist_cnn.bulk.cluster import ClusterState, read_on_cluster
+from mnist_cnn.bulk.cluster import read_on_cluster
 from mnist_cnn.bulk.job import Job
 from mnist_cnn.bulk.part_reading import PartRows
 from mnist_cnn.bulk.parts import ImagePart
@@ -235,16 +235,3 @@ def test_a_lost_cluster(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, lost, mock.Mock(side_effect=error))
     with pytest.raises(ClusterError, match=r"the cluster was lost \(GRPC .* continues where it stopped\.$"):
         list(read_on_cluster(Job(DIGIT, 0.5), [ImagePart(("x.png",))]))
-
-
-def test_a_head_is_lost_only_if_it_is_silent_for_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = mock.Mock()
-    monkeypatch.setattr(cluster, "time", clock)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        head = ClusterState(f"127.0.0.1:{server.getsockname()[1]}")
-        head.check()
-    for clock.monotonic.return_value in (100.0, 115.0):
-        head.check()
-    clock.monotonic.return_value = 125.0
-    with pytest.raises(ClusterError, match=r"its head at 127\.0\.0\.1:\d+ does not answer"):
-        head.check()

@@ -42,8 +42,8 @@ def test_the_trial_of_a_killed_worker_continues_and_counts_once(address: str, tm
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    with connected(address):
-        found = search.search(folder, bounds.Limits(trials=3), on_ray=True)
+    with connected(address) as head:
+        found = search.search(folder, bounds.Limits(trials=3), ray_head=head)
     killer.join()
     assert [trial.state for trial in found.trials] == ["complete"] * 3, "never more than requested"
     assert found.ended == 3
@@ -57,6 +57,7 @@ def test_the_trial_of_a_killed_worker_continues_and_counts_once(address: str, tm
     assert not list(folder.root.glob(".ray*"))
 
 
+@pytest.mark.timeout(1800)
 def test_sessions_with_and_without_ray_continue_each_other(address: str, tmp_path: Path) -> None:
     (tmp_path / "space.toml").write_text('[settings]\n"model.arguments.dense" = { low = 8, high = 16 }\n')
     tiny = ["--recipe", "conv3", "--dataset", "digits", "--space", "space.toml", "--epochs", "400", "--pruner", "none"]
@@ -72,9 +73,13 @@ def test_sessions_with_and_without_ray_continue_each_other(address: str, tmp_pat
         """Send a session a signal after another epoch, and give what it printed."""
         before = epochs()
         with start(*words, folder=tmp_path) as session:
-            wait_until(lambda: epochs() > before or session.poll() is not None, 400)
-            session.send_signal(number)
-            out, error = session.communicate(timeout=200)
+            try:
+                wait_until(lambda: epochs() > before or session.poll() is not None, 400)
+                session.send_signal(number)
+                out, error = session.communicate(timeout=200)
+            except BaseException:
+                session.kill()  # or leaving the block would wait for it
+                raise
         assert session.returncode in (130, -signal.SIGKILL), error
         return out
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.parts import name_of
+from mnist_cnn.cluster.cluster_head import ClusterHead
 from mnist_cnn.cluster.connection import ClusterError, last_line, missing_package
 from mnist_cnn.errors import first_line
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _SECONDS = 5.0  # between two looks at the size of the cluster
 _AHEAD = 4  # parts per core that are queued, in progress, or waiting for an earlier one
-_SILENCE = 20.0  # seconds after which a head that does not answer is lost; after 60, Ray would end this process itself
 _CONTINUES = "The same command continues where it stopped."
 _RETRIES = 3  # of a part whose worker was killed, or whose object store did not answer
 
@@ -42,32 +41,31 @@ def read_on_cluster(job: Job, parts: Iterable[ImagePart], head: str = "") -> Ite
     import ray
 
     try:
-        yield from _read_ahead(job, parts, ClusterState(head))
+        yield from _read_ahead(job, parts, ClusterHead(head, _CONTINUES))
     except (ray.exceptions.RayError, ConnectionError) as error:  # the latter by ray://
         raise ClusterError(f"the cluster was lost ({first_line(error)}). {_CONTINUES}") from error
 
 
-def _read_ahead(job: Job, parts: Iterable[ImagePart], cluster: ClusterState) -> Iterator[PartRows]:
+def _read_ahead(job: Job, parts: Iterable[ImagePart], head: ClusterHead) -> Iterator[PartRows]:
     import ray
 
     task = ray.remote(num_cpus=1, max_retries=_RETRIES, retry_exceptions=[OSError])(read_part)
     shared = ray.put(job.for_other_machines())
     waiting: deque[tuple[ImagePart, Any]] = deque()
+    size = _ClusterSize(head)
     for part in parts:
         waiting.append((part, task.remote(shared, part)))
-        while len(waiting) >= _AHEAD * cluster.cores:
-            yield _result(*waiting.popleft(), cluster)
+        while len(waiting) >= _AHEAD * size.cores:
+            yield _result(*waiting.popleft(), head)
     while waiting:
-        yield _result(*waiting.popleft(), cluster)
+        yield _result(*waiting.popleft(), head)
 
 
-class ClusterState:
-    """The number of cores, looked up again from time to time, and whether the head still answers."""
+class _ClusterSize:
+    """The number of cores, looked up again from time to time."""
 
-    def __init__(self, head: str) -> None:
-        """Remember where the head is: host and port, or nothing if it is not to be asked."""
+    def __init__(self, head: ClusterHead) -> None:
         self._head = head
-        self._silent_since: float | None = None
         self._cores, self._looked_up = 1, 0.0
 
     @property
@@ -75,36 +73,17 @@ class ClusterState:
         """Number of cores of all machines, at least 1; the last known one while the head does not answer."""
         import ray
 
-        # Ray waits for a head that does not answer, without a limit of time.
-        if (not self._looked_up or time.monotonic() - self._looked_up > _SECONDS) and self._answers():
+        if (not self._looked_up or time.monotonic() - self._looked_up > _SECONDS) and self._head.answers():
             self._cores, self._looked_up = int(ray.cluster_resources().get("CPU", 1)), time.monotonic()
         return max(1, self._cores)
 
-    def check(self) -> None:
-        """Raise `ClusterError` if the head has not answered for some time."""
-        if self._answers():
-            self._silent_since = None
-        elif self._silent_since is None:
-            self._silent_since = time.monotonic()
-        elif time.monotonic() - self._silent_since > _SILENCE:
-            raise ClusterError(f"the cluster was lost (its head at {self._head} does not answer). {_CONTINUES}")
 
-    def _answers(self) -> bool:
-        host, _, port = self._head.rpartition(":")
-        try:
-            if self._head:
-                socket.create_connection((host.strip("[]"), int(port)), _SECONDS).close()  # [] around IPv6
-        except OSError:
-            return False
-        return True
-
-
-def _result(part: ImagePart, reference: Any, cluster: ClusterState) -> PartRows:
+def _result(part: ImagePart, reference: Any, head: ClusterHead) -> PartRows:
     import ray
 
     try:
         while not ray.wait([reference], timeout=_SECONDS)[0]:
-            cluster.check()
+            head.check()
         rows: PartRows = ray.get(reference)
     except ray.exceptions.RayError as error:
         raise ClusterError(_why_not_read(part, error)) from error

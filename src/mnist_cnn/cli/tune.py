@@ -131,7 +131,7 @@ def tune(
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
     changes |= {} if epochs is None else {"training.epochs": epochs}
     seconds = parse_duration(time) if time else math.inf
-    with _connected(ray):  # first: without a cluster, no search begins
+    with _connected(ray) as ray_head:  # first: without a cluster, no search begins
         if resume:
             _refuse_changes("--resume", {**given, "join": join}, changes)
             folder = _open(resume, storage, confirm)
@@ -140,10 +140,10 @@ def tune(
             folder = _join(join, storage, given, terminal)
         else:
             folder = _start(given, changes, storage, confirm, terminal)
-        _search(folder, settle_limits(folder, trials, seconds, workers), ray is not None, confirm or 0, terminal)
+        _search(folder, settle_limits(folder, trials, seconds, workers), ray_head, confirm or 0, terminal)
 
 
-def _connected(ray: str | None) -> AbstractContextManager[object]:
+def _connected(ray: str | None) -> AbstractContextManager[str | None]:
     """Return the connection to a Ray cluster, if one is to be used."""
     if ray is None:
         return nullcontext()
@@ -276,18 +276,18 @@ def _new_folder(runs_dir: Path | None, name: str, storage: str | None) -> Iterat
         raise
 
 
-def _search(folder: TuningFolder, limits: Limits, on_ray: bool, seeds: int, terminal: Terminal) -> None:
+def _search(folder: TuningFolder, limits: Limits, ray_head: str | None, seeds: int, terminal: Terminal) -> None:
     from mnist_cnn.cli.trials import TrialsView
     from mnist_cnn.tuning.results import read_results
     from mnist_cnn.tuning.search import search
     from mnist_cnn.tuning.search_report import write_report
 
     left = replace(limits, seconds=limits.seconds - folder.seconds_used())
-    terminal.say(_describe(folder, left, read_results(folder).ended, on_ray))
+    terminal.say(_describe(folder, left, read_results(folder).ended, ray_head is not None))
     code = 0
     try:
         with TrialsView(terminal, left) as view:
-            results = search(folder, limits, on_look=view.show, on_ray=on_ray)
+            results = search(folder, limits, on_look=view.show, ray_head=ray_head)
     except KeyboardInterrupt:
         code = INTERRUPTED
         results = read_results(folder)

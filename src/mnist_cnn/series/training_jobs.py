@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from mnist_cnn.cluster.cluster_head import ClusterHead
 from mnist_cnn.cluster.connection import ClusterError, connected
 from mnist_cnn.cluster.shared_work import SharedFolder, attempt, explain_lost, outcome_of, shared
 from mnist_cnn.cluster.tasks import cores_of_each_machine, stop_tasks, thread_settings
@@ -194,11 +195,11 @@ def _train_there(jobs: Sequence[TrainingJob], address: str) -> Generator[Trainin
         return
     root = Path(os.path.commonpath([job.run.parent for job in jobs]))
     root.mkdir(parents=True, exist_ok=True)
-    with connected(address), shared(root) as folder:
-        yield from _tasks(jobs, folder)
+    with connected(address) as head, shared(root) as folder:
+        yield from _tasks(jobs, folder, ClusterHead(head, _CONTINUES))
 
 
-def _tasks(jobs: Sequence[TrainingJob], folder: SharedFolder) -> Generator[TrainingJob, None, None]:
+def _tasks(jobs: Sequence[TrainingJob], folder: SharedFolder, head: ClusterHead) -> Generator[TrainingJob, None, None]:
     """Run the jobs as tasks; yield each that ends."""
     import ray
 
@@ -213,6 +214,7 @@ def _tasks(jobs: Sequence[TrainingJob], folder: SharedFolder) -> Generator[Train
             for reference in ended:
                 ray.get(reference).get()
                 yield waiting.pop(reference)
+            head.check()
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         raise ClusterError(
             f"the process of a training was killed {RETRIES + 1} times, probably for lack of memory. {_CONTINUES}"
@@ -220,4 +222,5 @@ def _tasks(jobs: Sequence[TrainingJob], folder: SharedFolder) -> Generator[Train
     except (ray.exceptions.RayError, ConnectionError) as error:  # the latter by ray://
         raise explain_lost(error, "train", _CONTINUES) from error
     finally:
-        stop_tasks(list(waiting))
+        if head.answers():
+            stop_tasks(list(waiting))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from mnist_cnn.cluster.cluster_head import ClusterHead
 from mnist_cnn.cluster.connection import ClusterError
 from mnist_cnn.cluster.shared_work import SharedFolder, attempt, explain_lost, shared
 from mnist_cnn.cluster.tasks import cores_of_each_machine, count_tasks, stop_tasks, thread_settings
@@ -23,14 +24,20 @@ _LAST_WORDS = 120.0  # seconds after the deadline until tasks that never got a c
 
 
 @contextlib.contextmanager
-def ray_crew(folder: TuningFolder, limits: Limits, bounds: Bounds) -> Iterator[RayCrew]:
+def ray_crew(folder: TuningFolder, limits: Limits, bounds: Bounds, head: str) -> Iterator[RayCrew]:
     """Start the workers of a search on the cluster that is connected; end them with the block.
+
+    Args:
+        folder: Of the search.
+        limits: How many workers there are on each machine.
+        bounds: When they stop.
+        head: What `connected` yields.
 
     Raises:
         WriteError: The folder of the search is not writable.
     """
     with shared(folder.root) as place:
-        crew = RayCrew(TuningFolder(folder.root.resolve(), folder.url), bounds, limits.workers, place)
+        crew = RayCrew(TuningFolder(folder.root.resolve(), folder.url), bounds, limits.workers, place, head)
         try:
             yield crew
         finally:
@@ -40,7 +47,9 @@ def ray_crew(folder: TuningFolder, limits: Limits, bounds: Bounds) -> Iterator[R
 class RayCrew:
     """The workers on all machines of a cluster, also on those that join later."""
 
-    def __init__(self, folder: TuningFolder, bounds: Bounds, on_each_machine: int, place: SharedFolder) -> None:
+    def __init__(
+        self, folder: TuningFolder, bounds: Bounds, on_each_machine: int, place: SharedFolder, head: str
+    ) -> None:
         """Prepare; `is_busy` starts the workers.
 
         Args:
@@ -48,12 +57,14 @@ class RayCrew:
             bounds: When they stop.
             on_each_machine: How many share the cores of the smallest machine; larger ones have more of them.
             place: The folder of the search, as each machine checks it.
+            head: What `connected` yields.
         """
         import ray
 
         self._folder = folder
         self._bounds = bounds
         self._place = place
+        self._head = ClusterHead(head, self._continues)
         self._cores = cores_of_each_machine(on_each_machine)
         self._task = ray.remote(num_cpus=self._cores, max_calls=1, max_retries=0)(attempt)
         self._workers: list[Any] = []  # references to their tasks
@@ -69,6 +80,9 @@ class RayCrew:
         """
         import ray
 
+        self._head.check()
+        if not self._head.answers():
+            return True
         try:
             if self._workers:
                 ended, self._workers = ray.wait(self._workers, num_returns=len(self._workers), timeout=0)
@@ -83,7 +97,8 @@ class RayCrew:
 
     def end(self) -> None:
         """Let every worker save its work and end; kill those that take too long."""
-        stop_tasks(self._workers)
+        if self._head.answers():
+            stop_tasks(self._workers)
 
     @property
     def _continues(self) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from mnist_cnn.config import save_config
 from mnist_cnn.tuning.bounds import Bounds, Limits, save_limits
-from mnist_cnn.tuning.local_crew import local_crew
-from mnist_cnn.tuning.ray_crew import ray_crew
+from mnist_cnn.tuning.local_crew import LocalCrew, local_crew
+from mnist_cnn.tuning.ray_crew import RayCrew, ray_crew
 from mnist_cnn.tuning.results import StudyResults, best_config, collect
 from mnist_cnn.tuning.search_folder import TuningFolder, lead
 from mnist_cnn.tuning.storage import explain_loss
@@ -22,7 +23,7 @@ def search(
     limits: Limits,
     *,
     on_look: Callable[[StudyResults], None] = lambda _: None,
-    on_ray: bool = False,
+    ray_head: str | None = None,
 ) -> StudyResults:
     """Search until the limits are reached.
 
@@ -30,7 +31,7 @@ def search(
         folder: Of a study that was created or joined; an earlier search continues.
         limits: How long, over all sessions; saved for the next session.
         on_look: Receives the state of the study once a second.
-        on_ray: Whether the machines of the Ray cluster that is `connected` work, instead of processes here.
+        ray_head: What `connected` yields, if the machines of that Ray cluster work instead of processes here.
 
     Returns:
         The final state of the study; the best recipe is in `folder.best`.
@@ -60,7 +61,7 @@ def search(
         bounds = Bounds(trials=limits.trials, deadline=time.time() + seconds)
         try:
             if seconds > 0:
-                with (ray_crew if on_ray else local_crew)(folder, limits, bounds) as crew:
+                with _start_crew(folder, limits, bounds, ray_head) as crew:
                     while crew.is_busy():
                         look()
                         folder.save_seconds(time.monotonic() - began)
@@ -69,3 +70,11 @@ def search(
             folder.save_seconds(time.monotonic() - began)
             results = look()
     return results
+
+
+def _start_crew(
+    folder: TuningFolder, limits: Limits, bounds: Bounds, ray_head: str | None
+) -> AbstractContextManager[LocalCrew | RayCrew]:
+    if ray_head is None:
+        return local_crew(folder, limits, bounds)
+    return ray_crew(folder, limits, bounds, ray_head)
