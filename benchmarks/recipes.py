@@ -63,7 +63,6 @@ def parse_options() -> argparse.Namespace:
         "--ray",
         nargs="?",
         const="",
-        type=check_address,
         metavar="ADDRESS",
         help="train on a Ray cluster; default: local",
     )
