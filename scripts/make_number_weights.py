@@ -36,7 +36,7 @@ from mnist_cnn.evaluation.number_calibration import (
     describe_number_scores,
 )
 from mnist_cnn.export.line_graph import to_line_onnx
-from mnist_cnn.export.line_weights import from_line_onnx
+from mnist_cnn.export.line_weights import average_line_onnx, from_line_onnx
 from mnist_cnn.files import write_json, write_text, write_whole
 from mnist_cnn.models.backend import keras
 from mnist_cnn.models.fully_convolutional import build_line_network
@@ -87,13 +87,15 @@ def main() -> None:
         model = keras.models.load_model(run.model) if run.finished else train(options, run, traces, held_out)
     if model is None:
         sys.exit("Interrupted. Start the script again to resume.")
+    if options.average_with:
+        average(model, options.average_with, held_out)
     reader, sets = calibrated(model, run.root / SHIPPED_WEIGHTS.name, held_out, options.tune_on)
     composed = sets[0]
     with write_whole(SHIPPED_WEIGHTS) as partial:
         shutil.copyfile(run.root / SHIPPED_WEIGHTS.name, partial)
     size = SHIPPED_WEIGHTS.stat().st_size
     print(f"{size:,} bytes; {composed.read:.1%} of the composed lines read whole, {composed.accepted:.1%} accepted")
-    write_text(CARD, describe(reader, run, sets))
+    write_text(CARD, describe(reader, run, sets, options.average_with))
 
 
 def parse_options() -> argparse.Namespace:
@@ -105,6 +107,15 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/weights"))
     parser.add_argument("--start-from", type=Path, metavar="FILE", help="a .keras or .onnx file of this script")
+    parser.add_argument(
+        "--average-with",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="earlier ONNX files of the same training; the result is the mean of its weights and theirs, half of it its "
+        "own",
+    )
     parser.add_argument("--seed", type=int, help="another seed composes other lines; default: 0")
     parser.add_argument("--workers", type=int, default=max(1, usable_cores() // 2), help="processes that compose")
     parser.add_argument(
@@ -213,6 +224,16 @@ def weights_from(file: Path, plan: LinePlan, traces: Path) -> list[np.ndarray]:
     return from_line_onnx(file.read_bytes(), build_line_network(plan.widths), images)
 
 
+def average(model: keras.Model, files: Sequence[Path], traces: Path) -> None:
+    """Replace a network's weights by their mean with those in files, which count as much together as its own."""
+    own = to_line_onnx(model, NumberMetadata(tuple("0123456789")))
+    contents = [own, *(file.read_bytes() for file in files)]
+    mean = average_line_onnx(contents, [0.5, *[0.5 / len(files)] * len(files)])
+    lines = held_out_portion(traces, 0, MEASURED_ON)
+    images, _ = arrange_lines([line.image for line in lines], lines)
+    model.set_weights(from_line_onnx(mean, model, images))
+
+
 def calibrated(
     model: keras.Model, file: Path, held_out: Path, tune_on: Sequence[Path]
 ) -> tuple[NumberReader, list[Measured]]:
@@ -230,9 +251,9 @@ def calibrated(
     raw = exported(model, file, metadata)
     confidences, right = judged(read_composed(raw, held_out, 2))
     metadata = describe_number_confidence(metadata, confidences, right)
-    if tune_on:
-        confidences, right = judged([reading for each in tune_on for reading in read_folder(raw, each)])
-        metadata = choose_threshold(metadata, confidences, right)
+    if tune_on:  # no set may have more wrong readings than the others make up for
+        chosen = [choose_threshold(metadata, *judged(read_folder(raw, each))) for each in tune_on]
+        metadata = max(chosen, key=lambda each: each.rejection_threshold)
     reader = exported(model, file, metadata)
     composed = measured("composed", read_composed(reader, held_out, 3))
     reader = exported(model, file, dataclasses.replace(metadata, accuracy=composed.read))
@@ -279,7 +300,7 @@ def measured(name: str, readings: list[tuple[NumberReading, str]]) -> Measured:
     return Measured(name, len(numbers), float(read), float(kept), 1 - float(np.mean(accepted)) if accepted else 0.0)
 
 
-def describe(reader: NumberReader, run: RunFolder, sets: list[Measured]) -> str:
+def describe(reader: NumberReader, run: RunFolder, sets: list[Measured], averaged_with: Sequence[Path]) -> str:
     """Write the model card of the finished file, in the Hugging Face form."""
     plan = LinePlan.from_dict(run.read_json(run.root / PLAN))
     history = run.read_json(run.history_json)
@@ -292,6 +313,7 @@ def describe(reader: NumberReader, run: RunFolder, sets: list[Measured]) -> str:
         sets=sets,
         plan=plan,
         start=run.read_json(start) if start.exists() else None,
+        averaged=[described(file) for file in averaged_with],
         lines=(plan.epochs + plan.opening - 1) * plan.portion,
         minutes=sum(row["seconds"] for row in history) / 60,
         processor=processor_name(),

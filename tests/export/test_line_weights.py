@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from mnist_cnn.export.line_graph import to_line_onnx
-from mnist_cnn.export.line_weights import from_line_onnx
+from mnist_cnn.export.line_weights import average_line_onnx, from_line_onnx
 from mnist_cnn.models.backend import layers
 from mnist_cnn.models.fully_convolutional import build_line_network
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
@@ -48,3 +51,23 @@ def test_batch_statistics_are_those_of_the_lines(content: bytes, images: np.ndar
 def test_a_file_of_another_network_is_refused(content: bytes, images: np.ndarray) -> None:
     with pytest.raises(ValueError, match="shape"):
         from_line_onnx(content, build_line_network((4, 6, 8, 10, 14)), images)
+
+
+def test_an_average_has_the_mean_of_all_weights(content: bytes) -> None:
+    other = to_line_onnx(build_line_network(WIDTHS, seed=3), NumberMetadata(tuple("0123456789")))
+    found, first, second = (
+        weights_of(each) for each in (average_line_onnx([content, other], [0.75, 0.25]), content, other)
+    )
+    assert len(found) > 10
+    for name, weight in found.items():
+        np.testing.assert_allclose(weight, 0.75 * first[name] + 0.25 * second[name], atol=2e-3)
+    with pytest.raises(ValueError, match="other weights"):
+        average_line_onnx(
+            [content, to_line_onnx(build_line_network((4, 6, 8, 10, 14)), NumberMetadata(()))], [0.5, 0.5]
+        )
+
+
+def weights_of(content: bytes) -> dict[str, NDArray[np.float32]]:
+    tensors = onnx.load_model_from_string(content).graph.initializer
+    stored = {each.name: numpy_helper.to_array(each) for each in tensors}
+    return {name: each.astype(np.float32) for name, each in stored.items() if each.dtype.kind == "f"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -45,6 +46,35 @@ def from_line_onnx(content: bytes, model: keras.Model, images: NDArray[np.float3
         _set_statistics(convolution, layer, values.reshape(-1, values.shape[-1]))
     weights: Weights = model.get_weights()
     return weights
+
+
+def average_line_onnx(contents: Sequence[bytes], shares: Sequence[float]) -> bytes:
+    """Average the weights of files of one network that were trained from each other.
+
+    Such an average is often more accurate than each of them, at the cost of one (model soups, Wortsman et al. 2022).
+
+    Args:
+        contents: Of files from `to_line_onnx`.
+        shares: Of each file; their sum is 1.
+
+    Returns:
+        The content of a file like the first one, with its metadata.
+
+    Raises:
+        ValueError: The files' networks have other layers or widths.
+    """
+    first, *others = (onnx.load_model_from_string(content) for content in contents)
+    stored = [{each.name: numpy_helper.to_array(each) for each in other.graph.initializer} for other in others]
+    for tensor in first.graph.initializer:
+        own = numpy_helper.to_array(tensor)
+        found = [own, *(each.get(tensor.name, np.empty(0)) for each in stored)]
+        if any(each.shape != own.shape for each in found):
+            raise ValueError(f"the files have other weights {tensor.name}")
+        if own.dtype.kind == "f":
+            mean = sum(share * each.astype(np.float64) for share, each in zip(shares, found, strict=True))
+            tensor.CopyFrom(numpy_helper.from_array(np.asarray(mean, own.dtype), tensor.name))
+    content: bytes = first.SerializeToString()
+    return content
 
 
 def _kernel_and_bias(stored: dict[str, NDArray[Any]], layer: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

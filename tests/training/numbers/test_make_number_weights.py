@@ -102,7 +102,19 @@ def test_weights_and_card_are_made_from_the_included_weights(
     monkeypatch.setattr(script, "SHIPPED_WEIGHTS", weights)
     monkeypatch.setattr(script, "CARD", tmp_path / "NUMBERS.md")
     start = shutil.copyfile(SHIPPED_WEIGHTS, tmp_path / "start.onnx")
-    call(monkeypatch, "--runs-dir", tmp_path / "runs", "--start-from", start, "--workers", 0, "--tune-on", codes)
+    call(
+        monkeypatch,
+        "--runs-dir",
+        tmp_path / "runs",
+        "--start-from",
+        start,
+        "--average-with",
+        start,
+        "--workers",
+        0,
+        "--tune-on",
+        codes,
+    )
     script.main()
     assert "of the composed lines read whole" in capsys.readouterr().out
     before, after = NumberReader.load(SHIPPED_WEIGHTS), NumberReader.load(weights)
