@@ -113,8 +113,7 @@ def parse_options() -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="earlier ONNX files of the same training; the result is the mean of its weights and theirs, half of it its "
-        "own",
+        help="earlier ONNX files of the same training; the result is the mean with their weights, half of it its own",
     )
     parser.add_argument("--seed", type=int, help="another seed composes other lines; default: 0")
     parser.add_argument("--workers", type=int, default=max(1, usable_cores() // 2), help="processes that compose")
