@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,33 @@ def boxes(desk: Desk) -> NDArray[np.float64]:
     edges = [(b["x"], b["y"], b["x"] + b["width"], b["y"] + b["height"]) for b in shown if b]
     origin = np.array([surface["x"], surface["y"]] * 2)
     return np.asarray((np.array(edges) - origin) / np.array([surface["width"], surface["height"]] * 2))
+
+
+class Held:
+    """Questions that come after a first answer, and are not answered before `release`."""
+
+    def __init__(self, desk: Desk, reader: MadeUpReader) -> None:
+        self._waiting: list[Any] = []
+        self._answer = reader.answer
+        self._page = desk.page
+        desk.page.route(re.compile(r"/read(\?|$)"), lambda route: self._waiting.append(route))
+
+    def release(self) -> None:
+        """Answer the question that waits longest, or the next one."""
+        while not self._waiting:
+            self._page.wait_for_timeout(20)
+        self._answer(self._waiting.pop(0))
+
+
+def expect_waiting(desk: Desk) -> None:
+    """Nothing of an earlier answer is left, for eyes or ears."""
+    expect(desk.page.locator("#answer")).to_have_attribute("data-state", "waiting")
+    expect(desk.page.locator("#label")).to_have_text("–")
+    expect(desk.page.locator("#sentence b")).to_have_text("Reading …")
+    expect(desk.page.locator("#sentence span")).to_have_text("")
+    expect(desk.page.locator("#boxes li")).to_have_count(0)
+    expect(desk.page.locator("#picture")).to_be_hidden()
+    expect(desk.page.locator("#status")).to_have_text("")
 
 
 def write(desk: Desk, *places: float, top: float = 0.25, bottom: float = 0.75) -> None:
@@ -273,6 +301,28 @@ def test_half_a_stroke_is_read_only_when_the_pen_pauses(desk: Desk) -> None:
     mouse.up()
 
 
+def test_an_answer_to_less_than_is_written_fades_and_is_not_spoken(desk: Desk) -> None:
+    reader = MadeUpReader(desk)
+    choose(desk, "Number")
+    write(desk, 0.2)
+    expect(desk.page.locator("#status")).to_contain_text("1, ")
+    held = Held(desk, reader)
+    with desk.page.expect_request("**/read"):
+        write(desk, 0.4)
+    write(desk, 0.6)
+    desk.page.wait_for_timeout(SETTLED)
+    for text in ("1", "12"):
+        expect_number(desk, text)
+        expect(desk.page.locator("#label")).to_have_css("opacity", "0.3")
+        expect(desk.page.locator("#boxes")).to_have_css("opacity", "0.3")
+        expect(desk.page.locator("#status")).to_have_text("")
+        with desk.page.expect_response("**/read"):
+            held.release()
+    expect_number(desk, "123")
+    expect(desk.page.locator("#label")).to_have_css("opacity", "1")
+    expect(desk.page.locator("#status")).to_contain_text("123, ")
+
+
 @pytest.mark.parametrize("leave", [lambda desk: desk.press("Clear"), lambda desk: choose(desk, "Digit")])
 def test_an_answer_that_comes_late_is_dropped(desk: Desk, leave: Callable[[Desk], None]) -> None:
     reader = MadeUpReader(desk)
@@ -363,6 +413,52 @@ def test_a_large_photo_of_a_number_is_made_smaller_and_its_boxes_fit(desk: Desk)
     assert reader.pictures[-1].shape == (800, 1600)
 
 
+@pytest.mark.parametrize("mode", ["Digit", "Number"])
+def test_a_new_picture_is_not_shown_with_the_answer_to_the_last_one(desk: Desk, mode: str) -> None:
+    reader = MadeUpReader(desk)
+    choose(desk, mode)
+    bars = picture_of_bars((600, 200))
+    upload(desk, bars)
+    expect(desk.page.locator("#status")).not_to_have_text("")
+    held = Held(desk, reader)
+    desk.page.route("**/predict?*", lambda route: None)
+    with desk.page.expect_request(re.compile("/(read|predict)")):
+        upload(desk, bars, "other.png")
+    expect_waiting(desk)
+    if mode == "Number":
+        held.release()
+        expect_number(desk, "123")
+
+
+@pytest.mark.parametrize(("width", "labels"), [(400, "all"), (1000, "digits"), (2000, "small"), (4000, "none")])
+def test_labels_that_would_overlap_are_left_out(desk: Desk, width: int, labels: str) -> None:
+    MadeUpReader(desk)
+    choose(desk, "Number")
+    picture = np.full((width // 8, width), 240, np.uint8)
+    for left in range(width // 3, width // 3 + 6 * 24, 24):
+        picture[width // 16 : width // 16 + 20, left : left + 14] = 20
+    upload(desk, file_of(picture))
+    expect_number(desk, "123456")
+    expect(desk.page.locator("#boxes")).to_have_attribute("data-labels", labels)
+    for kind in ("b", "span"):
+        shown = [label.bounding_box() for label in desk.page.locator(f"#boxes {kind}:visible").all()]
+        edges = [(box["x"], box["x"] + box["width"]) for box in shown if box]
+        assert all(right <= left for (_, right), (left, _) in itertools.pairwise(edges))
+        assert len(edges) == (6 if labels == "all" or (kind == "b" and labels != "none") else 0)
+
+
+def test_no_number_is_no_large_bar(desk: Desk) -> None:
+    MadeUpReader(desk)
+    choose(desk, "Number")
+    height = desk.page.locator("#label").evaluate("(label) => label.clientHeight")
+    upload(desk, file_of(np.full((100, 300), 240, np.uint8)))
+    expect(desk.page.locator("#sentence")).to_contain_text("This is not clearly one number.")
+    label = desk.page.locator("#label")
+    expect(label).to_have_text("–")
+    expect(label).to_have_css("font-size", "28px")
+    assert label.evaluate("(label) => label.clientHeight") == height  # nothing moves
+
+
 # What is known about the number
 
 
@@ -378,6 +474,21 @@ def test_length_and_pattern_are_sent_with_the_question(desk: Desk) -> None:
     assert reader.queries[-1] == {"length": ["1-3"], "pattern": [r"[1-9]\d{0,2}"]}
 
 
+def test_a_changed_length_hides_the_answer_to_the_last_one(desk: Desk) -> None:
+    reader = MadeUpReader(desk)
+    choose(desk, "Number")
+    write(desk, 0.4, 0.6)
+    expect_number(desk, "12")
+    held = Held(desk, reader)
+    for length in ("1", "2"):
+        with desk.page.expect_request("**/read?*"):
+            desk.page.get_by_label("Number of digits").fill(length)
+        expect_waiting(desk)
+    held.release()  # this is the answer with the length 1
+    desk.page.wait_for_timeout(100)
+    expect_waiting(desk)
+
+
 def test_a_pattern_that_nothing_fits_is_explained(desk: Desk) -> None:
     problem = {"status": 422, "detail": "the pattern 'x' matches no number. Give a regular expression over digits."}
     MadeUpReader(desk)
@@ -391,6 +502,7 @@ def test_a_pattern_that_nothing_fits_is_explained(desk: Desk) -> None:
         "The pattern 'x' matches no number. Give a regular expression over digits."
     )
     desk.expect_nothing()
+    expect(desk.page.locator("#status")).to_have_text("")
     field.press("Backspace")  # acts in the field, not on the drawing
     expect_number(desk, "1")
     expect(desk.page.get_by_role("alert")).to_be_hidden()

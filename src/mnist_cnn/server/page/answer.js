@@ -1,6 +1,6 @@
 // The reading: of a digit, beside what the network saw; of a number, with a box around each digit.
 
-import { isOne, wordsFor, wordsForNumber } from "./words.js";
+import { isOne, NOTHING, wordsFor, wordsForNumber } from "./words.js";
 
 export class Answer {
   #element; #label; #title; #text; #picture; #asNumber; #status; #classes; #boxes;
@@ -23,16 +23,24 @@ export class Answer {
     this.#boxes = boxes;
   }
 
-  /** Address of the 28×28 picture. */
+  /** Address of the 28×28 picture; empty: none. */
   get picture() { return this.#picture.src; }
 
   /** Show an empty answer. */
   showNothing(text = "") {
-    this.#write({ label: "–", title: "", text }, "empty");
-    this.#picture.hidden = true;
-    this.#asNumber.hidden = true;
-    this.#classes.show(null);
-    this.#boxes.show([]);
+    this.#empty({ label: NOTHING, title: "", text }, "empty");
+  }
+
+  /** Show that something else is read now: an answer to what was there before would be taken for its own. */
+  showWaiting() {
+    this.#empty({ label: NOTHING, title: "Reading …", text: "" }, "waiting");
+  }
+
+  /** Mark the answer as one to an earlier state of the drawing; it fades unless the next answer comes soon. */
+  outdate() {
+    if (this.#element.classList.contains("outdated")) return;
+    this.#element.classList.add("outdated");
+    this.say("");
   }
 
   /** @param {boolean} isSettled  Only then a screen reader speaks: it cannot follow a pen. */
@@ -50,17 +58,28 @@ export class Answer {
   /** @param {boolean} isSettled  See `showDigit`. */
   showNumber(reading, isSettled) {
     const words = wordsForNumber(reading, isSettled);
-    this.#write(words, reading.accepted ? "accepted" : "rejected", lengthOfNumber(reading.text));
+    this.#write(words, reading.accepted ? "accepted" : "rejected", lengthOfNumber(words.label));
     this.#boxes.show(reading.digits);
-    if (isSettled) this.say([words.label, words.title, words.text].filter((part) => part && part !== "–").join(", "));
+    if (isSettled) this.say([words.label, words.title, words.text].filter((part) => part && part !== NOTHING).join(", "));
   }
 
   say(text) {
     if (this.#status.textContent !== text) this.#status.textContent = text;
   }
 
+  #empty(words, state) {
+    this.#write(words, state);
+    this.#picture.hidden = true;
+    this.#picture.removeAttribute("src");
+    this.#asNumber.hidden = true;
+    this.#classes.show(null);
+    this.#boxes.show([]);
+    this.say("");
+  }
+
   #write({ label, title, text }, state, length = lengthOf(label)) {
     this.#element.dataset.state = state;
+    this.#element.classList.remove("outdated");
     this.#label.textContent = label;
     this.#label.dataset.length = length;
     this.#title.textContent = title;
@@ -75,12 +94,14 @@ function stateOf(reading) {
 
 /** Return the size in which a label is set. */
 function lengthOf(label) {
+  if (label === NOTHING) return "none";
   if (label.length <= 2) return "sign";
   return label.length <= 6 ? "word" : "long";
 }
 
 /** Return the size in which a number is set: it has more room. */
 function lengthOfNumber(text) {
+  if (text === NOTHING) return "none";
   if (text.length <= 6) return "sign";
   return text.length <= 10 ? "word" : "long";
 }

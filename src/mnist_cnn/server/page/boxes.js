@@ -3,6 +3,7 @@
 import { percent } from "./words.js";
 
 const DOUBTFUL = 0.9; // a digit with less confidence stands out
+const LABELS = ["all", "digits", "small", "none"]; // what is written at the boxes: the first for which there is room
 
 export class Boxes {
   #list; #aspect;
@@ -11,6 +12,7 @@ export class Boxes {
   constructor(list, aspect) {
     this.#list = list;
     this.#aspect = aspect;
+    new ResizeObserver(() => this.#chooseLabels()).observe(list);
   }
 
   /** @param {{text: string, confidence: number, box: import("./scenes.js").Frame | null}[]} digits */
@@ -19,6 +21,7 @@ export class Boxes {
     while (this.#list.children.length > seen.length) this.#list.lastChild.remove();
     while (this.#list.children.length < seen.length) this.#list.append(makeItem());
     seen.forEach((digit, index) => this.#write(this.#list.children[index], digit));
+    this.#chooseLabels();
   }
 
   /** Items are changed in place, so that nothing flickers. */
@@ -33,7 +36,26 @@ export class Boxes {
     digit.textContent = text;
     number.textContent = percent(confidence).replaceAll("\u202f", "");
   }
+
+  /** Labels that overlap cannot be read, and a part of them would look like another number: then none is shown. */
+  #chooseLabels() {
+    for (const labels of LABELS) {
+      this.#list.dataset.labels = labels;
+      if (this.#isLegible("b") && this.#isLegible("span")) return;
+    }
+  }
+
+  /** Whether all labels of a kind lie beside one another, within the surface. */
+  #isLegible(kind) {
+    const within = this.#list.getBoundingClientRect();
+    const places = [...this.#list.querySelectorAll(kind)].map((label) => label.getBoundingClientRect());
+    if (!places.length || !places[0].width) return true; // not shown
+    if (places.some(({ left, right }) => left < within.left || right > within.right)) return false;
+    return places.every((place, index) => !index || !overlap(places[index - 1], place));
+  }
 }
+
+const overlap = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 
 function makeItem() {
   const item = document.createElement("li");

@@ -38,7 +38,7 @@ const MODES = {
     hint: "Draw here",
     invitation: "The digit is read while you draw.",
     read: readDigit,
-    show: () => answer.showDigit(reading, isSettled),
+    show: () => answer.showDigit(reading, isFinal()),
   },
   number: {
     form: NUMBER,
@@ -47,13 +47,14 @@ const MODES = {
     hint: "Write here",
     invitation: "The number is read while you write.",
     read: (scene, signal) => readNumber(scene, constraint(), signal),
-    show: () => answer.showNumber(reading, isSettled),
+    show: () => answer.showNumber(reading, isFinal()),
   },
 };
 
 let mode = MODES.digit;
 let model = null; // as the server describes it; null: not known yet
-let reading = null; // of the scene on the surface; null: none yet
+let reading = null; // of the scene on the surface, or of its beginning while it is drawn; null: none yet
+let readScene = null; // to which the reading is the answer
 let isSettled = true; // whether the pen rests
 let settling = 0; // timer
 let pausing = 0; // timer
@@ -64,6 +65,7 @@ let failures = 0; // in a row
 function drawn() {
   clearTimeout(settling);
   isSettled = false;
+  answer.outdate();
   refresh();
   if (mode.pause) askLater(mode.pause);
   else questions.ask(surface.scene);
@@ -79,14 +81,26 @@ function strokeEnded({ detail: stroke }) {
   clearTimeout(pausing);
   history.push(withStroke(history.scene, stroke));
   surface.show(history.scene);
+  answer.outdate();
   refresh();
   questions.ask(history.scene);
   settling = setTimeout(settle, SETTLED);
 }
 
+/** Whether the reading is the answer to all that was drawn. */
+function isFinal() {
+  return isSettled && readScene === surface.scene;
+}
+
 function settle() {
   isSettled = true;
-  if (reading) mode.show();
+  showReading();
+}
+
+function showReading() {
+  if (!reading) return;
+  mode.show();
+  if (!surface.isDrawing && readScene !== surface.scene) answer.outdate(); // the next answer is on its way
 }
 
 async function take(file) {
@@ -127,13 +141,20 @@ function turn() {
   clearTimeout(settling);
   clearTimeout(pausing);
   isSettled = true;
-  reading = null;
-  questions.forget();
   surface.show(scene, mode.form);
   refresh();
+  forget();
+  if (!isBlank(scene)) questions.ask(scene);
+}
+
+/** Drop the answer, and all that are still to come: they are not for what is on the surface now. */
+function forget() {
+  const { scene } = surface;
+  reading = null;
+  questions.forget();
   if (!failures || isBlank(scene)) notice.hide(); // the server is still not reachable
   if (isBlank(scene)) answer.showNothing(mode.invitation);
-  else questions.ask(scene);
+  else answer.showWaiting();
 }
 
 function refresh() {
@@ -184,6 +205,12 @@ function switchToAddress() {
   if (mode !== MODES[name]) switchTo(name);
 }
 
+/** Read again, once there is no other key. */
+function constrained() {
+  forget();
+  askLater(TYPED);
+}
+
 /** Return what is known about the number. */
 function constraint() {
   return { length: $("#length").value.trim(), pattern: $("#pattern").value.trim() };
@@ -215,7 +242,7 @@ async function loadModel() {
   document.documentElement.classList.toggle("no-numbers", !hasNumbers);
   if (!hasNumbers && mode === MODES.number) await switchTo("digit");
   showTitle();
-  if (reading) mode.show();
+  showReading();
 }
 
 async function showModel() {
@@ -234,11 +261,12 @@ function teach(name) {
   teaching.teach(name);
 }
 
-function answered(prediction) {
+function answered(prediction, scene) {
   failures = 0;
   notice.hide();
   reading = prediction;
-  mode.show();
+  readScene = scene;
+  showReading();
   if (!model) loadModel();
 }
 
@@ -286,7 +314,7 @@ $("#about").addEventListener("click", (event) => {
 });
 for (const input of document.querySelectorAll("#modes input")) input.addEventListener("change", () => switchTo(input.value));
 $("#as-number").addEventListener("click", readAsNumber);
-$("#known").addEventListener("input", () => askLater(TYPED));
+$("#known").addEventListener("input", constrained);
 window.addEventListener("hashchange", switchToAddress);
 window.addEventListener("online", () => questions.release());
 classes.build([..."0123456789"], null); // until the server gives its own

@@ -44,11 +44,13 @@ export class Toast {
     for (const type of ["pointerleave", "focusout"]) element.addEventListener(type, () => this.#hideLater());
   }
 
-  /** @param {string} text  @param {string} picture  Address of an image.  @param {() => void} undo */
+  /** @param {string} text  @param {string} picture  Address of an image; empty: none.  @param {() => void} undo */
   show(text, picture, undo) {
     this.#act = undo;
     this.#element.querySelector("p").textContent = text;
-    this.#element.querySelector("img").src = picture;
+    const image = this.#element.querySelector("img");
+    image.src = picture;
+    image.hidden = !picture;
     this.#element.hidden = false;
     this.#hideLater();
   }

@@ -47,6 +47,7 @@ export function percent(probability) {
   return `${Math.round(probability * 100)}\u202f%`;
 }
 
+export const NOTHING = "–"; // the label where nothing was read
 export const NUMBER_TITLE = "Write a number";
 const SEVERAL = "There is more than one thing to read."; // the server's explanation names commands
 
@@ -61,7 +62,7 @@ const sureness = (probability) => percent(probability).replace(">\u202f", "More 
 export function wordsFor(reading, isSettled) {
   const { label, confidence, accepted, explanation } = reading;
   if (accepted) return { label, title: `${sureness(confidence)} sure`, text: "" };
-  if (!isSettled) return isOne(reading) ? { label, title: `Maybe ${label} …`, text: "" } : { label: "–", title: "Reading …", text: "" };
+  if (!isSettled) return isOne(reading) ? { label, title: `Maybe ${label} …`, text: "" } : { label: NOTHING, title: "Reading …", text: "" };
   const isGuess = isOne(reading) && confidence >= WORTH_SAYING;
   const title = reading.reason === "several" ? SEVERAL : explanation;
   return { label: "?", title, text: isGuess ? `Best guess: ${label}, ${percent(confidence)} sure.` : "" };
@@ -69,7 +70,7 @@ export function wordsFor(reading, isSettled) {
 
 /** Describe the reading of a whole number; arguments and result as for `wordsFor`. */
 export function wordsForNumber({ text, confidence, accepted, explanation }, isSettled) {
-  const label = text || "–";
+  const label = text || NOTHING;
   if (accepted) return { label, title: `${sureness(confidence)} sure`, text: "Accepted" };
   if (!isSettled) return { label, title: "Reading …", text: "" };
   return { label, title: explanation, text: text ? `Not accepted: ${percent(confidence)} sure.` : "" };
