@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -24,6 +26,7 @@ _VERDICT = 250  # width
 _ROW = _TILE + 2 * _CAPTION + 2 * _GAP
 _BAR = 110  # width of a probability of 1
 _TOP = 3  # classes
+_UNKNOWN = "\uffff"  # no character, and in no font
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,7 @@ def draw_sheet(
         top = place * height
         if place:
             pen.line([(_GAP, top), (width - _GAP, top)], RULE)
-        pen.text((_GAP, top + _GAP // 2), shortened(row.name, width - 2 * _GAP), TEXT, font(14))
+        pen.text((_GAP, top + _GAP // 2), shortened(legible(row.name), width - 2 * _GAP), TEXT, font(14))
         draw_row(sheet, row, top + _GAP // 2)
     return sheet
 
@@ -121,11 +124,11 @@ def _draw_verdict(pen: ImageDraw.ImageDraw, row: Explained, left: int, top: int)
     colour = RIGHT if reading.accepted else WRONG
     verdict = "accepted" if reading.accepted else f"rejected: {reading.reason}"
     large = font(56 if len(reading.label) == 1 else 20)
-    pen.text((left, top), reading.label, TEXT, large)
+    pen.text((left, top), legible(reading.label), TEXT, large)
     pen.text((left + 44 if len(reading.label) == 1 else left, top + 38), verdict, colour, font(16))
     for place, (label, probability) in enumerate(row.ranking):
         y = top + 76 + place * (_CAPTION + 2)
-        pen.text((left, y), shortened(label, 60), TEXT, font(13))
+        pen.text((left, y), shortened(legible(label), 60), TEXT, font(13))
         start = left + (24 if len(label) == 1 else 64)
         pen.rectangle([start, y + 2, start + round(_BAR * probability), y + 14], fill=colour if place == 0 else RULE)
         pen.text((start + _BAR + 6, y), f"{probability:.1%}", MUTED, font(12))
@@ -134,6 +137,24 @@ def _draw_verdict(pen: ImageDraw.ImageDraw, row: Explained, left: int, top: int)
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return Pillow's own font, size in pixels."""
     return ImageFont.load_default(size)
+
+
+def legible(text: str) -> str:
+    """Replace each sign that Pillow's font cannot show by a question mark.
+
+    It shows little more than ASCII, and an empty box for everything else.
+    """
+    return "".join(sign if _is_shown(sign) else "?" for sign in unicodedata.normalize("NFC", text))
+
+
+@cache
+def _is_shown(sign: str) -> bool:
+    return sign.isprintable() and _drawn(sign) != _drawn(_UNKNOWN)
+
+
+def _drawn(sign: str) -> tuple[tuple[int, int], bytes]:
+    mask = font(14).getmask(sign)
+    return mask.size, bytes(mask)
 
 
 def shortened(text: str, width: int) -> str:
