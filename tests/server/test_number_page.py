@@ -430,6 +430,20 @@ def test_a_new_picture_is_not_shown_with_the_answer_to_the_last_one(desk: Desk, 
         expect_number(desk, "123")
 
 
+def test_a_stroke_on_a_picture_removes_its_answer(desk: Desk) -> None:
+    reader = MadeUpReader(desk)
+    choose(desk, "Number")
+    upload(desk, picture_of_bars((600, 200)))
+    expect_number(desk, "123")
+    held = Held(desk, reader)
+    write(desk, 0.5)
+    expect_waiting(desk)
+    desk.page.wait_for_timeout(SETTLED)
+    expect(desk.page.locator("#sentence")).to_have_css("opacity", "1")
+    held.release()
+    expect_number(desk, "1")
+
+
 @pytest.mark.parametrize(("width", "labels"), [(400, "all"), (1000, "digits"), (2000, "small"), (4000, "none")])
 def test_labels_that_would_overlap_are_left_out(desk: Desk, width: int, labels: str) -> None:
     MadeUpReader(desk)

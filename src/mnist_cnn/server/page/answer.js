@@ -38,8 +38,9 @@ export class Answer {
 
   /** Mark the answer as one to an earlier state of the drawing; it fades unless the next answer comes soon. */
   outdate() {
-    if (this.#element.classList.contains("outdated")) return;
-    this.#element.classList.add("outdated");
+    const { classList, dataset } = this.#element;
+    if (classList.contains("outdated") || ["empty", "waiting"].includes(dataset.state)) return;
+    classList.add("outdated");
     this.say("");
   }
 

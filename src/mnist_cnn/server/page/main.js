@@ -65,7 +65,8 @@ let failures = 0; // in a row
 function drawn() {
   clearTimeout(settling);
   isSettled = false;
-  answer.outdate();
+  if (readScene?.picture) forget(); // a stroke on a picture begins a new drawing
+  else answer.outdate();
   refresh();
   if (mode.pause) askLater(mode.pause);
   else questions.ask(surface.scene);
@@ -94,7 +95,7 @@ function isFinal() {
 
 function settle() {
   isSettled = true;
-  showReading();
+  if (isFinal()) showReading();
 }
 
 function showReading() {
@@ -150,7 +151,7 @@ function turn() {
 /** Drop the answer, and all that are still to come: they are not for what is on the surface now. */
 function forget() {
   const { scene } = surface;
-  reading = null;
+  reading = readScene = null;
   questions.forget();
   if (!failures || isBlank(scene)) notice.hide(); // the server is still not reachable
   if (isBlank(scene)) answer.showNothing(mode.invitation);
@@ -262,6 +263,7 @@ function teach(name) {
 }
 
 function answered(prediction, scene) {
+  if (scene.picture !== surface.scene.picture) return; // a new drawing has begun
   failures = 0;
   notice.hide();
   reading = prediction;
