@@ -44,7 +44,7 @@ def sheet_of(reading: NumberReading, width: int, height: int) -> NDArray[Any]:
 
 
 def is_colour(sheet: NDArray[Any], colour: str) -> NDArray[Any]:
-    return np.all(sheet == ImageColor.getrgb(colour), axis=2)
+    return np.asarray((sheet == ImageColor.getrgb(colour)).all(axis=2))
 
 
 def labels_in(band: NDArray[Any]) -> int:
