@@ -62,6 +62,11 @@ def write_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def is_disk_full(error: OSError) -> bool:
+    """Return whether the system refused to write because no space is left."""
+    return error.errno in _FULL
+
+
 def is_writable(folder: Path) -> bool:
     """Return whether files can be created in a folder, which need not exist yet; nothing is written."""
     existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
@@ -170,7 +175,7 @@ def _create_beside(path: Path) -> Path:
 
 
 def _explain(path: Path, error: OSError) -> str:
-    if error.errno in _FULL:
+    if is_disk_full(error):
         return f"the disk is full: {path} was not written, and its previous content is unchanged. Free some space."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{path.parent} cannot be written ({error.strerror}). Choose another folder."

@@ -251,8 +251,11 @@ def test_two_processes_do_not_write_one_table(forms: Path, tmp_path: Path, capsy
     [
         (["x.png", "--ray"], "--ray is not possible here. It needs --output FILE.csv"),
         (["x.png", "--column", "png"], "--column is not possible here"),
-        (["x.png", "--output", "rows.csv", "--explain"], "--explain is not possible here"),
-        (["x.png", "--output", "rows.csv", "--format", "csv"], "--format is not possible here"),
+        (["x.png", "--output", "rows.csv", "--explain"], "--explain is not possible here. Omit it: all rows are"),
+        (
+            ["x.png", "--output", "rows.csv", "--format", "csv"],
+            "--format is not possible here. Omit it: all rows",
+        ),
         (["x.png", "--output", "rows.CSV"], "must end in lower case"),
         (["x.png", "--output", "rows.csv", "--ray=local", "--threads", "2"], "--threads is not possible here"),
         (["--output", "rows.csv", "--ray", "forms"], "--ray forms is not the address of a Ray cluster. Valid: local"),

@@ -82,6 +82,31 @@ def test_the_counts_are_printed_and_reported(
     assert len(accepted) == record["suggested_threshold"]["accepted"]
 
 
+def test_labels_that_cannot_be_read_under_a_constraint_are_counted(
+    bars_model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", bars_model, "--dataset", pictures, "--json"]
+    _, out, err = commands.call(capsys, *words, "--length", "3", "--pattern", r"5\d*")
+    unfit = json.loads(out)["unfit_labels"]
+    assert unfit == 3  # all but d.png: 555
+    note = (
+        "NOTE: labels that do not fit --length and --pattern, so that their pictures cannot be read right: 3 (a.png: "
+    )
+    assert note in err.replace("\n", " ")
+    _, out, err = commands.call(capsys, *words, "--length", "1-20")
+    assert json.loads(out)["unfit_labels"] == 0
+    assert "do not fit" not in err
+
+
+def test_a_picture_that_is_too_wide_is_named(
+    bars_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (10_000, 20), 255).save(tmp_path / "wide.png")
+    (tmp_path / "labels.csv").write_text("file,text\nwide.png,1\n", encoding="utf-8")
+    _, _, err = commands.call(capsys, "evaluate", bars_model, "--dataset", tmp_path, "--json")
+    assert f"The first: {tmp_path / 'wide.png'}: the picture is 500 times as wide as high" in err.replace("\n", "")
+
+
 def test_what_is_known_is_known_as_in_reading(
     bars_model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

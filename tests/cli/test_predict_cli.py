@@ -107,6 +107,10 @@ def test_an_unreadable_file_has_its_row_and_the_rest_is_read(
         (["x.png", "--scale", "inf"], "scale = inf is not valid"),
         (["x.png", "--format", "csv", "--json"], "Omit one of them"),
         (["x.png", "--explain", "--output", "notes.txt"], "Valid suffixes: .png"),
+        (["x.png", "--output", "rows.tsv"], ".webp for a picture; .csv, .parquet for all rows."),
+        (["x.png", "--output", "."], ".webp for a picture; .csv, .parquet for all rows."),
+        (["x.png", "--output", ""], "'--output': the path is empty. Give a path, or omit the option."),
+        (["x.png", "--model", ""], "'--model': the path is empty"),
     ],
 )
 def test_an_invalid_call_ends_with_one_line_and_exit_code_2(
@@ -156,6 +160,38 @@ def test_a_list_of_paths_may_start_with_a_byte_order_mark(monkeypatch: pytest.Mo
     assert [list(group) for group in inputs.find_images(["-", "d.png"])] == [
         ["a.png"], ["b.png"], [], ["c.png"], ["d.png"],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "names", [("here.png", "b.png"), ("none.png", "b.png"), ("folder", "b.png"), ("x" * 99 + ".jpg",)]
+)
+def test_a_list_separated_by_zero_bytes_is_refused(
+    names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Pipe("".join(f"{name}\0" for name in names).encode())))
+    code, out, err = call(capsys, "-")
+    assert (code, out) == (2, "")
+    assert "separated by NUL bytes. Give one path per line: with find, use -print instead of -print0." in err
+
+
+def test_an_empty_path_has_a_row_that_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "", *LINES)
+    assert code == 1
+    assert json.loads(out)["error"] == "the path is empty. Give the path of an image file."
+
+
+def test_the_name_of_an_image_is_before_every_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Errors about the values of an image do not know its name."""
+    Image.fromarray(np.full((9, 9), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    _, _, err = call(capsys, tmp_path / "nan.tif", "--format", "csv")
+    assert err.startswith(f"Not read: {tmp_path / 'nan.tif'}: the array's values range from nan")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Pipe(b"\x89PNG")))
+    _, out, _ = call(capsys, "-", *LINES)
+    assert json.loads(out)["error"].startswith("standard input: this image cannot be read")
 
 
 def test_rows_appear_while_paths_are_still_being_written_until_ctrl_c(pictures: Path, damaged: Path) -> None:
@@ -287,3 +323,4 @@ def test_a_full_disk_behind_standard_output_is_one_line(pictures: Path, unbuffer
         finished = run(pictures, "--json", stdout=full, env=environment)
     assert finished.returncode == 1
     assert b"Traceback" not in finished.stderr
+    assert b"Error: the disk is full. Not everything was written. Free some space" in finished.stderr

@@ -72,6 +72,19 @@ def test_csv_has_exactly_four_columns(pictures: Path, bars_model: Path, capsys: 
     assert "none.png" in err
 
 
+@pytest.mark.parametrize("output", [(), ("--output", "rows.csv")])
+def test_the_path_is_before_every_reason(
+    output: tuple[str, ...], bars_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (10_000, 20), 255).save("wide.png")
+    _, _, err = call(capsys, bars_model, "wide.png", *(output or CSV))
+    rows = Path("rows.csv").read_text("utf-8") if output else err
+    assert "wide.png: the picture is 500 times as wide as high. Valid: at most 128 times." in rows
+    assert rows.count("wide.png:") == 1
+
+
 def test_a_table_shows_leading_zeros(pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = call(capsys, bars_model, pictures, "--pattern", "0[0-9]{3}", "--threshold", "0")
     heading, first, _ = out.splitlines()

@@ -30,17 +30,23 @@ def test_only_the_columns_file_and_text_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("", "has no column file and no column text: its first line is ''"),
-        ("file;text\na.png;12\n", "has no column file and no column text: its first line is 'file;text'"),
+        ("", "is empty, or its first line is. It must name the columns file and text."),
+        ("\n", "is empty"),
+        ("file;text\na.png;12\n", "has semicolons between its columns. Save it with commas."),
+        ('"no";"file";"text"\n1;a.png;12,5\n', "has semicolons between its columns. Save it with commas."),
+        ("text\tfile\n12\ta.png\n", "has tabs between its columns. Save it with commas."),
+        ("name;value\na.png;12\n", "has no column file and no column text: its first line is 'name;value'"),
         ("file,label\na.png,12\n", "has no column text: its first line is 'file,label'"),
         ("file,text\n", "names no pictures"),
         ("file,text\na.png,12\na.png,12.50\n", "line 3: text = '12.50' is not a number"),
         ("file,text\na.png,١٢\n", "line 2: text = '١٢' is not a number"),
         ("file,text\na.png\n", "line 2: a file or a text is missing"),
         ("file,text\n,12\n", "line 2: a file or a text is missing"),
-        ("file,text\na.png,12\nb.png,3\nc.png,4\n", "names 2 of 3 pictures that are not in"),
-        (f"file,text\n{'b' * 5000}.png,3\n", "names 1 of 1 pictures that are not in"),
-        (b"file,text\n\xff.png,3\n", "cannot be read as a table"),
+        ("file,text\na.png,12\nb.png,3\nc.png,4\n", "names 3 pictures, and 2 of them are not in"),
+        ("file,text\na.png,12\nb.png,3\n", "names 2 pictures, and 1 of them is not in"),
+        (f"file,text\n{'b' * 5000}.png,3\n", "names 1 picture, which is not in"),
+        (b"file,text\n\xff.png,3\n", "is not UTF-8 text. Save it as CSV in UTF-8, with commas."),
+        ("file,text\na.png,12\n".encode("utf-16"), "is not UTF-8 text"),
         (f'file,text\n"{"b" * 200_000}",3\n', "cannot be read as a table"),
     ],
 )
@@ -70,5 +76,8 @@ def test_a_picture_with_two_lines_is_named(tmp_path: Path) -> None:
 
 def test_the_first_missing_pictures_are_named(tmp_path: Path) -> None:
     table = "file,text\n" + "".join(f"{name}.png,1\n" for name in "abcde")
-    with pytest.raises(DataError, match=r"names 4 of 5 pictures .*: b\.png, c\.png, d\.png and 1 more\. Add the files"):
+    with pytest.raises(
+        DataError,
+        match=r"names 5 pictures, and 4 of them are not in .*: b\.png, c\.png, d\.png and 1 more\. Add the files",
+    ):
         read_number_folder(fill(tmp_path, table, "a.png"))

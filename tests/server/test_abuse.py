@@ -144,14 +144,14 @@ BMP_BOMB = b"BM" + struct.pack("<IIIIiiHHIIiiII", 100, 0, 54, 40, 60000, 60000, 
 GIF_BOMB = b"GIF89a\xff\xff\xff\xff\x80\x00\x00" + bytes(6) + b",\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02L\x01\x00;"
 WEBP_BOMB = b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0e\x00\x00\x00/\xff\xff\xff\x0f\x00\x07\x10\x11\xfd\x0f\x44\x44\xff\x03\x00"
 BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {  # file, and words of the answer
-    "PNG": (lambda: png_bomb(50_000), "has too many pixels"),
+    "PNG": (lambda: png_bomb(50_000), "has 2,500,000,000 pixels"),
     "PNG, just too many pixels": (lambda: png_bomb(1008), "at most 1,000,000 are read"),
     "PNG, words": (png_words_bomb, "this image cannot be read: damaged"),
-    "GIF": (lambda: GIF_BOMB, "has too many pixels"),
-    "TIFF": (tiff_bomb, "has too many pixels"),
-    "WEBP": (lambda: WEBP_BOMB, "has too many pixels"),
-    "PPM": (lambda: b"P4 60000 60000\n", "has too many pixels"),
-    "BMP": (lambda: BMP_BOMB, "has too many pixels"),
+    "GIF": (lambda: GIF_BOMB, "has 4,294,836,225 pixels"),
+    "TIFF": (tiff_bomb, "pixels; at most 1,000,000 are read"),
+    "WEBP": (lambda: WEBP_BOMB, "has 268,435,456 pixels"),
+    "PPM": (lambda: b"P4 60000 60000\n", "has 3,600,000,000 pixels"),
+    "BMP": (lambda: BMP_BOMB, "has 3,600,000,000 pixels"),
 }
 
 

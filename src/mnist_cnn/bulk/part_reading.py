@@ -93,8 +93,8 @@ def _fetch(store: str, path: str) -> tuple[str, bytes | DataError]:
 def _record(job: Job, reader: LoadedReader, named: tuple[str, str | bytes | DataError]) -> dict[str, Any]:
     name, image = named
     if isinstance(image, DataError):
-        return {"path": name, **error_record(job.heading, image)}
+        return {"path": name, **error_record(job.heading, image, name)}
     try:
         return {"path": name, **reader.describe(reader.read(image))}
     except DataError as error:
-        return {"path": name, **error_record(job.heading, error)}
+        return {"path": name, **error_record(job.heading, error, name)}

@@ -15,6 +15,7 @@ import click
 
 from mnist_cnn.cli.terminal import INTERRUPTED, error_console
 from mnist_cnn.errors import MissingExtraError, MnistCnnError, first_line, is_third_party
+from mnist_cnn.files import is_disk_full
 
 # In the order of the help text; each is a command in the module of its name.
 _VERBS = (
@@ -125,6 +126,9 @@ def _message(error: Exception) -> str:
             return str(error)
         case ModuleNotFoundError() if is_third_party(error):  # other extras are checked by the commands that need them
             return str(MissingExtraError(str(error.name), "train"))
+        case OSError() if is_disk_full(error):
+            place = f": {error.filename}" if error.filename else ""
+            return f"the disk is full{place}. Not everything was written. Free some space, and run the command again."
         case OSError():
             return f"{error}. Check the path, its permissions and the free space."
     return f"unexpected {type(error).__name__}: {first_line(error)}. Run again with --debug, and report it."

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mnist_cnn.bulk.unfinished import TableProgress
 
 _PARQUET = ".parquet"  # as in `bulk.image_tables`, which is imported only if it is needed
-_TABLES = (".csv", _PARQUET)
+TABLES = (".csv", _PARQUET)
 _BULK_ONLY = ("ray", "column", "key")
 _NOT_IN_BULK = ("form", "explain")
 _ADDRESS = re.compile(r"\w\w+:[/\\]")  # `Path` has merged the two slashes of s3://; C:\ is a drive
@@ -52,14 +52,14 @@ def is_bulk(output: Path | None) -> bool:
     Raises:
         SettingError: An impossible option was given.
     """
-    if output is not None and output.suffix.lower() in _TABLES:
+    if output is not None and output.suffix.lower() in TABLES:
         if _ADDRESS.match(str(output)):
             raise SettingError(
                 f"--output {output} is not a path on this machine. Write the rows here, then copy them to the store."
             )
-        if output.suffix not in _TABLES:
-            raise SettingError(f"--output {output} must end in lower case. Valid: {', '.join(_TABLES)}.")
-        refuse_options(_NOT_IN_BULK, f"All rows are written to {output}.")
+        if output.suffix not in TABLES:
+            raise SettingError(f"--output {output} must end in lower case. Valid: {', '.join(TABLES)}.")
+        refuse_options(_NOT_IN_BULK, f"Omit it: all rows are written to {output}.")
         return True
     refuse_options(_BULK_ONLY, "It needs --output FILE.csv or FILE.parquet, for the rows.")
     return False
@@ -82,7 +82,7 @@ def read_into_table(
     from mnist_cnn.environment.machine import usable_cores
 
     if ray is not None:
-        refuse_options(("threads",), "With --ray, each core of the cluster reads with one thread.")
+        refuse_options(("threads",), "Omit it: with --ray, each core of the cluster reads with one thread.")
     stdin = DigestedInput() if STDIN in paths else None
     with click.progressbar(length=1, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 

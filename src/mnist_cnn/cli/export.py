@@ -127,7 +127,8 @@ def _export_numbers(formats: list[Format], folder: Path, terminal: Terminal) -> 
             f"{_NUMBERS_AS} only. Give --format {_NUMBERS_AS}, or omit it."
         )
     refuse_options(
-        ("dataset", "data_dir", "scale", "allow_drop"), "The network for whole numbers is copied, not converted."
+        ("dataset", "data_dir", "scale", "allow_drop"),
+        "Omit it: the network for whole numbers is copied, not converted.",
     )
     from mnist_cnn.export.number_export import export_numbers
 

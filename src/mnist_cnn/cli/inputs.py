@@ -16,7 +16,7 @@ from mnist_cnn.errors import SettingError
 if TYPE_CHECKING:
     import io
 
-STDIN = "-"
+STDIN, STDIN_NAME = "-", "standard input"  # as a path, and in messages
 
 _LARGEST_IMAGE = 512 * 2**20  # largest image read from standard input, bytes
 _BLOCK = 2**16  # bytes of a list of paths read at once
@@ -119,6 +119,11 @@ def _standard_input(more: frozenset[str], stream: io.BufferedReader | DigestedIn
     head = b""
     while len(head) < _HEAD and b"\n" not in head and (block := stream.read1(_BLOCK)):
         head += block  # a pipe may deliver an image's first bytes alone
+    if _is_list_with_zeros(head):
+        raise SettingError(
+            "the paths on standard input are separated by NUL bytes. Give one path per line: with find, use -print "
+            "instead of -print0."
+        )
     if _is_image(head):
         yield [head + stream.read(_LARGEST_IMAGE)]
         return
@@ -133,6 +138,15 @@ def _standard_input(more: frozenset[str], stream: io.BufferedReader | DigestedIn
 def _is_image(head: bytes) -> bool:
     """Distinguish an image from a list of paths by its first bytes: a path never contains a zero byte."""
     return head.startswith(_SIGNATURES) or b"\0" in head[:_HEAD] or (head[:2] in _NETPBM and head[2:3].isspace())
+
+
+def _is_list_with_zeros(head: bytes) -> bool:
+    """Return whether this begins with a path and a zero byte, as `find -print0` and `git ls-files -z` write them."""
+    from mnist_cnn.reading.ink.sources import SUFFIXES
+
+    first, zero, _ = head.partition(b"\0")
+    path = os.fsdecode(first)
+    return bool(path and zero) and (Path(path).suffix.lower() in SUFFIXES or os.path.exists(path))  # noqa: PTH110
 
 
 def _paths(lines: Iterable[bytes]) -> Iterator[str]:

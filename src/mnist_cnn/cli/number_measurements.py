@@ -60,8 +60,11 @@ def evaluate_numbers(model: Path, dataset: str | None, how: HowToRead, output: P
         from mnist_cnn.evaluation.number_report import write_number_report  # first, since an extra may be missing
     from mnist_cnn.reading.numbers import Constraint
 
-    Constraint.of(how.length, how.pattern)  # an error in it comes before the pictures are read
+    constraint = Constraint.of(how.length, how.pattern)  # an error in it comes before the pictures are read
     numbers = read_number_folder(Path(dataset))
+    unfit = [each for each in numbers if constraint and each.text and not constraint.automaton.accepts(each.text)]
+    if unfit:
+        terminal.warn(_describe_unfit(unfit, how))
     unlabelled = _unlabelled(Path(dataset), numbers)
     if unlabelled:
         terminal.warn(
@@ -71,7 +74,7 @@ def evaluate_numbers(model: Path, dataset: str | None, how: HowToRead, output: P
     results = _read(model, dataset, numbers, how, terminal)
     use = _use(model, how, results.suggested)
     _show(results, use, terminal)
-    record = {**results.as_dict(), "unlabelled": len(unlabelled), "command": use or None}
+    record = {**results.as_dict(), "unlabelled": len(unlabelled), "unfit_labels": len(unfit), "command": use or None}
     if output:
         command = shell.join(["mnist-cnn", "evaluate", str(model), "--dataset", dataset, *how.words])
         record["report"] = str(write_number_report(output, results, command, use))
@@ -84,6 +87,14 @@ def _unlabelled(folder: Path, numbers: list[LabelledNumber]) -> list[str]:
     labelled = {os.path.normcase(os.path.normpath(each.path)) for each in numbers}
     found = (path for path in image_files([str(folder)]) if os.path.normcase(os.path.normpath(path)) not in labelled)
     return [os.path.relpath(path, folder) for path in found]
+
+
+def _describe_unfit(unfit: list[LabelledNumber], how: HowToRead) -> str:
+    known = [name for name, value in (("--length", how.length), ("--pattern", how.pattern)) if value is not None]
+    return (
+        f"labels that do not fit {' and '.join(known)}, so that their pictures cannot be read right: {len(unfit):,} "
+        f"({_list([f'{each.file}: {each.text}' for each in unfit])}). Check {' and '.join(known)} and the labels."
+    )
 
 
 def _list(names: list[str]) -> str:

@@ -16,8 +16,20 @@ from mnist_cnn.files import SHIPPED_DIGITS, SHIPPED_NUMBERS
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-PATH = click.Path(path_type=Path)
 MODEL_HELP = "A run folder, a .keras file, or the included weights: digits, or numbers for whole numbers."
+
+
+class NamedPath(click.Path):
+    """A path that is not the empty text, which `pathlib.Path` takes for the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse the empty text: a variable of the shell that is not set, as a rule."""
+        if value == "":
+            self.fail("the path is empty. Give a path, or omit the option.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = NamedPath(path_type=Path)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print only one JSON object to standard output.")
 data_dir_option = click.option("--data-dir", type=PATH, help="Search this folder first for the files of the data set.")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import click
 
-from mnist_cnn.cli.inputs import STDIN, find_images, image_files
+from mnist_cnn.cli.bulk_output import TABLES
+from mnist_cnn.cli.inputs import STDIN, STDIN_NAME, find_images, image_files
 from mnist_cnn.cli.options import PATH
 from mnist_cnn.cli.rows import Rows
 from mnist_cnn.errors import DataError, ImageError, SettingError
@@ -150,7 +151,10 @@ def choose_picture(output: Path | None, paths: Sequence[str]) -> Path:
     """
     picture = output or Path("explanation.png")
     if picture.suffix.lower() not in _PICTURES:
-        raise SettingError(f"--output {picture} is not the name of a picture. Valid suffixes: {', '.join(_PICTURES)}.")
+        raise SettingError(
+            f"--output {picture} is neither a picture nor a table. Valid suffixes: {', '.join(_PICTURES)} for a "
+            f"picture; {', '.join(TABLES)} for all rows."
+        )
     check_writable(picture)
     if picture.exists() and any(
         Path(path).name == picture.name and picture.samefile(path)
@@ -197,7 +201,7 @@ def print_readings(
             if explanations and not isinstance(result, DataError):
                 explanations.add(name, image, result)
     if not rows.count:
-        places = ", ".join("standard input" if path == STDIN else path for path in paths)
+        places = ", ".join(STDIN_NAME if path == STDIN else path for path in paths)
         raise ImageError(f"found no images in {places}. Name image files, or folders that contain some.")
     if explanations:
         explanations.finish(rows.count - rows.unreadable)

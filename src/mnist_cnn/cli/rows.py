@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
 
+from mnist_cnn.cli.inputs import STDIN, STDIN_NAME
 from mnist_cnn.errors import DataError
 from mnist_cnn.reading.reading_records import (
     DIGIT,
@@ -70,8 +71,7 @@ class Rows(Generic[Result]):
     def add(self, path: str, result: Result | DataError) -> None:
         """Print one row; an unreadable image has neither value nor confidence."""
         self.count += 1
-        values = error_record(self._heading, result) if isinstance(result, DataError) else self._describe(result)
-        record = {"path": path, **values}
+        record = {"path": path, **self._values(path, result)}
         self.reasons[record.get("reason", "")] += 1
         self._print(record)
 
@@ -80,6 +80,11 @@ class Rows(Generic[Result]):
         if self._records:
             record = {"results": self._records, "images": self.count, "unreadable": self.unreadable}
             click.echo(json.dumps(record | more))
+
+    def _values(self, path: str, result: Result | DataError) -> dict[str, Any]:
+        if not isinstance(result, DataError):
+            return self._describe(result)
+        return error_record(self._heading, result, STDIN_NAME if path == STDIN else path)
 
     def _print_line(self, record: dict[str, Any]) -> None:
         heading = self._heading

@@ -10,7 +10,7 @@ import click
 
 from mnist_cnn.cli.data import DATASET, resolve, resolve_for_run
 from mnist_cnn.cli.measurements import report_result
-from mnist_cnn.cli.options import PATH, NameOrPath, data_dir_option, json_option, scale_option, set_option
+from mnist_cnn.cli.options import PATH, NamedPath, NameOrPath, data_dir_option, json_option, scale_option, set_option
 from mnist_cnn.cli.progress import TerminalListener
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.cli.verb import Verb
@@ -57,7 +57,7 @@ _SETTINGS = {  # option → the setting it stands for
 @data_dir_option
 @click.option(
     "--add",
-    type=click.Path(exists=True, path_type=Path),
+    type=NamedPath(exists=True, path_type=Path),
     help="Also train on these images: a folder with one subfolder per class.",
 )
 @click.option("--epochs", type=int, help="Passes through the training images, at least 1 (default: the recipe's).")

@@ -12,6 +12,7 @@ from mnist_cnn.errors import DataError, first_line
 
 LABELS = "labels.csv"
 _FILE, _TEXT = "file", "text"
+_OTHER_MARKS = {";": "semicolons", "\t": "tabs"}  # that programs write between columns in place of commas
 _NAMED, _LONGEST_NAME = 3, 80  # names, and characters of each, in a message
 
 
@@ -41,9 +42,10 @@ def read_number_folder(folder: Path) -> list[LabelledNumber]:
     if missing:
         named = ", ".join(each[:_LONGEST_NAME] for each in missing[:_NAMED])
         more = f" and {len(missing) - _NAMED:,} more" if missing[_NAMED:] else ""
+        some = "1 of them is" if len(missing) == 1 else f"{len(missing):,} of them are"
+        pictures = f"{len(numbers):,} pictures, and {some}" if numbers[1:] else "1 picture, which is"
         raise DataError(
-            f"{folder / LABELS} names {len(missing):,} of {len(numbers):,} pictures that are not in {folder}: "
-            f"{named}{more}. Add the files, or remove their lines."
+            f"{folder / LABELS} names {pictures} not in {folder}: {named}{more}. Add the files, or remove their lines."
         )
     return numbers
 
@@ -72,13 +74,20 @@ def _read_labels(folder: Path) -> Iterator[LabelledNumber]:
             f"{folder} is not a folder of labelled numbers: it has no {LABELS}. Write one with the columns {_FILE} and "
             f"{_TEXT}: the name of each picture, and the digits in it."
         ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise DataError(f"{table} is not UTF-8 text. Save it as CSV in UTF-8, with commas.") from None
+    except (OSError, csv.Error) as error:
         raise DataError(
             f"{table} cannot be read as a table ({first_line(error)}). Save it as UTF-8 text with commas."
         ) from None
 
 
 def _check_columns(table: Path, found: list[str]) -> None:
+    if not any(found):
+        raise DataError(f"{table} is empty, or its first line is. It must name the columns {_FILE} and {_TEXT}.")
+    for mark, name in _OTHER_MARKS.items():
+        if {_FILE, _TEXT} <= {cell.strip(' "') for cell in ",".join(found).split(mark)}:
+            raise DataError(f"{table} has {name} between its columns. Save it with commas.")
     missing = [column for column in (_FILE, _TEXT) if column not in found]
     if missing:
         raise DataError(

@@ -15,6 +15,7 @@ from mnist_cnn.errors import DataError
 from mnist_cnn.evaluation.metrics import Interval, RiskCoverage, accuracy_interval, risk_coverage
 from mnist_cnn.evaluation.number_calibration import WRONG_AMONG_ACCEPTED
 from mnist_cnn.reading.numbers import NumberReading
+from mnist_cnn.reading.reading_records import describe_error
 
 _DECIMALS = range(4, 17)  # of a suggested threshold
 
@@ -109,9 +110,13 @@ class NumberResults:
         return accuracy_interval(self.right, self.numbers) if self.numbers else None
 
     @property
-    def unreadable(self) -> list[DataError]:
+    def unreadable(self) -> list[str]:
         """Why pictures could not be read, which count as not read."""
-        return [each.result for each in self.outcomes if isinstance(each.result, DataError)]
+        return [
+            describe_error(each.result, str(each.truth.path))
+            for each in self.outcomes
+            if isinstance(each.result, DataError)
+        ]
 
     @functools.cached_property
     def curve(self) -> RiskCoverage:

@@ -36,14 +36,27 @@ def number_record(reading: NumberReading) -> dict[str, Any]:
     return _with_reason(reading.to_dict(), reading.reason)
 
 
-def error_record(heading: str, error: DataError) -> dict[str, Any]:
+def error_record(heading: str, error: DataError, name: str) -> dict[str, Any]:
     """Return the record of an image that could not be read: neither value nor confidence, but the error.
 
     Args:
         heading: The column with what was read.
         error: Why it could not be read.
+        name: What the message calls the image.
     """
-    return {heading: None, "confidence": None, "accepted": False, "reason": UNREADABLE, "error": str(error)}
+    message = describe_error(error, name)
+    return {heading: None, "confidence": None, "accepted": False, "reason": UNREADABLE, "error": message}
+
+
+def describe_error(error: DataError, name: str) -> str:
+    """Return why an image cannot be read, beginning with its name, which errors about its content do not know.
+
+    Args:
+        error: Why.
+        name: Its path or address; the empty string has no name.
+    """
+    message = str(error)
+    return message if not name or message.startswith(f"{name} ") else f"{name}: {message}"
 
 
 def csv_line(record: dict[str, Any], columns: Sequence[str]) -> bytes:

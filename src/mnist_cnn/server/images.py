@@ -30,6 +30,7 @@ _FIELDS = 100  # of a form, beside the files
 _ACCEPTED = "Send an image file (Content-Type: image/png), a form with files (multipart/form-data) or application/json"
 _FORM = "Send it as: curl -F file=@digit.png"
 _VALID = "Valid: an image file in base64; or pixels, as rows of grey levels 0 to 255 or as one list of 784"
+_FILE_NAMES = ("file", "files", "image", "images")  # of fields that can only be meant as files
 _DATA_HEAD = re.compile(r"\s*data:[^,]*;\s*base64", re.IGNORECASE)  # RFC 2397
 _STANDARD = bytes.maketrans(b"-_", b"+/")  # from the URL-safe alphabet (RFC 4648, section 5)
 
@@ -86,18 +87,32 @@ async def _form_contents(request: Request, most: int, fields: Sequence[str]) -> 
     if not body.rstrip().endswith(b"--"):
         raise Problem(400, f"the form is cut off: its last boundary is missing. {_FORM}")
     found = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    texts = texts_by_name(found, fields, "field of this form") if fields else {}
     files = [value for _, value in form.multi_items() if not isinstance(value, str)]
+    if fields or not files:
+        _refuse_texts_as_files([name for name, _ in found])
+    texts = texts_by_name(found, fields, "field", "form") if fields else {}
     return Contents([await file.read() for file in files if file.size or file.filename], texts)
 
 
-def texts_by_name(found: Sequence[tuple[str, str]], known: Sequence[str], kind: str) -> dict[str, str]:
+def _refuse_texts_as_files(names: Sequence[str]) -> None:
+    """Refuse a field that is named like a file but contains text: with curl, an @ was forgotten."""
+    for name in names:
+        if name in _FILE_NAMES:
+            raise Problem(
+                422,
+                f"the field {name!r} of this form contains text, not a file. With curl, write @ before the file's "
+                f"name: -F {name}=@NAME",
+            )
+
+
+def texts_by_name(found: Sequence[tuple[str, str]], known: Sequence[str], kind: str, place: str) -> dict[str, str]:
     """Return the values of a form or a query; a misspelt one must not be overlooked.
 
     Args:
         found: Names and values.
         known: The names that are understood.
         kind: What they are, for messages.
+        place: Where they are, for messages.
 
     Raises:
         Problem: There is another name, or one of them twice (422).
@@ -105,9 +120,9 @@ def texts_by_name(found: Sequence[tuple[str, str]], known: Sequence[str], kind: 
     texts: dict[str, str] = {}
     for name, value in found:
         if name not in known:
-            raise Problem(422, f"{name!r:.80} is not a {kind}. {suggest(name[:80], known)}")
+            raise Problem(422, f"{name!r:.80} is not a {kind} of this {place}. {suggest(name[:80], known)}")
         if name in texts:
-            raise Problem(422, f"the {kind} {name!r} is given twice. Give it once.")
+            raise Problem(422, f"the {place} has the {kind} {name!r} twice. Send it once.")
         texts[name] = value
     return texts
 
@@ -123,6 +138,10 @@ def contents_in(value: Any, most: int, fields: Sequence[str] = ()) -> Contents:
 
 
 def _images_in(value: Any, most: int, fields: Sequence[str]) -> list[ImageSource]:
+    valid = ("image", "images", *fields)
+    for name in value if isinstance(value, dict) else ():
+        if name not in valid:
+            raise Problem(422, f"{name!r:.80} is not a field of this JSON. {suggest(name[:80], valid)}")
     match value:
         case {"image": image, **others} if not others:
             return [image_in(image)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
@@ -84,6 +85,8 @@ def read_reduced(source: ImageSource, max_pixels: int = MAX_PIXELS) -> tuple[Pix
     if isinstance(source, (bytearray, memoryview)):
         source = bytes(source)
     source = _content(source) if is_open_file(source) else source
+    if isinstance(source, str) and not source:
+        raise ImageError("the path is empty. Give the path of an image file.")
     name = _name(source)
     try:
         if isinstance(source, Image.Image):
@@ -120,7 +123,9 @@ def _content(file: Any) -> bytes:
 def _reason(error: Exception, name: str, max_pixels: int) -> str:
     match error:
         case Image.DecompressionBombError():
-            return f"{name} has too many pixels; at most {max_pixels:,} are read. Scale it down."
+            found = re.search(r"\d+", str(error))  # Pillow refuses the largest ones itself, and says how large
+            size = f"{int(found[0]):,}" if found else "too many"
+            return f"{name} has {size} pixels; at most {max_pixels:,} are read. Scale it down."
         case OSError(strerror=str()):
             return f"{name} cannot be read: {error.strerror}. Check its path and permissions."
     return f"{name} cannot be read: damaged, or not one of {', '.join((*_COMMON_FORMATS, *_RARE_FORMATS))}. Replace it."
@@ -128,7 +133,7 @@ def _reason(error: Exception, name: str, max_pixels: int) -> str:
 
 def _name(source: Any) -> str:
     if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source) or "''"
+        return os.fspath(source)
     if isinstance(source, (bytes, Image.Image)):
         return "this image"
     raise ImageError(f"{type(source).__name__} is not an image. {VALID}")

@@ -19,8 +19,8 @@ Length: TypeAlias = "int | str | tuple[int, int]"
 MAX_DIGITS = 200  # of a length that can be asked for
 MAX_PATTERN = 1000  # characters
 _SHOWN = 60  # characters of what the caller typed, in messages
-_VALID_LENGTH = f"Valid: a number of digits from 1 to {MAX_DIGITS}, such as 5, or a range, such as 3-6"
-_VALID_PATTERN = r"Give a regular expression over digits, such as [1-9]\d{4}"
+VALID_LENGTH = f"Valid: a number of digits from 1 to {MAX_DIGITS}, such as 5, or a range, such as 3-6"
+VALID_PATTERN = r"Give a regular expression over digits, such as [1-9]\d{4}"
 _ESCAPES_AND_SETS = re.compile(r"\\.|\[\^?\]?[^]]*\]", re.DOTALL)  # where ^ and $ are no anchors
 _EXAMPLE_PARTS = r"digits, \d, [1-9], (…|…), ?, *, + and {2,5}"
 
@@ -54,7 +54,7 @@ class Constraint:
             return None
         shortest, longest = (0, None) if length is None else _limits(length)
         if pattern is not None and not isinstance(pattern, str):
-            raise SettingError(f"pattern = {quote(str(pattern), _SHOWN)} is not text. {_VALID_PATTERN}.")
+            raise SettingError(f"pattern = {quote(str(pattern), _SHOWN)} is not text. {VALID_PATTERN}.")
         constraint = cls(shortest, longest, pattern)
         _automaton(constraint)
         return constraint
@@ -74,7 +74,7 @@ def _limits(length: Length) -> tuple[int, int]:
     whole = [int(limit) for limit in limits if isinstance(limit, Integral) and not isinstance(limit, bool)]
     if len(whole) == len(limits) == 2 and 1 <= whole[0] <= whole[1] <= MAX_DIGITS:
         return whole[0], whole[1]
-    raise SettingError(f"length = {quote(str(length), _SHOWN)} is not valid. {_VALID_LENGTH}.")
+    raise SettingError(f"length = {quote(str(length), _SHOWN)} is not valid. {VALID_LENGTH}.")
 
 
 @functools.lru_cache(maxsize=64)
@@ -88,7 +88,7 @@ def _automaton(constraint: Constraint) -> Automaton:
         raise SettingError(f"{shown} is too complex: {error}. Give a simpler one, or fewer repetitions.") from None
     if automaton is None or bool((automaton.transitions == NOWHERE).all()):  # at most the empty text, no number
         if constraint.longest is None:
-            raise SettingError(f"{shown} matches no number. {_VALID_PATTERN}.")
+            raise SettingError(f"{shown} matches no number. {VALID_PATTERN}.")
         length = _digits(constraint.shortest, constraint.longest)
         raise SettingError(f"{shown} matches no number of {length}. Change the length or the pattern.")
     return automaton
@@ -116,10 +116,22 @@ def _parse(pattern: str, shown: str) -> Expression:
     except RecursionError:
         raise SettingError(f"{shown} is nested too deeply. Give a simpler one.") from None
     except Exception as error:  # greenery's parser raises errors of many kinds: NoMatch, index, value, …
-        place = _unread(error, pattern, len(pattern) - len(pattern.removeprefix("^")))
+        reason = _reversed(pattern) or _unread(error, pattern, len(pattern) - len(pattern.removeprefix("^")))
         raise SettingError(
-            f"{shown} cannot be read{place}. It may contain {_EXAMPLE_PARTS}. {_VALID_PATTERN}."
+            f"{shown} cannot be read{reason}. It may contain {_EXAMPLE_PARTS}. {VALID_PATTERN}."
         ) from None
+
+
+def _reversed(pattern: str) -> str:
+    """Return which range or which limits of repetitions have the larger value first; empty if none has."""
+    for each in _ESCAPES_AND_SETS.findall(pattern):
+        for first, last in re.findall(r"(\w)-(\w)", each):
+            if first > last:
+                return f": the range {first}-{last} is in reverse order, write {last}-{first}"
+    for least, most in re.findall(r"\{(\d+),(\d+)\}", _ESCAPES_AND_SETS.sub("", pattern)):
+        if int(least) > int(most):
+            return f": {{{least},{most}}} is in reverse order, write {{{most},{least}}}"
+    return ""
 
 
 def _unread(error: Exception, pattern: str, skipped: int) -> str:

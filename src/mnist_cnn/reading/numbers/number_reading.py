@@ -26,7 +26,8 @@ class NumberReason(StrEnum):
 
 
 _TEXTS = {
-    NumberReason.BLANK: "No digits were found. Try a darker pen, or a closer crop of the number.",
+    NumberReason.BLANK: "No digits were found. Use a darker pen, crop closer, or turn the picture upright if it lies "
+    "on its side.",
     NumberReason.SEVERAL: "There is more than one number or line of writing. Cut the picture into parts.",
     NumberReason.UNCERTAIN: "This is not clearly one number. Crop closer, or let a person read it.",
     NumberReason.UNFIT: "This does not look like a number of that length or pattern. Check both, or crop closer.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
@@ -12,6 +14,7 @@ from starlette.responses import Response
 
 from mnist_cnn.errors import SettingError
 from mnist_cnn.reading.numbers import Box, NumberReason
+from mnist_cnn.reading.numbers.constraints import VALID_LENGTH, VALID_PATTERN
 from mnist_cnn.server.images import contents_of
 from mnist_cnn.server.model_facts import ModelSummary
 from mnist_cnn.server.problems import Problem, documented
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 _LENGTH = "Number of digits, such as 5 or 3-6. Default: any."
 _PATTERN = r"Regular expression over digits that the whole number matches, such as [1-9]\d{4}. Default: any digits."
 _TEXT = {"type": "string"}
+_SHOWN = 60  # characters of a value, in messages
 
 
 class DigitRead(BaseModel):
@@ -116,7 +120,20 @@ def _known(query: Mapping[str, str], fields: Mapping[str, Any], name: str) -> An
     given = [value for value in (query.get(name), fields.get(name)) if value not in (None, "")]
     if len(given) > 1:
         raise Problem(422, f"{name} is both in the query and in the body. Send it once.")
-    return given[0] if given else None
+    value = given[0] if given else None
+    if value is not None:
+        _check_type(name, value)
+    return value
+
+
+def _check_type(name: str, value: Any) -> None:
+    """Refuse a value of JSON that can be neither, in JSON's words: the reader knows Python's only."""
+    is_number = all(type(each) is int for each in (value if isinstance(value, list) else [value]))
+    if isinstance(value, str) or (name == "length" and is_number):
+        return
+    shown = textwrap.shorten(json.dumps(value), _SHOWN, placeholder="…")
+    wrong = {"length": f"is not valid. {VALID_LENGTH}", "pattern": f"is not text. {VALID_PATTERN}"}
+    raise Problem(422, f"{name} = {shown} {wrong[name]}.")
 
 
 def _number(reading: NumberReading) -> dict[str, Any]:

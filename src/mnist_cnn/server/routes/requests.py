@@ -48,7 +48,7 @@ def query_of(request: Request, queries: Sequence[Query]) -> Mapping[str, str]:
     if not request.scope["query_string"]:
         return {}
     names = [query.name for query in queries]
-    return texts_by_name(request.query_params.multi_items(), names, "parameter of this address")
+    return texts_by_name(request.query_params.multi_items(), names, "parameter", "query")
 
 
 _FILE = {"type": "string", "format": "binary"}
