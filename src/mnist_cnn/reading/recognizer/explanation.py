@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mnist_cnn.reading.palette import MUTED, PAPER, RIGHT, RULE, TEXT, WRONG
+from mnist_cnn.reading.recognizer.verdict import Reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,6 +124,10 @@ def _draw_verdict(pen: ImageDraw.ImageDraw, row: Explained, left: int, top: int)
     reading = row.reading
     colour = RIGHT if reading.accepted else WRONG
     verdict = "accepted" if reading.accepted else f"rejected: {reading.reason}"
+    if reading.reason not in ("", Reason.UNCERTAIN):  # there is not one thing to read: the classes mean nothing
+        pen.text((left, top), "nothing read", MUTED, font(20))
+        pen.text((left, top + 38), verdict, colour, font(16))
+        return
     large = font(56 if len(reading.label) == 1 else 20)
     pen.text((left, top), legible(reading.label), TEXT, large)
     pen.text((left + 44 if len(reading.label) == 1 else left, top + 38), verdict, colour, font(16))
