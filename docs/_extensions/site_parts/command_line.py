@@ -14,7 +14,7 @@ from site_parts.markdown import table
 
 def describe() -> str:
     """Describe every command in the order of `mnist-cnn --help`."""
-    context = click.Context(application, info_name="mnist-cnn")
+    context = application.make_context("mnist-cnn", [])
     return "\n\n".join(part for name in application.list_commands(context) for part in _describe(name, context))
 
 

@@ -25,7 +25,8 @@ class NamedPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse the empty text: a variable of the shell that is not set, as a rule."""
         if value == "":
-            self.fail("the path is empty. Give a path, or omit the option.", param, ctx)
+            remedy = "Give a path." if isinstance(param, click.Argument) else "Give a path, or omit the option."
+            self.fail(f"the path is empty. {remedy}", param, ctx)
         return super().convert(value, param, ctx)
 
 
