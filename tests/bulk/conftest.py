@@ -19,7 +19,7 @@ def forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("forms")
     (folder / "inside").mkdir()
     digits = bundled_digits(10).images
-    for index in range(PARTS * IMAGES - 40):
+    for index in range(PARTS * IMAGES - 10):
         path = folder / ("inside" if index % 3 else "") / f"{index:04}.png"
         if index < len(digits):
             Image.fromarray(255 - digits[index]).resize((56, 56)).save(path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -34,3 +35,13 @@ def test_a_process_in_the_background_has_a_lower_priority() -> None:
 def test_windows_starts_as_many_processes_as_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")  # ProcessPoolExecutor refuses more than 61 there
     process_pool(1024).shutdown()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_processes_do_not_die_of_ctrl_c_while_they_start() -> None:
+    """A terminal sends Ctrl-C to all processes, also to those that are importing modules."""
+    with process_pool(2) as pool:
+        for child in multiprocessing.active_children():
+            os.kill(child.pid or 0, signal.SIGINT)
+        assert pool.submit(abs, -3).result(timeout=60) == 3
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])

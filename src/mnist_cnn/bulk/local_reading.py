@@ -29,7 +29,7 @@ Image: TypeAlias = "str | bytes"  # its path or content
 
 _FEW = 128  # images that are read before processes are started
 _CHUNK = 16  # images that a process reads at once
-_FEW_PARTS = 2
+_FEW_PARTS = 4  # that threads read
 
 
 class LocalReader(contextlib.AbstractContextManager["LocalReader"]):
@@ -77,7 +77,7 @@ class LocalReader(contextlib.AbstractContextManager["LocalReader"]):
 
 
 def read_parts(job: Job, parts: Iterable[ImagePart], count: int, workers: int) -> Iterator[PartRows]:
-    """Read parts, in processes if there are more than two.
+    """Read parts, in processes if there are more than a few.
 
     Args:
         job: What to read and how.

@@ -11,7 +11,8 @@ from mnist_cnn.bulk.image_tables import TABLE, RowRange, row_groups
 from mnist_cnn.bulk.stores import find_objects, is_address
 from mnist_cnn.reading.ink.sources import SUFFIXES
 
-IMAGES = 128  # in a part; a killed run repeats the parts that were being read
+IMAGES = 32  # files in a part; a killed run repeats the parts that were being read
+_ROWS = 128  # of a Parquet file; reading a part decodes all of its row group
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def cut_into_parts(names: Iterable[str]) -> Iterator[ImagePart]:
         origin = store
         if is_table:
             for group in row_groups(file, store):
-                yield from (ImagePart((file,), store, rows) for rows in group.cut(IMAGES))
+                yield from (ImagePart((file,), store, rows) for rows in group.cut(_ROWS))
         else:
             waiting.append(file)
     if waiting:

@@ -90,16 +90,21 @@ def read_into_table(
             bar.length = images
             bar.update(done - bar.pos)
 
-        progress = read_in_bulk(
-            job,
-            _names(paths, stdin),
-            output,
-            paths=paths,
-            listed=stdin.digest if stdin else None,
-            threads=threads or usable_cores(),
-            ray=ray,
-            on_progress=show,
-        )
+        try:
+            progress = read_in_bulk(
+                job,
+                _names(paths, stdin),
+                output,
+                paths=paths,
+                listed=stdin.digest if stdin else None,
+                threads=threads or usable_cores(),
+                ray=ray,
+                on_progress=show,
+            )
+        except KeyboardInterrupt:
+            if bar.pos:
+                click.echo(f"NOTE: {bar.pos:,} rows are kept. The same command continues after them.", err=True)
+            raise
     if as_json:
         click.echo(json.dumps({"output": str(output), "images": progress.images, "unreadable": progress.unreadable}))
     unread = f", {progress.unreadable:,} of them not read" if progress.unreadable else ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,7 +31,25 @@ def process_pool(workers: int, *, shared: Any = None, in_background: bool = Fals
 
     count = min(workers, _MOST_ON_WINDOWS) if sys.platform == "win32" else workers
     # Forked processes would inherit the threads' locks of TensorFlow and ONNX Runtime, and wait for them forever.
-    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (shared, in_background))
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (shared, in_background))
+    if sys.platform != "win32":
+        try:
+            with _interrupts_held_back():  # the first task starts all processes, and they inherit what is held back
+                pool.submit(os.getpid)
+        except KeyboardInterrupt:  # was held back; processes whose parent ends while they start print tracebacks
+            pool.shutdown()
+            raise
+    return pool
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Delay Ctrl-C until the block ends. Processes that begin in it never receive any: it would break the pool."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def shared_value() -> Any:
