@@ -269,3 +269,17 @@ def test_the_default_recipe_reaches_its_claimed_accuracy(mnist_dir: Path, tmp_pa
     record = json.loads(finished.stdout)
     assert record["n"] == 10_000
     assert record["accuracy"] >= gate(DEFAULT_RECIPE, record["n"])
+
+
+def test_ctrl_c_during_the_import_of_a_compiled_module_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise ImportError("initialization failed") from interrupt
+
+    monkeypatch.setattr("mnist_cnn.cli.first_steps.show_first_steps", fail)
+    code, _, err = call(capsys)
+    assert (code, err.strip()) == (130, "Interrupted.")

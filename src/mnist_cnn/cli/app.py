@@ -77,10 +77,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = INTERRUPTED
         _show_interrupted(words)
     except Exception as error:
-        code = _exit_code(error)
-        _show(error, words)
+        if _is_interruption(error):
+            code = INTERRUPTED
+            _show_interrupted(words)
+        else:
+            code = _exit_code(error)
+            _show(error, words)
         _drop_unwritten()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is behind an error: a compiled module that was being imported reports it as its own."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _drop_unwritten() -> None:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,9 @@ def process_pool(workers: int, *, shared: Any = None, in_background: bool = Fals
     pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (shared, in_background))
     if sys.platform != "win32":
         try:
-            with _interrupts_held_back():  # the first task starts all processes, and they inherit what is held back
-                pool.submit(os.getpid)
+            with _interrupts_held_back():  # each task starts a process, which inherits what is held back
+                for _ in range(count):
+                    pool.submit(os.getpid)
         except KeyboardInterrupt:  # was held back; processes whose parent ends while they start print tracebacks
             pool.shutdown()
             raise
@@ -44,12 +46,24 @@ def process_pool(workers: int, *, shared: Any = None, in_background: bool = Fals
 
 @contextlib.contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Delay Ctrl-C until the block ends. Processes that begin in it never receive any: it would break the pool."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Delay Ctrl-C until the block ends: within the start of a pool, it would leave half of one.
+
+    Processes that begin in the block never receive any.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    is_handled = callable(handler) and threading.current_thread() is threading.main_thread()
+    received: list[tuple[int, Any]] = []
+    if is_handled:  # blocking it is not enough: any other thread may receive it
+        signal.signal(signal.SIGINT, lambda number, frame: received.append((number, frame)))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes inherit this
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if is_handled:
+            signal.signal(signal.SIGINT, handler)
+    if received and callable(handler):
+        handler(*received[0])
 
 
 def shared_value() -> Any:
