@@ -277,8 +277,7 @@ class TimedSession:
 def step_times(job: Job, names: list[str]) -> Figures:
     """Give the microseconds of each step of an image, in one thread.
 
-    The rest is decoding, closer looks at doubtful numbers, and the record. A row is its line of CSV and all else that
-    a part costs.
+    The rest is decoding, and closer looks at doubtful numbers.
     """
     read, prepare, session = timed_reader(job)
     contents, file = timed(lambda name: Path(name).read_bytes(), names)
@@ -286,12 +285,7 @@ def step_times(job: Job, names: list[str]) -> Figures:
     session.seconds = 0.0
     _, reading = timed(read, contents)
     network = session.seconds / len(names) * 1e6
-    _, part = timed(lambda each: read_part(job, each), list(cut_into_parts(names)))
-    row = part * len(list(cut_into_parts(names))) / len(names) - reading - file
-    return {
-        "file": file, "preparation": preparation, "network": network, "rest": reading - preparation - network,
-        "row": max(0.0, row),
-    }  # fmt: skip
+    return {"file": file, "preparation": preparation, "network": network, "rest": reading - preparation - network}
 
 
 def timed_reader(job: Job) -> tuple[Callable[[Any], Any], Callable[[Any], Any], TimedSession]:

@@ -249,8 +249,6 @@ def no_numbers(folder: Path) -> str:
 def bulk_ways(folder: Path) -> str:
     """How many images a second each way to read many reaches."""
     records = bulk_records(folder)
-    if not records:
-        return _UNMEASURED
     rows = [
         [
             record["result"]["reads"],
@@ -270,14 +268,11 @@ def bulk_ways(folder: Path) -> str:
 def bulk_steps(folder: Path) -> str:
     """Where the time of an image goes, in a worker and between the processes."""
     records = bulk_records(folder)
-    if not records:
-        return _UNMEASURED
     steps = {
         "reading the file, µs": ("microseconds", "file"),
         "decoding and preparing the picture, µs": ("microseconds", "preparation"),
         "running the network, µs": ("microseconds", "network"),
         "decoding the scores and closer looks, µs": ("microseconds", "rest"),
-        "making the row, µs": ("microseconds", "row"),
         "serialising and deserialising, all processes, µs": ("traffic", "microseconds"),
     }
     rows = [
@@ -304,8 +299,6 @@ def written(record: Record, key: str) -> str:
 def two_cores(folder: Path) -> str:
     """How many images a second two cores read without Ray."""
     records = bulk_records(folder)
-    if not records:
-        return _UNMEASURED
     rows = [
         [record["result"]["reads"], *(f"{way_rate(record, name) * factor:,.0f}" for name, factor in _AMOUNTS)]
         for record in records
@@ -317,8 +310,6 @@ def two_cores(folder: Path) -> str:
 def bulk_estimate(folder: Path) -> str:
     """What ten million forms a day need, computed from the rate of two workers."""
     records = [record for record in bulk_records(folder) if record["result"]["reads"] == "numbers"]
-    if not records:
-        return _UNMEASURED
     (record,) = records
     per_core = way_rate(record, _RAY) / 2
     needed = _FORMS * _FIELDS / _DAY
@@ -363,7 +354,6 @@ _CORE_HOUR, _THOUSAND_REQUESTS = 0.0425, 0.0004  # USD
 _IMAGE = 20 * 2**10  # bytes of a scanned field as JPEG
 _RAY, _HERE = "Ray, two workers", "without Ray, two processes"
 _AMOUNTS = (_HERE, 1), (_HERE, 3600), (_RAY, 1)
-_UNMEASURED = "Not measured yet: `python benchmarks/ray_reading.py --record benchmarks/results/ray_reading.json`"
 
 
 def bulk_records(folder: Path) -> list[Record]:

@@ -25,7 +25,7 @@ def record(reads: str, per_core: float) -> dict[str, Any]:
     result = {
         "reads": reads,
         "ways": ways,
-        "microseconds": {"file": 20.0, "preparation": 500.0, "network": 3000.0, "rest": 800.0, "row": 30.0},
+        "microseconds": {"file": 20.0, "preparation": 500.0, "network": 3000.0, "rest": 800.0},
         "traffic": {"bytes_to_worker": 60.0, "bytes_from_worker": 50.0, "row_bytes": 45.0, "microseconds": 1.5},
         "without_reading": {"here": 2e6, "ray": 5e4},
     }
@@ -56,8 +56,3 @@ def test_the_estimate_follows_from_the_rate_of_two_workers(records: Path) -> Non
     assert values["cores, money a day"] == "9 USD", "× 24 h × 0.0425 USD"
     assert values["requests, money a day"] == "40 USD"
     assert values["share of what the writing process can do"] == "2 %"
-
-
-def test_without_a_record_the_tables_say_how_to_make_one(tmp_path: Path) -> None:
-    for make in (bulk_ways, bulk_steps, two_cores, bulk_estimate):
-        assert "python benchmarks/ray_reading.py --record" in make(tmp_path)
