@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import signal
+import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +27,18 @@ from mnist_cnn.reading.recognizer import Recognizer
 
 @pytest.fixture
 def images(forms: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Some images, one of them damaged; three of them are read before processes start."""
-    monkeypatch.setattr(local_reading, "_FEW", 3)
+    """Some images, one of them damaged."""
     monkeypatch.setattr(local_reading, "_CHUNK", 4)
     return [*map(str, sorted(forms.glob("*.png"))[:14]), str(forms / "damaged.png")]
 
 
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes read from the first image on."""
+    monkeypatch.setattr(local_reading, "_SOON", 0.0)
+
+
+@pytest.mark.usefixtures("soon")
 def test_processes_read_what_threads_read(images: list[str]) -> None:
     recognizer = Recognizer.load(threads=1)
     content = Path(images[0]).read_bytes()
@@ -58,6 +66,7 @@ class CountedJob(Job):
 SENT: list[str] = []
 
 
+@pytest.mark.usefixtures("soon")
 def test_the_network_is_sent_to_each_process_once(images: list[str]) -> None:
     SENT.clear()
     recognizer = Recognizer.load(threads=1)
@@ -78,12 +87,7 @@ def test_few_images_start_no_process(images: list[str]) -> None:
         assert len(list(reader.read_many(images))) == len(images)
 
 
-def test_what_is_named_already_is_read_while_more_names_are_awaited(images: list[str]) -> None:
-    recognizer = Recognizer.load(threads=1)
-    with LocalReader(lambda: Job(DIGIT, 0.5), recognizer.read_many, 2) as reader:
-        assert [image for image, _ in reader.read_many(images[:9])] == images[:9]  # not a whole number of chunks
-
-
+@pytest.mark.usefixtures("soon")
 def test_a_killed_process_is_one_line(images: list[str]) -> None:
     def endless() -> Iterator[str]:
         yield from itertools.cycle(images[:1])
@@ -102,19 +106,18 @@ def test_a_killed_process_is_one_line(images: list[str]) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_all_processes_without_a_traceback(forms: Path) -> None:
-    process = commands.start("predict", "-", "--format", "csv", "--threads", 2, folder=forms)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    for _ in range(400):
-        process.stdin.write("0001.png\n")
-    process.stdin.flush()
-    for _ in range(300):  # more than threads read
-        assert process.stdout.readline()
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert len(children) >= 2
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+def test_ctrl_c_ends_all_processes_without_a_traceback(forms: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("0000.png\n" * 50_000, "utf-8")
+    with names.open("rb") as stdin, (tmp_path / "rows.csv").open("wb") as rows:
+        command = [*commands.COMMAND, "predict", "-", "--format", "csv", "--threads", "2"]
+        process = subprocess.Popen(command, cwd=forms, stdin=stdin, stdout=rows, stderr=subprocess.PIPE, text=True)
+        children: list[psutil.Process] = []
+        while len(children) < 2 and process.poll() is None:  # until processes read
+            time.sleep(0.05)
+            children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert not psutil.wait_procs(children, timeout=10)[1]

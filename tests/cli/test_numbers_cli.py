@@ -53,7 +53,7 @@ def test_many_pictures_are_read_in_processes_with_the_same_result(
         started.append(shared)
         return process_pool(workers, shared=shared)
 
-    monkeypatch.setattr(local_reading, "_FEW", 1)
+    monkeypatch.setattr(local_reading, "_SOON", 0.0)
     monkeypatch.setattr(local_reading, "process_pool", begin)
     monkeypatch.setattr(number_reader, "usable_cores", lambda: 2)
     assert commands.call(capsys, *words) == in_threads

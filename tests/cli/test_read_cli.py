@@ -228,7 +228,7 @@ def test_a_second_opinion_is_asked_for_in_one_word(
 def test_processes_read_what_threads_read(
     pictures: Path, bars_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_reading, "_FEW", 1)
+    monkeypatch.setattr(local_reading, "_SOON", 0.0)
     words = (*[pictures / name for name in ("b.png", "a.jpg", "b.png")], *LINES, "--threshold", 0.2, "--threads")
     constrained = ("--pattern", "[1-46-9]+", "--length", 4)
     processes, threads = (call(capsys, bars_model, *words, count, *constrained) for count in (2, 1))

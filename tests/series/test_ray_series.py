@@ -28,7 +28,7 @@ def test_two_machines_train_at_the_same_time_and_a_killed_worker_is_replaced(add
     jobs = [job(tmp_path, seed, **{"training.epochs": 20}) for seed in (1, 0)]
 
     def kill_one() -> None:
-        wait_until(lambda: all((each.run / "history.json").exists() for each in jobs))
+        wait_until(lambda: all((each.run / "history.json").exists() for each in jobs), 400)
         kill_worker("attempt")
 
     killer = meanwhile(kill_one)
@@ -49,7 +49,7 @@ def test_ctrl_c_keeps_the_finished_epochs(address: str, tmp_path: Path) -> None:
     wanted = job(tmp_path, **{"training.epochs": 2000})
 
     def press() -> None:
-        wait_until((wanted.run / "history.json").exists)
+        wait_until((wanted.run / "history.json").exists, 400)
         os.kill(os.getpid(), signal.SIGINT)
 
     user = meanwhile(press)

@@ -9,7 +9,7 @@ from mnist_cnn.bulk.image_tables import TABLE, check_columns, check_installed
 from mnist_cnn.bulk.job import Job
 from mnist_cnn.bulk.local_reading import read_parts
 from mnist_cnn.bulk.part_reading import PartRows
-from mnist_cnn.bulk.parts import IMAGES, ImagePart, cut_into_parts
+from mnist_cnn.bulk.parts import ImagePart, cut_into_parts
 from mnist_cnn.bulk.unfinished import TableProgress, UnfinishedTable
 
 
@@ -62,7 +62,7 @@ def read_in_bulk(
 
 def _read_all(job: Job, table: UnfinishedTable, workers: int, ray: str | None) -> Iterator[PartRows]:
     if ray is None:
-        yield from read_parts(job, table.parts(), -(-(table.images - table.progress.images) // IMAGES), workers)
+        yield from read_parts(job, table.parts(), workers)
         return
     from mnist_cnn.bulk.cluster import read_on_cluster
     from mnist_cnn.cluster.connection import connected

@@ -1,13 +1,14 @@
 """Read many images on this machine: the first ones in threads, and the others in one process for each core.
 
-Python's lock keeps threads from decoding numbers at the same time, so processes read faster. Starting them takes about
-as long as reading a hundred images.
+Python's lock keeps threads from decoding numbers at the same time, so processes read faster. Starting them takes a
+second, so they are only started for what is left after as long.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
 
 Image: TypeAlias = "str | bytes"  # its path or content
 
-_FEW = 128  # images that are read before processes are started
+_SOON = 1.0  # seconds of reading before processes are started
 _CHUNK = 16  # images that a process reads at once
-_FEW_PARTS = 4  # that threads read
 
 
 class LocalReader(contextlib.AbstractContextManager["LocalReader"]):
@@ -46,7 +46,7 @@ class LocalReader(contextlib.AbstractContextManager["LocalReader"]):
             workers: Number of processes; 1 for none.
         """
         self._job, self._read_few, self._workers = job, read_few, workers
-        self._begun = 0  # images that threads read
+        self._end = time.monotonic() + _SOON  # of the work of threads
         self._pool: ProcessPoolExecutor | None = None
 
     def read_many(self, images: Iterable[Image]) -> Iterator[tuple[Image, Any]]:
@@ -66,9 +66,10 @@ class LocalReader(contextlib.AbstractContextManager["LocalReader"]):
                 yield from results
 
     def _first(self, images: Iterator[Image]) -> Iterator[Image]:
-        """Yield the images for threads: the first ones, or all if there is one worker."""
-        for image in itertools.islice(images, _FEW - self._begun) if self._workers > 1 else images:
-            self._begun += 1
+        """Yield the images for threads: those of the first second, or all if there is one worker."""
+        while self._workers == 1 or time.monotonic() < self._end:
+            if (image := next(images, None)) is None:
+                return
             yield image
 
     def __exit__(self, *_error: object) -> None:
@@ -76,13 +77,12 @@ class LocalReader(contextlib.AbstractContextManager["LocalReader"]):
             self._pool.shutdown(cancel_futures=True)
 
 
-def read_parts(job: Job, parts: Iterable[ImagePart], count: int, workers: int) -> Iterator[PartRows]:
-    """Read parts, in processes if there are more than a few.
+def read_parts(job: Job, parts: Iterable[ImagePart], workers: int) -> Iterator[PartRows]:
+    """Read parts, in processes if there are many.
 
     Args:
         job: What to read and how.
         parts: The parts.
-        count: Their number.
         workers: Number of threads or processes that share the work.
 
     Yields:
@@ -91,11 +91,16 @@ def read_parts(job: Job, parts: Iterable[ImagePart], count: int, workers: int) -
     Raises:
         MnistCnnError: A part cannot be read, or a process was killed.
     """
-    if workers == 1 or count <= _FEW_PARTS:
-        yield from map(_checked, (_read_part(job, part, workers) for part in parts))
+    left, end = iter(parts), time.monotonic() + _SOON
+    for part in left:
+        if workers > 1 and time.monotonic() >= end:
+            left = itertools.chain([part], left)
+            break
+        yield _checked(_read_part(job, part, workers))
+    else:
         return
     with process_pool(workers, shared=job) as pool, _while_alive():
-        yield from map(_checked, map_in_pool(pool, _read_shared_part, parts, workers))
+        yield from map(_checked, map_in_pool(pool, _read_shared_part, left, workers))
 
 
 def _read_chunk(images: list[Image]) -> list[tuple[Image, Any]]:

@@ -89,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _is_interruption(error: BaseException | None) -> bool:
     """Return whether Ctrl-C is behind an error: a compiled module that was being imported reports it as its own."""
+    if not isinstance(error, (ImportError, SystemError)):
+        return False
     while error and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None

@@ -74,8 +74,8 @@ def read_into_table(
         job: What to read and how.
         paths: Those of the command line.
         output: The table.
-        ray: Address of a Ray cluster; None to read in this process.
-        threads: Of this process; None for one per core.
+        ray: Address of a Ray cluster; None to read on this machine.
+        threads: Threads or processes of this machine; None for one per core.
         as_json: Whether standard output receives an object.
     """
     from mnist_cnn.bulk.bulk_reading import read_in_bulk

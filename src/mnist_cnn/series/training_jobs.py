@@ -57,8 +57,8 @@ def train_each(
 
     Args:
         jobs: Each with a folder of its own.
-        ray: From `check_address`: the cluster on which they run, one on each machine at a time, with all of its
-            cores. Their folders must be in a folder that all its machines share. None to train them here, one
+        ray: From `check_address`: the cluster on which they run, each with as many cores as its smallest machine
+            has. Their folders must be in a folder that all its machines share. None to train them here, one
             after another.
         on_end: Receives each job that is complete, and its record, as soon as it is known.
 
@@ -165,8 +165,10 @@ def _in_own_process(job: TrainingJob) -> None:
         else:
             return
         finally:
-            process.join(_LAST_WORDS)
-            process.kill()
+            try:
+                process.join(_LAST_WORDS)
+            finally:  # also after another Ctrl-C
+                process.kill()
     raise MnistCnnError(
         f"the process that trained {job.run.name} was killed {RETRIES + 1} times, probably for lack of memory. "
         f"{_CONTINUES}"
