@@ -10,7 +10,7 @@ from PIL import Image
 from mnist_cnn.bulk.parts import IMAGES
 from mnist_cnn.reading.scaling import bundled_digits
 
-PARTS = 5
+PARTS = 20
 
 
 @pytest.fixture(scope="session")
