@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import psutil
 import pytest
 
 from bulk.conftest import PARTS
@@ -27,27 +24,15 @@ from mnist_cnn.bulk.part_reading import PartRows
 from mnist_cnn.bulk.parts import ImagePart
 from mnist_cnn.cluster.connection import ClusterError, connected
 from mnist_cnn.reading.reading_records import DIGIT
+from ray_cluster import MARKS, kill_worker, two_machines
 
-pytestmark = [
-    pytest.mark.ray,
-    pytest.mark.timeout(600),  # Ray starts a dozen processes
-    pytest.mark.skipif(
-        importlib.util.find_spec("ray") is None,
-        reason="Ray is not installed: pip install -c constraints.txt -e '.[ray]'",
-    ),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Two nodes with one core each, simulated on this machine."""
-    from ray.cluster_utils import Cluster
-
-    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-    two = Cluster(initialize_head=True, head_node_args=node)
-    two.add_node(**node)
-    yield two.address
-    two.shutdown()
+    with two_machines() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +98,7 @@ def test_the_part_of_a_killed_worker_is_read_again(address: str, place: Path) ->
     words = ("predict", "forms/", "forms.parquet", f"--ray={address}", "--output", "worker.csv")
     with start(*words, folder=place) as process:
         wait_for_parts(place / "worker.csv.unfinished", process, 1)
-        family = psutil.Process().children(recursive=True)
-        worker = next(each for each in family if "ray::read_part" in each.name())
-        worker.send_signal(signal.SIGKILL)
+        kill_worker("read_part")
         assert process.wait(500) == 1, process.communicate()
     assert (place / "worker.csv").read_bytes() == (place / "whole.csv").read_bytes()
 

@@ -12,6 +12,7 @@ from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.parts import name_of
 from mnist_cnn.cluster.cluster_head import ClusterHead
 from mnist_cnn.cluster.connection import ClusterError, last_line, missing_package
+from mnist_cnn.cluster.tasks import RETRIES
 from mnist_cnn.errors import first_line
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _SECONDS = 5.0  # between two looks at the size of the cluster
 _AHEAD = 4  # parts per core that are queued, in progress, or waiting for an earlier one
 _CONTINUES = "The same command continues where it stopped."
-_RETRIES = 3  # of a part whose worker was killed, or whose object store did not answer
 
 
 def read_on_cluster(job: Job, parts: Iterable[ImagePart], head: str = "") -> Iterator[PartRows]:
@@ -49,7 +49,7 @@ def read_on_cluster(job: Job, parts: Iterable[ImagePart], head: str = "") -> Ite
 def _read_ahead(job: Job, parts: Iterable[ImagePart], head: ClusterHead) -> Iterator[PartRows]:
     import ray
 
-    task = ray.remote(num_cpus=1, max_retries=_RETRIES, retry_exceptions=[OSError])(read_part)
+    task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=[OSError])(read_part)
     shared = ray.put(job.for_other_machines())
     waiting: deque[tuple[ImagePart, Any]] = deque()
     size = _ClusterSize(head)
@@ -106,7 +106,7 @@ def _why_not_read(part: ImagePart, error: Exception) -> str:
         return missing
     if isinstance(error, (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)):
         return (
-            f"the worker that read {name_of(part)} was killed {_RETRIES + 1} times, probably for lack of memory. Give "
+            f"the worker that read {name_of(part)} was killed {RETRIES + 1} times, probably for lack of memory. Give "
             f"the machines more memory, or leave these images out. {_CONTINUES}"
         )
     return f"{name_of(part)} could not be read on the cluster: {last_line(error)}. {_CONTINUES}"

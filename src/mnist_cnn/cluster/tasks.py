@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-_LAST_WORDS = 120.0  # seconds that tasks get to save their work
+LAST_WORDS = 120.0  # seconds that work gets to save its state after Ctrl-C
+RETRIES = 3  # of work whose process was killed, before it is given up
 
 
 def cores_of_each_machine(tasks: int = 1) -> int:
@@ -37,7 +38,7 @@ def stop_tasks(references: Sequence[Any]) -> None:
         for force in (False, True):
             for reference in references:
                 ray.cancel(reference, force=force)
-            _, references = ray.wait(list(references), num_returns=len(references), timeout=_LAST_WORDS)
+            _, references = ray.wait(list(references), num_returns=len(references), timeout=LAST_WORDS)
             if not references:
                 return
 

@@ -53,7 +53,7 @@ def open_planned(path: Path) -> RunFolder:
     """Open an ensemble whose members are trained for it.
 
     Raises:
-        RunFolderError: There is no such folder.
+        RunFolderError: The folder does not exist.
         SettingError: It is another kind of run.
     """
     ensemble = open_run(path)

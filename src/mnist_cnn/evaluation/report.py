@@ -103,7 +103,7 @@ def draw(findings: Findings, model: keras.Model) -> Iterator[tuple[str, Figure]]
         yield "disagreements", _draw_disagreements(findings.members)
     yield "saliency", _draw_saliency(said, model)
     if findings.members:
-        return  # many networks beside each other are no picture; each member's own report shows it
+        return  # the reports of the members show their networks
     yield "architecture", architecture.architecture(findings.layers)
     kernel = first_kernel(model)
     if kernel is not None:

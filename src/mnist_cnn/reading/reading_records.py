@@ -53,7 +53,7 @@ def describe_error(error: DataError, name: str) -> str:
 
     Args:
         error: Why.
-        name: Its path or address; the empty string has no name.
+        name: Its path or address; empty if it has none.
     """
     message = str(error)
     return message if not name or message.startswith(f"{name} ") else f"{name}: {message}"

@@ -19,18 +19,16 @@ from typing import Any
 from mnist_cnn.cluster.cluster_head import ClusterHead
 from mnist_cnn.cluster.connection import ClusterError, connected
 from mnist_cnn.cluster.shared_work import SharedFolder, attempt, explain_lost, outcome_of, shared
-from mnist_cnn.cluster.tasks import cores_of_each_machine, stop_tasks, thread_settings
+from mnist_cnn.cluster.tasks import LAST_WORDS, RETRIES, cores_of_each_machine, stop_tasks, thread_settings
 from mnist_cnn.config import EXPECTATIONS, Config, load_recipe, override
 from mnist_cnn.datasets import ResolvedDataset
 from mnist_cnn.errors import MnistCnnError, RunFolderError, requires_extra
 from mnist_cnn.runs import RunFolder
 
-RETRIES = 3  # a training that has killed more processes than this is given up
 _WORK = "mnist_cnn.series.training_jobs:train_job"
 _SPAWN = multiprocessing.get_context("spawn")
 _INTERRUPTED = 130  # exit code: 128 + SIGINT
 _SECONDS = 1.0  # between two looks at the tasks
-_LAST_WORDS = 120.0  # seconds that a process gets to save its work after Ctrl-C
 _CONTINUES = "Finished epochs are kept; the same command continues."
 
 
@@ -166,7 +164,7 @@ def _in_own_process(job: TrainingJob) -> None:
             return
         finally:
             try:
-                process.join(_LAST_WORDS)
+                process.join(LAST_WORDS)
             finally:  # also after another Ctrl-C
                 process.kill()
     raise MnistCnnError(

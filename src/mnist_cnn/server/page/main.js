@@ -206,7 +206,7 @@ function switchToAddress() {
   if (mode !== MODES[name]) switchTo(name);
 }
 
-/** Read again, once there is no other key. */
+/** Read again when no key has been pressed for a moment. */
 function constrained() {
   forget();
   askLater(TYPED);
