@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 
 from mnist_cnn.evaluation.layers import split_ensemble
 from mnist_cnn.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
     from mnist_cnn.models.backend import keras
-
-_TINIEST = 1e-30  # a probability of 0 counts as this in a logarithm
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Members:
         """
         indices = np.flatnonzero((self.answers != self.answers[0]).any(axis=0))
         chosen = np.stack([said.probabilities[indices] for said in self.predictions]).astype(np.float64)  # [m, d, k]
-        divergence = _entropy(chosen.mean(axis=0)) - _entropy(chosen).mean(axis=0)  # [d]
+        divergence = entr(chosen.mean(axis=0)).sum(axis=-1) - entr(chosen).sum(axis=-1).mean(axis=0)  # [d]
         return indices[np.argsort(-divergence, kind="stable")]
 
     @property
@@ -113,8 +112,3 @@ def find_members(
 def _shortest_names(paths: Sequence[str]) -> Sequence[str]:
     names = [PurePath(path).name for path in paths]
     return names if len(set(names)) == len(names) else paths
-
-
-def _entropy(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the entropy along the last axis, nats."""
-    return np.asarray(-(probabilities * np.log(np.maximum(probabilities, _TINIEST))).sum(axis=-1))
