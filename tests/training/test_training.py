@@ -341,6 +341,17 @@ def test_mixed_precision_trains_and_saves_float32(tmp_path: Path) -> None:
     assert loss == pytest.approx(done.column("val_loss")[-1], rel=0.03)
 
 
+@pytest.mark.parametrize("loss", ["sparse", "one-hot"])
+def test_the_training_step_is_traced_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("only TensorFlow traces")
+    steps: list[Any] = []
+    step = keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda self, data: steps.append(data) or step(self, data))
+    train_tiny(tmp_path, {"training.batch_size": 24, "training.loss": loss})  # batches of one size
+    assert len(steps) == 1
+
+
 def test_automatic_precision_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     automatic = tiny_config({"training.precision": "auto"})
     for devices, has_bfloat16, expected in (

@@ -189,7 +189,14 @@ def compile_model(model: keras.Model, config: Config, steps: int) -> None:
         jit_compile="auto",
     )
     model.optimizer.build(model.trainable_variables)
+    _build_metrics(model, encode_labels(np.zeros(1, np.int64), model.output_shape[-1], config.training.loss))
     fuse_batchnorm(model)
+
+
+def _build_metrics(model: keras.Model, targets: NDArray[Any]) -> None:
+    """Create the metrics' variables before the first step, which TensorFlow would trace twice if it created them."""
+    model.compute_metrics(None, targets, np.ones((1, model.output_shape[-1]), np.float32))
+    model.reset_metrics()
 
 
 def run_epochs(
