@@ -31,10 +31,10 @@ from PIL import Image
 
 from mnist_cnn.bulk import cluster, local_reading
 from mnist_cnn.bulk.bulk_reading import read_in_bulk
-from mnist_cnn.bulk.job import Job, load_reader
+from mnist_cnn.bulk.job import Job, LoadedReader, load_reader
 from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.parts import IMAGES, ImagePart, cut_into_parts
-from mnist_cnn.reading.reading_records import DIGIT, TEXT
+from mnist_cnn.reading.reading_records import DIGIT, TEXT, digit_record, number_record
 from records import add_options, add_record
 
 _PICTURES = 256  # different ones; the others are the same files again
@@ -42,6 +42,7 @@ _THRESHOLD = 0.5  # decides only what is accepted
 _STORE = 80 * 2**20  # bytes of a node's object store, the smallest one
 _FEWEST = 4  # parts; the first ones of two workers do not count
 _EMPTY_PARTS = 1000  # for the rate without reading
+_RUNS = 10  # of a batch
 _CLOCKS = "clocks"  # folder in which workers note what a part took them
 
 Figures = dict[str, Any]
@@ -74,7 +75,7 @@ def main() -> None:
             "rounds": options.rounds,
             "image_bytes": statistics.fmean(Path(name).stat().st_size for name in names),
             "ways": compare(job, names, Path(folder), options.rounds),
-            "microseconds": step_times(job, names[: 2 * _PICTURES]),
+            **step_times(job, names[: 2 * _PICTURES]),
             "traffic": traffic(job, names),
             "without_reading": without_reading(job, names, Path(folder)),
         }
@@ -135,12 +136,17 @@ def compare(job: Job, names: list[str], folder: Path, rounds: int) -> list[Figur
 
 def own_rate(job: Job, names: list[str]) -> float:
     """Read in this process and thread, without a table; give images per second."""
-    reader = load_reader(job)
-    reader.read(names[0])
+    reader, batches = load_reader(job), cut(names)
+    reader.read_batch(batches[0][:1])
     began = time.perf_counter()
-    for name in names:
-        reader.read(name)
+    for batch in batches:
+        reader.read_batch(batch)
     return len(names) / (time.perf_counter() - began)
+
+
+def cut(images: list[str] | list[bytes]) -> list[list[tuple[str, str | bytes]]]:
+    """Cut images into batches as large as parts; without names."""
+    return [[("", image) for image in images[start : start + IMAGES]] for start in range(0, len(images), IMAGES)]
 
 
 def alone(job: Job, names: list[str], folder: Path) -> Figures:
@@ -261,53 +267,71 @@ class TimedSession:
     def __init__(self, session: Any) -> None:
         self.seconds = 0.0
         self._session = session
+        self._last: Any = None
 
-    def run(self, *arguments: Any) -> Any:
+    def run(self, outputs: Any, feed: dict[str, Any]) -> Any:
         """Run the network."""
+        self._last = outputs, {name: array[:1] for name, array in feed.items()}
         began = time.perf_counter()
         try:
-            return self._session.run(*arguments)
+            return self._session.run(outputs, feed)
         finally:
             self.seconds += time.perf_counter() - began
+
+    def saved_by_batch(self) -> float:
+        """Give the share of the network's time that is saved if as many images as in a part go through it together.
+
+        The images are all the last one, so the lines of numbers have the same width.
+        """
+        outputs, one = self._last
+        many = {name: np.repeat(array, IMAGES, axis=0) for name, array in one.items()}
+        _, alone = timed(lambda feed: self._session.run(outputs, feed), [one] * IMAGES * _RUNS)
+        _, together = timed(lambda feed: self._session.run(outputs, feed), [many] * _RUNS)
+        return 1 - together / IMAGES / alone
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
 
 def step_times(job: Job, names: list[str]) -> Figures:
-    """Give the microseconds of each step of an image, in one thread.
+    """Give the microseconds of each step of an image, in one thread, and what batches save of the network's.
 
     The rest is decoding, and closer looks at doubtful numbers.
     """
-    read, prepare, session = timed_reader(job)
+    reader, prepare, session = timed_reader(job)
     contents, file = timed(lambda name: Path(name).read_bytes(), names)
+    reader.read_batch([("", contents[0])])
     _, preparation = timed(prepare, contents)
     session.seconds = 0.0
-    _, reading = timed(read, contents)
+    batches = cut(contents)
+    reading = timed(reader.read_batch, batches)[1] * len(batches) / len(names)
     network = session.seconds / len(names) * 1e6
-    return {"file": file, "preparation": preparation, "network": network, "rest": reading - preparation - network}
+    rest = reading - preparation - network
+    steps = {"file": file, "preparation": preparation, "network": network, "rest": rest}
+    return {"microseconds": steps, "saved_by_batch": session.saved_by_batch()}
 
 
-def timed_reader(job: Job) -> tuple[Callable[[Any], Any], Callable[[Any], Any], TimedSession]:
-    """Give a reader's function that reads, the one that prepares an image, and the session that counts its time."""
+def timed_reader(job: Job) -> tuple[LoadedReader, Callable[[Any], Any], TimedSession]:
+    """Give a job's reader, the function that prepares an image, and the session that counts the network's time."""
     if job.heading == DIGIT:
         from mnist_cnn.reading.recognizer import Recognizer
         from mnist_cnn.reading.recognizer.arrangement import arrange_one
 
         recognizer = Recognizer.load(threads=1, threshold=_THRESHOLD)
         session = TimedSession(recognizer.network.session)
-        return replace(recognizer, network=replace(recognizer.network, session=session)).read, arrange_one, session
+        recognizer = replace(recognizer, network=replace(recognizer.network, session=session))
+        return LoadedReader(arrange_one, recognizer.read_prepared, digit_record), arrange_one, session
     from mnist_cnn.reading.numbers import NumberReader
     from mnist_cnn.reading.numbers.line_preparation import prepare
 
-    reader = NumberReader.load(threads=1, threshold=_THRESHOLD)
-    session = TimedSession(reader.network.session)
-    return replace(reader, network=replace(reader.network, session=session)).read, prepare, session
+    numbers = NumberReader.load(threads=1, threshold=_THRESHOLD)
+    session = TimedSession(numbers.network.session)
+    numbers = replace(numbers, network=replace(numbers.network, session=session))
+    return LoadedReader(numbers.read, list, number_record), prepare, session
 
 
 def timed(work: Callable[[Any], Any], items: list[Any]) -> tuple[list[Any], float]:
     """Give the results, and the mean microseconds of an item."""
-    work(items[0])
     began = time.perf_counter()
     results = [work(item) for item in items]
     return results, (time.perf_counter() - began) / len(items) * 1e6
@@ -352,6 +376,7 @@ def show(result: Figures) -> None:
     """Print everything."""
     for row in result["ways"]:
         print(row["way"], "  ".join(f"{key} {value:,.4g}" for key, value in row.items() if key != "way"), sep="  ")
+    print(f"saved_by_batch {result['saved_by_batch']:.4g}")
     for key in ("microseconds", "traffic", "without_reading"):
         print(key, "  ".join(f"{name} {value:,.4g}" for name, value in result[key].items()))
 

@@ -278,6 +278,8 @@ def bulk_steps(folder: Path) -> str:
     rows = [
         [name, *(f"{record['result'][part][key]:,.0f}" for record in records)] for name, (part, key) in steps.items()
     ]
+    saved = [share_or_dash(record["result"].get("saved_by_batch")) for record in records]
+    rows.append(["the network's time that a batch of 32 images of one size saves", *saved])
     traffic = {"sent to a worker": "bytes_to_worker", "sent back": "bytes_from_worker"}
     rows += [
         [f"{name}, bytes", *(f"{record['result']['traffic'][key]:,.0f}" for record in records)]

@@ -26,6 +26,7 @@ def record(reads: str, per_core: float) -> dict[str, Any]:
         "reads": reads,
         "ways": ways,
         "microseconds": {"file": 20.0, "preparation": 500.0, "network": 3000.0, "rest": 800.0},
+        "saved_by_batch": 0.4,
         "traffic": {"bytes_to_worker": 60.0, "bytes_from_worker": 50.0, "row_bytes": 45.0, "microseconds": 1.5},
         "without_reading": {"here": 2e6, "ray": 5e4},
     }
@@ -44,6 +45,7 @@ def test_each_way_has_a_row_for_digits_and_for_numbers(records: Path) -> None:
     assert "| digits | Ray, two workers | 3,600 | 90 % | 95 % | 4.0 |" in rows
     assert "| numbers | the reader alone, one process | 200 | 100 % | – | – |" in rows
     assert "| running the network, µs | 3,000 | 3,000 |" in bulk_steps(records).splitlines()
+    assert "a batch of 32 images of one size saves | 40.0 % | 40.0 % |" in bulk_steps(records)
     assert "| numbers | 400 | 1,440,000 | 360 |" in two_cores(records).splitlines()
 
 

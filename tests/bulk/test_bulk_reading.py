@@ -24,6 +24,7 @@ from mnist_cnn.bulk.parts import IMAGES, ImagePart
 from mnist_cnn.cluster.connection import check_address
 from mnist_cnn.errors import DataError, SettingError
 from mnist_cnn.reading.reading_records import DIGIT, TEXT, csv_line
+from mnist_cnn.reading.recognizer.network import Network
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +310,23 @@ def test_an_object_store_that_does_not_answer_is_named(tmp_path: Path, monkeypat
     monkeypatch.setattr(bulk_reading, "cut_into_parts", lambda names: iter([part]))
     with pytest.raises(DataError, match=r"s3://bucket cannot be read: AWS Error NETWORK_CONNECTION .* object store"):
         bulk_reading.read_in_bulk(Job(DIGIT, 0.5), [], tmp_path / "rows.csv", paths=["s3://bucket"])
+
+
+def test_the_digits_of_a_part_go_through_the_network_together(forms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = (*map(str, sorted(forms.glob("*.png"))[:5]), str(forms / "damaged.png"))
+    job = Job(DIGIT, 0.51)  # of its own, because loaded readers are kept
+    alone = [read_part(job, ImagePart((file,))) for file in files]
+    sizes: list[int] = []
+    scores = Network.scores
+
+    def count(network: Network, images: Any, threads: int) -> Any:
+        sizes.append(len(images))
+        return scores(network, images, threads)
+
+    monkeypatch.setattr(Network, "scores", count)
+    together = read_part(job, ImagePart(files))
+    assert sizes == [5], "one run, without the damaged file"
+    assert together.lines.splitlines() == [each.lines.rstrip() for each in alone]
 
 
 def test_a_worker_with_another_version_of_this_package_says_so() -> None:

@@ -7,21 +7,22 @@ import functools
 import hashlib
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias, TypeVar
 
 from mnist_cnn.bulk.image_tables import Columns
 from mnist_cnn.environment.installation import PACKAGE
 from mnist_cnn.environment.machine import package_version
+from mnist_cnn.errors import DataError
 from mnist_cnn.files import ONNX_NAME
 from mnist_cnn.reading.reading_records import DIGIT, digit_record, number_record
-
-if TYPE_CHECKING:
-    from mnist_cnn.reading.ink import ImageSource
+from mnist_cnn.reading.recognizer.ahead import map_ahead
 
 ModelFiles = tuple[tuple[str, bytes], ...]
+Image: TypeAlias = "str | bytes"  # its path or content
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,32 @@ def included_weights(heading: str) -> str:
 class LoadedReader:
     """A loaded network, and how its readings become records."""
 
-    read: Callable[[ImageSource], Any]
-    describe: Callable[[Any], dict[str, Any]]
+    prepare: Callable[[Image], Any]  #: raises DataError
+    read_prepared: Callable[[list[Any]], list[Any]]  #: what `prepare` returned
+    describe: Callable[[Any], dict[str, Any]]  #: a reading
+
+    def read_batch(self, named: Iterable[tuple[Name, Image | DataError]], threads: int = 1) -> list[tuple[Name, Any]]:
+        """Prepare each image, and read all of them with one run of the network.
+
+        Args:
+            named: Images with their names; an error stands for an image that could not be fetched.
+            threads: Number of threads that prepare images.
+
+        Returns:
+            Each name with the reading, or with the error that says why the image cannot be read; in order.
+        """
+        prepared = list(map_ahead(self._prepare_or_error, named, threads))
+        readings = iter(self.read_prepared([each for _, each in prepared if not isinstance(each, DataError)]))
+        return [(name, each if isinstance(each, DataError) else next(readings)) for name, each in prepared]
+
+    def _prepare_or_error(self, named: tuple[Name, Image | DataError]) -> tuple[Name, Any]:
+        name, image = named
+        if isinstance(image, DataError):
+            return name, image
+        try:
+            return name, self.prepare(image)
+        except DataError as error:
+            return name, error
 
 
 @functools.lru_cache(maxsize=1)
@@ -95,13 +120,15 @@ def load_reader(job: Job) -> LoadedReader:
         path = Path(folder, ONNX_NAME) if job.model else None
         if job.heading == DIGIT:
             from mnist_cnn.reading.recognizer import Recognizer
+            from mnist_cnn.reading.recognizer.arrangement import arrange_one
 
             recognizer = Recognizer.load(path, threads=1, threshold=job.threshold, scale=job.scale)
-            return LoadedReader(recognizer.read, digit_record)
+            return LoadedReader(arrange_one, recognizer.read_prepared, digit_record)
         from mnist_cnn.reading.numbers import NumberReader
 
         reader = NumberReader.load(path, threads=1, threshold=job.threshold, second_opinion=job.second_opinion)
-        return LoadedReader(functools.partial(reader.read, length=job.length, pattern=job.pattern), number_record)
+        read = functools.partial(reader.read, length=job.length, pattern=job.pattern)
+        return LoadedReader(read, list, number_record)  # lines differ in width, so each goes through the network alone
 
 
 def collect_model(path: Path | None) -> ModelFiles:

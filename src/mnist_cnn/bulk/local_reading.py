@@ -12,21 +12,19 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from mnist_cnn.bulk.job import Job, load_reader
+from mnist_cnn.bulk.job import Image, Job, load_reader
 from mnist_cnn.bulk.part_reading import PartRows, read_part
 from mnist_cnn.bulk.stores import reaching
 from mnist_cnn.environment.processes import process_pool, shared_value
-from mnist_cnn.errors import DataError, MnistCnnError, SettingError
+from mnist_cnn.errors import MnistCnnError, SettingError
 from mnist_cnn.reading.recognizer.ahead import map_in_pool
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
     from mnist_cnn.bulk.parts import ImagePart
-
-Image: TypeAlias = "str | bytes"  # its path or content
 
 _SOON = 1.0  # seconds of reading before processes are started
 _CHUNK = 16  # images that a process reads at once
@@ -105,15 +103,9 @@ def read_parts(job: Job, parts: Iterable[ImagePart], workers: int) -> Iterator[P
 
 def _read_chunk(images: list[Image]) -> list[tuple[Image, Any]]:
     warnings.simplefilter("ignore")  # about unusual images that can still be read
-    read = load_reader(shared_value()).read
-    return [(image, _read_or_error(read, image)) for image in images]
-
-
-def _read_or_error(read: Callable[[Image], Any], image: Image) -> Any:
-    try:
-        return read(image)
-    except DataError as error:
-        return error
+    reader = load_reader(shared_value())
+    # One by one, as in threads: no confidence depends on when the processes were started.
+    return [named for image in images for named in reader.read_batch([(image, image)])]
 
 
 def _read_shared_part(part: ImagePart) -> PartRows:

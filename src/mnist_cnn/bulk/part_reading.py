@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mnist_cnn.bulk.image_tables import read_rows
-from mnist_cnn.bulk.job import Job, LoadedReader, included_weights, load_reader
+from mnist_cnn.bulk.job import Image, Job, LoadedReader, included_weights, load_reader
 from mnist_cnn.bulk.parts import ImagePart
 from mnist_cnn.bulk.stores import read_object, show
 from mnist_cnn.environment.installation import PACKAGE
@@ -52,9 +52,9 @@ def read_part(job: Job, part: ImagePart, threads: int = 1) -> PartRows:
     is_missing = not part.store and not any(map(os.path.exists, part.files))
     try:
         reader = load_reader(job)
-        records = map_ahead(functools.partial(_record, job, reader), _images(job, part), threads)
         lines, reasons = [], Counter[str]()
-        for record in records:
+        for name, result in reader.read_batch(_images(job, part), threads):
+            record = _record(job, reader, name, result)
             lines.append(csv_line(record, job.header))
             reasons[record.get("reason", "")] += 1
     except MnistCnnError as error:
@@ -71,8 +71,8 @@ def _difference(job: Job) -> str:
     return ""
 
 
-def _images(job: Job, part: ImagePart) -> Iterator[tuple[str, str | bytes | DataError]]:
-    """Yield the name of each image, and its path, its content, or why there is none."""
+def _images(job: Job, part: ImagePart) -> Iterator[tuple[str, Image | DataError]]:
+    """Yield the name of each image, and the image, or why there is none."""
     if part.rows:
         for name, image in read_rows(part.files[0], part.store, part.rows, job.columns):
             yield name, ImageError(f"{name} contains no image.") if image is None else image
@@ -90,11 +90,7 @@ def _fetch(store: str, path: str) -> tuple[str, bytes | DataError]:
         return name, error
 
 
-def _record(job: Job, reader: LoadedReader, named: tuple[str, str | bytes | DataError]) -> dict[str, Any]:
-    name, image = named
-    if isinstance(image, DataError):
-        return {"path": name, **error_record(job.heading, image, name)}
-    try:
-        return {"path": name, **reader.describe(reader.read(image))}
-    except DataError as error:
-        return {"path": name, **error_record(job.heading, error, name)}
+def _record(job: Job, reader: LoadedReader, name: str, result: Any) -> dict[str, Any]:
+    if isinstance(result, DataError):
+        return {"path": name, **error_record(job.heading, result, name)}
+    return {"path": name, **reader.describe(result)}
