@@ -19,9 +19,15 @@ def cores_of_each_machine(tasks: int = 1) -> int:
     return max(1, min(_cores(), default=1) // tasks)
 
 
-def count_tasks(cores: int) -> int:
-    """Return how many tasks with this many cores fit on all machines that are there now; at least 1."""
-    return max(1, sum(each // cores for each in _cores()))
+def count_tasks(cores: int, tasks: int = 1) -> int:
+    """Return how many tasks all machines that are there now get; at least 1.
+
+    Args:
+        cores: Of each task, from `cores_of_each_machine`.
+        tasks: On the smallest machine at the same time, at least 1. Larger ones get more, in proportion.
+    """
+    machines = _cores()
+    return max(1, sum(min(each // cores, each * tasks // min(machines)) for each in machines))
 
 
 def thread_settings(cores: int) -> dict[str, str]:

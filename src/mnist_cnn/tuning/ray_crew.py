@@ -65,8 +65,11 @@ class RayCrew:
         self._bounds = bounds
         self._place = place
         self._head = ClusterHead(head, self._continues)
+        self._on_each_machine = on_each_machine
         self._cores = cores_of_each_machine(on_each_machine)
-        self._task = ray.remote(num_cpus=self._cores, max_calls=1, max_retries=0)(attempt)
+        # Spread, because a machine may have cores for one more than its share.
+        options = {"num_cpus": self._cores, "max_calls": 1, "max_retries": 0, "scheduling_strategy": "SPREAD"}
+        self._task = ray.remote(**options)(attempt)
         self._workers: list[Any] = []  # references to their tasks
         self._replaced = 0
         self._has_work = True  # a worker returns only if no trial is left to start
@@ -88,7 +91,8 @@ class RayCrew:
                 ended, self._workers = ray.wait(self._workers, num_returns=len(self._workers), timeout=0)
                 for worker in ended:
                     self._note_end(worker)
-            missing = min(count_tasks(self._cores), self._bounds.trials) - len(self._workers)
+            wanted = count_tasks(self._cores, self._on_each_machine)
+            missing = min(wanted, self._bounds.trials) - len(self._workers)
             for _ in range(int(missing) if self._has_work else 0):
                 self._start()
         except (ray.exceptions.RayError, ConnectionError) as error:  # the latter by ray://
