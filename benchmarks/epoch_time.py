@@ -23,10 +23,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnist_cnn.environment.machine import describe_environment, label_processor
 from records import add_options, add_record
+
+if TYPE_CHECKING:
+    from mnist_cnn.datasets import Dataset
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 EPOCHS = 3  # the first, which includes building the graph, does not count
@@ -57,7 +60,8 @@ def main() -> None:
     for number in range(options.rounds):
         for variant in variants:
             print(f"round {number + 1}/{options.rounds}: {variant}", file=sys.stderr)
-            measured[variant].append(in_own_process(variant, options.data_dir))
+            words = [__file__, "--variant", variant, *data_words(options.data_dir)]
+            measured[variant].append(in_own_process(words, SWITCHES.get(variant)))
     rows = [summarise(variant, measured) for variant in variants]
     print(label_processor(describe_environment()))
     for row in rows:
@@ -80,15 +84,24 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def in_own_process(variant: str, data_dir: Path | None) -> dict[str, float]:
-    """Run one variant in a new process and read what it measured."""
-    command = [sys.executable, __file__, "--variant", variant, *(["--data-dir", str(data_dir)] if data_dir else [])]
+def data_words(data_dir: Path | None) -> list[str]:
+    """Give the option that names the folder of the data, for another process."""
+    return ["--data-dir", str(data_dir)] if data_dir else []
+
+
+def in_own_process(words: list[str], onednn: str | None = None) -> dict[str, Any]:
+    """Run a script in a new process and read the JSON in its last line.
+
+    Args:
+        words: The script and its options.
+        onednn: The value of TF_ENABLE_ONEDNN_OPTS; None leaves it unset, as for users.
+    """
     environment = {name: value for name, value in os.environ.items() if name != ONEDNN}
-    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", **({ONEDNN: SWITCHES[variant]} if variant in SWITCHES else {})}
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True)
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", **({ONEDNN: onednn} if onednn else {})}
+    finished = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True)
     if finished.returncode:
         sys.exit(finished.stderr)
-    result: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
+    result: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
     return result
 
 
@@ -106,9 +119,13 @@ def summarise(variant: str, measured: dict[str, list[dict[str, float]]]) -> dict
 
 def measure(variant: str, data_dir: Path | None) -> dict[str, float]:
     """Train a few epochs with validation, and give the median time of an epoch."""
+    from mnist_cnn.datasets import load_dataset
     from mnist_cnn.environment.machine import peak_memory_gib
 
-    ticks = package_ticks(OURS[variant], data_dir) if variant in OURS else stock_ticks(data_dir)
+    if variant in OURS:
+        ticks = package_ticks(OURS[variant], data_dir)
+    else:
+        _, (_, *ticks) = fit_stock(load_dataset("mnist", data_dir=data_dir), EPOCHS)
     walls = [after[0] - before[0] for before, after in itertools.pairwise(ticks)]
     cpus = [after[1] - before[1] for before, after in itertools.pairwise(ticks)]
     return {
@@ -118,20 +135,28 @@ def measure(variant: str, data_dir: Path | None) -> dict[str, float]:
     }
 
 
-def stock_ticks(data_dir: Path | None) -> list[tuple[float, float]]:
-    """Train as a notebook does: float arrays scaled to 0 … 1, one-hot labels, `fit`."""
+def fit_stock(dataset: Dataset, epochs: int, seed: int = 0) -> tuple[Any, list[tuple[float, float]]]:
+    """Train `batchnorm` as a notebook does: float arrays scaled to 0 … 1, one-hot labels, `fit`.
+
+    Args:
+        dataset: MNIST's training images, of which a fifth is held out.
+        epochs: How long to train.
+        seed: Chooses the initial weights and the order of the images.
+
+    Returns:
+        The network, which takes grey levels 0 … 1, and the times at the start of `fit` and after each epoch.
+    """
     import keras
     import numpy as np
 
-    from mnist_cnn.datasets import load_dataset, split_validation
+    from mnist_cnn.datasets import split_validation
     from mnist_cnn.models.architectures import build_model
 
-    training, validation = split_validation(load_dataset("mnist", data_dir=data_dir), 0.2, seed=0)
+    training, validation = split_validation(dataset, 0.2, seed=0)
     assert validation is not None  # noqa: S101 - 0.2 holds some out
-    network = build_model("batchnorm", {}, 10)
+    network = build_model("batchnorm", {}, 10, seed=seed)
     inner = keras.Sequential([keras.Input((28, 28, 1)), *network.layers[2:]])  # without the scaling layer
     inner.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    ticks: list[tuple[float, float]] = []
 
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is untyped
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -140,9 +165,10 @@ def stock_ticks(data_dir: Path | None) -> list[tuple[float, float]]:
     def pair(part: Any) -> tuple[Any, Any]:
         return part.images[..., None].astype("float32") / 255, np.eye(10, dtype="float32")[part.labels]
 
-    x, y = pair(training)
-    inner.fit(x, y, batch_size=64, epochs=EPOCHS, validation_data=pair(validation), callbacks=[Clock()], verbose=0)
-    return ticks
+    (x, y), held_out = pair(training), pair(validation)
+    ticks = [now()]
+    inner.fit(x, y, batch_size=64, epochs=epochs, validation_data=held_out, callbacks=[Clock()], verbose=0)
+    return inner, ticks
 
 
 def package_ticks(settings: dict[str, Any], data_dir: Path | None) -> list[tuple[float, float]]:

@@ -65,7 +65,7 @@ def is_same_measurement(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def describe_command(words: Sequence[str]) -> str:
-    """Give the command as it works anywhere: without `--record`, and with placeholders for this machine's paths.
+    """Give the command as it works anywhere: without the files it writes, with placeholders for this machine's paths.
 
     Args:
         words: As in `sys.argv`.
@@ -73,7 +73,7 @@ def describe_command(words: Sequence[str]) -> str:
     kept = ["python", f"benchmarks/{Path(words[0]).name}"]
     rest = iter(words[1:])
     for word in rest:
-        if word in ("--record", "--note"):
+        if word in ("--record", "--note", "--json"):
             next(rest)
         elif Path(word).is_absolute():
             kept.append("DIR" if Path(word).is_dir() else "FILE")

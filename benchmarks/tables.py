@@ -5,6 +5,7 @@ Each function takes the folder of the records, and gives a Markdown table and, b
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -185,6 +186,43 @@ def training_speed(folder: Path) -> str:
     ]
     header = "variant", "seconds", "speed against stock", "processor time, s", "peak memory, GiB"
     return table(header, "l-r-r-r-r", rows) + measured_on([record])
+
+
+def time_to_accuracy(folder: Path) -> str:
+    """A recipe beside stock Keras and a port of a fast PyTorch training, on each processor."""
+    newest_of = {record["processor"]: record for record in read_records(folder / "time_to_accuracy.json")}
+    rows = [
+        [
+            row["variant"].replace("recipe", f"`{record['result']['recipe']}`"),
+            str(row["epochs"]),
+            row["precision"],
+            f"{row['seconds']:.2f}",
+            f"{row['warm_seconds']:.2f}",
+            f"{row['cpu_seconds']:.2f}",
+            spread(row).partition(" (")[0],
+            str(row["seeds"]),
+            short_place(record),
+        ]
+        for record in newest_of.values()
+        for row in record["result"]["rows"]
+    ]
+    header = "training", "epochs", "precision", "s", "s, warm", "processor time, s", "accuracy, %", "seeds", "processor"
+    floors = [f"\n\n{floor(record)}" for record in newest_of.values()]
+    places = [measured_on([record]) for record in newest_of.values()]
+    return table(header, "l-r-l-r-r-r-r-r-l", rows) + "".join(itertools.chain(floors, places))
+
+
+def floor(record: Record) -> str:
+    """Say how much faster a recipe is than the others, and how far above the least time that its operations need."""
+    found = record["result"]
+    return (
+        f"{short_place(record)}: `{found['recipe']}` takes {found['ratio_to_stock']:.0f} times less time than stock "
+        f"({found['warm_ratio_to_stock']:.0f} warm); compared with the port, training to its accuracy is "
+        f"{found['ratio_to_port']:.1f} times as fast ({found['warm_ratio_to_port']:.1f} warm). Its "
+        f"{found['gigaoperations']:,.0f} billion operations would need {found['floor_seconds']:.2f} s at the rate of a "
+        f"large matrix product, {found['gigaoperations_per_second']:,.0f} billion a second; it takes "
+        f"{found['times_the_floor']:.1f} times as long ({found['warm_times_the_floor']:.1f} warm)."
+    )
 
 
 def whole_numbers(folder: Path) -> str:
@@ -379,6 +417,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "no numbers": no_numbers,
     "cutting": cutting,
     "training speed": training_speed,
+    "time to accuracy": time_to_accuracy,
     "bulk reading": bulk_ways,
     "bulk reading, steps": bulk_steps,
     "bulk reading, two cores": two_cores,
