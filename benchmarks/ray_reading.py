@@ -87,12 +87,12 @@ def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--digits", action="store_true", help="read single digits, not whole numbers")
-    parser.add_argument("--images", type=int, help="default: 384, or 4096 single digits")
+    parser.add_argument("--images", type=int, help="default: 384, or 3072 single digits")
     parser.add_argument("--rounds", type=int, default=3)
     add_options(parser)
     options = parser.parse_args()
     if options.images is None:
-        options.images = 4096 if options.digits else 384
+        options.images = 3072 if options.digits else 384
     if options.images < _FEWEST * IMAGES:
         parser.error(f"--images {options.images} are too few. Valid: {_FEWEST * IMAGES} or more.")
     return options
