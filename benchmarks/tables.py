@@ -153,6 +153,26 @@ def reading(folder: Path) -> str:
     return table(("pictures", "number", "correct", "accepted", "correct among accepted"), "l-r-r-r-r", rows)
 
 
+def robustness(folder: Path) -> str:
+    """What the included weights read of corrupted digits."""
+    record = newest(folder / "robustness.json")
+    found = record["result"]["corruptions"]
+    rows = [
+        [name, percent(each["accuracy"], 1), percent(each["prepared_accuracy"], 1)]
+        for name, each in found["each"].items()
+    ]
+    rows += [
+        [f"**{name}**", *(f"**{percent(found[key], 1)}**" for key in (name, f"prepared_{name}"))]
+        for name in ("mean", "worst")
+    ]
+    error = record["result"]["calibration_error"]
+    calibration = (
+        f"\n\nThe expected calibration error on the images without corruptions is {percent(error['calibrated'])} "
+        f"({percent(error['uncalibrated'])} without the temperature)."
+    )
+    return table(("corruption", "as they are", "prepared"), "l-r-r", rows) + calibration + measured_on([record])
+
+
 def reading_speed(folder: Path) -> str:
     """Every engine that runs the network."""
     record = newest(folder / "inference.json")
@@ -412,6 +432,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "all recipes": all_recipes,
     "comparison": comparison,
     "reading": reading,
+    "robustness": robustness,
     "reading speed": reading_speed,
     "whole numbers": whole_numbers,
     "no numbers": no_numbers,

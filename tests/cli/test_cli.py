@@ -65,6 +65,17 @@ def test_evaluate_measures_the_included_weights(capsys: pytest.CaptureFixture[st
     assert json.loads(out)["accuracy"] > 0.9
 
 
+def test_evaluate_measures_corruptions_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "digits", "--dataset", "digits", "--corruptions", "--output", tmp_path / "page"]
+    code, out, _ = call(capsys, *words)
+    assert code == 0
+    assert "canny edges" in out
+    assert "worst" in out
+    assert "evaluate digits --dataset digits --corruptions" in (tmp_path / "page" / "report.html").read_text()
+    record = json.loads((tmp_path / "page" / "metrics.json").read_text())["corruptions"]
+    assert record["each"]["fog"]["prepared_accuracy"] > record["each"]["fog"]["accuracy"]
+
+
 def test_resuming_a_finished_run_changes_nothing(
     trained: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -176,6 +176,7 @@ def test_only_the_base_install_is_needed_without_a_report(bars_model: Path, pict
         ),
         (["evaluate", "", "--dataset", "."], "'MODEL': the path is empty. Give a path. See: "),
         (["evaluate", "numbers", "--dataset", ".", "--split", "test"], "--split is not possible here"),
+        (["evaluate", "numbers", "--dataset", ".", "--corruptions"], "--corruptions is not possible here"),
         (["evaluate", "numbers", "--dataset", ".", "--scale", "1"], "--scale is not possible here"),
         (["evaluate", "numbers", "--dataset", ".", "--data-dir", "."], "--data-dir is not possible here"),
         (["evaluate", "numbers", "--dataset", ".", "--length", "0"], "length = '0' is not valid"),

@@ -16,6 +16,7 @@ from mnist_cnn.errors import InputError
 from mnist_cnn.evaluation.findings import gather
 from mnist_cnn.evaluation.metrics import METRICS
 from mnist_cnn.evaluation.predictions import Predictions
+from mnist_cnn.evaluation.robustness import CorruptionScore, Robustness
 from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -116,6 +117,23 @@ def test_a_bare_model_is_reported_without_training_and_with_its_notice(
     card = run.model_card.read_text()
     assert "These are not MNIST." in card
     assert front_matter(card)["library_name"] == "keras"
+
+
+def test_corruptions_are_reported_if_they_were_measured(
+    tmp_path: Path, reported: RunFolder, network: keras.Model, said: Predictions
+) -> None:
+    example = np.tile(said.dataset.images[:1], (2, 1, 1))
+    scores = CorruptionScore("fog", 0.125, 0.75, example), CorruptionScore("zigzag", 0.5, 0.625, example)
+    run = RunFolder(tmp_path)
+    report_on(run, network, said, robustness=Robustness(200, scores))
+    text = " ".join(Page(run.report.read_text()).text.split())
+    assert "How robust is it?" in text
+    assert "fog12.50 %75.00 %" in text
+    assert "worst12.50 %62.50 %" in text
+    assert (run.figures / "corrupted-digits.png").exists()
+    assert json.loads(run.metrics.read_text())["corruptions"]["prepared_worst"] == 0.625
+    assert "How robust is it?" not in reported.report.read_text()
+    assert json.loads(reported.metrics.read_text())["corruptions"] is None
 
 
 def test_the_model_card_can_be_read_by_machines(reported: RunFolder, said: Predictions) -> None:

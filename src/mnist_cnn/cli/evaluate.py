@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -28,6 +28,14 @@ from mnist_cnn.files import SHIPPED_NUMBERS, check_writable
 from mnist_cnn.models.quiet import start_keras
 from mnist_cnn.runs import RunFolder
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mnist_cnn.datasets import Dataset
+    from mnist_cnn.evaluation.robustness import Robustness
+    from mnist_cnn.models.backend import keras
+
 
 @click.command(cls=Verb, example="mnist-cnn evaluate runs/quick-001 --dataset qmnist")
 @click.argument("model", type=PATH, help=f"{MODEL_HELP} For whole numbers, an ONNX file as well.")
@@ -48,6 +56,12 @@ from mnist_cnn.runs import RunFolder
 @length_option
 @pattern_option
 @second_opinion_option
+@click.option(
+    "--corruptions",
+    is_flag=True,
+    help="Also measure the accuracy on MNIST-C's fifteen corruptions of the images, as they are, and prepared like "
+    "image files.",
+)
 @click.option("--output", type=PATH, help="Write a report, pictures and predictions into this folder.")
 @json_option
 def evaluate(
@@ -59,6 +73,7 @@ def evaluate(
     length: str | None,
     pattern: str | None,
     second_opinion: bool,
+    corruptions: bool,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -72,7 +87,8 @@ def evaluate(
     if output:
         _check_output(output)
     if model == Path(SHIPPED_NUMBERS) or model.suffix == ".onnx":
-        refuse_options(("split", "scale", "data_dir"), f"{model} reads whole numbers: give only --dataset FOLDER.")
+        single = "split", "scale", "data_dir", "corruptions"
+        refuse_options(single, f"{model} reads whole numbers: give only --dataset FOLDER.")
         evaluate_numbers(model, dataset, HowToRead(length, pattern, second_opinion), output, terminal)
         return
     refuse_options(("length", "pattern", "second_opinion"), f"{model} reads single digits. Give it only for numbers.")
@@ -98,7 +114,9 @@ def evaluate(
     for remark in adoption.remarks:
         terminal.warn(remark)
     predictions = predict(network, data.load(split))
+    robustness = _corrupt(network, predictions.dataset, terminal) if corruptions else None
     options = [*(["--split", split] if split != "test" else []), *(["--scale", f"{scale:.9g}"] if scale else [])]
+    options += ["--corruptions"] if corruptions else []
     command = shell.join(["mnist-cnn", "evaluate", str(model), "--dataset", data.name, *options])
     known = run.read_json(run.metrics)["training"] if run.metrics.exists() else {}
     if output:
@@ -111,13 +129,37 @@ def evaluate(
             trained_in=run if model.is_dir() else None,
             command=command,
             adoption=adoption,
+            robustness=robustness,
         )
     elif is_rewritten:
-        report_result(run, network, predictions, terminal, training=known)
+        report_result(run, network, predictions, terminal, training=known, robustness=robustness)
     else:
-        record = metrics_record(gather(run, network, predictions, known, command, adoption))
+        record = metrics_record(gather(run, network, predictions, known, command, adoption, robustness))
         show_metrics(record, terminal)
         terminal.finish(record)
+
+
+def _corrupt(network: keras.Model, dataset: Dataset, terminal: Terminal) -> Robustness:
+    """Measure the accuracy on corrupted images, and show the progress."""
+    from rich.progress import track
+
+    from mnist_cnn.evaluation.corruptions import CORRUPTIONS
+    from mnist_cnn.evaluation.predictions import predict_images
+    from mnist_cnn.evaluation.robustness import Robustness, measure_corruptions
+
+    def classify(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+        classes: NDArray[np.int64] = predict_images(network, images).argmax(axis=1)
+        return classes
+
+    scores = track(
+        measure_corruptions(classify, dataset),
+        "Corrupting the images",
+        len(CORRUPTIONS),
+        console=terminal.console,
+        transient=True,
+        disable=not terminal.console.is_terminal,
+    )
+    return Robustness(len(dataset), tuple(scores))
 
 
 def _check_finished(run: RunFolder) -> None:

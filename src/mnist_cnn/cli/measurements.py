@@ -11,6 +11,7 @@ from mnist_cnn.runs import RunFolder
 
 if TYPE_CHECKING:
     from mnist_cnn.evaluation.predictions import Predictions
+    from mnist_cnn.evaluation.robustness import Robustness
     from mnist_cnn.models.backend import keras
     from mnist_cnn.reading.scaling import Adoption
 
@@ -24,11 +25,21 @@ def report_result(
     trained_in: RunFolder | None = None,
     command: str = "",
     adoption: Adoption | None = None,
+    robustness: Robustness | None = None,
 ) -> None:
     """Write the report into `run` and show its headline."""
     from mnist_cnn.evaluation.report import write_report
 
-    report = write_report(run, model, predictions, training, command=command, trained_in=trained_in, adoption=adoption)
+    report = write_report(
+        run,
+        model,
+        predictions,
+        training,
+        command=command,
+        trained_in=trained_in,
+        adoption=adoption,
+        robustness=robustness,
+    )
     record = run.read_json(run.metrics)
     show_metrics(record, terminal)
     if predictions.dataset.notice:
@@ -38,7 +49,7 @@ def report_result(
 
 
 def show_metrics(record: Mapping[str, Any], terminal: Terminal) -> None:
-    """Show what `metrics.json` contains, in two tables."""
+    """Show what `metrics.json` contains, in tables."""
     from mnist_cnn.evaluation.metrics import METRICS
 
     values, training = dict(flatten(record)), record.get("training", {})
@@ -70,3 +81,13 @@ def show_metrics(record: Mapping[str, Any], terminal: Terminal) -> None:
         [f"{each[key]:.4f}" if key in columns[1:4] else each[key] for key in columns] for each in record["classes"]
     ]
     terminal.table(["class", "precision", "recall", "F1", "images"], classes)
+    if corruptions := record.get("corruptions"):
+        show_corruptions(corruptions, terminal)
+
+
+def show_corruptions(record: Mapping[str, Any], terminal: Terminal) -> None:
+    """Show what corruptions do to the accuracy, in a table that ends with the mean and the worst."""
+    rows = [(name, each["accuracy"], each["prepared_accuracy"]) for name, each in record["each"].items()]
+    rows += [(name, record[name], record[f"prepared_{name}"]) for name in ("mean", "worst")]
+    columns = f"corruption of {record['n']:,} images", "accuracy", "accuracy if prepared"
+    terminal.table(columns, [(name, *(f"{share:.2%}" for share in shares)) for name, *shares in rows])

@@ -13,6 +13,7 @@ from mnist_cnn.evaluation.layers import LayerRow, layer_rows
 from mnist_cnn.evaluation.members import Members, find_members
 from mnist_cnn.evaluation.metrics import Metrics
 from mnist_cnn.evaluation.predictions import LabelErrorAccuracy, Predictions
+from mnist_cnn.evaluation.robustness import Robustness
 from mnist_cnn.reading.scaling import Adoption
 from mnist_cnn.runs import RunFolder, best_epoch
 
@@ -36,6 +37,7 @@ class Findings:
     command: str
     adoption: Adoption  # how a third-party model was adapted to grey levels 0 … 255
     members: Members | None = None  # of an ensemble
+    robustness: Robustness | None = None  # if it was measured
 
     @property
     def remarks(self) -> list[str]:
@@ -60,6 +62,7 @@ def gather(
     training: Mapping[str, Any],
     command: str,
     adoption: Adoption | None = None,
+    robustness: Robustness | None = None,
 ) -> Findings:
     """Measure the predictions and read what the run folder knows.
 
@@ -84,6 +87,7 @@ def gather(
         command=command or _command(run, config, predictions),
         adoption=adoption or Adoption(),
         members=find_members(model, predictions, config.model.average if config else ()),
+        robustness=robustness,
     )
 
 
@@ -98,7 +102,7 @@ def _command(run: RunFolder, config: Config | None, predictions: Predictions) ->
 def metrics_record(findings: Findings) -> dict[str, Any]:
     """Return the content of `metrics.json`: the data, what was measured on them, and what training cost."""
     dataset = findings.predictions.dataset
-    without, members = findings.label_errors, findings.members
+    without, members, robustness = findings.label_errors, findings.members, findings.robustness
     return {
         "dataset": dataset.name,
         "split": dataset.split,
@@ -108,6 +112,7 @@ def metrics_record(findings: Findings) -> dict[str, Any]:
         **findings.metrics.as_dict(),
         "without_label_errors": without.as_dict() if without else None,
         "members": members.as_dict() if members else None,
+        "corruptions": robustness.as_dict() if robustness else None,
         "training": dict(findings.training),
         "scaling": findings.adoption.choice.as_dict(),
         "remarks": findings.remarks,

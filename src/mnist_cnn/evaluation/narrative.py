@@ -11,6 +11,7 @@ from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.evaluation.findings import Findings
 from mnist_cnn.evaluation.members import Members
 from mnist_cnn.evaluation.metrics import METRICS, Metrics, PairedTest
+from mnist_cnn.evaluation.robustness import Robustness
 
 GUESSING = 1.3  # times the share of right answers that guessing gives: up to that, little has been learnt
 SIGNIFICANT = 0.05  # p-values below are called significant
@@ -28,6 +29,7 @@ def common_values(findings: Findings) -> dict[str, Any]:
         "verdict": verdict(findings.metrics, dataset),
         "recipe": recipe(config, len(findings.history), findings.best_epoch) if config else "",
         "members": members(findings.members) if findings.members else "",
+        "robustness": robustness(findings.robustness) if findings.robustness else "",
         "limits": [*findings.remarks, *limits(findings.metrics, dataset, _origin(findings))],
     }
 
@@ -64,6 +66,17 @@ def members(found: Members) -> str:
     return (
         f"{sentence} They predict different classes for {count(len(found.disputed), 'image')}, of which the ensemble "
         f"classifies {found.disputed_right:,} correctly."
+    )
+
+
+def robustness(found: Robustness) -> str:
+    """Describe in a paragraph what corruptions do to the model, and what the preparation repairs."""
+    known, worst = found.as_dict(), min(found.scores, key=lambda score: score.prepared_accuracy)
+    return (
+        f"The {count(found.count, 'image')} were corrupted in {len(found.scores)} ways (MNIST-C, Mu & Gilmer 2019). On "
+        f"average, the model classifies {100 * known['mean']:.1f} % of the corrupted images correctly, and "
+        f"{100 * known['prepared_mean']:.1f} % if they are first prepared like image files, as mnist-cnn predict does. "
+        f"The lowest of these is {100 * worst.prepared_accuracy:.1f} %, with {worst.name}."
     )
 
 

@@ -16,6 +16,7 @@ from mnist_cnn.evaluation.figures import (
     architecture,
     classes,
     confusion,
+    corrupted_digits,
     disagreement,
     learning,
     reliability,
@@ -28,6 +29,7 @@ from mnist_cnn.evaluation.members import Members
 from mnist_cnn.evaluation.metrics import confusion_rates
 from mnist_cnn.evaluation.model_card import model_card
 from mnist_cnn.evaluation.predictions import Predictions
+from mnist_cnn.evaluation.robustness import Robustness
 from mnist_cnn.evaluation.templates import render
 from mnist_cnn.evaluation.templates.pictures import embed
 from mnist_cnn.files import write_json, write_text
@@ -53,6 +55,7 @@ def write_report(
     command: str = "",
     trained_in: RunFolder | None = None,
     adoption: Adoption | None = None,
+    robustness: Robustness | None = None,
 ) -> Path:
     """Write metrics, predictions, pictures, the model card and the report into a run's folder, or any other.
 
@@ -65,6 +68,7 @@ def write_report(
         trained_in: The run whose settings, history and environment are reported, if that is not `run` itself. The
             report leaves out what it does not contain.
         adoption: How a third-party model was adapted, from `models.persistence.read_model`.
+        robustness: What corruptions do to the model, if that was measured.
 
     Returns:
         The report's path. The report is written last, so where it exists, everything else does.
@@ -73,7 +77,7 @@ def write_report(
         InputError: The predictions are not probabilities, or a file of the run is damaged.
         WriteError: The folder cannot be written.
     """
-    findings = gather(trained_in or run, model, predictions, training or {}, command, adoption)
+    findings = gather(trained_in or run, model, predictions, training or {}, command, adoption, robustness)
     evaluation.write_predictions(run.predictions, predictions)
     write_json(run.metrics, metrics_record(findings))
     for outdated in run.figures.glob("*.png"):
@@ -96,6 +100,8 @@ def draw(findings: Findings, model: keras.Model) -> Iterator[tuple[str, Figure]]
     yield "confusion-shares", confusion.confusion_matrix(confusion_rates(counts), names)
     yield "class-quality", classes.class_quality(measured.classes)
     yield "reliability", reliability.reliability(measured.calibration, measured.scores["expected_calibration_error"])
+    if findings.robustness:
+        yield "corrupted-digits", corrupted_digits.corrupted_digits(findings.robustness.scores)
     yield "sample-predictions", _draw_samples(said)
     if measured.errors:
         yield "misclassified", _draw_misclassified(said)
