@@ -93,6 +93,34 @@ def test_a_value_with_two_readers_is_right_for_both() -> None:
     assert assert_same(model).producer_name == "mnist-cnn"
 
 
+def separable_and_shared() -> keras.Model:
+    """What small networks need: cheap convolutions, and weights that are used several times."""
+    import keras
+    from keras import layers
+
+    image = keras.Input((28, 28, 1))
+    x = layers.Conv2D(4, 5, strides=2, padding="same")(layers.Rescaling(1 / 255)(image))
+    x = layers.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2, use_bias=False)(x)  # (B, 7, 7, 8)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.SeparableConv2D(8, 3, padding="same", depth_multiplier=2, activation="relu")(x)
+    again = layers.Conv2D(8, 3, padding="same", use_bias=False)
+    for _ in range(3):
+        x = layers.ReLU()(layers.Add()([x, layers.BatchNormalization()(again(x))]))
+    normalise = layers.BatchNormalization()
+    x = normalise(layers.AveragePooling2D(3, strides=2, padding="same")(normalise(x)))  # (B, 4, 4, 8)
+    flat = layers.Flatten()(layers.Dropout(0.1)(layers.AveragePooling2D(2)(x)))
+    return with_random_weights(keras.Model(image, layers.Dense(5, activation="softmax")(flat)))
+
+
+def test_separable_and_shared_convolutions_are_written_layer_by_layer() -> None:
+    model = separable_and_shared()
+    before = [np.array(each) for each in model.get_weights()]
+    written = assert_same(model)
+    assert written.producer_name == "mnist-cnn"
+    assert Counter(node.op_type for node in written.graph.node)["Conv"] == 4 + 3 + 2  # 2 normalisations stand alone
+    np.testing.assert_equal(model.get_weights(), before)
+
+
 def shared_layers() -> keras.Model:
     """A layer that is called twice, a network within the network, and a scaled image with two readers."""
     import keras
@@ -157,6 +185,19 @@ def test_random_stacks_of_our_layers(data: st.DataObject) -> None:
             padding=data.draw(st.sampled_from(["same", "valid"])),
             activation=data.draw(st.sampled_from(["linear", "relu"])),
             use_bias=data.draw(st.booleans()),
+        ),
+        lambda: layers.DepthwiseConv2D(
+            data.draw(st.integers(1, 4)),
+            strides=data.draw(st.integers(1, 2)),
+            padding=data.draw(st.sampled_from(["same", "valid"])),
+            depth_multiplier=data.draw(st.integers(1, 3)),
+            use_bias=data.draw(st.booleans()),
+        ),
+        lambda: layers.SeparableConv2D(
+            data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4)), padding="same", activation="relu"
+        ),
+        lambda: layers.AveragePooling2D(
+            data.draw(st.integers(1, 4)), strides=data.draw(st.integers(1, 2)), padding="same"
         ),
         lambda: layers.MaxPooling2D(data.draw(st.integers(1, 4)), strides=data.draw(st.integers(1, 2)), padding="same"),
         lambda: layers.BatchNormalization(center=data.draw(st.booleans()), scale=data.draw(st.booleans())),

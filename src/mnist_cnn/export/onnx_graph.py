@@ -18,6 +18,7 @@ from mnist_cnn.export import INPUT, OUTPUT
 from mnist_cnn.export.keras_exporter import export_by_keras, require_exporter
 from mnist_cnn.export.onnx_layers import UnsupportedLayerError, write_layer
 from mnist_cnn.export.onnx_nodes import Graph, Value
+from mnist_cnn.export.unsharing import unshare
 from mnist_cnn.models.backend import keras, layers
 from mnist_cnn.models.persistence import INPUT_SHAPE
 from mnist_cnn.reading.conventions import IMAGE_SIZE
@@ -70,7 +71,7 @@ def _write_model(model: keras.Model) -> onnx.ModelProto:
     graph = Graph()
     shape = graph.weight("channels_first/shape", np.array([0, 1, IMAGE_SIZE, IMAGE_SIZE], np.int64))  # 0: any batch
     image = graph.add("Reshape", [INPUT, shape], (1, IMAGE_SIZE, IMAGE_SIZE), "channels_first")
-    answer = graph.write(_write_layers(graph, model, image))
+    answer = graph.write(_write_layers(graph, unshare(model), image))
     graph.nodes[-1].output[0] = OUTPUT
     written = helper.make_model(
         helper.make_graph(
@@ -90,7 +91,7 @@ def _write_model(model: keras.Model) -> onnx.ModelProto:
 
 
 def _write_layers(graph: Graph, model: keras.Model, image: Value) -> Value:
-    """Write all layers, each of which must be called once, in this model."""
+    """Write all layers, each of which must be called once, in this model, as `unshare` returns it."""
     values: dict[int, Value] = {id(model.inputs[0]): image}  # by KerasTensor
 
     def value(tensor: Any) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,19 +49,32 @@ def _rescaling(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
 
 
 def _convolution(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
-    tensor, factor = _without_factor(graph, inputs[0])
-    kernel = as_float64(layer.kernel).transpose(3, 2, 0, 1) * factor  # (h, w, in, out) → (out, in, h, w)
-    windows, size = _windows(tensor, layer, layer.kernel_size, layer.dilation_rate)
-    attributes = {**windows, "dilations": list(layer.dilation_rate), "group": layer.groups}
-    linear = Linear("Conv", tensor, kernel, _bias(layer), attributes, (len(kernel), *size), layer.name)
+    kernel = as_float64(layer.kernel).transpose(3, 2, 0, 1)  # (h, w, in, out) → (out, in, h, w)
+    linear = _convolve(graph, layer, inputs[0], kernel, layer.groups, _bias(layer, len(kernel)))
     return _activate(graph, layer, linear)
+
+
+def _depthwise_convolution(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
+    kernel = _depthwise_kernel(layer.kernel)
+    linear = _convolve(graph, layer, inputs[0], kernel, inputs[0].shape[0], _bias(layer, len(kernel)))
+    return _activate(graph, layer, linear)
+
+
+def _separable_convolution(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
+    depthwise = _depthwise_kernel(layer.depthwise_kernel)
+    no_bias, groups = np.zeros(len(depthwise)), inputs[0].shape[0]
+    first = replace(_convolve(graph, layer, inputs[0], depthwise, groups, no_bias), name=f"{layer.name}/depthwise")
+    between = graph.write(first)
+    pointwise = as_float64(layer.pointwise_kernel).transpose(3, 2, 0, 1)
+    bias, shape = _bias(layer, len(pointwise)), (len(pointwise), *between.shape[1:])
+    return _activate(graph, layer, Linear("Conv", between, pointwise, bias, {}, shape, layer.name))
 
 
 def _dense(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     _require(layer, len(inputs[0].shape) == 1)
     tensor, factor = _without_factor(graph, inputs[0])
     kernel = as_float64(layer.kernel).T * factor  # (in, out) → (out, in)
-    linear = Linear("Gemm", tensor, kernel, _bias(layer), {"transB": 1}, (len(kernel),), layer.name)
+    linear = Linear("Gemm", tensor, kernel, _bias(layer, len(kernel)), {"transB": 1}, (len(kernel),), layer.name)
     return _activate(graph, layer, linear)
 
 
@@ -81,10 +95,15 @@ def _relu(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     return graph.add("Relu", inputs, inputs[0].shape, layer.name)
 
 
-def _max_pooling(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
-    x = inputs[0]
-    windows, size = _windows(x, layer, layer.pool_size, (1, 1))
-    return graph.add("MaxPool", [x], (x.shape[0], *size), layer.name, **windows)
+def _pooling(operator: str) -> Callable[[Graph, Layer, Sequence[Value]], Value]:
+    """Return the writer of a pooling layer. Averages leave out the padding, in Keras as in ONNX."""
+
+    def write(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
+        x = inputs[0]
+        windows, size = _windows(x, layer, layer.pool_size, (1, 1))
+        return graph.add(operator, [x], (x.shape[0], *size), layer.name, **windows)
+
+    return write
 
 
 def _global_average(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
@@ -116,16 +135,36 @@ def _average(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
 _WRITERS: dict[type, Callable[[Graph, Layer, Sequence[Value]], Value]] = {
     layers.Add: _add,
     layers.Average: _average,
+    layers.AveragePooling2D: _pooling("AveragePool"),
     layers.BatchNormalization: _batch_normalisation,
     layers.Conv2D: _convolution,
     layers.Dense: _dense,
+    layers.DepthwiseConv2D: _depthwise_convolution,
     layers.Dropout: _nothing,
     layers.Flatten: _flatten,
     layers.GlobalAveragePooling2D: _global_average,
-    layers.MaxPooling2D: _max_pooling,
+    layers.MaxPooling2D: _pooling("MaxPool"),
     layers.ReLU: _relu,
     layers.Rescaling: _rescaling,
+    layers.SeparableConv2D: _separable_convolution,
 }
+
+
+def _convolve(
+    graph: Graph, layer: Layer, x: Value, kernel: NDArray[np.float64], groups: int, bias: NDArray[np.float64]
+) -> Linear:
+    """Return a convolution with a layer's windows; `kernel` is [out, in / groups, height, width], `bias` [out]."""
+    tensor, factor = _without_factor(graph, x)
+    windows, size = _windows(tensor, layer, layer.kernel_size, layer.dilation_rate)
+    attributes = {**windows, "dilations": list(layer.dilation_rate), "group": groups}
+    return Linear("Conv", tensor, kernel * factor, bias, attributes, (len(kernel), *size), layer.name)
+
+
+def _depthwise_kernel(kernel: Any) -> NDArray[np.float64]:
+    """Convert (h, w, in, multiplier) to (in * multiplier, 1, h, w)."""
+    values = as_float64(kernel)
+    height, width = values.shape[:2]
+    return values.transpose(2, 3, 0, 1).reshape(-1, 1, height, width)
 
 
 def _windows(
@@ -167,5 +206,5 @@ def _without_factor(graph: Graph, x: Value) -> tuple[Tensor, float]:
     return Tensor(tensor.name, tensor.shape), tensor.factor
 
 
-def _bias(layer: Layer) -> NDArray[np.float64]:
-    return as_float64(layer.bias) if layer.use_bias else np.zeros(layer.kernel.shape[-1])
+def _bias(layer: Layer, outputs: int) -> NDArray[np.float64]:
+    return as_float64(layer.bias) if layer.use_bias else np.zeros(outputs)
