@@ -304,6 +304,30 @@ def no_numbers(folder: Path) -> str:
     return table(("pictures", "reader", "number", "accepted"), "l-l-r-r", rows) + measured_on([record])
 
 
+def microcontrollers(folder: Path) -> str:
+    """What networks lose in int8, and what they need on a microcontroller."""
+    record = newest(folder / "microcontroller.json")
+    version = f"\n\nComputed by tflite-micro {record['result']['tflite_micro']}."
+    return network_table(record["result"]["networks"]) + version
+
+
+def network_table(networks: Iterable[Mapping[str, Any]]) -> str:
+    """Write the rows that `benchmarks/microcontroller.py` measures."""
+    rows = [
+        [
+            f"`{each['network']}`",
+            f"{each['parameters']:,}",
+            percent(each["accuracy"]),
+            percent(each["int8_accuracy"]),
+            f"{each['bytes']:,}",
+            f"{each['arena_bytes']:,}",
+        ]
+        for each in networks
+    ]
+    header = "network", "parameters", "accuracy in Keras", "in int8", "model, bytes", "memory, bytes"
+    return table(header, "l-r-r-r-r-r", rows)
+
+
 def bulk_ways(folder: Path) -> str:
     """How many images a second each way to read many reaches."""
     records = bulk_records(folder)
@@ -439,6 +463,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "cutting": cutting,
     "training speed": training_speed,
     "time to accuracy": time_to_accuracy,
+    "microcontrollers": microcontrollers,
     "bulk reading": bulk_ways,
     "bulk reading, steps": bulk_steps,
     "bulk reading, two cores": two_cores,

@@ -229,6 +229,9 @@ def _show_exported(done: list[Exported], original: Original, terminal: Terminal)
         rows,
         title=f"Compared with the Keras model on {len(original.digits):,} images of {original.digits.name}",
     )
+    for each in done:
+        if each.description:
+            terminal.say(f"{each.format.name}: {each.description}")
 
 
 def _record(done: list[Exported], failed: dict[str, MnistCnnError], original: Original) -> dict[str, Any]:
@@ -242,6 +245,7 @@ def _record(done: list[Exported], failed: dict[str, MnistCnnError], original: Or
                 "max_difference": each.agreement.difference,
                 "accuracy": each.agreement.accuracy,
                 "drop_points": each.agreement.drop,
+                "description": each.description,
             }
             for each in done
         ],

@@ -25,6 +25,7 @@ class Exported:
     size: int  #: bytes, of all its files
     seconds: float  #: to write and check it
     agreement: Agreement
+    description: str = ""  #: what it needs to run; empty for formats of large machines
 
 
 def export(original: Original, format_: Format, folder: Path, allowed_drop: float = MAX_DROP) -> Exported:
@@ -63,8 +64,9 @@ def export(original: Original, format_: Format, folder: Path, allowed_drop: floa
                 f"{format_.name}: the conversion failed with {type(error).__name__} ({first_line(error)}). "
                 "Nothing was written."
             ) from error
+        description = format_.describe(partial) if format_.describe else ""
         size = sum(file.stat().st_size for file in [partial, *partial.rglob("*")] if file.is_file())
-    return Exported(format_, target, size, time.perf_counter() - began, agreement)
+    return Exported(format_, target, size, time.perf_counter() - began, agreement, description)
 
 
 def _write_and_check(original: Original, format_: Format, partial: Path, allowed_drop: float) -> Agreement:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mnist_cnn.errors import SettingError, suggest
-from mnist_cnn.export.formats import keras_file, litert, onnx_file, openvino_ir, saved_model
+from mnist_cnn.export.formats import keras_file, litert, microcontroller, onnx_file, openvino_ir, saved_model
 from mnist_cnn.export.formats.format import Format
 
 __all__ = ["ALL", "FORMATS", "Format", "find_formats"]
 
 ALL = "all"
-_MODULES = (onnx_file, litert, saved_model, openvino_ir, keras_file)
+_MODULES = (onnx_file, litert, microcontroller, saved_model, openvino_ir, keras_file)
 FORMATS = {each.name: each for module in _MODULES for each in module.FORMATS}
 
 

@@ -45,6 +45,7 @@ class Format:
     open_reader: Callable[[Path], Reader]
     is_folder: bool = False
     is_int8: bool = False
+    describe: Callable[[Path], str] | None = None  # what a finished export needs to run, in a sentence
 
     def missing(self) -> MissingExtraError | None:
         """Return the error that gives the install command, or None if everything is installed."""

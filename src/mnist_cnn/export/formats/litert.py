@@ -35,14 +35,15 @@ def write_int8(original: Original, path: Path) -> None:
     import tensorflow as tf
 
     from mnist_cnn.export.channelwise import normalise_by_convolution
+    from mnist_cnn.export.unsharing import unshare
 
     with tempfile.TemporaryDirectory() as folder:
-        saved_model.write_model(normalise_by_convolution(original.model), Path(folder))
+        saved_model.write_model(normalise_by_convolution(unshare(original.model)), Path(folder))
         options = tf.lite.experimental.QuantizationDebugOptions(
             denylisted_ops=["SOFTMAX"], denylisted_nodes=_answer_tensors(_converter(folder).convert())
         )
         debugger = tf.lite.experimental.QuantizationDebugger(
-            converter=_quantiser(folder, original.representative),
+            converter=quantiser(folder, original.representative),
             debug_dataset=lambda: _inputs(original.representative[:1]),
             debug_options=options,
         )
@@ -67,7 +68,8 @@ def _converter(folder: str) -> Any:
     return tf.lite.TFLiteConverter.from_saved_model(folder)
 
 
-def _quantiser(folder: str, digits: NDArray[np.uint8]) -> Any:
+def quantiser(folder: str, digits: NDArray[np.uint8]) -> Any:
+    """Return TensorFlow's converter of a SavedModel to int8, which learns the ranges of activations from digits."""
     import tensorflow as tf
 
     converter = _converter(folder)

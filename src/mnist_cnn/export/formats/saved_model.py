@@ -26,14 +26,14 @@ def write(original: Original, folder: Path) -> None:
     write_model(original.model, folder)
 
 
-def write_model(model: keras.Model, folder: Path) -> None:
-    """Write any network; see `write`.
+def write_model(model: keras.Model, folder: Path, batch: int | None = None) -> None:
+    """Write any network for batches of one size, or of any size; see `write`.
 
     Raises:
         SettingError: Keras runs on another backend, whose networks TensorFlow cannot trace.
     """
     from mnist_cnn.models.backend import keras, require_tensorflow
-    from mnist_cnn.models.persistence import INPUT_SHAPE
+    from mnist_cnn.models.foreign import IMAGE_SHAPE
 
     require_tensorflow("this format is written")
     import tensorflow as tf
@@ -43,7 +43,7 @@ def write_model(model: keras.Model, folder: Path) -> None:
     archive.add_endpoint(
         "serve",
         lambda image: {OUTPUT: model(image, training=False)},
-        input_signature=[tf.TensorSpec(INPUT_SHAPE, tf.float32, name=INPUT)],
+        input_signature=[tf.TensorSpec((batch, *IMAGE_SHAPE), tf.float32, name=INPUT)],
     )
     archive.write_out(folder, verbose=False)
 
