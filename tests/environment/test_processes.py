@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
+from pathlib import Path
 
 import cv2
 import pytest
@@ -21,9 +24,15 @@ def describe(_: object) -> tuple[object, int, bool, int]:
     return shared_value(), cv2.getNumThreads(), ignores, priority()
 
 
-def test_a_process_works_on_one_core_leaves_ctrl_c_alone_and_knows_what_is_shared() -> None:
+def test_a_process_works_on_one_core_leaves_ctrl_c_alone_and_knows_what_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with process_pool(1, shared="a job") as pool:
         assert pool.submit(describe, None).result() == ("a job", 1, True, priority())
+    del pool
+    gc.collect()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not hasattr(os, "nice"), reason="needs priorities of processes")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
+import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,14 +29,16 @@ def process_pool(workers: int, *, shared: Any = None, in_background: bool = Fals
 
     Args:
         workers: Number of processes, 1 or more. Windows starts at most 61.
-        shared: What all tasks need, sent to each process once instead of with each task; see `shared_value`.
+        shared: What all tasks need, read by each process once instead of sent with each task; see `shared_value`.
         in_background: Lower the priority of the processes below that of this one; not on Windows.
     """
     from concurrent.futures import ProcessPoolExecutor  # costs 5 ms, and few images need no processes
 
     count = min(workers, _MOST_ON_WINDOWS) if sys.platform == "win32" else workers
+    stored = _store(shared)
     # Forked processes would inherit the threads' locks of TensorFlow and ONNX Runtime, and wait for them forever.
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (shared, in_background))
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (stored, in_background))
+    weakref.finalize(pool, Path(stored).unlink, missing_ok=True)
     if sys.platform != "win32":
         try:
             with _interrupts_held_back():  # each task starts a process, which inherits what is held back
@@ -42,6 +48,16 @@ def process_pool(workers: int, *, shared: Any = None, in_background: bool = Fals
             pool.shutdown()
             raise
     return pool
+
+
+def _store(shared: Any) -> str:
+    """Write a value to a temporary file, and return its path.
+
+    Through their pipes, processes would start one after another: a pipe takes 64 KiB, then waits until it is read.
+    """
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        pickle.dump(shared, file)
+    return file.name
 
 
 @contextlib.contextmanager
@@ -74,11 +90,11 @@ def shared_value() -> Any:
 _shared: list[Any] = []  # of a process in a pool
 
 
-def _begin(shared: Any, in_background: bool) -> None:
+def _begin(stored: str, in_background: bool) -> None:
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     if in_background and hasattr(os, "nice"):  # not on Windows
         os.nice(_NICE)
-    _shared[:] = [shared]
+    _shared[:] = [pickle.loads(Path(stored).read_bytes())]  # noqa: S301  # written by `_store`, readable by this user only
