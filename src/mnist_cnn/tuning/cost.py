@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from mnist_cnn.export.onnx_graph import to_onnx
+from mnist_cnn.export.unsharing import unshare
 from mnist_cnn.models.backend import keras
 from mnist_cnn.reading.onnx_runtime import onnxruntime
 
 _ROUNDS, _CALLS = 7, 50
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")  # attributes of layers
 
 
 def count_costs(model: keras.Model) -> dict[str, int]:
@@ -32,12 +34,13 @@ def describe_excess(costs: Mapping[str, int], limits: Mapping[str, int]) -> str:
 def count_multiply_adds(model: keras.Model) -> int:
     """Count the multiply-adds per image in convolutions and dense layers; those of other layers are negligible.
 
-    A kernel is applied once at each position of its layer's output.
+    A kernel is applied once at each position of its layer's output, each time that the layer is called.
     """
     return sum(
-        math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
-        for layer in model.layers
-        if hasattr(layer, "kernel")
+        math.prod(getattr(layer, kernel).shape) * math.prod(layer.output.shape[1:-1])
+        for layer in unshare(model).layers
+        for kernel in _KERNELS
+        if hasattr(layer, kernel)
     )
 
 
