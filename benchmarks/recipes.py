@@ -1,54 +1,82 @@
 """Train named recipes on MNIST with several seeds and print a table: mean ± standard deviation.
 
-Finished runs in --runs-dir are not repeated and unfinished ones are resumed, so the benchmark can be interrupted. The
-recipes were chosen on validation data; each run is evaluated once on the test set. The table names the processor.
+Finished runs in --runs-dir are not repeated and unfinished ones are resumed, so the benchmark can be interrupted. With
+--record FILE, each run is written to the file as soon as it is complete, and a seed that the file contains with the
+same settings is not trained again. So the benchmark can be done in pieces, also on different machines. The recipes were
+chosen on validation data; each run is evaluated once on the test set.
 
-    python benchmarks/recipes.py --data-dir DIR [--recipes quick vgg] [--seeds 3] [--ray [ADDRESS]] [--record FILE]
+    python benchmarks/recipes.py --data-dir DIR [--recipes quick vgg] [--seeds 5] [--ray [ADDRESS]] [--record FILE]
 
 With --ray, the machines of a Ray cluster train, one run on each at a time. They must share --runs-dir. Times may then
-come from different machines; the table names their processors.
+come from different machines; each is recorded with its processor.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import statistics
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mnist_cnn.cluster.connection import check_address
-from mnist_cnn.config import load_recipe, override, recipe_names
+from mnist_cnn.config import EXPECTATIONS, Config, load_recipe, override, recipe_names, settings_in_use
 from mnist_cnn.datasets import resolve_dataset
 from mnist_cnn.environment.machine import label_processor
 from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.models.persistence import open_model
 from mnist_cnn.runs import RunFolder
 from mnist_cnn.series.training_jobs import TrainingJob, train_each
-from records import add_options, add_record
+from mnist_cnn.tuning.cost import count_multiply_adds
+from records import add_options, make_record, read_records, write_records
 
 NOT_FOR_MNIST = {"small", "teach"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of a recipe.
+
+    Attributes:
+        recipe: Its name.
+        settings: The digest of all settings that make a difference, except the seed.
+        processor: Where it was trained.
+        values: What was measured, ready for JSON; with `seed`.
+        network: Facts about the network, the same for every seed.
+    """
+
+    recipe: str
+    settings: str
+    processor: str
+    values: dict[str, Any]
+    network: dict[str, Any]
 
 
 def main() -> None:
     """Train what is missing and print the table."""
     options = parse_options()
-    jobs = {recipe: make_jobs(recipe, options) for recipe in options.recipes}
+    known = list(recorded_runs(options.record)) if options.record else []
+    jobs = {name: make_jobs(name, options, known) for name in options.recipes}
+    wanted = {digest_settings(recipe_config(name)) for name in options.recipes}
+    found = [each for each in known if each.settings in wanted]
+    recipes = {job.run: name for name, each in jobs.items() for job in each}
+
+    def keep(job: TrainingJob, record: dict[str, Any]) -> None:
+        print(f"{job.run.name}: {record['accuracy']:.2%}", file=sys.stderr)
+        found.append(measure(recipes[job.run], job))
+        if options.record:
+            record_run(found[-1], options)
+
     try:
         ray = None if options.ray is None else check_address(options.ray)
-        train_each([job for each in jobs.values() for job in each], ray, on_end=say)
+        train_each([job for each in jobs.values() for job in each], ray, on_end=keep)
     except MnistCnnError as error:
         sys.exit(str(error))
-    rows = [summarise(recipe, [measure(RunFolder(job.run)) for job in each]) for recipe, each in jobs.items()]
-    processor = "; ".join(sorted({row.pop("processor") for row in rows}))
-    print(f"Processor: {processor}\n")
-    print("| recipe | parameters | accuracy, % | log loss | training, s | whole command, s | seeds |")
-    print("|---|---|---|---|---|---|---|")
-    for row in rows:
-        print(
-            f"| `{row['recipe']}` | {row['parameters']:,} | {row['accuracy']:.3f} ± {row['accuracy_sd']:.3f} | "
-            f"{row['log_loss']:.4f} | {row['seconds']:.0f} | {row['total_seconds']:.0f} | {row['seeds']} |"
-        )
-    add_record(options, rows, processor)
+    print_table(found, options.recipes)
 
 
 def parse_options() -> argparse.Namespace:
@@ -56,7 +84,7 @@ def parse_options() -> argparse.Namespace:
     recipes = [name for name in recipe_names() if name not in NOT_FOR_MNIST]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipes", nargs="+", default=recipes, choices=recipes)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data-dir", help="folder with MNIST's files; default: search this machine")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/recipes"))
     parser.add_argument(
@@ -70,48 +98,106 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_jobs(recipe: str, options: argparse.Namespace) -> list[TrainingJob]:
-    """Say what to train: a recipe with each seed."""
+def recipe_config(recipe: str) -> Config:
+    """Load a recipe for MNIST."""
+    return override(load_recipe(recipe), {"data.dataset": "mnist"})
+
+
+def make_jobs(recipe: str, options: argparse.Namespace, known: Iterable[Measured]) -> list[TrainingJob]:
+    """Say what to train: a recipe with each seed that is not recorded."""
     data = resolve_dataset("mnist", data_dir=options.data_dir)
-    base = override(load_recipe(recipe), {"data.dataset": "mnist"})
+    base = recipe_config(recipe)
+    settings = digest_settings(base)
+    recorded = {each.values["seed"] for each in known if each.settings == settings}
     return [
         TrainingJob(options.runs_dir / f"{recipe}-seed{seed}-001", override(base, {"training.seed": seed}), data)
         for seed in range(options.seeds)
+        if seed not in recorded
     ]
 
 
-def say(job: TrainingJob, record: dict[str, Any]) -> None:
-    """Report a run that is complete."""
-    print(f"{job.run.name}: {record['accuracy']:.2%}", file=sys.stderr)
+def digest_settings(config: Config) -> str:
+    """Identify the settings that change a result, whatever the seed and the texts for people."""
+    values = settings_in_use(override(config, {"training.seed": 0}))
+    values = {key: value for key, value in values.items() if key not in {"title", "source", *EXPECTATIONS}}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def measure(run: RunFolder) -> dict[str, Any]:
-    """Give the metrics of a run, where it was trained, and the size of its network."""
+def measure(recipe: str, job: TrainingJob) -> Measured:
+    """Read what a complete run measured, and where."""
+    run = RunFolder(job.run)
+    record = run.read_json(run.metrics)
+    training = record["training"]
+    model = open_model(run.model)
+    return Measured(
+        recipe,
+        digest_settings(job.config),
+        label_processor(run.read_json(run.environment)),
+        {
+            "seed": job.config.training.seed,
+            "accuracy": 100 * record["accuracy"],
+            "log_loss": record["log_loss"],
+            **{key: training[key] for key in ("epochs", "seconds", "cpu_seconds", "total_seconds", "peak_memory_gib")},
+        },
+        {
+            "parameters": training["parameters"],
+            "multiply_adds": count_multiply_adds(model),
+            "kilobytes": round(run.model.stat().st_size / 1000),
+        },
+    )
+
+
+def recorded_runs(path: Path) -> Iterator[Measured]:
+    """Yield the runs that a file of records contains. Earlier records, which contain only means, are left out."""
+    for record in read_records(path):
+        for row in record["result"] if "settings" in record else []:
+            network = {key: row[key] for key in ("parameters", "multiply_adds", "kilobytes")}
+            for run in row["runs"]:
+                yield Measured(row["recipe"], record["settings"], record["processor"], run, network)
+
+
+def record_run(new: Measured, options: argparse.Namespace) -> None:
+    """Add a run to `--record`: to the record of the same settings, processor and note, if there is one."""
+    records = read_records(options.record)
+    key = {"settings": new.settings, "processor": new.processor, "note": options.note}
+    same = [record for record in records if all(record.get(name) == value for name, value in key.items())]
+    runs = [run for record in same for run in record["result"][0]["runs"] if run["seed"] != new.values["seed"]]
+    runs = sorted([*runs, new.values], key=lambda run: int(run["seed"]))
+    row = {"recipe": new.recipe, **new.network, **summarise(runs), "runs": runs}
+    seeds = max(int(run["seed"]) for run in runs) + 1
+    command = f"python benchmarks/recipes.py --data-dir DIR --recipes {new.recipe} --seeds {seeds}"
+    record = make_record([row], command, new.processor, options.note) | key
+    write_records(options.record, [*(each for each in records if each not in same), record])
+
+
+def print_table(runs: Sequence[Measured], recipes: Iterable[str]) -> None:
+    """Print a row for each recipe and processor."""
+    print("| recipe | parameters | accuracy, % | log loss | training, s | processor, s | seeds | machine |")
+    print("|---|---|---|---|---|---|---|---|")
+    for recipe in recipes:
+        for processor in sorted({each.processor for each in runs if each.recipe == recipe}):
+            chosen = [each for each in runs if (each.recipe, each.processor) == (recipe, processor)]
+            row = summarise([each.values for each in chosen])
+            parameters, accuracy = chosen[0].network["parameters"], f"{row['accuracy']:.3f} ± {row['accuracy_sd']:.3f}"
+            times = f"{row['seconds']:.1f} | {row['cpu_seconds']:.0f}"
+            print(
+                f"| `{recipe}` | {parameters:,} | {accuracy} | {row['log_loss']:.4f} | {times} | {row['seeds']} | "
+                f"{processor} |"
+            )
+
+
+def summarise(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Give means over the seeds; accuracies in percent, times in seconds (medians)."""
+    accuracies = [run["accuracy"] for run in runs]
+    medians = ("epochs", "seconds", "cpu_seconds", "total_seconds")
     return {
-        **run.read_json(run.metrics),
-        "processor": label_processor(run.read_json(run.environment)),
-        "kilobytes": round(run.model.stat().st_size / 1000),
-    }
-
-
-def summarise(recipe: str, records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Give means over the seeds; accuracies in percent, times in seconds (medians), the size of the saved network."""
-    accuracies = [100 * record["accuracy"] for record in records]
-    training = [record["training"] for record in records]
-    return {
-        "recipe": recipe,
-        "seeds": len(records),
-        "processor": "; ".join(sorted({record["processor"] for record in records})),
-        "parameters": training[0]["parameters"],
-        "kilobytes": records[0]["kilobytes"],
+        "seeds": len(runs),
         "accuracy": statistics.mean(accuracies),
         "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
         "accuracies": accuracies,
-        "log_loss": statistics.mean(record["log_loss"] for record in records),
-        "epochs": statistics.median(each["epochs"] for each in training),
-        "seconds": statistics.median(each["seconds"] for each in training),
-        "total_seconds": statistics.median(each["total_seconds"] for each in training),
-        "peak_memory_gib": max(each["peak_memory_gib"] for each in training),
+        "log_loss": statistics.mean(run["log_loss"] for run in runs),
+        **{key: statistics.median(run[key] for run in runs) for key in medians},
+        "peak_memory_gib": max(run["peak_memory_gib"] for run in runs),
     }
 
 

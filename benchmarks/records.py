@@ -37,18 +37,37 @@ def add_record(options: argparse.Namespace, result: Any, processor: str | None =
     """
     if options.record is None:
         return
+    record = make_record(
+        result, describe_command(sys.argv), processor or label_processor(describe_environment()), options.note
+    )
+    records = [each for each in read_records(options.record) if not is_same_measurement(each, record)]
+    write_records(options.record, [*records, record])
+
+
+def make_record(result: Any, command: str, processor: str, note: str) -> dict[str, Any]:
+    """Say what was measured today: how, where, and with which versions.
+
+    Args:
+        result: Rows or named values, ready for JSON.
+        command: That repeats the measurement.
+        processor: Where it was measured.
+        note: What disturbed the measurement.
+    """
     environment = describe_environment()
-    record = {
-        "command": describe_command(sys.argv),
+    return {
+        "command": command,
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "processor": processor or label_processor(environment),
-        "note": options.note,
+        "processor": processor,
+        "note": note,
         "versions": {"python": environment["python"], **environment["packages"]},
         "result": result,
     }
-    records = [each for each in read_records(options.record) if not is_same_measurement(each, record)]
-    options.record.parent.mkdir(parents=True, exist_ok=True)
-    write_json(options.record, [*records, record])
+
+
+def write_records(path: Path, records: list[dict[str, Any]]) -> None:
+    """Write the records of a file; its folder is made if it does not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, records)
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

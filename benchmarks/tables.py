@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,24 +74,28 @@ def readme_recipes(folder: Path) -> str:
 
 
 def all_recipes(folder: Path) -> str:
-    """Every measurement of every recipe, oldest first."""
-    records = read_records(folder / "recipes.json")
+    """Every measurement of the recipes as they are now, in the order of the first measurements."""
     rows = [
         [
             f"`{row['recipe']}`",
             f"{row['parameters']:,}",
+            f"{row['multiply_adds'] / 1e6:.2f}" if "multiply_adds" in row else "–",
             spread(row).partition(" (")[0],
             str(row["seeds"]),
+            f"{max(row['accuracies']):.2f}" if row["seeds"] > 1 and "accuracies" in row else "–",
             f"{row['log_loss']:.4f}",
             f"{row['seconds']:.0f}",
-            f"{row['total_seconds']:.0f}",
+            f"{row['cpu_seconds']:.0f}" if "cpu_seconds" in row else "–",
             short_place(record),
         ]
-        for record in records
-        for row in record["result"]
+        for measured in current_recipes(folder).values()
+        for row, record in measured
     ]
-    header = "recipe", "parameters", "accuracy, %", "seeds", "log loss", "training, s", "command, s", "processor"
-    return table(header, "l-r-r-r-r-r-r-l", rows)
+    header = (
+        "recipe", "parameters", "million multiply-adds", "accuracy, %", "seeds", "best seed, %", "log loss",
+        "training, s", "processor time, s", "processor",
+    )  # fmt: skip
+    return table(header, "l-r-r-r-r-r-r-r-r-l", rows)
 
 
 def comparison(folder: Path) -> str:
@@ -475,19 +480,44 @@ def summarise_recipes(folder: Path) -> list[Recipe]:
     """Give each recipe's accuracy and training time, in the order of the first measurements.
 
     Other work on a machine makes training longer, never shorter. So the time is the shortest that was measured on the
-    same processor, while the accuracy is the newest.
+    same processor. The accuracy is that of all seeds, on whichever processor they were trained.
+    """
+    found = []
+    for name, rows in current_recipes(folder).items():
+        record = rows[-1][1]
+        comparable = [each for each in rows if each[1]["processor"] == record["processor"]]
+        quickest, fastest = min(comparable, key=lambda each: float(each[0]["seconds"]))
+        found.append(Recipe(name, pool([row for row, _ in rows]), record, quickest["seconds"], fastest))
+    return found
+
+
+def current_recipes(folder: Path) -> dict[str, list[tuple[dict[str, Any], Record]]]:
+    """Give the rows of each recipe with its newest settings, and their records.
+
+    A recipe of which single runs were never recorded has all its rows.
     """
     measured: dict[str, list[tuple[dict[str, Any], Record]]] = {}
     for record in read_records(folder / "recipes.json"):
         for row in record["result"]:
             measured.setdefault(row["recipe"], []).append((row, record))
-    found = []
-    for name, rows in measured.items():
-        row, record = rows[-1]
-        comparable = [each for each in rows if each[1]["processor"] == record["processor"]]
-        quickest, fastest = min(comparable, key=lambda each: float(each[0]["seconds"]))
-        found.append(Recipe(name, row, record, quickest["seconds"], fastest))
-    return found
+    return {
+        name: [(row, record) for row, record in rows if record.get("settings") == rows[-1][1].get("settings")]
+        for name, rows in measured.items()
+    }
+
+
+def pool(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Combine the runs of all rows of a recipe; of earlier rows, which contain only means, take the newest."""
+    runs = {run["seed"]: run for row in rows for run in row.get("runs", [])}
+    if not runs:
+        return rows[-1]
+    accuracies = [run["accuracy"] for run in runs.values()]
+    return rows[-1] | {
+        "seeds": len(runs),
+        "accuracy": statistics.mean(accuracies),
+        "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
+        "log_loss": statistics.mean(run["log_loss"] for run in runs.values()),
+    }
 
 
 def newest(path: Path) -> Record:

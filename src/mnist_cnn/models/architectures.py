@@ -115,7 +115,13 @@ def resnet(
     return _model(image, x, classes, dropout, "resnet")
 
 
-def light(classes: int, *, filters: Sequence[int] = (16, 32, 64, 64, 64), dropout: float = 0.3) -> keras.Model:
+def light(
+    classes: int,
+    *,
+    filters: Sequence[int] = (16, 32, 64, 64, 64),
+    padded: Sequence[int] = (0, 1, 3),
+    dropout: float = 0.3,
+) -> keras.Model:
     """Accurate with few operations: 2.0 million multiply-adds per image, a third of `batchnorm`'s.
 
     Strides come first, because a convolution at 28×28 costs four times as much as at 14×14. Channels are multiples of
@@ -124,16 +130,15 @@ def light(classes: int, *, filters: Sequence[int] = (16, 32, 64, 64, 64), dropou
 
     Args:
         classes: Number of outputs.
-        filters: Channels of the 5×5 stem and the 3×3 convolutions after it. The first two have stride 2; of the
-            others, every second one pads.
+        filters: Channels of the 5×5 stem and the 3×3 convolutions after it. The first two have stride 2.
+        padded: Which convolutions pad, counted from 0. Each of the others makes the feature maps smaller by 2 pixels.
         dropout: Share of features dropped before the output in training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
     for index, channels in enumerate(filters):
-        strided = index < 2
-        padding = "same" if strided or index % 2 else "valid"
-        # (B, 14, 14, ·), (B, 7, 7, ·), (B, 5, 5, ·), (B, 5, 5, ·), (B, 3, 3, ·)
-        x = _convolution(x, channels, 2 if strided else 1, kernel=3 if index else 5, padding=padding)
+        padding = "same" if index in padded else "valid"
+        # By default (B, 14, 14, ·), (B, 7, 7, ·), (B, 5, 5, ·), (B, 5, 5, ·), (B, 3, 3, ·)
+        x = _convolution(x, channels, 2 if index < 2 else 1, kernel=3 if index else 5, padding=padding)
     x = layers.Flatten()(x)  # (B, 3 * 3 * filters[-1])
     return _model(image, x, classes, dropout, "light")
 

@@ -76,6 +76,7 @@ def evaluate_once(
     write_exploration(run.exploration, images, test)
     return predictions, {
         "seconds": result.seconds,
+        "cpu_seconds": result.cpu_seconds,
         "epochs": result.epochs,
         "best_epoch": result.best_epoch,
         "peak_memory_gib": result.peak_memory_gib,

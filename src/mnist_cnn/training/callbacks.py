@@ -77,7 +77,7 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._averaging = averaging
         self._on_saved = on_saved
         self._rate = math.nan
-        self._began = 0.0
+        self._began = self._cpu_began = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Restore the counters; this runs after Keras' callbacks have reset theirs."""
@@ -86,8 +86,8 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
                 setattr(callback, name, value)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Start the clock and note the epoch's first learning rate."""
-        self._began = time.perf_counter()
+        """Start the clocks and note the epoch's first learning rate."""
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
         self._rate = current_rate(self.model.optimizer)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -110,6 +110,7 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         row: Row = {"epoch": epoch + 1}
         row |= {key: float(values[key]) for key in ("loss", "accuracy", "val_loss", "val_accuracy") if key in values}
         row |= {"learning_rate": self._rate, "seconds": time.perf_counter() - self._began}
+        row |= {"cpu_seconds": time.process_time() - self._cpu_began}  # of all cores
         weights: Weights = self.model.get_weights()
         check_finite(row, weights)
         state = self._state

@@ -102,7 +102,8 @@ def write_history(run: RunFolder, history: list[Row]) -> None:
     if not history:
         return
     table = io.StringIO()
-    writer = csv.DictWriter(table, fieldnames=list(history[0]), lineterminator="\n")
+    # The first rows may be those of an earlier version, which measured less.
+    writer = csv.DictWriter(table, fieldnames=list(history[-1]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
     write_text(run.history_csv, table.getvalue())

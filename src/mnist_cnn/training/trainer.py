@@ -55,6 +55,7 @@ class TrainingResult:
     epochs: int  #: finished
     best_epoch: int  #: 1-based; `model` has its weights, unless the configuration keeps the last
     seconds: float  #: of training and validation, over all sessions of the run
+    cpu_seconds: float  #: the processor time of all cores in these seconds
     interrupted: bool  #: by Ctrl-C; the run can be resumed
     peak_memory_gib: float  #: of this process
 
@@ -231,6 +232,7 @@ def _result(model: keras.Model, history: list[Row], best: int, interrupted: bool
         epochs=len(history),
         best_epoch=best,
         seconds=sum(row["seconds"] for row in history),
+        cpu_seconds=sum(row.get("cpu_seconds", 0.0) for row in history),  # an earlier version did not measure it
         interrupted=interrupted,
         peak_memory_gib=peak_memory_gib(),
     )
