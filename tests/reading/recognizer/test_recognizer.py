@@ -207,7 +207,7 @@ def test_a_threshold_for_another_preprocessing_is_reported(tmp_path: Path) -> No
     metadata = ModelMetadata(DIGIT_NAMES, preprocessing="ink-0")
     path.write_bytes(linear.make(grey_levels=True, metadata=metadata.to_strings()))
     with pytest.warns(
-        UserWarning, match="chosen with preprocessing 'ink-0', but this version prepares images with 'ink-3'"
+        UserWarning, match="chosen with preprocessing 'ink-0', but this version prepares images with 'ink-4'"
     ):
         Recognizer.load(path)
 

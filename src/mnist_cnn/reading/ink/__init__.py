@@ -3,9 +3,10 @@
     >>> from mnist_cnn.reading.ink import prepare
     >>> prepare("photo.jpg").image  # uint8 [28, 28], ink light on 0
 
-Each module is one step. `sources` reads the image. `enclosures` looks inside sheets, discs and rings, and adds paper
-around tight `crops`. `polarity` decides whether the ink is dark or light. `paper` removes the lighting. `strokes` finds
-the digit (and `lines` to ignore) in one of the image's `views`. `form` gives it MNIST's size, place and stroke width.
+Each module is one step. `sources` reads the image. `polarity` and `specks` repair small images. `enclosures` looks
+inside sheets, discs and rings, and adds paper around tight `crops`. `polarity` decides whether the ink is dark or
+light. `paper` removes the lighting. `strokes` finds the digit (and `lines` to ignore) in one of the image's `views`.
+`outlines` fills hollow digits. `form` gives the digit MNIST's size, place and stroke width.
 """
 
 from mnist_cnn.reading.ink.form import in_mnist_form, looks_like_mnist

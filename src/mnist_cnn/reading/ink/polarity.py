@@ -8,6 +8,13 @@ import numpy as np
 from mnist_cnn.reading.ink.paper import light_on_paper
 from mnist_cnn.reading.ink.pixels import Pixels, border, lighter
 
+_SMALL = 128  # pixels, longer side of an image with bands; in a photo, edges are not that sharp
+_LEAST = 8  # pixels, shorter side
+_STEP = 0.5  # of the image's contrast: the least step from a pixel to the next at an edge of a band
+_ALONG = 0.6  # of the edge's length: the least part with such a step; strokes that cross it are soft there
+_BAND = 0.2  # of the image's width or height: the narrowest band; strokes are narrower
+_CONTRAST = 100  # grey levels: the least contrast of an image with bands
+_LEAST_INK, _INK_ON_BORDER = 0.02, 0.05  # of the image, and of its border, when all bands have one polarity
 _FEW = 0.25  # share of the image; a class of pixels that is smaller is the ink
 
 
@@ -28,6 +35,44 @@ def ink_is_light(grey: Pixels, light: Pixels | None = None) -> bool:
         rim = float(border(lighter(grey)).mean())  # of the original levels: the fitted light bends around a broad digit
         return _depth(pale) ** 2 * rim < _depth(1 - pale) ** 2 * (1 - rim)
     return float((tail * tail * tail).sum()) > 0
+
+
+def with_one_polarity(grey: Pixels) -> Pixels:
+    """Invert every second band of a small image if ink and paper exchange their levels from band to band.
+
+    A digit that continues across the straight edge of a black field looks like that.
+
+    Args:
+        grey: uint8 [h, w].
+
+    Returns:
+        The same array if the image has no such bands.
+    """
+    if max(grey.shape) > _SMALL or min(grey.shape) < _LEAST:
+        return grey
+    upright = _without_bands(grey)
+    if upright is not grey:
+        return upright
+    turned = grey.T
+    level = _without_bands(turned)
+    return grey if level is turned else np.ascontiguousarray(level.T)
+
+
+def _without_bands(grey: Pixels) -> Pixels:
+    """Do so for bands from top to bottom."""
+    low, high = int(grey.min()), int(grey.max())
+    if high - low < _CONTRAST:
+        return grey
+    steps = cv2.absdiff(grey[:, 1:], grey[:, :-1]) > _STEP * (high - low)
+    edges = np.flatnonzero(steps[[0, -1]].all(axis=0) & (steps.mean(axis=0) >= _ALONG)) + 1
+    sides = np.array([0, *edges, grey.shape[1]])
+    if not len(edges) or np.diff(sides).min() < _BAND * grey.shape[1]:
+        return grey
+    even = grey.copy()
+    for start, end in zip(sides[1:-1:2], sides[2::2], strict=False):
+        even[:, start:end] = low + high - grey[:, start:end].astype(np.int16)
+    is_ink = np.abs(even - np.median(border(even))) > (high - low) / 4
+    return even if is_ink.mean() > _LEAST_INK and border(is_ink).mean() < _INK_ON_BORDER else grey
 
 
 def _depth(mask: Pixels) -> float:

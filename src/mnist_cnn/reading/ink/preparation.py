@@ -10,16 +10,25 @@ import numpy as np
 
 from mnist_cnn.reading.ink import form
 from mnist_cnn.reading.ink.enclosures import Digit, find_digit, shows_several_digits
+from mnist_cnn.reading.ink.outlines import filled
 from mnist_cnn.reading.ink.pixels import Pixels, shrink
+from mnist_cnn.reading.ink.polarity import with_one_polarity
 from mnist_cnn.reading.ink.sources import MAX_PIXELS, ImageSource, read_image
+from mnist_cnn.reading.ink.specks import without_specks
 from mnist_cnn.reading.ink.views import View, view_as
 
-PREPROCESSING = "ink-3"  # increased when any image is prepared differently: thresholds are chosen with it
+PREPROCESSING = "ink-4"  # increased when any image is prepared differently: thresholds are chosen with it
 
 _CLOSE_UP = 160  # pixels, longer side of the digit with its margin, for the closer look
 _CLOSE_SPAN = 0.75  # like `WIDE`, but at least as wide as the digit is there: solid shapes stay solid
 _MARGIN = 0.3  # of the digit's size
 _SMALL = 0.6  # of the image: a smaller digit gets a closer look
+
+_REPAIRS = (  # what each does, and the function that returns the same array if there is nothing to do
+    ("one polarity", with_one_polarity),
+    ("without specks", without_specks),
+    ("without holes", form.without_holes),
+)
 
 Steps: TypeAlias = "list[tuple[str, Pixels]]"
 
@@ -62,6 +71,12 @@ def stages(source: ImageSource) -> Steps:
 def _prepare(grey: Pixels, steps: Steps) -> Prepared:
     """Prepare an image, and append every step's name and image to `steps`."""
     steps.append(("grey levels", grey))
+    for name, repair in _REPAIRS:
+        repaired = repair(grey)
+        if repaired is not grey:
+            grey = repaired
+            steps.append((name, grey))
+            break  # one defect explains what others look like
     for image in (grey, cv2.bitwise_not(grey)):
         if form.in_mnist_form(image):
             steps.append(("in MNIST's form already", image.copy()))
@@ -74,7 +89,7 @@ def _prepare(grey: Pixels, steps: Steps) -> Prepared:
     closer = _look_closer(digit)
     steps += _pictures(closer, ", closer") if closer else []
     fine = form.magnify(_stroke_levels(closer or digit.view))
-    even = form.even_strokes(fine)
+    even = form.even_strokes(form.whole_strokes(filled(fine)))
     image = form.fit(even)
     steps += [("digit", fine), ("stroke width", even), ("in MNIST's form", image)]
     return Prepared(image, bool(image.any()), digit.is_single)
