@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import tempfile
@@ -32,6 +33,35 @@ def test_a_process_works_on_one_core_leaves_ctrl_c_alone_and_knows_what_is_share
         assert pool.submit(describe, None).result() == ("a job", 1, True, priority())
     del pool
     gc.collect()
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_shared_value_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with process_pool(1) as pool:
+        assert pool.submit(describe, None).result()[0] is None
+
+
+def test_a_value_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        process_pool(1, shared=[bytes(10**6), lambda: None])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            process_pool(1, shared=bytes(10**6))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(caught.value.filename).startswith(str(tmp_path))
     assert not list(tmp_path.iterdir())
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_ON_WINDOWS = 61  # `ProcessPoolExecutor` refuses more there
 _NICE = 10  # lower priority of processes in the background
+_SHARED_FILE = "shared.pickle"
 
 
 def process_pool(workers: int, *, shared: Any = None, in_background: bool = False) -> ProcessPoolExecutor:
@@ -29,16 +30,22 @@ def process_pool(workers: int, *, shared: Any = None, in_background: bool = Fals
 
     Args:
         workers: Number of processes, 1 or more. Windows starts at most 61.
-        shared: What all tasks need, read by each process once instead of sent with each task; see `shared_value`.
+        shared: What all tasks need, read by each process once instead of sent with each task; see `shared_value`. It is
+            kept in a temporary file until the pool is gone.
         in_background: Lower the priority of the processes below that of this one; not on Windows.
+
+    Raises:
+        OSError: The temporary file cannot be written.
     """
     from concurrent.futures import ProcessPoolExecutor  # costs 5 ms, and few images need no processes
 
     count = min(workers, _MOST_ON_WINDOWS) if sys.platform == "win32" else workers
-    stored = _store(shared)
+    folder = None if shared is None else _store(shared)
     # Forked processes would inherit the threads' locks of TensorFlow and ONNX Runtime, and wait for them forever.
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (stored, in_background))
-    weakref.finalize(pool, Path(stored).unlink, missing_ok=True)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, context, _begin, (folder and folder.name, in_background))
+    if folder:
+        weakref.finalize(pool, folder.cleanup)
     if sys.platform != "win32":
         try:
             with _interrupts_held_back():  # each task starts a process, which inherits what is held back
@@ -50,14 +57,22 @@ def process_pool(workers: int, *, shared: Any = None, in_background: bool = Fals
     return pool
 
 
-def _store(shared: Any) -> str:
-    """Write a value to a temporary file, and return its path.
+def _store(shared: Any) -> tempfile.TemporaryDirectory[str]:
+    """Write a value to a file in a temporary folder, which is removed at the latest when this process ends.
 
     Through their pipes, processes would start one after another: a pipe takes 64 KiB, then waits until it is read.
     """
-    with tempfile.NamedTemporaryFile(delete=False) as file:
-        pickle.dump(shared, file)
-    return file.name
+    folder = tempfile.TemporaryDirectory(prefix="mnist-cnn-", ignore_cleanup_errors=True)
+    path = Path(folder.name, _SHARED_FILE)
+    try:
+        with path.open("wb") as file:
+            pickle.dump(shared, file)
+    except BaseException as error:
+        folder.cleanup()
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # the system does not say which disk is full
+        raise
+    return folder
 
 
 @contextlib.contextmanager
@@ -83,18 +98,19 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def shared_value() -> Any:
-    """Return, in a process of a pool, what `process_pool` was given as `shared`."""
+    """Return, in a process of a pool, what `process_pool` was given as `shared`; None if nothing was."""
     return _shared[0]
 
 
 _shared: list[Any] = []  # of a process in a pool
 
 
-def _begin(stored: str, in_background: bool) -> None:
+def _begin(folder: str | None, in_background: bool) -> None:
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     if in_background and hasattr(os, "nice"):  # not on Windows
         os.nice(_NICE)
-    _shared[:] = [pickle.loads(Path(stored).read_bytes())]  # noqa: S301  # written by `_store`, readable by this user only
+    # Only this user can write to the folder of `_store`.
+    _shared[:] = [pickle.loads(Path(folder, _SHARED_FILE).read_bytes()) if folder else None]  # noqa: S301
