@@ -1,0 +1,78 @@
+"""How `benchmarks/recipes.py` records runs in pieces, and how the tables combine them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from late import Late
+from mnist_cnn.config import override
+from records import write_records
+from tables import all_recipes, summarise_recipes
+
+recipes = Late("recipes")
+
+EPYC, XEON = "AMD EPYC (2 cores: avx2)", "Intel Xeon (2 cores: avx2)"
+
+
+def measured(seed: int, accuracy: float, processor: str = EPYC, settings: str = "new") -> Any:
+    seconds = 100.0 + seed
+    times = {"epochs": 3, "seconds": seconds, "cpu_seconds": 2 * seconds, "total_seconds": 110.0}
+    values = {"seed": seed, "accuracy": accuracy, "log_loss": 0.01 * accuracy, "peak_memory_gib": 1.0, **times}
+    network = {"parameters": 1000, "multiply_adds": 2_500_000, "kilobytes": 12}
+    return recipes.Measured("quick", settings, processor, values, network)
+
+
+def record(path: Path, *runs: Any, note: str = "") -> None:
+    for each in runs:
+        recipes.record_run(each, argparse.Namespace(record=path, note=note))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "recipes.json"
+
+
+def test_runs_of_one_kind_share_a_record_and_a_repeated_seed_is_replaced(path: Path) -> None:
+    record(path, measured(1, 99.0), measured(0, 98.0), measured(1, 97.0), measured(0, 96.0, XEON))
+    first, second = json.loads(path.read_text("utf-8"))
+    assert [first["processor"], second["processor"]] == [EPYC, XEON]
+    (row,) = first["result"]
+    assert [(run["seed"], run["accuracy"]) for run in row["runs"]] == [(0, 98.0), (1, 97.0)]
+    assert (row["seeds"], row["accuracy"], row["seconds"]) == (2, 97.5, 100.5)
+    assert first["command"].endswith("--recipes quick --seeds 2")
+    assert [each.values["seed"] for each in recipes.recorded_runs(path)] == [0, 1, 0]
+
+
+def test_records_of_other_settings_and_of_earlier_versions_are_kept(path: Path) -> None:
+    earlier = {"result": [{"recipe": "quick", "accuracy": 90.0}], "processor": EPYC}
+    write_records(path, [earlier])
+    record(path, measured(0, 99.0, settings="old"), measured(0, 98.0), measured(0, 97.0))
+    found = json.loads(path.read_text("utf-8"))
+    assert found[0] == earlier
+    assert [each["settings"] for each in found[1:]] == ["old", "new"]
+
+
+def test_the_accuracy_is_that_of_all_seeds_and_the_time_the_shortest_on_one_processor(path: Path) -> None:
+    record(path, measured(0, 90.0, settings="old"), measured(2, 99.0, XEON), measured(1, 98.0), note="")
+    record(path, measured(3, 97.0), note="beside other work")
+    (recipe,) = summarise_recipes(path.parent)
+    assert recipe.row["seeds"] == 3
+    assert recipe.row["accuracy"] == pytest.approx(98)
+    assert recipe.row["accuracy_sd"] == pytest.approx(1)
+    assert recipe.seconds == 101
+    rows = all_recipes(path.parent).splitlines()
+    assert len(rows) == 2 + 3, "without the old settings"
+    assert all("| 2.50 |" in row for row in rows[2:])
+
+
+def test_the_digest_of_settings_ignores_the_seed() -> None:
+    def digest(**changes: Any) -> Any:
+        return recipes.digest_settings(override(recipes.recipe_config("conv3"), changes))
+
+    assert digest(**{"training.seed": 7}) == digest()
+    assert digest(**{"training.epochs": 7}) != digest()
