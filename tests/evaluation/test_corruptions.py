@@ -60,7 +60,7 @@ def test_each_image_and_each_seed_has_its_own_draw(name: str, square: Images) ->
 def test_the_included_network_still_reads_most(name: str) -> None:
     known = bundled_digits()
     read = Recognizer.load(threads=1).predict(corrupt(name, known.images))
-    assert (read == known.labels).mean() > {"stripe": 0.4, "canny_edges": 0.3}.get(name, 0.6)
+    assert (read == known.labels).mean() > {"canny_edges": 0.6}.get(name, 0.8)
 
 
 def test_impulses_hit_a_sixth_of_the_pixels_equally_black_and_white() -> None:

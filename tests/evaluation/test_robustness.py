@@ -58,6 +58,20 @@ def test_processes_change_nothing(
         assert (one.example == other.example).all()
 
 
+def test_blocks_of_images_get_draws_of_their_own(known: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robustness, "_BLOCK", 2)
+    sizes: list[int] = []
+
+    def corrupt(images: Images, generator: np.random.Generator) -> Images:
+        sizes.append(len(images))
+        return np.full_like(images, generator.integers(256))
+
+    found = robustness._corrupt(corrupt, known.images[:5])  # noqa: SLF001
+    assert sizes == [2, 2, 1]
+    assert found.shape == (5, 28, 28)
+    assert len(np.unique(found)) == 3
+
+
 def test_mean_and_worst_are_those_of_each_column() -> None:
     example = np.zeros((2, 28, 28), np.uint8)
     scores = CorruptionScore("fog", 0.2, 0.9, example), CorruptionScore("scale", 0.6, 0.7, example)

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.environment.processes import process_pool
-from mnist_cnn.evaluation.corruptions import CORRUPTIONS
+from mnist_cnn.evaluation.corruptions import CORRUPTIONS, Corruption
 from mnist_cnn.reading.recognizer.arrangement import arrange
 
 Images = NDArray[np.uint8]
 
 _SEED = 0
+_BLOCK = 10_000  # images that are corrupted at once, which takes up to half a GB
 _CHUNK = 100  # images that a process prepares at once
 _FEW = 1000  # images of the data set; with fewer, processes would take longer to start than to work
 
@@ -85,11 +86,17 @@ def _measure(
 ) -> Iterator[CorruptionScore]:
     shown = int(np.flatnonzero(dataset.labels == _middle_class(dataset.labels))[0])
     for name, corrupt in CORRUPTIONS.items():
-        corrupted = corrupt(dataset.images, np.random.default_rng(_SEED))
+        corrupted = _corrupt(corrupt, dataset.images)
         prepared = prepare(corrupted)
         direct, indirect = (float((classify(images) == dataset.labels).mean()) for images in (corrupted, prepared))
         example = np.stack([corrupted[shown], prepared[shown]])
         yield CorruptionScore(name.replace("_", " "), direct, indirect, example)
+
+
+def _corrupt(corruption: Corruption, images: Images) -> Images:
+    generator = np.random.default_rng(_SEED)
+    blocks = [images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK)]
+    return np.concatenate([corruption(block, generator) for block in blocks])
 
 
 def _middle_class(labels: NDArray[np.int64]) -> int:
