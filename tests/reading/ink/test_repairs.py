@@ -42,10 +42,28 @@ def test_a_stroke_from_side_to_side_is_not_a_band() -> None:
     bar[:, 12:16] = 10
     wide = np.full((28, 28), 250, np.uint8)
     wide[:, 9:19] = 10
+    with_a_flag = wide.copy()
+    with_a_flag[6:11, 3:9] = 10
+    soft = wide.copy()
+    soft[:, 8] = 140
+    narrow = np.full((20, 12), 250, np.uint8)
+    narrow[:, 5:8] = 10
+    narrow[4:7, 1:5] = 10
     shadow = np.full((28, 28), 250, np.uint8)
     shadow[:, 14:] = 140
-    for image in (bar, wide, shadow):
+    desk = np.full((28, 28), 250, np.uint8)
+    desk[:, :8] = 20
+    desk[8:20, 16:19] = 20
+    for image in (bar, wide, with_a_flag, soft, narrow, shadow, desk):
         assert with_one_polarity(image) is image
+
+
+def test_strokes_of_single_pixels_are_not_specks() -> None:
+    digit = cv2.resize(reference("5"), (16, 16), interpolation=cv2.INTER_AREA)
+    steps = np.zeros((16, 16), np.uint8)
+    steps[np.arange(16), np.arange(16)] = steps[15, ::2] = steps[::3, 15] = 255
+    for image in ((digit > 100) * np.uint8(255), steps, np.full((28, 28), 7, np.uint8)):
+        assert without_specks(image) is image
 
 
 @pytest.mark.parametrize("digit", STROKES)
@@ -85,6 +103,18 @@ def test_hollow_digits_are_filled(digit: str, size: int) -> None:
 def test_a_digit_of_pen_strokes_is_not_hollow(digit: str, pen: int) -> None:
     fine = magnify((255 * drawn(digit, 280, pen)).astype(np.uint8))
     assert filled(fine) is fine
+
+
+@pytest.mark.parametrize("width", [16, 20, 40])
+@pytest.mark.parametrize("pen", [4, 8])
+def test_a_narrow_zero_or_eight_of_a_thin_pen_is_not_hollow(pen: int, width: int) -> None:
+    zero, eight = np.zeros((2, 200, 200), np.uint8)
+    cv2.ellipse(zero, (100, 100), (width + pen, 80), 10, 0, 360, (255,), pen, cv2.LINE_AA)
+    for middle in (60, 140):
+        cv2.ellipse(eight, (100, middle), (width + pen, 40), 0, 0, 360, (255,), pen, cv2.LINE_AA)
+    for digit in (zero, eight):
+        fine = magnify(digit[10:190, 100 - 2 * width - pen : 100 + 2 * width + pen])
+        assert filled(fine) is fine
 
 
 def test_a_blurred_image_is_prepared_even_if_it_has_mnists_size_and_place() -> None:

@@ -11,6 +11,7 @@ from mnist_cnn.reading.ink.pixels import Pixels
 _LINE = 0.065  # of the digit's longer side: the widest line that is an outline
 _STROKE = 0.24  # of it: the widest stroke between two outlines; the inside of a round 0 is wider
 _BESIDE = 0.85  # of the lines' area that is beside such strokes
+_LONG = 4.0  # their area relative to a square as wide as they are; the insides of a narrow 0 or 8 are shorter
 _GAP = 0.07  # of the digit's longer side: the widest gap in an outline
 
 
@@ -19,7 +20,7 @@ def filled(fine: Pixels) -> Pixels:
 
     The strokes are the narrow regions that the outlines separate from the paper around the digit. Regions that they
     separate only from strokes are holes. Small loops of a thin pen look like strokes, too; therefore a digit is hollow
-    only if nearly all of its lines run along such regions.
+    only if nearly all of its lines run along such regions, and if these are long.
 
     Args:
         fine: uint8 [h, w], one digit, light on 0, with a margin.
@@ -36,7 +37,8 @@ def filled(fine: Pixels) -> Pixels:
     closed: Pixels = cv2.morphologyEx(lines, cv2.MORPH_CLOSE, _disc(_GAP * size))
     strokes: Pixels = _narrow_regions(closed, thickness, _STROKE * size) | (closed & ~lines & 1)
     beside = cv2.bitwise_and(cv2.dilate(strokes, _disc(2 * thickness)), lines)
-    if cv2.countNonZero(beside) < _BESIDE * cv2.countNonZero(lines):
+    widest = 2 * cv2.minMaxLoc(cv2.distanceTransform(strokes, cv2.DIST_L2, 3))[1]
+    if cv2.countNonZero(beside) < _BESIDE * cv2.countNonZero(lines) or cv2.countNonZero(strokes) < _LONG * widest**2:
         return fine
     filled_in: Pixels = np.maximum(fine, strokes * np.uint8(255))
     return filled_in

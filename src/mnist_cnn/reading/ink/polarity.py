@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 
@@ -12,9 +14,9 @@ _SMALL = 128  # pixels, longer side of an image with bands; in a photo, edges ar
 _LEAST = 8  # pixels, shorter side
 _STEP = 0.5  # of the image's contrast: the least step from a pixel to the next at an edge of a band
 _ALONG = 0.6  # of the edge's length: the least part with such a step; strokes that cross it are soft there
-_BAND = 0.2  # of the image's width or height: the narrowest band; strokes are narrower
+_BAND = 0.22  # of the image's longer side: the narrowest band; strokes are mostly narrower
 _CONTRAST = 100  # grey levels: the least contrast of an image with bands
-_LEAST_INK, _INK_ON_BORDER = 0.02, 0.05  # of the image, and of its border, when all bands have one polarity
+_LEAST_INK, _INK_ON_BORDER = 0.02, 0.05  # of a band, and of the image's border, when all bands have one polarity
 _FEW = 0.25  # share of the image; a class of pixels that is smaller is the ink
 
 
@@ -66,13 +68,16 @@ def _without_bands(grey: Pixels) -> Pixels:
     steps = cv2.absdiff(grey[:, 1:], grey[:, :-1]) > _STEP * (high - low)
     edges = np.flatnonzero(steps[[0, -1]].all(axis=0) & (steps.mean(axis=0) >= _ALONG)) + 1
     sides = np.array([0, *edges, grey.shape[1]])
-    if not len(edges) or np.diff(sides).min() < _BAND * grey.shape[1]:
+    if not len(edges) or np.diff(sides).min() < _BAND * max(grey.shape):
         return grey
     even = grey.copy()
     for start, end in zip(sides[1:-1:2], sides[2::2], strict=False):
         even[:, start:end] = low + high - grey[:, start:end].astype(np.int16)
-    is_ink = np.abs(even - np.median(border(even))) > (high - low) / 4
-    return even if is_ink.mean() > _LEAST_INK and border(is_ink).mean() < _INK_ON_BORDER else grey
+    is_ink = np.abs(even - np.median(border(even))) > (high - low) / 2
+    inked = [is_ink[:, start:end].mean() > _LEAST_INK for start, end in itertools.pairwise(sides)]
+    # Between two others, a band without ink is a thick stroke; of two bands, it is a desk or a shadow.
+    is_sound = all(inked[1:-1] or inked) and border(is_ink).mean() < _INK_ON_BORDER
+    return even if is_sound else grey
 
 
 def _depth(mask: Pixels) -> float:
