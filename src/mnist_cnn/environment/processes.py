@@ -42,8 +42,8 @@ def process_pool(workers: int, *, shared: Any = None, in_background: bool = Fals
     count = min(workers, _MOST_ON_WINDOWS) if sys.platform == "win32" else workers
     folder = None if shared is None else _store(shared)
     # Forked processes would inherit the threads' locks of TensorFlow and ONNX Runtime, and wait for them forever.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, _begin, (folder and folder.name, in_background))
+    settings = (folder.name if folder else None, in_background)
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, settings)
     if folder:
         weakref.finalize(pool, folder.cleanup)
     if sys.platform != "win32":
