@@ -29,10 +29,10 @@ _FEW = 1000  # images of the data set; with fewer, processes would take longer t
 class CorruptionScore:
     """What one corruption does to a network."""
 
-    name: str  #: with spaces: "shot noise"
+    name: str  #: in words, such as "shot noise"
     accuracy: float  #: share of the corrupted images that are classified correctly as they are, 0 to 1
     prepared_accuracy: float  #: the same after they were brought to MNIST's form as any picture is
-    example: Images  #: [2, 28, 28]: one corrupted image, and what becomes of it in the preparation
+    example: Images  #: uint8 [2, 28, 28], one corrupted image, and what becomes of it in the preparation
 
 
 @dataclass(frozen=True, eq=False)

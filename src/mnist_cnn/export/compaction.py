@@ -1,4 +1,7 @@
-"""Make a LiteRT file small without changing what it computes. In a small network, descriptions outweigh weights."""
+"""Make a LiteRT file small. In a small network, descriptions outweigh weights.
+
+What the file computes stays the same, up to the rounding of weights that the network uses several times.
+"""
 
 from __future__ import annotations
 
