@@ -66,6 +66,39 @@ def batchnorm(
     return _model(image, x, classes, dropout, "batchnorm")
 
 
+def shallow(
+    classes: int,
+    *,
+    filters: Sequence[int] = (16, 32),
+    kernels: Sequence[int] = (5, 3),
+    pools: Sequence[int] = (3, 2),
+    dense: int = 128,
+    dropout: float = 0.0,
+) -> keras.Model:
+    """Two convolutions in the manner of LeNet-5 (LeCun et al. 1998), the fastest to train: 43,482 parameters.
+
+    Pooling comes before batch normalisation, which then has a ninth or a quarter of the values to normalise. Channels
+    are multiples of 16: on a processor with AVX-512, 24 channels take several times as long as 16.
+
+    Args:
+        classes: Number of outputs.
+        filters: Channels of each convolution.
+        kernels: Width of the kernels of each convolution, pixels.
+        pools: Width of the pooling after each convolution.
+        dense: Units of the hidden layer.
+        dropout: Share of hidden units dropped in training.
+    """
+    image, x = _scaled_image()  # (B, 28, 28, 1)
+    for channels, kernel, pool in zip(filters, kernels, pools, strict=True):
+        x = layers.Conv2D(channels, kernel, use_bias=False)(x)  # (B, 24, 24, ·), (B, 6, 6, ·)
+        x = layers.MaxPooling2D(pool)(x)  # (B, 8, 8, ·), (B, 3, 3, ·)
+        x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
+        x = layers.ReLU()(x)
+    x = layers.Flatten()(x)  # (B, 3 * 3 * filters[-1])
+    x = layers.Dense(dense, activation="relu")(x)
+    return _model(image, x, classes, dropout, "shallow")
+
+
 def vgg(
     classes: int, *, filters: Sequence[int] = (32, 64, 128), depth: int = 2, dense: int = 0, dropout: float = 0.3
 ) -> keras.Model:
@@ -115,13 +148,7 @@ def resnet(
     return _model(image, x, classes, dropout, "resnet")
 
 
-def light(
-    classes: int,
-    *,
-    filters: Sequence[int] = (16, 32, 64, 64, 64),
-    padded: Sequence[int] = (0, 1, 3),
-    dropout: float = 0.3,
-) -> keras.Model:
+def light(classes: int, *, filters: Sequence[int] = (16, 32, 64, 64, 64), dropout: float = 0.3) -> keras.Model:
     """Accurate with few operations: 2.0 million multiply-adds per image, a third of `batchnorm`'s.
 
     Strides come first, because a convolution at 28×28 costs four times as much as at 14×14. Channels are multiples of
@@ -130,21 +157,22 @@ def light(
 
     Args:
         classes: Number of outputs.
-        filters: Channels of the 5×5 stem and the 3×3 convolutions after it. The first two have stride 2.
-        padded: Which convolutions pad, counted from 0. Each of the others makes the feature maps smaller by 2 pixels.
+        filters: Channels of the 5×5 stem and the 3×3 convolutions after it. The first two have stride 2; of the
+            others, every second one pads.
         dropout: Share of features dropped before the output in training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
     for index, channels in enumerate(filters):
-        padding = "same" if index in padded else "valid"
-        # By default (B, 14, 14, ·), (B, 7, 7, ·), (B, 5, 5, ·), (B, 5, 5, ·), (B, 3, 3, ·)
-        x = _convolution(x, channels, 2 if index < 2 else 1, kernel=3 if index else 5, padding=padding)
+        strided = index < 2
+        padding = "same" if strided or index % 2 else "valid"
+        # (B, 14, 14, ·), (B, 7, 7, ·), (B, 5, 5, ·), (B, 5, 5, ·), (B, 3, 3, ·)
+        x = _convolution(x, channels, 2 if strided else 1, kernel=3 if index else 5, padding=padding)
     x = layers.Flatten()(x)  # (B, 3 * 3 * filters[-1])
     return _model(image, x, classes, dropout, "light")
 
 
 ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
-    function.__name__: function for function in (conv3, batchnorm, vgg, resnet, light)
+    function.__name__: function for function in (conv3, batchnorm, shallow, vgg, resnet, light)
 }
 
 

@@ -62,6 +62,13 @@ class Batches:
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Yield the batches of one epoch (0-based): images uint8 [b, 28, 28, 1] and their targets."""
+        for images, targets in self._portions(number):
+            for first in range(0, len(images), self.batch_size):
+                rows = slice(first, first + self.batch_size)
+                yield images[rows], targets[rows]
+
+    def _portions(self, number: int) -> Iterator[Batch]:
+        """Yield the images of one epoch and their targets, as many batches at once as are distorted at once."""
         random = np.random.default_rng([self.seed, number])
         order = random.permutation(len(self.images))
         portion = max(1, _AHEAD // self.batch_size) * self.batch_size
@@ -79,9 +86,7 @@ class Batches:
             images = augment(images, self.augmentation, random)[..., np.newaxis]
             if self.teacher:
                 targets = self.teacher.add_to(targets, images)
-            for first in range(0, len(chosen), self.batch_size):
-                rows = slice(first, first + self.batch_size)
-                yield images[rows], targets[rows]
+            yield images, targets
 
     def _draw_outliers(self, count: int, random: np.random.Generator) -> NDArray[np.uint8]:
         if self.composed is None or not len(self.composed.outliers):
@@ -103,16 +108,32 @@ class Batches:
             yield from self.epoch(number)
 
     def feed(self, first_epoch: int) -> Any:
-        """Return the input of `Model.fit` on this backend: a prefetching `tf.data.Dataset`, or a plain generator."""
+        """Return the input of `Model.fit` on this backend: a prefetching `tf.data.Dataset`, or a plain generator.
+
+        TensorFlow cuts the batches itself: one call of Python for each of them would take as long as a small network.
+        """
         if keras.backend.backend() != "tensorflow":
             return self.stream(first_epoch)
         import tensorflow as tf
 
-        size = self.batch_size if len(self.images) % self.batch_size == 0 else None
+        batch = self.batch_size
+        size = batch if len(self.images) % batch == 0 else None
         answers = (2,) if self.teacher else ()
-        signature = (
-            tf.TensorSpec((size, *self.images.shape[1:], 1), tf.uint8),
-            tf.TensorSpec((size, *answers, *self.targets.shape[1:]), self.targets.dtype),
-        )
-        stream = tf.data.Dataset.from_generator(lambda: self.stream(first_epoch), output_signature=signature)
-        return stream.prefetch(_PREFETCH)
+        image, target = (*self.images.shape[1:], 1), (*answers, *self.targets.shape[1:])
+
+        def generate() -> Iterator[Batch]:
+            for number in itertools.count(first_epoch):
+                yield from self._portions(number)
+
+        def cut(images: Any, targets: Any) -> Any:
+            def rows(first: Any) -> Any:
+                return (
+                    tf.ensure_shape(images[first : first + batch], (size, *image)),
+                    tf.ensure_shape(targets[first : first + batch], (size, *target)),
+                )
+
+            return tf.data.Dataset.range(0, tf.shape(images, tf.int64)[0], batch).map(rows)
+
+        signature = tf.TensorSpec((None, *image), tf.uint8), tf.TensorSpec((None, *target), self.targets.dtype)
+        portions = tf.data.Dataset.from_generator(generate, output_signature=signature)
+        return portions.prefetch(1).flat_map(cut).prefetch(_PREFETCH)
