@@ -241,13 +241,13 @@ def floor(record: Record) -> str:
     """Say how much faster a recipe is than the others, and how far above the least time that its operations need."""
     found = record["result"]
     return (
-        f"{short_place(record)}: `{found['recipe']}` is {found['ratio_to_stock']:.0f} times as fast as stock "
-        f"({found['warm_ratio_to_stock']:.0f} warm), and training to the port's accuracy is "
-        f"{found['ratio_to_port']:.1f} times as fast as the port ({found['warm_ratio_to_port']:.1f} warm). The "
+        f"{short_place(record)}: stock takes {found['ratio_to_stock']:.0f} times as long as `{found['recipe']}` "
+        f"({found['warm_ratio_to_stock']:.0f} warm, {found['cpu_ratio_to_stock']:.0f} in processor time), and the port "
+        f"{found['ratio_to_port']:.1f} times as long as the sprint ({found['warm_ratio_to_port']:.1f} warm). The "
         f"{found['gigaoperations']:,.0f} billion operations of `{found['recipe']}` would need "
-        f"{found['floor_seconds']:.2f} s at the rate of a "
-        f"large matrix product, {found['gigaoperations_per_second']:,.0f} billion a second; it takes "
-        f"{found['times_the_floor']:.1f} times as long ({found['warm_times_the_floor']:.1f} warm)."
+        f"{found['floor_seconds']:.2f} s at the rate of a large matrix product, "
+        f"{found['gigaoperations_per_second']:,.0f} billion a second; it takes {found['times_the_floor']:.1f} times as "
+        f"long ({found['warm_times_the_floor']:.1f} warm)."
     )
 
 
