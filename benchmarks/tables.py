@@ -356,6 +356,7 @@ def bulk_ways(folder: Path) -> str:
 def bulk_steps(folder: Path) -> str:
     """Where the time of an image goes, in a worker and between the processes."""
     records = bulk_records(folder)
+    # The rest is a difference of measured times, and may be a little below 0.
     steps = {
         "reading the file, µs": ("microseconds", "file"),
         "decoding and preparing the picture, µs": ("microseconds", "preparation"),
@@ -364,7 +365,8 @@ def bulk_steps(folder: Path) -> str:
         "serialising and deserialising, all processes, µs": ("traffic", "microseconds"),
     }
     rows = [
-        [name, *(f"{record['result'][part][key]:,.0f}" for record in records)] for name, (part, key) in steps.items()
+        [name, *(f"{max(0, record['result'][part][key]):,.0f}" for record in records)]
+        for name, (part, key) in steps.items()
     ]
     saved = [share_or_dash(record["result"].get("saved_by_batch")) for record in records]
     rows.append(["the network's time that a batch of 32 images of one size saves", *saved])
