@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("ai_edge_litert", reason="MICROCONTROLLERS NOT TESTED: pip install '.[train,export]'")
 
 from export.networks import tiny_network, with_random_weights
+from mnist_cnn.config import load_recipe
 from mnist_cnn.errors import InputError
 from mnist_cnn.export.c_source import quote, read_header
 from mnist_cnn.export.compaction import compact
@@ -21,6 +22,7 @@ from mnist_cnn.export.exporting import export
 from mnist_cnn.export.formats import FORMATS, microcontroller
 from mnist_cnn.export.formats.format import as_input
 from mnist_cnn.export.micro_runtime import arena_bytes, operators, registration
+from mnist_cnn.models.architectures import build_model
 
 if TYPE_CHECKING:
     import keras
@@ -70,6 +72,14 @@ def content(small: Original, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path: Path = tmp_path_factory.mktemp("micro") / MICRO.file
     MICRO.write(small, path)
     return path.read_bytes()
+
+
+def test_the_network_of_the_recipe_tiny_fits_into_16_kb(original: Original, tmp_path: Path) -> None:
+    recipe = load_recipe("tiny").model
+    network = with_random_weights(build_model(recipe.architecture, recipe.arguments, 10))
+    MICRO.write(replaced(original, network), tmp_path / MICRO.file)
+    assert network.count_params() <= 8_000
+    assert (tmp_path / MICRO.file).stat().st_size <= 16_000
 
 
 def run_on_micro(content: bytes, images: NDArray[np.uint8], arena: int) -> NDArray[np.float32]:

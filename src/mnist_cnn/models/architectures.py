@@ -70,7 +70,7 @@ def shallow(
     classes: int,
     *,
     filters: Sequence[int] = (16, 32),
-    kernels: Sequence[int] = (5, 3),
+    kernels: Sequence[int] = (5, 5),
     pools: Sequence[int] = (3, 2),
     padded: Sequence[int] = (),
     dense: int = 128,
@@ -93,13 +93,13 @@ def shallow(
     image, x = _scaled_image()  # (B, 28, 28, 1)
     for index, (channels, kernel, pool) in enumerate(zip(filters, kernels, pools, strict=True)):
         padding = "same" if index in padded else "valid"
-        x = layers.Conv2D(channels, kernel, padding=padding, use_bias=False)(x)  # (B, 24, 24, ·), (B, 6, 6, ·)
+        x = layers.Conv2D(channels, kernel, padding=padding, use_bias=False)(x)  # (B, 24, 24, ·), (B, 4, 4, ·)
         if pool > 1:
-            x = layers.MaxPooling2D(pool)(x)  # (B, 8, 8, ·), (B, 3, 3, ·)
+            x = layers.MaxPooling2D(pool)(x)  # (B, 8, 8, ·), (B, 2, 2, ·)
         x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
         x = layers.ReLU()(x)
     if dense:
-        x = layers.Flatten()(x)  # (B, 3 * 3 * filters[-1])
+        x = layers.Flatten()(x)  # (B, 2 * 2 * filters[-1])
         x = layers.Dense(dense, activation="relu")(x)
     else:
         x = layers.GlobalAveragePooling2D()(x)  # (B, filters[-1])
