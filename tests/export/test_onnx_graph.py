@@ -24,6 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {  # the same layers with few channels
     "conv3": {"filters": (4, 6, 8), "dense": 16},
     "batchnorm": {"filters": (4, 6, 8), "dense": 16},
     "vgg": {"filters": (4, 6, 8)},
+    "shallow": {"filters": (4, 6), "dense": 8},
     "resnet": {"stem": 4, "filters": (4, 6, 8), "blocks": 2},
     "light": {},
 }

@@ -16,6 +16,7 @@ TINY: dict[str, dict[str, Any]] = {
     "conv3": {"filters": [4, 8], "dense": 16},
     "batchnorm": {"filters": [4, 8], "dense": 16},
     "vgg": {"filters": [4, 8]},
+    "shallow": {"filters": [4, 8], "dense": 8},
     "resnet": {"stem": 4, "filters": [4, 8], "blocks": 1},
     "light": {"filters": [4, 8, 8]},
 }
