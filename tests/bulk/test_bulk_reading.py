@@ -118,7 +118,9 @@ def test_a_process_killed_after_the_last_rename_leaves_only_what_to_remove(
     [
         ({"threshold": 0.9}, "was begun with threshold 0.5, not 0.9"),
         ({"model": (("model.onnx", b"other"),)}, 'was begun with model "the included weights, '),
-        ({"folder": "/elsewhere"}, "was begun with folder "),
+        ({"folder": "/elsewhere"}, "was begun with the current folder "),
+        ({"heading": TEXT}, 'was begun with the column "digit", not "text"'),
+        ({"second_opinion": True}, "was begun with --second-opinion false, not true"),
         ({"version": "9.9"}, "was begun with version "),
     ],
 )

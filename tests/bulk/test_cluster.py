@@ -149,6 +149,19 @@ def test_no_cluster_at_the_address(forms: Path, tmp_path: Path, capsys: pytest.C
         assert time.monotonic() - began < 60
 
 
+def test_auto_without_a_ray_on_this_machine(
+    forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import ray
+
+    def find_none(*_: object, **__: object) -> None:  # another test's cluster may run here
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setattr(ray, "init", find_none)
+    err = refusal(capsys, "auto", tmp_path / "rows.csv", forms)
+    assert err.startswith("Error: no Ray runs on this machine. Start it with: ray start --head;")
+
+
 def test_another_version_of_ray(
     address: str, forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

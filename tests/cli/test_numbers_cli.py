@@ -179,6 +179,7 @@ def test_only_the_base_install_is_needed_without_a_report(bars_model: Path, pict
         (["evaluate", "numbers", "--dataset", ".", "--corruptions"], "--corruptions is not possible here"),
         (["evaluate", "numbers", "--dataset", ".", "--scale", "1"], "--scale is not possible here"),
         (["evaluate", "numbers", "--dataset", ".", "--data-dir", "."], "--data-dir is not possible here"),
+        (["evaluate", "numbers", "--corruptions"], "--corruptions is not possible here. Omit it"),
         (["evaluate", "numbers", "--dataset", ".", "--length", "0"], "length = '0' is not valid"),
         (["evaluate", "numbers", "--dataset", ".", "--pattern", r"\d["], r"the pattern '\d[' cannot be read"),
         (["evaluate", "digits", "--length", "4"], "--length is not possible here. digits reads single digits"),

@@ -132,7 +132,14 @@ def test_a_missing_data_set_lists_every_place_and_mirror(original: Path, monkeyp
         with pytest.raises(DatasetUnavailableError) as caught:
             load_dataset("mnist", data_dir=str(original))
     message = str(caught.value)
-    for part in (f"{original} (--data-dir): not there", ".keras/datasets/mnist.npz", "work/MNIST/raw", "hotel"):
+    lacks = f"{original} (--data-dir): it lacks {TRAIN_LABELS}"
+    for part in (
+        lacks,
+        f"{original / 'mnist'} (--data-dir): not there",
+        ".keras/datasets/mnist.npz",
+        "work/MNIST/raw",
+        "hotel",
+    ):
         assert part in message
     assert "http://127.0.0.1:1/train-images-idx3-ubyte.gz: " in message
     assert "wrong content (SHA-256" in message

@@ -143,6 +143,16 @@ def test_the_limits_are_as_documented() -> None:
         check_drop(100 * 6 / 10_000, "onnx-int8", MAX_DROP)
 
 
+@pytest.mark.parametrize("errors", range(1, 20))
+def test_the_limit_that_a_message_names_is_enough(errors: int) -> None:
+    drop = 100 * errors / 359  # the bundled digits' test images; 4 of them are 1.114 points
+    with pytest.raises(CheckError) as caught:
+        check_drop(drop, "onnx-int8", MAX_DROP)
+    named = re.search(r"--allow-drop ([\d.]+),", str(caught.value))
+    assert named
+    check_drop(drop, "onnx-int8", float(named[1]))
+
+
 def test_batches_of_one_and_seven_are_checked(original: Original) -> None:
     first, seven = original.probabilities[:1], original.probabilities[:7]
     by_size = {1: first, 7: seven}

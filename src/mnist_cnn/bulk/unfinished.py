@@ -35,6 +35,7 @@ _BESIDE = ".unfinished"
 _JOB, _PLAN, _ROWS, _PROGRESS, _LOCK = "job.json", "plan.jsonl", "rows.csv", "progress.json", "lock"
 _SECONDS = 0.5  # between two records of the progress; a killed run repeats the parts since the last one
 _BATCH = 10_000  # rows that are converted at once
+_IN_WORDS = {"heading": "the column", "folder": "the current folder", "second_opinion": "--second-opinion"}
 
 
 @dataclass
@@ -200,7 +201,7 @@ class UnfinishedTable:
     def _check_same(self, begun: dict[str, Any]) -> None:
         wanted, settings = json.loads(json.dumps(self._description)), begun["settings"]
         changed = [
-            f"{key} {_shown(settings.get(key))}, not {_shown(wanted[key])}"
+            f"{_IN_WORDS.get(key, key)} {_shown(settings.get(key))}, not {_shown(wanted[key])}"
             for key in wanted
             if settings.get(key) != wanted[key]
         ]

@@ -107,7 +107,7 @@ def read_into_table(
             raise
     if as_json:
         click.echo(json.dumps({"output": str(output), "images": progress.images, "unreadable": progress.unreadable}))
-    unread = f", {progress.unreadable:,} of them not read" if progress.unreadable else ""
+    unread = f", {progress.unreadable:,} of them not read: see the column error" if progress.unreadable else ""
     click.echo(f"Rows: {output} ({progress.images:,} image{'s' if progress.images > 1 else ''}{unread})", err=True)
     return progress
 

@@ -88,7 +88,7 @@ def evaluate(
         _check_output(output)
     if model == Path(SHIPPED_NUMBERS) or model.suffix == ".onnx":
         single = "split", "scale", "data_dir", "corruptions"
-        refuse_options(single, f"{model} reads whole numbers: give only --dataset FOLDER.")
+        refuse_options(single, f"Omit it: {model} reads whole numbers.")
         evaluate_numbers(model, dataset, HowToRead(length, pattern, second_opinion), output, terminal)
         return
     refuse_options(("length", "pattern", "second_opinion"), f"{model} reads single digits. Give it only for numbers.")

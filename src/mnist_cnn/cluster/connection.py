@@ -15,6 +15,7 @@ from mnist_cnn.environment.machine import usable_cores
 from mnist_cnn.errors import MnistCnnError, SettingError, first_line, requires_extra
 
 LOCAL = "local"
+_AUTO = "auto"  # the Ray that runs on this machine
 _VARIABLE = "RAY_ADDRESS"  # with which Ray tells the programs that it starts where their cluster is
 _VALID = "Valid: local, auto, ray://HOST:10001, HOST:6379."
 _HOST = re.compile(r"(ray://)?[^\s/:]+:(?P<port>[0-9]{1,9})")
@@ -39,7 +40,7 @@ def check_address(address: str) -> str:
         raise SettingError(
             f"{_origin(address)}{chosen} does not end with a valid port. Valid: 1 to {_PORTS - 1}, usually 6379."
         )
-    if host or chosen in (LOCAL, "auto"):
+    if host or chosen in (LOCAL, _AUTO):
         return chosen
     raise SettingError(
         f"{_origin(address)}{chosen} is not the address of a Ray cluster. {_VALID} To start Ray on this machine before "
@@ -122,6 +123,8 @@ def _why_not_connected(address: str, error: Exception) -> str:
             f"the cluster at {address} runs Ray {versions[0]} and Python {versions[1]}; here are Ray {versions[2]} and "
             f"Python {versions[3]}. Install the same versions."
         )
+    if isinstance(error, ConnectionError) and address == _AUTO:
+        return f"no Ray runs on this machine. Start it with: ray start --head; or only for this command: --ray={LOCAL}"
     if isinstance(error, ConnectionError):
         return f"no Ray cluster answers at {address} ({first_line(error)}). {_START}"
     return f"Ray cannot use the cluster at {address}: {first_line(error)}. {_START}"

@@ -90,7 +90,7 @@ class KnownDataset:
             if pair:
                 names, where = self.source.class_names, str(place.path)
                 return Dataset(self.source.name, split, *pair, names, where, "; ".join(damaged)), tried
-            tried.append(f"{place}: not there")
+            tried.append(f"{place}: {_lacking(place, self.source, split)}")
         return None, tried
 
     def _download(self, splits: Sequence[str], tried: Sequence[str]) -> None:
@@ -228,6 +228,16 @@ def _read_arrays(path: Path, source: Source, split: str) -> tuple[NDArray[Any], 
 def _pair_of_files(folder: Path, source: Source, split: str) -> tuple[Path | None, Path | None]:
     images, labels = (find_idx(folder, source.files[split, kind].name) for kind in ("images", "labels"))
     return images, labels
+
+
+def _lacking(place: Place, source: Source, split: str) -> str:
+    """Return what a place without a split lacks: some of its files, or everything."""
+    lacking = [
+        source.files[split, kind].name
+        for kind, found in zip(("images", "labels"), _pair_of_files(place.path, source, split), strict=True)
+        if not found
+    ]
+    return f"it lacks {' and '.join(lacking)}" if place.path.is_dir() else "not there"
 
 
 def _home() -> Path:

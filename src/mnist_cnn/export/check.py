@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,9 +73,10 @@ def check_drop(drop: float, name: str, allowed: float) -> None:
         CheckError: The loss is above the limit.
     """
     if drop > allowed + 1e-9:  # so that 5 digits of 10,000 are 0.05
+        accepted = math.ceil(drop * 100 - 1e-6) / 100  # rounded up, so that this limit is enough
         raise CheckError(
             f"{name}: int8 costs {drop:.3g} points of accuracy; the limit is {allowed:g}. Nothing was written. "
-            f"Accept the loss with --allow-drop {drop:.3g}, or choose a float format."
+            f"Accept the loss with --allow-drop {accepted:g}, or choose a float format."
         )
 
 
