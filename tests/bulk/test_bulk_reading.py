@@ -252,6 +252,7 @@ def test_two_processes_do_not_write_one_table(forms: Path, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["x.parquet"], "x.parquet is a Parquet file. Add --output FILE.csv"),
         (["x.png", "--ray"], "--ray is not possible here. It needs --output FILE.csv"),
         (["x.png", "--column", "png"], "--column is not possible here"),
         (["x.png", "--output", "rows.csv", "--explain"], "--explain is not possible here. Omit it: all rows are"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +46,15 @@ def bulk_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def is_bulk(output: Path | None) -> bool:
+def is_bulk(output: Path | None, paths: Iterable[str]) -> bool:
     """Return whether the rows are to be written to a file; then some options are impossible, and others without.
 
+    Args:
+        output: Of the command line.
+        paths: Of the command line.
+
     Raises:
-        SettingError: An impossible option was given.
+        SettingError: An impossible option was given, or a Parquet file without an output.
     """
     if output is not None and output.suffix.lower() in TABLES:
         if _ADDRESS.match(str(output)):
@@ -62,6 +66,9 @@ def is_bulk(output: Path | None) -> bool:
         refuse_options(_NOT_IN_BULK, f"Omit it: all rows are written to {output}.")
         return True
     refuse_options(_BULK_ONLY, "It needs --output FILE.csv or FILE.parquet, for the rows.")
+    for path in paths:
+        if path.lower().endswith(_PARQUET):
+            raise SettingError(f"{path} is a Parquet file. Add --output FILE.csv or FILE.parquet, for its rows.")
     return False
 
 

@@ -64,7 +64,7 @@ def predict(
 
     Exit code 0: all images were read. 1: some could not be read, as their rows say. 2: no image was found.
     """
-    form, chosen, bulk = choose_form(form, as_json), digit_model(model), is_bulk(output)
+    form, chosen, bulk = choose_form(form, as_json), digit_model(model), is_bulk(output, paths)
     picture = choose_picture(output, paths) if (explain or output) and not bulk else None
     quieten()
     warnings.filterwarnings("ignore", message=".* is assumed")  # reported below

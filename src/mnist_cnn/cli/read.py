@@ -70,7 +70,7 @@ def read(
 
     Exit code 0: all images were read. 1: some could not be read, as their rows say. 2: no image was found.
     """
-    form, chosen, bulk = choose_form(form, as_json), number_model(model), is_bulk(output)
+    form, chosen, bulk = choose_form(form, as_json), number_model(model), is_bulk(output, paths)
     picture = choose_picture(output, paths) if (explain or output) and not bulk else None
     quieten()
     from mnist_cnn.reading.numbers import Constraint, NumberReader

@@ -21,7 +21,9 @@ def check_count(count: int) -> None:
         SettingError: It is out of range.
     """
     if not FEWEST <= count <= MOST:
-        raise SettingError(f"an ensemble has {FEWEST} to {MOST} members, not {count}. Choose the members beforehand.")
+        raise SettingError(
+            f"an ensemble has {FEWEST} to {MOST} members, not {count}. Give that many runs, or --members with a recipe."
+        )
 
 
 def check_members(runs: Sequence[RunFolder]) -> None:
