@@ -117,7 +117,7 @@ def test_ctrl_c_ends_all_processes_without_a_traceback(forms: Path, tmp_path: Pa
             time.sleep(0.05)
             children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=200)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert not psutil.wait_procs(children, timeout=10)[1]

@@ -72,13 +72,18 @@ def test_a_killed_process_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_finished_epochs(tmp_path: Path) -> None:
-    wanted = job(tmp_path, **{"training.epochs": 500})
-    user = train_until_history(wanted.run, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    wanted = job(tmp_path, **{"training.epochs": 5000})
+
+    def interrupt() -> None:
+        wait_until((wanted.run / "history.json").exists)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    user = meanwhile(interrupt)
     with pytest.raises(KeyboardInterrupt):
         train_each([wanted])
     user.join()
     finished = json.loads((wanted.run / "history.json").read_text())
-    assert 1 <= len(finished) < 500
+    assert 1 <= len(finished) < 5000
     assert RunFolder(wanted.run).state.exists()
     assert "interrupted" in (wanted.run / "log.txt").read_text(), "it could save its work"
 

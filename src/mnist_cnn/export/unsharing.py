@@ -33,7 +33,9 @@ def unshare(model: keras.Model) -> keras.Model:
         copies[own.name] = layer.name
         return own(*inputs, **options)
 
-    unshared = keras.models.clone_model(model, call_function=call)
+    # Without its optimizer and loss: a copy of a compiled model would need their classes, which may be anyone's.
+    uncompiled = keras.Model(model.inputs, model.outputs, name=model.name)
+    unshared = keras.models.clone_model(uncompiled, call_function=call)
     if not copies:
         return model
     originals = {layer.name: layer for layer in model.layers}
