@@ -93,7 +93,7 @@ def without_holes(grey: Pixels) -> Pixels:
 
 
 def _clearness(image: Pixels) -> float:
-    """Return the mean grey level of the ink, weighted by itself, relative to white: 1 if there is no grey."""
+    """Return the mean grey level of the ink, weighted by itself, relative to white: 1 if all ink is white."""
     return cv2.norm(image, cv2.NORM_L2SQR) / (255 * cv2.norm(image, cv2.NORM_L1))
 
 

@@ -48,7 +48,7 @@ def with_one_polarity(grey: Pixels) -> Pixels:
         grey: uint8 [h, w].
 
     Returns:
-        The same array if the image has no such bands.
+        The same array if the image has none.
     """
     if max(grey.shape) > _SMALL or min(grey.shape) < _LEAST:
         return grey
