@@ -585,8 +585,9 @@ def place(record: Record) -> str:
 
 
 def short_place(record: Record) -> str:
-    """Name the processor of a record in a table: `EPYC, busy`."""
-    name = str(record["processor"]).partition(" (")[0].rpartition(" ")[2]
+    """Name the processor of a record in a table: `EPYC (Zen 5), busy`."""
+    found = re.search(r"(\S+( \(Zen \d\))?) \(", record["processor"].removeprefix("AMD "))
+    name = found[1] if found else record["processor"]
     limit = re.search(r"limited to \w+", record["processor"])
     return name + (f", {limit[0]}" if limit else "") + (", busy" if record["note"] == BUSY else "")
 

@@ -49,6 +49,19 @@ def test_a_label_names_the_instruction_sets() -> None:
     assert machine.label_processor(described) == "A Processor (2 cores: instruction sets unknown)"
 
 
+@pytest.mark.parametrize(
+    ("family", "model", "expected"),
+    [(25, 1, " (Zen 3)"), (25, 17, " (Zen 4)"), (25, 0x61, " (Zen 4)"), (26, 2, " (Zen 5)"), (23, 49, "")],
+)
+def test_the_generation_of_a_virtual_processor_is_named(
+    monkeypatch: pytest.MonkeyPatch, family: int, model: int, expected: str
+) -> None:
+    text = f"cpu family\t: {family}\nmodel\t\t: {model}\nmodel name\t: AMD EPYC\n"
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    monkeypatch.setattr(Path, "read_text", lambda _: text)
+    assert machine.processor_name() == f"AMD EPYC{expected}"
+
+
 def test_gpus_are_named_by_their_driver(tmp_path: Path) -> None:
     assert machine.nvidia_gpus(tmp_path) == []
     for address in ("0000:01:00.0", "0000:02:00.0"):

@@ -45,8 +45,17 @@ def describe_environment() -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """Return the processor's marketing name if the system reports it."""
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
+    """Return the processor's marketing name if the system reports it, and the generation if a machine hides it."""
+    name = _cpuinfo("model name") or platform.processor() or platform.machine()
+    return f"{name} ({generation})" if name == "AMD EPYC" and (generation := _zen_generation()) else name
+
+
+def _zen_generation() -> str:
+    """Return the generation of a processor by AMD, as Linux's `arch/x86/kernel/cpu/amd.c` tells them apart."""
+    family, model = _cpuinfo("cpu family"), int(_cpuinfo("model") or 0)
+    if family == "25":
+        return "Zen 4" if 0x10 <= model < 0x20 or model >= 0x60 else "Zen 3"
+    return {"26": "Zen 5"}.get(family, "")
 
 
 def processor_features() -> list[str]:
@@ -71,7 +80,7 @@ def onednn_setting() -> bool | None:
 
 
 def label_processor(environment: dict[str, Any]) -> str:
-    """Label a figure with the processor it was measured on: `AMD EPYC (2 cores: avx2, fma)`.
+    """Label a figure with the processor it was measured on: `AMD EPYC (Zen 3) (2 cores: avx2, fma)`.
 
     Args:
         environment: From `describe_environment`, or saved in a run.
