@@ -1,0 +1,75 @@
+"""How `benchmarks/ensemble_gain.py` keeps members' answers, and averages them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from late import Late
+from mnist_cnn.config import load_recipe, override, save_config
+from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
+from mnist_cnn.evaluation.predictions import Predictions, write_predictions
+from mnist_cnn.reading.scaling import bundled_digits
+from mnist_cnn.runs import RunFolder
+
+gain = Late("ensemble_gain")
+
+LABELS = np.array([0, 1, 2, 1])
+
+
+def answer(*, right: int, sure: float = 0.9) -> np.ndarray:
+    """Give probabilities that are right for the first images only."""
+    rows = np.full((4, 3), (1 - sure) / 2, np.float32)
+    said = np.where(np.arange(4) < right, LABELS, (LABELS + 1) % 3)
+    rows[np.arange(4), said] = sure
+    return rows
+
+
+def test_disjoint_ensembles_are_averaged_in_the_order_of_their_seeds() -> None:
+    answers = {
+        3: answer(right=0),
+        0: answer(right=4),
+        1: answer(right=1, sure=0.5),
+        2: answer(right=2),
+        4: answer(right=3),
+    }
+    first, second = gain.score_ensembles(answers, LABELS, 2)
+    assert (first["seeds"], second["seeds"]) == ([0, 1], [2, 3])  # 4 is in no whole ensemble
+    assert first["accuracy"] == 100  # the sure member decides
+    assert (first["only_best_member_right"], first["only_ensemble_right"]) == (0, 0)
+    mean = (answer(right=2) + answer(right=0)) / 2
+    assert second["log_loss"] == pytest.approx(-np.log(mean[np.arange(4), LABELS]).mean())
+
+
+def test_answers_are_kept_to_16_bits_and_only_for_the_same_settings(tmp_path: Path) -> None:
+    path, answers = tmp_path / "answers.npz", {0: answer(right=1, sure=0.123), 12: answer(right=4)}
+    gain.write_answers(path, "these", answers)
+    kept = gain.read_answers(path, "these")
+    assert list(kept) == [0, 12]
+    for seed, probabilities in kept.items():
+        np.testing.assert_allclose(probabilities, answers[seed], atol=0.5 / 65535 + 1e-7)
+    assert gain.read_answers(path, "others") == {}
+    assert gain.read_answers(tmp_path / "none.npz", "these") == {}
+
+
+def test_only_complete_runs_with_the_recipes_settings_answer(tmp_path: Path) -> None:
+    known = bundled_digits(1)
+    digits = Dataset("known", "test", known.images, known.labels, DIGIT_NAMES, known.source)
+    probabilities = np.full((len(digits), 10), 0.1, np.float32)
+    recipe = override(load_recipe("quick"), {"data.dataset": "mnist"})
+    for name, changes, is_complete in (
+        ("quick-seed3-001", {"training.seed": 3}, True),
+        ("quick-seed4-001", {"training.seed": 4}, False),
+        ("quick-seed5-001", {"training.seed": 5, "training.epochs": 1}, True),
+        ("vgg-seed6-001", {"training.seed": 6}, True),
+    ):
+        run = RunFolder(tmp_path / name)
+        run.root.mkdir()
+        save_config(run.config, override(recipe, changes))
+        if is_complete:
+            write_predictions(run.predictions, Predictions(digits, probabilities))
+    found = dict(gain.find_answers(tmp_path, "quick", gain.digest_settings(recipe)))
+    assert list(found) == [3]
+    np.testing.assert_array_equal(found[3], probabilities)
