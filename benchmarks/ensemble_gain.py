@@ -89,7 +89,7 @@ def read_answers(path: Path, settings: str) -> Answers:
 
 def write_answers(path: Path, settings: str, answers: Answers) -> None:
     """Keep probabilities, rounded to 16 bits."""
-    rounded = {str(seed): np.rint(answers[seed] * _STEPS).astype(np.uint16) for seed in sorted(answers)}
+    rounded: dict[str, Any] = {str(seed): np.rint(answers[seed] * _STEPS).astype(np.uint16) for seed in sorted(answers)}
     with write_whole(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, settings=np.array(settings), **rounded)
 

@@ -585,11 +585,17 @@ def place(record: Record) -> str:
 
 
 def short_place(record: Record) -> str:
-    """Name the processor of a record in a table: `EPYC (Zen 5), busy`."""
-    found = re.search(r"(\S+( \(Zen \d\))?) \(", record["processor"].removeprefix("AMD "))
-    name = found[1] if found else record["processor"]
-    limit = re.search(r"limited to \w+", record["processor"])
-    return name + (f", {limit[0]}" if limit else "") + (", busy" if record["note"] == BUSY else "")
+    """Name the processor of a record in a table: `EPYC (Zen 5), one core, busy`."""
+    processor = str(record["processor"])
+    found = re.search(r"(\S+( \(Zen \d\))?) \(", processor)
+    limit = re.search(r"limited to \w+", processor)
+    words = [
+        found[1] if found else processor,
+        "one core" if "(1 core: " in processor else "",
+        limit[0] if limit else "",
+        "busy" if record["note"] == BUSY else "",
+    ]
+    return ", ".join(word for word in words if word)
 
 
 def measured_on(records: Iterable[Record], beginning: str = "Measured on") -> str:

@@ -155,7 +155,9 @@ def resnet(
     return _model(image, x, classes, dropout, "resnet")
 
 
-def light(classes: int, *, filters: Sequence[int] = (16, 32, 64, 64, 64), dropout: float = 0.3) -> keras.Model:
+def light(
+    classes: int, *, filters: Sequence[int] = (16, 32, 64, 64, 64), dropout: float = 0.3, normalise: bool = True
+) -> keras.Model:
     """Accurate with few operations: 2.0 million multiply-adds per image, a third of `batchnorm`'s.
 
     Strides come first, because a convolution at 28×28 costs four times as much as at 14×14. Channels are multiples of
@@ -167,13 +169,16 @@ def light(classes: int, *, filters: Sequence[int] = (16, 32, 64, 64, 64), dropou
         filters: Channels of the 5×5 stem and the 3×3 convolutions after it. The first two have stride 2; of the
             others, every second one pads.
         dropout: Share of features dropped before the output in training.
+        normalise: Normalise each convolution's output over the batch; otherwise it only has a bias.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
     for index, channels in enumerate(filters):
         strided = index < 2
         padding = "same" if strided or index % 2 else "valid"
         # (B, 14, 14, ·), (B, 7, 7, ·), (B, 5, 5, ·), (B, 5, 5, ·), (B, 3, 3, ·)
-        x = _convolution(x, channels, 2 if strided else 1, kernel=3 if index else 5, padding=padding)
+        x = _convolution(
+            x, channels, 2 if strided else 1, kernel=3 if index else 5, padding=padding, normalise=normalise
+        )
     x = layers.Flatten()(x)  # (B, 3 * 3 * filters[-1])
     return _model(image, x, classes, dropout, "light")
 
@@ -251,10 +256,13 @@ def _model(image: Tensor, features: Tensor, classes: int, dropout: float, name: 
     return keras.Model(image, probabilities, name=name)
 
 
-def _convolution(x: Tensor, channels: int, stride: int = 1, *, kernel: int = 3, padding: str = "same") -> Tensor:
+def _convolution(
+    x: Tensor, channels: int, stride: int = 1, *, kernel: int = 3, padding: str = "same", normalise: bool = True
+) -> Tensor:
     # Normalisation has a shift of its own, so the convolution needs no bias (Ioffe & Szegedy 2015, section 3.2).
-    x = layers.Conv2D(channels, kernel, strides=stride, padding=padding, use_bias=False)(x)
-    x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
+    x = layers.Conv2D(channels, kernel, strides=stride, padding=padding, use_bias=not normalise)(x)
+    if normalise:
+        x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
     return layers.ReLU()(x)
 
 
