@@ -75,9 +75,9 @@ def main() -> None:
 
     def keep(job: TrainingJob, record: dict[str, Any]) -> None:
         print(f"{job.run.name}: {record['accuracy']:.2%}", file=sys.stderr)
-        found.append(measure(recipes[job.run], job))
+        found.append(measure(recipes[job.run], job, digest_settings(job.config)))
         if options.record:
-            record_run(found[-1], options)
+            record_run(found[-1], options, f"python benchmarks/recipes.py --data-dir DIR --recipes {recipes[job.run]}")
 
     try:
         ray = None if options.ray is None else check_address(options.ray)
@@ -132,15 +132,21 @@ def digest_settings(config: Config) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def measure(recipe: str, job: TrainingJob) -> Measured:
-    """Read what a complete run measured, and where."""
+def measure(recipe: str, job: TrainingJob, settings: str) -> Measured:
+    """Read what a complete run measured, and where.
+
+    Args:
+        recipe: Its name.
+        job: The run.
+        settings: Their digest.
+    """
     run = RunFolder(job.run)
     record = run.read_json(run.metrics)
     training = record["training"]
     model = open_model(run.model)
     return Measured(
         recipe,
-        digest_settings(job.config),
+        settings,
         label_processor(run.read_json(run.environment)),
         {
             "seed": job.config.training.seed,
@@ -165,14 +171,20 @@ def recorded_runs(path: Path) -> Iterator[Measured]:
                 yield Measured(row["recipe"], record["settings"], record["processor"], run, network)
 
 
-def record_run(new: Measured, options: argparse.Namespace) -> None:
-    """Add a run to `--record`: to the record of the same settings, processor and note, if there is one."""
+def record_run(new: Measured, options: argparse.Namespace, command: str) -> None:
+    """Add a run to `--record`: to the record of the same settings, processor and note, if there is one.
+
+    Args:
+        new: The run.
+        options: With those of `add_options`.
+        command: That repeats the measurement, without `--seeds`.
+    """
     options.record.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{options.record}.lock"):  # another process may record other seeds
-        _record_run(new, options)
+        _record_run(new, options, command)
 
 
-def _record_run(new: Measured, options: argparse.Namespace) -> None:
+def _record_run(new: Measured, options: argparse.Namespace, command: str) -> None:
     records = read_records(options.record)
     key = {"settings": new.settings, "processor": new.processor, "note": options.note}
     same = [record for record in records if all(record.get(name) == value for name, value in key.items())]
@@ -180,8 +192,7 @@ def _record_run(new: Measured, options: argparse.Namespace) -> None:
     runs = sorted([*runs, new.values], key=lambda run: int(run["seed"]))
     row = {"recipe": new.recipe, **new.network, **summarise(runs), "runs": runs}
     seeds = max(int(run["seed"]) for run in runs) + 1
-    command = f"python benchmarks/recipes.py --data-dir DIR --recipes {new.recipe} --seeds {seeds}"
-    record = make_record([row], command, new.processor, options.note) | key
+    record = make_record([row], f"{command} --seeds {seeds}", new.processor, options.note) | key
     write_records(options.record, [*(each for each in records if each not in same), record])
 
 

@@ -98,6 +98,66 @@ def all_recipes(folder: Path) -> str:
     return table(header, "l-r-r-r-r-r-r-r-r-l", rows)
 
 
+def ensembles(folder: Path) -> str:
+    """One network, averages of five, and a network that learns the answers of such an average."""
+    found = newest(folder / "ensemble_gain.json")["result"]
+    count = len(found["ensembles"][0]["seeds"])
+    members, averages = (statistics_of(found[kind]) for kind in ("members", "ensembles"))
+    distilled = [
+        [f"`{row['recipe']}`, from such an average", spread(row), f"{row['log_loss']:.4f}"]
+        for record in read_records(folder / "distillation.json")
+        for row in record["result"]
+    ]
+    rows = [
+        [f"one network of `{found['recipe']}`", spread(members), f"{members['log_loss']:.4f}"],
+        *(
+            [f"seeds {each['seeds'][0]} to {each['seeds'][-1]}", f"{each['accuracy']:.2f}", f"{each['log_loss']:.4f}"]
+            for each in found["ensembles"]
+        ),
+        [f"an average of {count}", spread(averages).replace("seed", "average"), f"{averages['log_loss']:.4f}"],
+        *distilled,
+    ]
+    return table(("network", "accuracy, %", "log loss"), "l-r-r", rows)
+
+
+def ablations(folder: Path) -> str:
+    """What each change of a recipe costs or gains, on validation images."""
+    records = read_records(folder / "ablations.json")
+    runs: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    for record in records:
+        result = record["result"]
+        runs.setdefault((result["recipe"], result["change"]), {}).update({run["seed"]: run for run in result["runs"]})
+    rows = []
+    for (recipe, change), of_seed in runs.items():
+        base = runs[recipe, "as it is"]
+        paired = [of_seed[seed]["accuracy"] - base[seed]["accuracy"] for seed in of_seed if seed in base]
+        known = [run for run in of_seed.values() if run["log_loss"] is not None]
+        row = statistics_of(known)
+        rows.append(
+            [
+                f"`{recipe}` {change}",
+                spread(row),
+                f"{statistics.mean(paired):+.3f}".replace("-", "−") if of_seed is not base else "",
+                f"{max(run['best_accuracy'] for run in known):.2f}",
+                f"{row['log_loss']:.4f}",
+                f"{statistics.median(run['cpu_seconds'] for run in known):.0f}",
+            ]
+        )
+    header = "what", "accuracy, %", "difference", "best seed and epoch, %", "log loss", "processor time, s"
+    return table(header, "l-r-r-r-r-r", rows) + measured_on(records)
+
+
+def statistics_of(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Give the mean and the standard deviation of the accuracies, and the mean log loss."""
+    accuracies = [run["accuracy"] for run in runs]
+    return {
+        "seeds": len(runs),
+        "accuracy": statistics.mean(accuracies),
+        "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
+        "log_loss": statistics.mean(run["log_loss"] for run in runs),
+    }
+
+
 def comparison(folder: Path) -> str:
     """This package beside what one would use otherwise."""
     names = ("inference", "epoch_time", "time_to_accuracy", "ink", "whole_numbers")
@@ -468,6 +528,8 @@ def way_rate(record: Record, way: str) -> float:
 TABLES: Mapping[str, Callable[[Path], str]] = {
     "recipes": readme_recipes,
     "all recipes": all_recipes,
+    "ensembles": ensembles,
+    "ablations": ablations,
     "comparison": comparison,
     "reading": reading,
     "robustness": robustness,
@@ -520,13 +582,7 @@ def pool(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     runs = {run["seed"]: run for row in rows for run in row.get("runs", [])}
     if not runs:
         return rows[-1]
-    accuracies = [run["accuracy"] for run in runs.values()]
-    return rows[-1] | {
-        "seeds": len(runs),
-        "accuracy": statistics.mean(accuracies),
-        "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
-        "log_loss": statistics.mean(run["log_loss"] for run in runs.values()),
-    }
+    return rows[-1] | statistics_of(list(runs.values()))
 
 
 def newest(path: Path) -> Record:
