@@ -32,7 +32,7 @@ from typing import Any
 from filelock import FileLock
 
 from mnist_cnn.cluster.connection import check_address
-from mnist_cnn.config import EXPECTATIONS, Config, load_recipe, override, recipe_names, settings_in_use
+from mnist_cnn.config import EXPECTATIONS, Config, flatten, load_recipe, override, recipe_names, settings_in_use
 from mnist_cnn.datasets import resolve_dataset
 from mnist_cnn.environment.machine import label_processor
 from mnist_cnn.errors import MnistCnnError
@@ -126,9 +126,17 @@ def make_jobs(recipe: str, options: argparse.Namespace, known: Iterable[Measured
 
 
 def digest_settings(config: Config) -> str:
-    """Identify the settings that change a result, whatever the seed and the texts for people."""
-    values = settings_in_use(override(config, {"training.seed": 0}))
-    values = {key: value for key, value in values.items() if key not in {"title", "source", *EXPECTATIONS}}
+    """Identify the settings that change a result, whatever the seed and the texts for people.
+
+    Only what differs from the defaults counts, so that the digest stays the same when settings are added.
+    """
+    values = dict(flatten(settings_in_use(override(config, {"training.seed": 0}))))
+    defaults = dict(flatten(Config().to_dict()))
+    values = {
+        key: value
+        for key, value in values.items()
+        if key not in {"title", "source", *EXPECTATIONS} and value != defaults.get(key)
+    }
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 

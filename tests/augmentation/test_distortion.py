@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STRONG = AugmentationConfig(rotation=30, shift=0.2, zoom=0.3, shear=20, elastic=2.0, flip_horizontal=True)
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
 CENTRE = 13.5
 MANY = 1066  # more images than OpenCV can address in one call
 
@@ -136,8 +137,24 @@ def test_the_elastic_field_has_the_requested_strength_and_smoothness(elastic: fl
             assert found == pytest.approx(np.exp(-((distance / (2 * smoothness)) ** 2)), abs=0.06)
 
 
+def test_strokes_become_wider_or_narrower_as_by_scipy_image_by_image(digits: NDArray[np.uint8]) -> None:
+    from scipy.ndimage import grey_dilation, grey_erosion
+
+    noise = generator().integers(0, 256, (50, 28, 28), dtype=np.uint8)
+    config = AugmentationConfig(stroke=0.8)
+    for images in (digits, noise):
+        random = generator(7)
+        sampling_map(len(images), config, random)
+        widths = random.uniform(-0.8, 0.8, len(images))
+        for image, width, found in zip(images, widths, augment(images, config, generator(7)), strict=True):
+            padded = np.pad(image, 1).astype(float)
+            other = (grey_dilation if width > 0 else grey_erosion)(padded, footprint=CROSS, mode="nearest")
+            expected = (padded * (1 - abs(width)) + other * abs(width))[1:-1, 1:-1]
+            np.testing.assert_allclose(found, expected, atol=0.51)
+
+
 def test_no_image_sees_its_neighbours(digits: NDArray[np.uint8]) -> None:
-    strong = AugmentationConfig(rotation=45, shift=0.9, zoom=0.9, shear=60, elastic=5.0)
+    strong = AugmentationConfig(rotation=45, shift=0.9, zoom=0.9, shear=60, elastic=5.0, stroke=0.9)
     between = np.full((len(digits), 28, 28), 255, np.uint8)
     between[::2] = digits[::2]
     alone = np.zeros_like(between)

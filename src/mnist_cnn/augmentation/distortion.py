@@ -39,7 +39,32 @@ def augment(images: NDArray[np.uint8], config: AugmentationConfig, random: np.ra
     if not config.is_active:
         return images
     chunks = [images[start : start + _STACK] for start in range(0, len(images), _STACK)]
-    return np.concatenate([_resample(chunk, sampling_map(len(chunk), config, random)) for chunk in chunks])
+    return np.concatenate([_distort(chunk, config, random) for chunk in chunks])
+
+
+def _distort(images: NDArray[np.uint8], config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Distort at most `_STACK` images."""
+    places = sampling_map(len(images), config, random)
+    tall = np.pad(images, ((0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN))).reshape(len(images) * _TILE, _TILE)
+    if config.stroke:
+        tall = _vary_strokes(tall, random.uniform(-config.stroke, config.stroke, len(images)))
+    return _resample(tall, places)
+
+
+def _vary_strokes(tall: NDArray[np.uint8], widths: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Move the edges of the strokes outwards or, where `widths` is negative, inwards, by less than a pixel.
+
+    Each image is mixed with its dilation or its erosion by one pixel.
+
+    Args:
+        tall: uint8 [n * 30, 30], the stack with margins.
+        widths: float64 [n], -1 to 1, pixels.
+    """
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    share = np.repeat(np.abs(widths), _TILE)[:, np.newaxis].astype(np.float32)
+    is_wider = np.repeat(widths > 0, _TILE)[:, np.newaxis]
+    other = np.where(is_wider, cv2.dilate(tall, cross), cv2.erode(tall, cross))
+    return np.rint(tall * (1 - share) + other * share).astype(np.uint8)
 
 
 def sampling_map(count: int, config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.float32]:
@@ -108,14 +133,17 @@ def _smooth_basis(sigma: float) -> NDArray[np.float32]:
     return np.asarray(vectors[:, kept] * scales[kept], dtype=np.float32)
 
 
-def _resample(images: NDArray[np.uint8], places: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _resample(tall: NDArray[np.uint8], places: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Look up every place by bilinear interpolation: uint8 [n, 28, 28], with n at most `_STACK`.
 
     All images are stacked into one tall picture for a single call of OpenCV: the overhead of a call per image would
     exceed the resampling itself.
+
+    Args:
+        tall: uint8 [n * 30, 30], each image with a margin of one empty pixel.
+        places: From `sampling_map`.
     """
-    count = len(images)
-    tall = np.pad(images, ((0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN))).reshape(count * _TILE, _TILE)
+    count = places.shape[1]
     # A place outside an image shows the image's own empty margin.
     x, y = np.clip(places + np.float32(_MARGIN), 0, _TILE - 1)
     y += (np.arange(count, dtype=np.float32) * _TILE)[:, None, None]

@@ -230,6 +230,7 @@ def _augmentation(augmentation: AugmentationConfig) -> str:
         "scaled by up to ±{:g} %": 100 * augmentation.zoom,
         "sheared by up to ±{:g}°": augmentation.shear,
         "warped elastically by {:g} pixels": augmentation.elastic,
+        "drawn with strokes whose edges move by up to ±{:g} pixels": augmentation.stroke,
         "mirrored": augmentation.flip_horizontal or augmentation.flip_vertical,
     }
     words = [text.format(amount) for text, amount in amounts.items() if amount]
