@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from late import Late
-from mnist_cnn.config import override
+from mnist_cnn.config import Config, override
 from records import write_records
 from tables import all_recipes, summarise_recipes
 
-recipes = Late("recipes")
+recipes, distillation = Late("recipes"), Late("distillation")
 
 EPYC, XEON = "AMD EPYC (2 cores: avx2)", "Intel Xeon (2 cores: avx2)"
 
@@ -29,7 +29,7 @@ def measured(seed: int, accuracy: float, processor: str = EPYC, settings: str = 
 
 def record(path: Path, *runs: Any, note: str = "") -> None:
     for each in runs:
-        recipes.record_run(each, argparse.Namespace(record=path, note=note), "python it.py")
+        recipes.record_run(each, argparse.Namespace(record=path, note=note), "python benchmarks/recipes.py --recipes quick")
 
 
 @pytest.fixture
@@ -76,3 +76,23 @@ def test_the_digest_of_settings_ignores_the_seed() -> None:
 
     assert digest(**{"training.seed": 7}) == digest()
     assert digest(**{"training.epochs": 7}) != digest()
+
+
+def test_only_what_differs_from_the_defaults_identifies_settings() -> None:
+    empty = recipes.hashlib.sha256(b"{}").hexdigest()[:12]
+    assert recipes.digest_settings(Config(title="other words")) == empty
+    assert recipes.digest_settings(override(Config(), {"training.seed": 7})) == empty
+    assert recipes.digest_settings(override(Config(), {"training.epochs": 7})) != empty
+
+
+def test_a_teachers_folder_does_not_identify_settings(tmp_path: Path) -> None:
+    def student(folder: str, epochs: int | None = None) -> Config:
+        options = argparse.Namespace(recipe="quick", teacher=tmp_path / folder, epochs=epochs)
+        config: Config = distillation.student(options, 3)
+        return config
+
+    assert student("one").distillation.teacher == str(tmp_path / "one")
+    assert (student("one").training.seed, student("one", 2).training.epochs) == (3, 2)
+    digests = [distillation.digest_distilled(student(*each)) for each in (("one",), ("two",), ("two", 2))]
+    assert digests[0] == digests[1] != digests[2]
+    assert digests[0] != recipes.digest_settings(recipes.recipe_config("quick"))
