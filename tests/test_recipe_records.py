@@ -29,7 +29,9 @@ def measured(seed: int, accuracy: float, processor: str = EPYC, settings: str = 
 
 def record(path: Path, *runs: Any, note: str = "") -> None:
     for each in runs:
-        recipes.record_run(each, argparse.Namespace(record=path, note=note), "python benchmarks/recipes.py --recipes quick")
+        recipes.record_run(
+            each, argparse.Namespace(record=path, note=note), "python benchmarks/recipes.py --recipes quick"
+        )
 
 
 @pytest.fixture

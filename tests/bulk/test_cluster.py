@@ -155,6 +155,14 @@ def test_no_cluster_at_the_address(forms: Path, tmp_path: Path, capsys: pytest.C
         assert time.monotonic() - began < 60
 
 
+def test_an_address_from_the_environment_is_named(
+    forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "nowhere.invalid:6379")
+    err = refusal(capsys, "", tmp_path / "rows.csv", forms)
+    assert "Check the address, which is in the environment variable RAY_ADDRESS, or start" in err
+
+
 def test_auto_without_a_ray_on_this_machine(
     forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ import click
 
 from mnist_cnn.cli.inputs import STDIN, DigestedInput, find_images
 from mnist_cnn.cli.options import ray_option, refuse_options
-from mnist_cnn.errors import SettingError
+from mnist_cnn.errors import ImageError, SettingError
 
 if TYPE_CHECKING:
     from mnist_cnn.bulk.job import Job
@@ -120,7 +120,13 @@ def read_into_table(
 
 
 def _names(paths: Sequence[str], stdin: DigestedInput | None) -> Iterator[str]:
-    """Yield the paths of all images and Parquet files; a generator, because a run that continues needs none of them."""
+    """Yield the paths of all images and Parquet files; a generator, because a run that continues needs none of them.
+
+    Raises:
+        ImageError: None of the given paths exists; a table of nothing but errors would refuse the corrected command.
+    """
+    if not any(path == STDIN or _ADDRESS.match(path) or Path(path).exists() for path in paths):
+        raise ImageError(f"found no images in {', '.join(paths)}: no such file or folder. Check the spelling.")
     for group in find_images(paths, frozenset({_PARQUET}), stdin):
         for name in group:
             if isinstance(name, bytes):

@@ -110,10 +110,15 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((parts.hostname or "", parts.port or 0), _SECONDS).close()
     except OSError as error:
-        raise ClusterError(f"no Ray cluster answers at {address} ({error.strerror or error}). {_START}") from None
+        raise ClusterError(
+            f"no Ray cluster answers at {address} ({error.strerror or error}). {_start(address)}"
+        ) from None
 
 
-_START = f"Check the address, or start Ray on this machine: --ray={LOCAL}"
+def _start(address: str) -> str:
+    """Say what to do if no cluster is there."""
+    origin = f", which is in the environment variable {_VARIABLE}" if address == os.environ.get(_VARIABLE) else ""
+    return f"Check the address{origin}, or start Ray on this machine: --ray={LOCAL}"
 
 
 def _why_not_connected(address: str, error: Exception) -> str:
@@ -126,5 +131,5 @@ def _why_not_connected(address: str, error: Exception) -> str:
     if isinstance(error, ConnectionError) and address == _AUTO:
         return f"no Ray runs on this machine. Start it with: ray start --head; or only for this command: --ray={LOCAL}"
     if isinstance(error, ConnectionError):
-        return f"no Ray cluster answers at {address} ({first_line(error)}). {_START}"
-    return f"Ray cannot use the cluster at {address}: {first_line(error)}. {_START}"
+        return f"no Ray cluster answers at {address} ({first_line(error)}). {_start(address)}"
+    return f"Ray cannot use the cluster at {address}: {first_line(error)}. {_start(address)}"
