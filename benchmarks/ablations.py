@@ -16,24 +16,19 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock
 
 from mnist_cnn.config import Config, load_recipe, override
 from mnist_cnn.datasets import resolve_dataset
 from mnist_cnn.environment.machine import describe_environment, label_processor
 from mnist_cnn.errors import DivergedError
-from recipes import digest_settings
-from records import add_options, make_record, read_records, write_records
-
-AS_IT_IS = "as it is"
+from records import AS_IT_IS, add_options, add_run, read_records, runs_of, spread, statistics_of
+from repeated_runs import add_seed_options, digest_settings
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ CHANGES = [
     Change("quick", "in float32", {"training.precision": "float32"}),
     Change("fast", AS_IT_IS, {}),
     Change("fast", "averages instead of a hidden layer", _AVERAGED),
-    Change("fast", "the same without pooling", {**_AVERAGED, "model.arguments.pools": [1, 1]}),
+    Change("fast", "averages, without pooling", {**_AVERAGED, "model.arguments.pools": [1, 1]}),
 ]  # fmt: skip
 
 
@@ -80,21 +75,19 @@ def main() -> None:
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         for change in changes:
-            known = recorded(options.record, change)
-            if seed not in known:
-                known[seed] = in_own_process(change, seed, options.data_dir)
-                print(f"{change.recipe}, {change.name}, seed {seed}: {known[seed]['accuracy']:.2f} %", file=sys.stderr)
-                record_run(change, known[seed], options)
-            found[f"{change.recipe}, {change.name}"] = known
+            runs = found.setdefault(f"{change.recipe}, {change.name}", {})
+            runs.update(recorded(options.record, change))
+            if seed not in runs:
+                runs[seed] = in_own_process(change, seed, options.data_dir)
+                print(f"{change.recipe}, {change.name}, seed {seed}: {runs[seed]['accuracy']}", file=sys.stderr)
+                record_run(change, runs[seed], options)
     print_table(found)
 
 
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", help="folder with MNIST's files; default: search this machine")
-    parser.add_argument("--seeds", type=int, default=5, help="how many; default: 5")
-    parser.add_argument("--first-seed", type=int, default=0)
+    add_seed_options(parser)
     parser.add_argument("--only", nargs="+", choices=sorted({each.name for each in CHANGES}), metavar="CHANGE")
     add_options(parser)
     return parser.parse_args()
@@ -107,7 +100,7 @@ def in_own_process(change: Change, seed: int, data_dir: str | None) -> dict[str,
 
 
 def measure(change: Change, seed: int, data_dir: str | None) -> dict[str, Any]:
-    """Train once; give the accuracy in percent, and the time of all cores in seconds."""
+    """Train once; give the accuracy in percent, and the time of all cores in seconds. None if training diverged."""
     from mnist_cnn.models.quiet import start_keras
 
     start_keras()
@@ -120,7 +113,7 @@ def measure(change: Change, seed: int, data_dir: str | None) -> dict[str, Any]:
         try:
             train(config, resolve_dataset("mnist", data_dir=data_dir).load("train"), run)
         except DivergedError:
-            return {"seed": seed, "accuracy": 0.0, "best_accuracy": 0.0, "log_loss": None, "cpu_seconds": None}
+            return dict.fromkeys(("accuracy", "best_accuracy", "log_loss", "cpu_seconds")) | {"seed": seed}
         history = run.read_json(run.history_json)
     return {
         "seed": seed,
@@ -141,38 +134,33 @@ def recorded(path: Path | None, change: Change) -> dict[int, dict[str, Any]]:
     """Return the recorded runs of a change by their seeds."""
     settings = digest_settings(changed_recipe(change))
     records = read_records(path) if path else []
-    return {run["seed"]: run for each in records if each["settings"] == settings for run in each["result"]["runs"]}
+    return {run["seed"]: run for each in records if each["settings"] == settings for run in runs_of(each)}
 
 
 def record_run(change: Change, new: dict[str, Any], options: argparse.Namespace) -> None:
-    """Add a run to `--record`, to the record of the same change and processor, if there is one."""
-    if options.record is None:
-        return
+    """Add a run to `--record`, if it is given."""
     processor = label_processor(describe_environment())
-    key = {"settings": digest_settings(changed_recipe(change)), "processor": processor, "note": options.note}
-    options.record.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{options.record}.lock"):  # another process may record other seeds
-        records = read_records(options.record)
-        same = [each for each in records if all(each[name] == value for name, value in key.items())]
-        runs = sorted([*(run for each in same for run in each["result"]["runs"]), new], key=lambda run: run["seed"])
-        result = {"recipe": change.recipe, "change": change.name, "runs": runs}
-        command = f"python benchmarks/ablations.py --data-dir DIR --only '{change.name}'"
-        record = make_record(result, command, processor, options.note) | key
-        write_records(options.record, [*(each for each in records if each not in same), record])
+    add_run(
+        options,
+        {"settings": digest_settings(changed_recipe(change)), "processor": processor},
+        new,
+        lambda runs: {"recipe": change.recipe, "change": change.name, "runs": runs},
+        f"python benchmarks/ablations.py --data-dir DIR --only '{change.name}'",
+    )
 
 
 def print_table(found: Mapping[str, Mapping[int, dict[str, Any]]]) -> None:
     """Print a row for each change."""
-    print("| change | validation accuracy, % | best seed and epoch, % | log loss | seeds |")
-    print("|---|--:|--:|--:|--:|")
+    print("| change | validation accuracy, % | best seed and epoch, % | log loss | seeds | diverged |")
+    print("|---|--:|--:|--:|--:|--:|")
     for name, runs in found.items():
-        rows: Sequence[dict[str, Any]] = list(runs.values())
-        accuracies = [row["accuracy"] for row in rows]
-        deviation = f" ± {statistics.stdev(accuracies):.3f}" if len(rows) > 1 else ""
-        losses = [row["log_loss"] for row in rows if row["log_loss"] is not None]
-        loss = f"{statistics.mean(losses):.4f}" if losses else "–"
-        best = max(row["best_accuracy"] for row in rows)
-        print(f"| {name} | {statistics.mean(accuracies):.3f}{deviation} | {best:.3f} | {loss} | {len(rows)} |")
+        known = [run for run in runs.values() if run["accuracy"] is not None]
+        if known:
+            row, best = statistics_of(known), max(run["best_accuracy"] for run in known)
+            cells = f"{spread(row, 3)} | {best:.3f} | {row['log_loss']:.4f}"
+        else:
+            cells = "– | – | –"
+        print(f"| {name} | {cells} | {len(known)} | {len(runs) - len(known)} |")
 
 
 if __name__ == "__main__":

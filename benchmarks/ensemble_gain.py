@@ -1,4 +1,4 @@
-"""What an average of five networks is worth: members, disjoint ensembles, and a paired test of each against its best.
+"""What an average of five networks is worth: members, disjoint ensembles, and a paired test against the best member.
 
 First train the members, which are the seeds of a recipe, in the order of their numbers:
 
@@ -10,14 +10,14 @@ none is in two ensembles.
     python benchmarks/ensemble_gain.py --data-dir DIR --recipe accurate --answers FILE.npz [--record FILE]
 
 --answers keeps each member's probabilities, to 16 bits. So the weights are not needed again, and members can be
-trained in pieces, also on different machines. Answers of other settings of the recipe are left out and replaced.
+trained in pieces, also on different machines.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,9 @@ from mnist_cnn.evaluation.metrics import log_loss, paired_test
 from mnist_cnn.evaluation.predictions import read_predictions
 from mnist_cnn.files import write_whole
 from mnist_cnn.runs import RunFolder
-from recipes import digest_settings, recipe_config
-from records import add_options, add_record
+from recipes import FOR_MNIST
+from records import add_options, add_record, spread, statistics_of
+from repeated_runs import digest_settings, recipe_config
 
 _STEPS = np.iinfo(np.uint16).max
 
@@ -42,13 +43,16 @@ Labels = NDArray[np.int64]
 def main() -> None:
     """Add the answers of new runs, average, and print a table."""
     options = parse_options()
-    settings = digest_settings(recipe_config(options.recipe))
-    answers = read_answers(options.answers, settings) | dict(find_answers(options.runs_dir, options.recipe, settings))
-    write_answers(options.answers, settings, answers)
+    answers = collect_answers(options)
+    if not answers:
+        sys.exit(
+            f"{options.runs_dir} contains no complete run of {options.recipe} with its present settings. Train some: "
+            f"python benchmarks/recipes.py --recipes {options.recipe} --seeds 10 --runs-dir {options.runs_dir}"
+        )
     labels = load_dataset("mnist", split="test", data_dir=options.data_dir).labels
     result = {
         "recipe": options.recipe,
-        "members": [score(answers[seed], labels) | {"seed": seed} for seed in sorted(answers)],
+        "members": [{"seed": seed, **score(answers[seed], labels)} for seed in sorted(answers)],
         "ensembles": list(score_ensembles(answers, labels, options.members)),
     }
     print_table(result)
@@ -59,12 +63,26 @@ def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", help="folder with MNIST's files; default: search this machine")
-    parser.add_argument("--recipe", default="accurate")
-    parser.add_argument("--members", type=int, default=5, help="members of each ensemble; default: 5")
+    parser.add_argument("--recipe", default="accurate", choices=FOR_MNIST, help="default: accurate")
+    parser.add_argument("--members", type=int, default=5, choices=range(2, 6), help="of each ensemble; default: 5")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/recipes"), help="where recipes.py trained")
     parser.add_argument("--answers", type=Path, required=True, help="file that keeps the members' probabilities")
     add_options(parser)
     return parser.parse_args()
+
+
+def collect_answers(options: argparse.Namespace) -> Answers:
+    """Add the answers of new runs to those that are kept, and return what is kept.
+
+    Raises:
+        SystemExit: The file contains the answers of other settings.
+    """
+    settings = digest_settings(recipe_config(options.recipe))
+    new = dict(find_answers(options.runs_dir, options.recipe, settings))
+    kept = read_answers(options.answers, settings)
+    if new:
+        write_answers(options.answers, settings, kept | new)
+    return read_answers(options.answers, settings)
 
 
 def find_answers(runs: Path, recipe: str, settings: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -78,12 +96,16 @@ def find_answers(runs: Path, recipe: str, settings: str) -> Iterator[tuple[int, 
 
 
 def read_answers(path: Path, settings: str) -> Answers:
-    """Read the probabilities that were kept for these settings; none if there is no such file."""
+    """Read the probabilities that were kept; none if there is no such file.
+
+    Raises:
+        SystemExit: They are those of other settings.
+    """
     if not path.exists():
         return {}
     with np.load(path) as kept:
         if str(kept["settings"]) != settings:
-            return {}
+            sys.exit(f"{path} contains the answers of other settings. Choose another --answers, or remove it.")
         return {int(name): (kept[name] / _STEPS).astype(np.float32) for name in kept.files if name != "settings"}
 
 
@@ -101,15 +123,17 @@ def score(probabilities: NDArray[np.float32], labels: Labels) -> dict[str, Any]:
 
 
 def score_ensembles(answers: Answers, labels: Labels, count: int) -> Iterator[dict[str, Any]]:
-    """Average the members in the order of their seeds, as many as are complete, and compare with the best of them."""
-    seeds = sorted(answers)
-    for start in range(0, len(seeds) - count + 1, count):
-        members = seeds[start : start + count]
+    """Average seeds 0 to `count` - 1 and so on, as far as all of them are there, and compare with the best of them."""
+    for start in range(0, max(answers) + 1, count):
+        members = list(range(start, start + count))
+        if not all(seed in answers for seed in members):
+            continue
         mean = np.mean([answers[seed] for seed in members], axis=0)
         best = max((answers[seed].argmax(axis=1) for seed in members), key=lambda each: float((each == labels).mean()))
         test = paired_test(labels, best, mean.argmax(axis=1))
-        yield score(mean, labels) | {
+        yield {
             "seeds": members,
+            **score(mean, labels),
             "only_best_member_right": test.only_first_right,
             "only_ensemble_right": test.only_second_right,
             "p_value": test.p_value,
@@ -118,22 +142,13 @@ def score_ensembles(answers: Answers, labels: Labels, count: int) -> Iterator[di
 
 def print_table(result: Mapping[str, Any]) -> None:
     """Print the members' mean and each ensemble."""
-    print("| network | accuracy, % | log loss |")
-    print("|---|--:|--:|")
-    print(f"| one of {len(result['members'])} members | {spread_of(result['members'])} |")
+    members = statistics_of(result["members"])
+    print("| network | accuracy, % | log loss | p, against its best member |")
+    print("|---|--:|--:|--:|")
+    print(f"| one of {members['seeds']} | {spread(members, 3)} | {members['log_loss']:.4f} | |")
     for each in result["ensembles"]:
         seeds = f"seeds {each['seeds'][0]} to {each['seeds'][-1]}"
-        versus = f"p = {each['p_value']:.2g} against the best member"
-        print(f"| {seeds} ({versus}) | {each['accuracy']:.2f} | {each['log_loss']:.4f} |")
-    if len(result["ensembles"]) > 1:
-        print(f"| {len(result['ensembles'])} ensembles | {spread_of(result['ensembles'])} |")
-
-
-def spread_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Write the mean and standard deviation of the accuracy, and the mean log loss."""
-    accuracies = [row["accuracy"] for row in rows]
-    deviation = f" ± {statistics.stdev(accuracies):.3f}" if len(rows) > 1 else ""
-    return f"{statistics.mean(accuracies):.3f}{deviation} | {statistics.mean(row['log_loss'] for row in rows):.4f}"
+        print(f"| {seeds} | {each['accuracy']:.2f} | {each['log_loss']:.4f} | {each['p_value']:.2g} |")
 
 
 if __name__ == "__main__":

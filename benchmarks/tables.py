@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_cnn.config import DEFAULT_RECIPE
-from records import read_records
+from records import AS_IT_IS, read_records, runs_of, spread, statistics_of
 
 Record = dict[str, Any]
 
@@ -40,7 +40,7 @@ class Recipe:
     @property
     def expected_accuracy(self) -> str:
         """The accuracy as the recipe's file states it."""
-        mean, _, seeds = spread(self.row).partition(" (")
+        mean, _, seeds = with_seeds(self.row).partition(" (")
         return f"{mean} %, log loss {self.row['log_loss']:.4f} on MNIST ({seeds}"
 
     @property
@@ -63,8 +63,8 @@ def readme_recipes(folder: Path) -> str:
             f"`{each.name}`{' (default)' if each.name == DEFAULT_RECIPE else ''}",
             f"{each.row['parameters']:,}",
             f"{each.row['kilobytes']:,} kB",
-            spread(each.row),
-            duration(each.seconds),
+            with_seeds(each.row),
+            duration(each.seconds) + (", one core" if "(1 core: " in each.fastest["processor"] else ""),
         ]
         for each in found
     ]
@@ -80,7 +80,7 @@ def all_recipes(folder: Path) -> str:
             f"`{row['recipe']}`",
             f"{row['parameters']:,}",
             f"{row['multiply_adds'] / 1e6:.2f}" if "multiply_adds" in row else "–",
-            spread(row).partition(" (")[0],
+            spread(row),
             str(row["seeds"]),
             f"{max(row['accuracies']):.2f}" if row["seeds"] > 1 and "accuracies" in row else "–",
             f"{row['log_loss']:.4f}",
@@ -99,63 +99,53 @@ def all_recipes(folder: Path) -> str:
 
 
 def ensembles(folder: Path) -> str:
-    """One network, averages of five, and a network that learns the answers of such an average."""
+    """One network, averages of several, and networks that learned the answers of such an average."""
     found = newest(folder / "ensemble_gain.json")["result"]
-    count = len(found["ensembles"][0]["seeds"])
-    members, averages = (statistics_of(found[kind]) for kind in ("members", "ensembles"))
-    distilled = [
-        [f"`{row['recipe']}`, from such an average", spread(row), f"{row['log_loss']:.4f}"]
-        for record in read_records(folder / "distillation.json")
-        for row in record["result"]
-    ]
-    rows = [
-        [f"one network of `{found['recipe']}`", spread(members), f"{members['log_loss']:.4f}"],
-        *(
-            [f"seeds {each['seeds'][0]} to {each['seeds'][-1]}", f"{each['accuracy']:.2f}", f"{each['log_loss']:.4f}"]
-            for each in found["ensembles"]
-        ),
-        [f"an average of {count}", spread(averages).replace("seed", "average"), f"{averages['log_loss']:.4f}"],
-        *distilled,
-    ]
-    return table(("network", "accuracy, %", "log loss"), "l-r-r", rows)
+    members = statistics_of(found["members"])
+    rows = [[f"one network of `{found['recipe']}`", *_accuracy(members), str(members["seeds"]), ""]]
+    for each in found["ensembles"]:
+        name = f"average of seeds {each['seeds'][0]} to {each['seeds'][-1]}"
+        rows.append([name, f"{each['accuracy']:.2f}", f"{each['log_loss']:.4f}", "", f"{each['p_value']:.2g}"])
+    if len(found["ensembles"]) > 1:
+        averages = statistics_of(found["ensembles"])
+        rows.append(["mean of these averages", *_accuracy(averages), str(averages["seeds"]), ""])
+    for measured in current_recipes(folder, "distillation.json").values():
+        row = pool([row for row, _ in measured])
+        rows.append([f"`{row['recipe']}`, learned from such an average", *_accuracy(row), str(row["seeds"]), ""])
+    return table(("network", "accuracy, %", "log loss", "number", "p, against its best member"), "l-r-r-r-r", rows)
 
 
 def ablations(folder: Path) -> str:
     """What each change of a recipe costs or gains, on validation images."""
-    records = read_records(folder / "ablations.json")
-    runs: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
-    for record in records:
-        result = record["result"]
-        runs.setdefault((result["recipe"], result["change"]), {}).update({run["seed"]: run for run in result["runs"]})
+    newest_of: dict[tuple[str, str], list[Record]] = {}
+    for record in read_records(folder / "ablations.json"):
+        records = newest_of.setdefault((record["result"]["recipe"], record["result"]["change"]), [])
+        records[:] = [*(each for each in records if each["settings"] == record["settings"]), record]
+    runs = {
+        key: {run["seed"]: run for record in records for run in runs_of(record) if run["accuracy"] is not None}
+        for key, records in newest_of.items()
+    }
     rows = []
     for (recipe, change), of_seed in runs.items():
-        base = runs[recipe, "as it is"]
-        paired = [of_seed[seed]["accuracy"] - base[seed]["accuracy"] for seed in of_seed if seed in base]
-        known = [run for run in of_seed.values() if run["log_loss"] is not None]
-        row = statistics_of(known)
-        rows.append(
-            [
-                f"`{recipe}` {change}",
-                spread(row),
-                f"{statistics.mean(paired):+.3f}".replace("-", "−") if of_seed is not base else "",
-                f"{max(run['best_accuracy'] for run in known):.2f}",
-                f"{row['log_loss']:.4f}",
-                f"{statistics.median(run['cpu_seconds'] for run in known):.0f}",
-            ]
-        )
-    header = "what", "accuracy, %", "difference", "best seed and epoch, %", "log loss", "processor time, s"
-    return table(header, "l-r-r-r-r-r", rows) + measured_on(records)
+        base = runs.get((recipe, AS_IT_IS), {})
+        pairs = [of_seed[seed]["accuracy"] - base[seed]["accuracy"] for seed in of_seed if seed in base]
+        is_compared = pairs and change != AS_IT_IS
+        difference = f"{statistics.mean(pairs):+.2f}".replace("-", "−") if is_compared else ""
+        if of_seed:
+            row = statistics_of(list(of_seed.values()))
+            best = f"{max(run['best_accuracy'] for run in of_seed.values()):.2f}"
+            seconds = f"{statistics.median(run['cpu_seconds'] for run in of_seed.values()):.0f}"
+            cells = [spread(row), difference, best, f"{row['log_loss']:.4f}", str(row["seeds"]), seconds]
+        else:
+            cells = ["diverged", *[""] * 5]
+        rows.append([f"`{recipe}` {change}", *cells])
+    header = "what", "accuracy, %", "difference", "best seed and epoch, %", "log loss", "seeds", "processor time, s"
+    used = [record for records in newest_of.values() for record in records]
+    return table(header, "l-r-r-r-r-r-r", rows) + measured_on(used)
 
 
-def statistics_of(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the mean and the standard deviation of the accuracies, and the mean log loss."""
-    accuracies = [run["accuracy"] for run in runs]
-    return {
-        "seeds": len(runs),
-        "accuracy": statistics.mean(accuracies),
-        "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
-        "log_loss": statistics.mean(run["log_loss"] for run in runs),
-    }
+def _accuracy(row: Mapping[str, Any]) -> tuple[str, str]:
+    return spread(row), f"{row['log_loss']:.4f}"
 
 
 def comparison(folder: Path) -> str:
@@ -290,7 +280,7 @@ def time_to_accuracy(folder: Path) -> str:
             f"{row['seconds']:.2f}",
             f"{row['warm_seconds']:.2f}",
             f"{row['cpu_seconds']:.2f}",
-            spread(row).partition(" (")[0],
+            spread(row),
             str(row["seeds"]),
             short_place(record),
         ]
@@ -562,13 +552,13 @@ def summarise_recipes(folder: Path) -> list[Recipe]:
     return found
 
 
-def current_recipes(folder: Path) -> dict[str, list[tuple[dict[str, Any], Record]]]:
+def current_recipes(folder: Path, file: str = "recipes.json") -> dict[str, list[tuple[dict[str, Any], Record]]]:
     """Give the rows of each recipe with its newest settings, and their records.
 
     A recipe of which single runs were never recorded has all its rows.
     """
     measured: dict[str, list[tuple[dict[str, Any], Record]]] = {}
-    for record in read_records(folder / "recipes.json"):
+    for record in read_records(folder / file):
         for row in record["result"]:
             measured.setdefault(row["recipe"], []).append((row, record))
     return {
@@ -590,11 +580,10 @@ def newest(path: Path) -> Record:
     return read_records(path)[-1]
 
 
-def spread(row: Mapping[str, Any]) -> str:
+def with_seeds(row: Mapping[str, Any]) -> str:
     """Write a mean accuracy, its standard deviation if there is one, and the number of seeds."""
     seeds = row["seeds"]
-    deviation = f" ± {row['accuracy_sd']:.2f}" if seeds > 1 else ""
-    return f"{row['accuracy']:.2f}{deviation} ({seeds} seed{'s' if seeds > 1 else ''})"
+    return f"{spread(row)} ({seeds} seed{'s' if seeds > 1 else ''})"
 
 
 def duration(seconds: float) -> str:

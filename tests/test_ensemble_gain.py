@@ -13,6 +13,8 @@ from mnist_cnn.datasets.dataset import DIGIT_NAMES, Dataset
 from mnist_cnn.evaluation.predictions import Predictions, write_predictions
 from mnist_cnn.reading.scaling import bundled_digits
 from mnist_cnn.runs import RunFolder
+from records import write_records
+from tables import ensembles as make_table
 
 gain = Late("ensemble_gain")
 
@@ -43,6 +45,11 @@ def test_disjoint_ensembles_are_averaged_in_the_order_of_their_seeds() -> None:
     assert second["log_loss"] == pytest.approx(-np.log(mean[np.arange(4), LABELS]).mean())
 
 
+def test_an_incomplete_ensemble_is_left_out_and_the_next_one_stays_the_same() -> None:
+    answers = {seed: answer(right=3) for seed in (0, 2, 3)}
+    assert [each["seeds"] for each in gain.score_ensembles(answers, LABELS, 2)] == [[2, 3]]
+
+
 def test_answers_are_kept_to_16_bits_and_only_for_the_same_settings(tmp_path: Path) -> None:
     path, answers = tmp_path / "answers.npz", {0: answer(right=1, sure=0.123), 12: answer(right=4)}
     gain.write_answers(path, "these", answers)
@@ -50,7 +57,8 @@ def test_answers_are_kept_to_16_bits_and_only_for_the_same_settings(tmp_path: Pa
     assert list(kept) == [0, 12]
     for seed, probabilities in kept.items():
         np.testing.assert_allclose(probabilities, answers[seed], atol=0.5 / 65535 + 1e-7)
-    assert gain.read_answers(path, "others") == {}
+    with pytest.raises(SystemExit, match=r"answers of other settings. Choose another"):
+        gain.read_answers(path, "others")
     assert gain.read_answers(tmp_path / "none.npz", "these") == {}
 
 
@@ -73,3 +81,23 @@ def test_only_complete_runs_with_the_recipes_settings_answer(tmp_path: Path) -> 
     found = dict(gain.find_answers(tmp_path, "quick", gain.digest_settings(recipe)))
     assert list(found) == [3]
     np.testing.assert_array_equal(found[3], probabilities)
+
+
+def test_the_table_shows_members_averages_and_what_learned_from_them(tmp_path: Path) -> None:
+    answers = {0: answer(right=4), 1: answer(right=1, sure=0.5), 2: answer(right=2), 3: answer(right=0)}
+    members = [{"seed": seed, **gain.score(answers[seed], LABELS)} for seed in answers]
+    found = list(gain.score_ensembles(answers, LABELS, 2))
+    result = {"recipe": "accurate", "members": members, "ensembles": found}
+    write_records(tmp_path / "ensemble_gain.json", [{"result": result}])
+    runs = [{"seed": seed, "accuracy": 99.0 + seed, "log_loss": 0.02} for seed in (0, 1)]
+    rows = [[{"recipe": "accurate-distilled", "runs": runs[:count]}] for count in (1, 2)]
+    write_records(
+        tmp_path / "distillation.json",
+        [{"settings": settings, "result": row} for settings, row in zip(("old", "new"), rows, strict=True)],
+    )
+    table = make_table(tmp_path)
+    assert "| one network of `accurate` | 43.75 ± 42.70 |" in table
+    assert "| average of seeds 0 to 1 | 100.00 | 0.5042 | | 1 |" in table
+    assert "| average of seeds 2 to 3 | " in table
+    assert "| mean of these averages | " in table
+    assert "| `accurate-distilled`, learned from such an average | 99.50 ± 0.71 | 0.0200 | 2 | |" in table

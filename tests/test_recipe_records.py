@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 
 from late import Late
-from mnist_cnn.config import Config, override
+from mnist_cnn.config import Config, ModelConfig, override, save_config
+from mnist_cnn.datasets import ResolvedDataset
 from records import write_records
 from tables import all_recipes, summarise_recipes
 
-recipes, distillation = Late("recipes"), Late("distillation")
+repeated, distillation = Late("repeated_runs"), Late("distillation")
 
 EPYC, XEON = "AMD EPYC (2 cores: avx2)", "Intel Xeon (2 cores: avx2)"
 
@@ -24,12 +26,12 @@ def measured(seed: int, accuracy: float, processor: str = EPYC, settings: str = 
     times = {"epochs": 3, "seconds": seconds, "cpu_seconds": 2 * seconds, "total_seconds": 110.0}
     values = {"seed": seed, "accuracy": accuracy, "log_loss": 0.01 * accuracy, "peak_memory_gib": 1.0, **times}
     network = {"parameters": 1000, "multiply_adds": 2_500_000, "kilobytes": 12}
-    return recipes.Measured("quick", settings, processor, values, network)
+    return repeated.Measured("quick", settings, processor, values, network)
 
 
 def record(path: Path, *runs: Any, note: str = "") -> None:
     for each in runs:
-        recipes.record_run(
+        repeated.record_run(
             each, argparse.Namespace(record=path, note=note), "python benchmarks/recipes.py --recipes quick"
         )
 
@@ -47,7 +49,7 @@ def test_runs_of_one_kind_share_a_record_and_a_repeated_seed_is_replaced(path: P
     assert [(run["seed"], run["accuracy"]) for run in row["runs"]] == [(0, 98.0), (1, 97.0)]
     assert (row["seeds"], row["accuracy"], row["seconds"]) == (2, 97.5, 100.5)
     assert first["command"].endswith("--recipes quick --seeds 2")
-    assert [each.values["seed"] for each in recipes.recorded_runs(path)] == [0, 1, 0]
+    assert [each.values["seed"] for each in repeated.recorded_runs(path)] == [0, 1, 0]
 
 
 def test_records_of_other_settings_and_of_earlier_versions_are_kept(path: Path) -> None:
@@ -74,27 +76,60 @@ def test_the_accuracy_is_that_of_all_seeds_and_the_time_the_shortest_on_one_proc
 
 def test_the_digest_of_settings_ignores_the_seed() -> None:
     def digest(**changes: Any) -> Any:
-        return recipes.digest_settings(override(recipes.recipe_config("conv3"), changes))
+        return repeated.digest_settings(override(repeated.recipe_config("conv3"), changes))
 
     assert digest(**{"training.seed": 7}) == digest()
     assert digest(**{"training.epochs": 7}) != digest()
 
 
 def test_only_what_differs_from_the_defaults_identifies_settings() -> None:
-    empty = recipes.hashlib.sha256(b"{}").hexdigest()[:12]
-    assert recipes.digest_settings(Config(title="other words")) == empty
-    assert recipes.digest_settings(override(Config(), {"training.seed": 7})) == empty
-    assert recipes.digest_settings(override(Config(), {"training.epochs": 7})) != empty
+    empty = hashlib.sha256(b"{}").hexdigest()[:12]
+    assert repeated.digest_settings(Config(title="other words")) == empty
+    assert repeated.digest_settings(override(Config(), {"training.seed": 7})) == empty
+    assert repeated.digest_settings(override(Config(), {"training.epochs": 7})) != empty
 
 
-def test_a_teachers_folder_does_not_identify_settings(tmp_path: Path) -> None:
-    def student(folder: str, epochs: int | None = None) -> Config:
-        options = argparse.Namespace(recipe="quick", teacher=tmp_path / folder, epochs=epochs)
-        config: Config = distillation.student(options, 3)
-        return config
+def test_a_distilled_network_is_identified_by_its_teacher_wherever_that_is(tmp_path: Path) -> None:
+    def teacher(folder: str, *seeds: int) -> Path:
+        members = []
+        for seed in seeds:
+            members.append(tmp_path / folder / f"seed-{seed}")
+            members[-1].mkdir(parents=True)
+            save_config(members[-1] / "config.toml", override(Config(), {"training.seed": seed}))
+        path = tmp_path / folder
+        save_config(path / "config.toml", Config(model=ModelConfig(average=tuple(map(str, members)))))
+        return path
 
-    assert student("one").distillation.teacher == str(tmp_path / "one")
-    assert (student("one").training.seed, student("one", 2).training.epochs) == (3, 2)
-    digests = [distillation.digest_distilled(student(*each)) for each in (("one",), ("two",), ("two", 2))]
-    assert digests[0] == digests[1] != digests[2]
-    assert digests[0] != recipes.digest_settings(recipes.recipe_config("quick"))
+    one, same, other = teacher("one", 0, 1), teacher("same", 0, 1), teacher("other", 0, 2)
+    student = distillation.student("quick", one, 2)
+    assert (student.training.epochs, student.distillation.teacher) == (2, str(one))
+    digests = [
+        distillation.digest_distilled(distillation.student("quick", *each))
+        for each in ((one, None), (same, None), (other, None), (one, 2), (one / "seed-0", None), (one / "seed-1", None))
+    ]
+    assert digests[0] == digests[1]
+    assert len({*digests, repeated.digest_settings(repeated.recipe_config("quick"))}) == 6
+
+
+def test_a_relative_folder_of_runs_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train_each(jobs: list[Any], ray: object, on_end: Any) -> None:
+        for job in jobs:
+            on_end(job, {"accuracy": 0.99})
+
+    def measure(one: Any, job: Any) -> Any:
+        return measured(job.config.training.seed, 99.0, settings=one.settings)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("repeated_runs.train_each", train_each)
+    monkeypatch.setattr("repeated_runs.measure", measure)
+    monkeypatch.setattr("repeated_runs.resolve_dataset", lambda *_, **__: ResolvedDataset("mnist"))
+    options = argparse.Namespace(
+        data_dir=None, first_seed=1, seeds=2, runs_dir=Path("runs"), record=Path("new/it.json"), note=""
+    )
+    config = repeated.recipe_config("quick")
+    series = [repeated.Repeated("quick", config, repeated.digest_settings(config), "python benchmarks/recipes.py")]
+    for expected in ("quick-seed1-001: 99.00%\nquick-seed2-001: 99.00%\n", ""):
+        assert [each.values["seed"] for each in repeated.train_missing(series, options)] == [1, 2]
+        assert capsys.readouterr().err == expected  # the second time, nothing is missing

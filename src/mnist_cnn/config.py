@@ -79,7 +79,7 @@ class AugmentationConfig:
     shear: NotNegative = 0.0  #: angle, degrees
     elastic: NotNegative = 0.0  #: root mean square displacement along each axis, pixels
     elastic_smoothness: Positive = 4.0  #: standard deviation of the Gaussian that smooths the field, pixels
-    stroke: Fraction = 0.0  #: distance by which the edges of the strokes move outwards or inwards, pixels
+    stroke: Fraction = 0.0  #: largest distance by which the edges of strokes move outwards or inwards, pixels
     flip_horizontal: bool = False  #: mirror half of the images; off by default, because a mirrored 2 is not a 2
     flip_vertical: bool = False  #: turn half of the images upside down; off by default, like flip_horizontal
 

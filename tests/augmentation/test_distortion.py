@@ -153,6 +153,15 @@ def test_strokes_become_wider_or_narrower_as_by_scipy_image_by_image(digits: NDA
             np.testing.assert_allclose(found, expected, atol=0.51)
 
 
+def test_the_background_outside_an_image_stays_empty() -> None:
+    config = AugmentationConfig(shift=0.5, stroke=0.9)
+    images = np.full((100, 28, 28), 255, np.uint8)
+    x, y = sampling_map(len(images), config, generator(3))
+    is_outside = (x < -1) | (x > 28) | (y < -1) | (y > 28)
+    assert is_outside.any(axis=(1, 2)).all()
+    assert not augment(images, config, generator(3))[is_outside].any()
+
+
 def test_no_image_sees_its_neighbours(digits: NDArray[np.uint8]) -> None:
     strong = AugmentationConfig(rotation=45, shift=0.9, zoom=0.9, shear=60, elastic=5.0, stroke=0.9)
     between = np.full((len(digits), 28, 28), 255, np.uint8)

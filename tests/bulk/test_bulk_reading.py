@@ -264,9 +264,10 @@ def test_two_processes_do_not_write_one_table(forms: Path, tmp_path: Path, capsy
         (["x.png", "--output", "rows.csv", "--ray=local", "--threads", "2"], "--threads is not possible here"),
         (["--output", "rows.csv", "--ray", "forms"], "--ray forms is not the address of a Ray cluster. Valid: local"),
         ([".", "--output", "rows.csv"], "found no images in ."),
+        (["x" * 300, "--output", "rows.csv"], "not exist. Check the spelling."),
         (
             ["formz/", "y.png", "--output", "rows.csv"],
-            "no images in formz/, y.png: no such file or folder. Check",
+            "found no images: formz/ and 1 more do not exist. Check",
         ),
         ([".", "--output", "s3://bucket/rows.csv"], "is not a path on this machine. Write the rows here"),
         (["taken.png", "--output", "taken.csv"], "taken.csv exists"),

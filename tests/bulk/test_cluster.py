@@ -27,7 +27,8 @@ from mnist_cnn.reading.reading_records import DIGIT
 from ray_cluster import MARKS, kill_worker, two_machines
 
 pytestmark = MARKS
-# The progress is recorded every half second, in which two cores may read all forms: enough to be stopped in the middle.
+# Progress is recorded every half second. Two cores may read all forms in that time, so a run that is to be killed in
+# the middle needs more of them.
 MANY = [*["forms/"] * 10, "forms.parquet"]
 
 
@@ -160,7 +161,7 @@ def test_an_address_from_the_environment_is_named(
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "nowhere.invalid:6379")
     err = refusal(capsys, "", tmp_path / "rows.csv", forms)
-    assert "Check the address, which is in the environment variable RAY_ADDRESS, or start" in err
+    assert "Check the address (RAY_ADDRESS is set to it), or start" in err
 
 
 def test_auto_without_a_ray_on_this_machine(

@@ -51,7 +51,15 @@ def test_a_label_names_the_instruction_sets() -> None:
 
 @pytest.mark.parametrize(
     ("family", "model", "expected"),
-    [(25, 1, " (Zen 3)"), (25, 17, " (Zen 4)"), (25, 0x61, " (Zen 4)"), (26, 2, " (Zen 5)"), (23, 49, "")],
+    [
+        (25, 1, " (Zen 3)"),
+        (25, 17, " (Zen 4)"),
+        (25, 0x61, " (Zen 4)"),
+        (26, 2, " (Zen 5)"),
+        (25, 0x21, " (Zen 3)"),
+        (26, 0x50, ""),
+        (23, 49, ""),
+    ],
 )
 def test_the_generation_of_a_virtual_processor_is_named(
     monkeypatch: pytest.MonkeyPatch, family: int, model: int, expected: str

@@ -1,8 +1,8 @@
 """Label-preserving distortions of digits: one random resampling per image, a whole batch at a time.
 
-Every distortion maps output pixels to places in the input, so rotation, zoom, shear, shift, flips and the elastic field
-add up to a single bilinear resampling. It runs in NumPy and OpenCV and is therefore the same on every Keras backend; a
-given generator draws the same distortions everywhere.
+Rotation, zoom, shear, shift, flips and the elastic field map output pixels to places in the input, so they add up to a
+single bilinear resampling. Only the strokes are widened or narrowed before that. It runs in NumPy and OpenCV and is
+therefore the same on every Keras backend; a given generator draws the same distortions everywhere.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ def _vary_strokes(tall: NDArray[np.uint8], widths: NDArray[np.float64]) -> NDArr
     share = np.repeat(np.abs(widths), _TILE)[:, np.newaxis].astype(np.float32)
     is_wider = np.repeat(widths > 0, _TILE)[:, np.newaxis]
     other = np.where(is_wider, cv2.dilate(tall, cross), cv2.erode(tall, cross))
-    return np.rint(tall * (1 - share) + other * share).astype(np.uint8)
+    varied: NDArray[np.uint8] = np.rint(tall * (1 - share) + other * share).astype(np.uint8)
+    tiles = varied.reshape(-1, _TILE, _TILE)
+    tiles[:, [0, -1]] = tiles[:, :, [0, -1]] = 0  # the margin stays empty, because all places outside show it
+    return varied
 
 
 def sampling_map(count: int, config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.float32]:

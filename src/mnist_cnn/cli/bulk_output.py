@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -123,10 +124,12 @@ def _names(paths: Sequence[str], stdin: DigestedInput | None) -> Iterator[str]:
     """Yield the paths of all images and Parquet files; a generator, because a run that continues needs none of them.
 
     Raises:
-        ImageError: None of the given paths exists; a table of nothing but errors would refuse the corrected command.
+        ImageError: None of the paths exists. The table would contain only errors, and because it then exists, the
+            corrected command would be refused.
     """
-    if not any(path == STDIN or _ADDRESS.match(path) or Path(path).exists() for path in paths):
-        raise ImageError(f"found no images in {', '.join(paths)}: no such file or folder. Check the spelling.")
+    if not any(path == STDIN or _ADDRESS.match(path) or os.path.exists(path) for path in paths):  # noqa: PTH110
+        none = f"{paths[0]} does" if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1:,} more do"
+        raise ImageError(f"found no images: {none} not exist. Check the spelling.")
     for group in find_images(paths, frozenset({_PARQUET}), stdin):
         for name in group:
             if isinstance(name, bytes):

@@ -117,7 +117,7 @@ def _check_reachable(address: str) -> None:
 
 def _start(address: str) -> str:
     """Say what to do if no cluster is there."""
-    origin = f", which is in the environment variable {_VARIABLE}" if address == os.environ.get(_VARIABLE) else ""
+    origin = f" ({_VARIABLE} is set to it)" if address == os.environ.get(_VARIABLE) else ""
     return f"Check the address{origin}, or start Ray on this machine: --ray={LOCAL}"
 
 

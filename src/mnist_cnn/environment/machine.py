@@ -15,6 +15,12 @@ _FEATURES = (
     *("avx512f", "avx512_vnni", "avx512_bf16"),
     *("amx_tile", "amx_int8", "amx_bf16"),
 )
+# Generations of AMD's processors by family and model, from Linux' arch/x86/kernel/cpu/amd.c.
+_ZEN = (
+    ("Zen 3", 25, (range(0x10), range(0x20, 0x60))),
+    ("Zen 4", 25, (range(0x10, 0x20), range(0x60, 0xB0))),
+    ("Zen 5", 26, (range(0x30), range(0x40, 0x50), range(0x60, 0x80))),
+)
 ONEDNN_VARIABLE = "TF_ENABLE_ONEDNN_OPTS"  # TensorFlow reads it at import; worker processes inherit it
 _X86 = ("x86_64", "amd64")  # on Linux and macOS, and on Windows
 _WITH_BFLOAT16 = ("BF16", "FP16", "AMX", "AVX10")  # substrings of oneDNN's names of instruction sets
@@ -51,11 +57,10 @@ def processor_name() -> str:
 
 
 def _zen_generation() -> str:
-    """Return the generation of a processor by AMD, as Linux's `arch/x86/kernel/cpu/amd.c` tells them apart."""
-    family, model = _cpuinfo("cpu family"), int(_cpuinfo("model") or 0)
-    if family == "25":
-        return "Zen 4" if 0x10 <= model < 0x20 or model >= 0x60 else "Zen 3"
-    return {"26": "Zen 5"}.get(family, "")
+    """Return the generation of a processor by AMD; empty if it is not known."""
+    family, model = _cpuinfo("cpu family"), int(_cpuinfo("model") or -1)
+    found = (name for name, number, models in _ZEN if str(number) == family and any(model in each for each in models))
+    return next(found, "")
 
 
 def processor_features() -> list[str]:
