@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +15,11 @@ hypothesis.settings.register_profile("mnist-cnn", deadline=None, derandomize=Tru
 hypothesis.settings.load_profile("mnist-cnn")
 
 _DATA = os.environ.get("MNIST_CNN_DATA")  # read before any test changes the environment
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C interrupt the programs under test, also if a shell started the tests in the background without it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
