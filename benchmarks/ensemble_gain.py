@@ -96,7 +96,7 @@ def find_answers(runs: Path, recipe: str, settings: str) -> Iterator[tuple[int, 
 
 
 def read_answers(path: Path, settings: str) -> Answers:
-    """Read the probabilities that were kept; none if there is no such file.
+    """Read the probabilities that an earlier run kept; an empty dictionary if the file does not exist.
 
     Raises:
         SystemExit: They are those of other settings.

@@ -115,8 +115,8 @@ def recipe_config(recipe: str) -> Config:
 def digest_settings(config: Config) -> str:
     """Identify the settings that change a result, whatever the seed and the texts for people.
 
-    Only what differs from the defaults counts, so that the digest stays the same when settings are added. Whoever
-    changes a default states the earlier value in the recipes that relied on it, and so changes no digest either.
+    Only what differs from the defaults counts, so that the digest stays the same when settings are added. It does not
+    show that a default was changed: then, recorded runs that relied on the default must be removed.
     """
     values = dict(flatten(settings_in_use(override(config, {"training.seed": 0}))))
     defaults = dict(flatten(Config().to_dict()))
