@@ -66,6 +66,7 @@ class ModelConfig:
     init_scale: NotNegative = 0.0  #: the factor that init_from needs for grey levels 0 … 255; 0: find out
     #: what to leave unchanged; features: the layers before flattening
     freeze: Literal["nothing", "features"] = "nothing"
+    fold: bool = False  #: after training, merge batch normalisation into the convolutions: fewer parameters
     average: tuple[str, ...] = ()  #: of an ensemble: its members, the runs whose probabilities it averages
 
 

@@ -19,6 +19,7 @@ TINY: dict[str, dict[str, Any]] = {
     "shallow": {"filters": [4, 8], "dense": 8},
     "resnet": {"stem": 4, "filters": [4, 8], "blocks": 1},
     "light": {"filters": [4, 8, 8]},
+    "separable": {"stem": 2, "filters": [3, 4]},
 }
 
 
@@ -41,6 +42,10 @@ def test_a_recipe_states_its_parameters(name: str) -> None:
         model = read_model(Path(recipe.model.init_from)).model
     else:
         model = build_model(recipe.model.architecture, recipe.model.arguments, 10)
+        if recipe.model.fold:
+            from mnist_cnn.models.folding import fold_batchnorm
+
+            model = fold_batchnorm(model)
     assert recipe.parameters == model.count_params()
     assert recipe.model.architecture in TINY
     if name in ("conv3", "batchnorm"):  # the notebooks' networks

@@ -12,6 +12,7 @@ from mnist_cnn.errors import ModelFileError
 
 SMALL: dict[str, dict[str, Any]] = {
     "light": {"filters": (4, 4, 4, 4, 4)},
+    "separable": {"stem": 3, "filters": (4, 4)},
     "vgg": {"filters": (4, 6)},
     "shallow": {"filters": (4, 6), "dense": 8},
     "conv3": {"filters": (4, 6), "dense": 8},

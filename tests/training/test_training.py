@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import importlib.util
 import math
 import signal
@@ -264,6 +265,19 @@ def test_ctrl_c_pauses_and_the_run_resumes_with_the_same_data_and_network_only(t
     assert heard.starts[0][:2] == (1, 2)
     assert (result.interrupted, result.epochs, run.finished) == (False, 2, True)
     assert [row["epoch"] for row in run.read_json(run.history_json)] == [1, 2]
+
+
+def test_a_folded_network_is_saved_without_normalisation_also_by_a_run_that_is_resumed(tmp_path: Path) -> None:
+    network = {"model.architecture": "separable", "model.arguments": {"stem": 4, "filters": [6, 8]}}
+    run, config = create_run(tmp_path, "tiny"), tiny_config({"training.epochs": 2, "model.fold": True, **network})
+    for train in (functools.partial(interrupt_in_epoch, 2), functools.partial(trainer.train, dataset=digits())):
+        ended = train(run=run, config=config)
+        saved = persistence.open_model(run.model)
+        assert not [layer for layer in saved.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        assert saved.count_params() == ended.model.count_params()
+        best = run.read_json(run.history_json)[ended.best_epoch - 1]
+        assert evaluate(saved)[0] == pytest.approx(best["val_loss"], rel=1e-4)
+    assert run.finished
 
 
 def test_ctrl_c_in_the_first_epoch_leaves_an_unfinished_run_with_a_model(tmp_path: Path) -> None:

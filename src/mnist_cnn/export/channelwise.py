@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mnist_cnn.models.backend import keras, layers
+from mnist_cnn.models.folding import factor_and_shift
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 
@@ -48,15 +46,3 @@ def _stands_alone(layer: Any, model: keras.Model) -> bool:
 def _as_convolution(layer: layers.BatchNormalization) -> list[Any]:
     factor, shift = factor_and_shift(layer)
     return [factor.reshape(1, 1, -1, 1), shift]
-
-
-def factor_and_shift(layer: layers.BatchNormalization) -> tuple[Any, Any]:
-    """Return what a batch normalisation multiplies each channel by, and what it then adds, float64 [channels] each."""
-    mean, variance = (as_float64(layer.moving_mean), as_float64(layer.moving_variance))
-    factor = (as_float64(layer.gamma) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
-    return factor, (as_float64(layer.beta) if layer.center else 0.0) - mean * factor
-
-
-def as_float64(variable: Any) -> NDArray[np.float64]:
-    """Return the values of a Keras variable."""
-    return np.asarray(keras.ops.convert_to_numpy(variable), np.float64)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_cnn.export.channelwise import as_float64, factor_and_shift
 from mnist_cnn.export.onnx_nodes import Graph, Linear, Tensor, Value
 from mnist_cnn.models.backend import keras, layers
+from mnist_cnn.models.folding import as_float64, factor_and_shift
 
 Layer = Any  # Keras ships no type information
 

@@ -19,6 +19,7 @@ from mnist_cnn.environment.machine import peak_memory_gib
 from mnist_cnn.errors import DivergedError, SettingError
 from mnist_cnn.models.architectures import build_model
 from mnist_cnn.models.backend import keras
+from mnist_cnn.models.folding import fold_batchnorm
 from mnist_cnn.models.persistence import open_model, save_legacy_h5, save_model, save_weights
 from mnist_cnn.runs import Row, RunFolder, best_epoch
 from mnist_cnn.training.batch_statistics import BatchStatistics, measure_statistics
@@ -140,12 +141,13 @@ def train(
     if ending:
         state.save(run.state)  # before the model: a model without a state means that the run is finished
     float32_model.set_weights(_final_weights(config, state, model, statistics.images))
-    save_model(float32_model, run.model)
+    final_model = fold_batchnorm(float32_model) if config.model.fold else float32_model
+    save_model(final_model, run.model)
     save_weights(run.model, run.weights)
     if legacy_h5:
-        save_legacy_h5(float32_model, run.legacy_h5)
+        save_legacy_h5(final_model, run.legacy_h5)
     record_end(run, state, interrupted=ending is not None)
-    return _result(float32_model, state.history, state.best_epoch, interrupted=ending is not None)
+    return _result(final_model, state.history, state.best_epoch, interrupted=ending is not None)
 
 
 def find_addition(config: Config, dataset: Dataset) -> Dataset | None:

@@ -1,0 +1,75 @@
+"""Networks without their batch normalisations, compared with the networks that they come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from export.networks import with_random_weights
+from models.test_architectures import TINY, build_model, images
+
+if TYPE_CHECKING:
+    import keras
+
+
+def fold(model: keras.Model) -> keras.Model:
+    from mnist_cnn.models.folding import fold_batchnorm
+
+    folded = fold_batchnorm(model)
+    np.testing.assert_allclose(np.asarray(folded(images())), np.asarray(model(images())), atol=1e-5)
+    return folded
+
+
+def normalisations(model: keras.Model) -> list[str]:
+    import keras
+
+    return [layer.name for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+@pytest.mark.parametrize("architecture", TINY)
+def test_a_folded_network_answers_like_the_original(architecture: str) -> None:
+    model = with_random_weights(build_model(architecture, TINY[architecture], 10))
+    before = model.get_weights()
+    folded = fold(model)
+    if architecture in ("light", "resnet", "separable", "vgg"):  # in the others, a layer lies between
+        assert not normalisations(folded)
+        assert folded.count_params() < model.count_params()
+    assert all(np.array_equal(one, other) for one, other in zip(model.get_weights(), before, strict=True))
+
+
+def network(layers: Any, after: Any) -> keras.Model:
+    """A convolution, what comes after it, and a dense layer."""
+    import keras
+
+    image = keras.Input((28, 28, 1), name="image")
+    x = after(layers, layers.Conv2D(3, 5, strides=4)(image))
+    output = layers.Dense(10, activation="softmax")(layers.Flatten()(x))
+    return with_random_weights(keras.Model(image, output))
+
+
+def test_biases_and_multiplied_channels_are_folded() -> None:
+    import keras
+
+    def after(layers: Any, x: Any) -> Any:
+        x = layers.BatchNormalization(scale=False)(x)
+        return layers.BatchNormalization(center=False)(layers.DepthwiseConv2D(3, depth_multiplier=2)(x))
+
+    assert not normalisations(fold(network(keras.layers, after)))
+
+
+def test_only_what_directly_follows_a_convolution_that_nothing_else_reads_is_folded() -> None:
+    import keras
+
+    def read_twice(layers: Any, x: Any) -> Any:
+        return layers.Add()([x, layers.BatchNormalization()(x)])
+
+    def activated(layers: Any, x: Any) -> Any:
+        return layers.BatchNormalization()(layers.ReLU()(x))
+
+    def along_rows(layers: Any, x: Any) -> Any:
+        return layers.BatchNormalization(axis=1)(x)
+
+    for after in (read_twice, activated, along_rows):
+        assert len(normalisations(fold(network(keras.layers, after)))) == 1
