@@ -81,13 +81,14 @@ class AugmentationConfig:
     elastic: NotNegative = 0.0  #: root mean square displacement along each axis, pixels
     elastic_smoothness: Positive = 4.0  #: standard deviation of the Gaussian that smooths the field, pixels
     stroke: Fraction = 0.0  #: largest distance by which the edges of strokes move outwards or inwards, pixels
+    marks: Fraction = 0.0  #: share of images with stray marks: thin lines, gaps in the ink, blots
     flip_horizontal: bool = False  #: mirror half of the images; off by default, because a mirrored 2 is not a 2
     flip_vertical: bool = False  #: turn half of the images upside down; off by default, like flip_horizontal
 
     @property
     def is_active(self) -> bool:
         """Whether any distortion is enabled."""
-        strengths = (self.rotation, self.shift, self.zoom, self.shear, self.elastic, self.stroke)
+        strengths = (self.rotation, self.shift, self.zoom, self.shear, self.elastic, self.stroke, self.marks)
         return any(strengths) or self.flip_horizontal or self.flip_vertical
 
 
@@ -115,7 +116,8 @@ class TrainingConfig:
     label_smoothing: Fraction = 0.0  #: share of each label that is spread over all classes
     outliers: Fraction = 0.0  #: share of an epoch's images replaced with drawn pictures that are not digits
     #: share of an epoch's images replaced with composed pictures of digits, drawn by code or traced from the training
-    #: images, in scenes such as photos, forms and tight crops, and prepared like image files; only for the ten digits
+    #: images, in scenes such as photos, forms and tight crops, and prepared like image files; with augmentation.marks,
+    #: some are real digits with stray marks; only for the ten digits
     composed: Fraction = 0.0
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "auto"  #: auto: mixed_bfloat16 if the processor has it
     monitor: Literal["loss", "accuracy"] = "loss"  #: validation metric that decides which epoch is best

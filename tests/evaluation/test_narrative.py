@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mnist_cnn.config import parse_config
+from mnist_cnn.config import override, parse_config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.evaluation import metrics, narrative
 
@@ -44,7 +44,8 @@ def test_the_recipe_names_only_what_was_used() -> None:
     plain = narrative.recipe(parse_config(PLAIN, "test"), epochs=20, best=17)
     assert "not augmented" in plain
     assert "Training ran for 20 epochs, and the model has the weights after epoch 17" in plain
-    assert "weight decay" not in plain
+    for phrase in ("weight decay", "stray", "merged"):
+        assert phrase not in plain
     special = {
         "data": {"validation": 0.0, "add": "/home/me/my-digits"},
         "model": {"init_from": "digits"},
@@ -58,6 +59,17 @@ def test_the_recipe_names_only_what_was_used() -> None:
         "weight decay 0.01", "label smoothing 0.1", "ran for 1 epoch, and the model has the weights after the last",
     ):  # fmt: skip
         assert phrase in narrative.recipe(parse_config(special, "test"), epochs=1, best=1)
+
+
+def test_the_recipe_names_marks_with_and_without_other_distortions_and_what_was_folded() -> None:
+    marked = parse_config({"augmentation": {"marks": 0.25}, "model": {"fold": True}}, "test")
+    told = narrative.recipe(marked, epochs=2, best=1)
+    assert "at random: ." not in told
+    assert "stray lines, gaps or blots were drawn on 25 % of the images" in told
+    assert "merged into the convolutions" in told
+    turned = narrative.recipe(override(marked, {"augmentation.rotation": 9.0, "training.composed": 0.1}), 2, 1)
+    assert "rotated by up to ±9°. In every epoch, stray lines" in turned
+    assert "real digits with stray marks" in turned
 
 
 @pytest.mark.parametrize(

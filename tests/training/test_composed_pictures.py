@@ -25,7 +25,7 @@ def few() -> ComposedPictures:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, few: ComposedPictures) -> None:
     """Let the pictures of any run be the same few."""
-    monkeypatch.setattr("mnist_cnn.training.composed_batches.compose", lambda *_: few)
+    monkeypatch.setattr("mnist_cnn.training.composed_batches.compose", lambda *_, **__: few)
 
 
 def test_pictures_have_the_labels_in_turn_and_their_number(few: ComposedPictures) -> None:
@@ -41,6 +41,20 @@ def test_the_number_of_processes_changes_nothing(few: ComposedPictures) -> None:
     again = compose(digits(), 12, 8, seed=3, workers=2)
     np.testing.assert_array_equal(again.images, few.images)
     np.testing.assert_array_equal(again.outliers, few.outliers)
+
+
+def test_some_are_real_digits_with_marks_and_the_others_stay_as_they_were(few: ComposedPictures) -> None:
+    marked = compose(digits(), 12, 8, seed=3, workers=1, marked=1.0)
+    assert marked.labels.tolist() == few.labels.tolist()
+    np.testing.assert_array_equal(marked.outliers, few.outliers)
+    real = digits().images.reshape(len(digits()), -1)
+
+    def likeness(pictures: ComposedPictures) -> float:
+        """Return the median correlation with the digit that is most alike."""
+        flat = pictures.images.reshape(len(pictures.images), -1)
+        return float(np.median([np.corrcoef(image, real)[0, 1:].max() for image in flat]))
+
+    assert likeness(marked) > 0.85 > likeness(few)
 
 
 def test_a_file_keeps_the_pictures(tmp_path: Path, few: ComposedPictures) -> None:

@@ -1,8 +1,9 @@
 """Label-preserving distortions of digits: one random resampling per image, a whole batch at a time.
 
 Rotation, zoom, shear, shift, flips and the elastic field map output pixels to places in the input, so they add up to a
-single bilinear resampling. Only the strokes are widened or narrowed before that. It runs in NumPy and OpenCV and is
-therefore the same on every Keras backend; a given generator draws the same distortions everywhere.
+single bilinear resampling. Only the strokes are widened or narrowed before that, and stray marks come last. It runs
+in NumPy and OpenCV and is therefore the same on every Keras backend; a given generator draws the same distortions
+everywhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from mnist_cnn.augmentation.stray_marks import add_stray_marks
 from mnist_cnn.reading.conventions import IMAGE_SIZE
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ def augment(images: NDArray[np.uint8], config: AugmentationConfig, random: np.ra
     if not config.is_active:
         return images
     chunks = [images[start : start + _STACK] for start in range(0, len(images), _STACK)]
-    return np.concatenate([_distort(chunk, config, random) for chunk in chunks])
+    distorted = np.concatenate([_distort(chunk, config, random) for chunk in chunks])
+    return add_stray_marks(distorted, config.marks, random) if config.marks else distorted
 
 
 def _distort(images: NDArray[np.uint8], config: AugmentationConfig, random: np.random.Generator) -> NDArray[np.uint8]:

@@ -96,7 +96,7 @@ def recipe(config: Config, epochs: int, best: int) -> str:
         _added(config),
         _optimizer(config.optimizer, config.training),
         _augmentation(config.augmentation),
-        _composed(config.training),
+        _composed(config),
         _outliers(config.training),
         _length(config, epochs, best),
     )
@@ -234,15 +234,21 @@ def _augmentation(augmentation: AugmentationConfig) -> str:
         "mirrored": augmentation.flip_horizontal or augmentation.flip_vertical,
     }
     words = [text.format(amount) for text, amount in amounts.items() if amount]
-    return f"In every epoch, each image was distorted at random: {_join(words)}."
+    sentences = [f"In every epoch, each image was distorted at random: {_join(words)}."] if words else []
+    if augmentation.marks:
+        share = f"{100 * augmentation.marks:g} % of the images"
+        sentences.append(f"In every epoch, stray lines, gaps or blots were drawn on {share}, chosen anew.")
+    return " ".join(sentences)
 
 
-def _composed(training: TrainingConfig) -> str:
-    if not training.composed:
+def _composed(config: Config) -> str:
+    if not config.training.composed:
         return ""
+    marked = "real digits with stray marks, or " if config.augmentation.marks else ""
     return (
-        f"{100 * training.composed:g} % of the images of each epoch were replaced by composed pictures of digits: "
-        "drawn by code or traced from the training images, put into scenes, and prepared like image files."
+        f"{100 * config.training.composed:g} % of the images of each epoch were replaced by composed pictures of "
+        f"digits: {marked}drawn by code or traced from the training images, put into scenes, and prepared like image "
+        "files."
     )
 
 
@@ -259,9 +265,11 @@ def _length(config: Config, epochs: int, best: int) -> str:
     planned = f"{epochs} of at most {config.training.epochs} epochs"
     ran = f"Training ran for {planned if epochs < config.training.epochs else count(epochs, 'epoch')}"
     if config.training.keep == "last" or not config.data.validation:
-        return f"{ran}, and the model has the weights after the last epoch."
-    quality = f"the best validation {config.training.monitor}"
-    return f"{ran}, and the model has the weights after epoch {best}, which gave {quality}."
+        kept = "the last epoch"
+    else:
+        kept = f"epoch {best}, which gave the best validation {config.training.monitor}"
+    folded = " Batch normalisation was then merged into the convolutions." if config.model.fold else ""
+    return f"{ran}, and the model has the weights after {kept}.{folded}"
 
 
 def settings(config: Mapping[str, Any]) -> list[tuple[str, str]]:

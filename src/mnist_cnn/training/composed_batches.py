@@ -19,6 +19,7 @@ from mnist_cnn.training.composed_pictures import ComposedPictures, compose
 from mnist_cnn.training.loss import encode_labels
 
 _VARIETY = 4  # distinct pictures per picture of an epoch
+_MARKED = 0.4  # share of the composed digits that are real ones with stray marks, if the settings ask for marks
 
 
 def check_composed(config: Config, dataset: Dataset) -> None:
@@ -69,4 +70,5 @@ def _compose_for(config: Config, dataset: Dataset, note: Callable[[str], None]) 
     shares = config.training.composed, config.training.outliers
     digits, outliers = (math.ceil(len(training) * _VARIETY * share) for share in shares)
     note(f"composing {digits:,} pictures of digits and {outliers:,} of other things; each takes about 5 ms of a core")
-    return compose(training, digits, outliers, config.training.seed)
+    marked = _MARKED if config.augmentation.marks else 0.0
+    return compose(training, digits, outliers, config.training.seed, marked=marked)

@@ -16,6 +16,7 @@ import numpy as np
 
 from mnist_cnn.augmentation.garments import draw_garment
 from mnist_cnn.augmentation.outliers import draw_outliers
+from mnist_cnn.augmentation.stray_marks import add_stray_marks
 from mnist_cnn.composition.single_digits import DigitComposer, compose_clutter
 from mnist_cnn.datasets.dataset import DIGIT_NAMES
 from mnist_cnn.environment.machine import usable_cores
@@ -56,7 +57,9 @@ class ComposedPictures:
             return cls(file["images"], file["labels"], file["outliers"])
 
 
-def compose(training: Dataset, digits: int, outliers: int, seed: int, workers: int | None = None) -> ComposedPictures:
+def compose(
+    training: Dataset, digits: int, outliers: int, seed: int, workers: int | None = None, *, marked: float = 0.0
+) -> ComposedPictures:
     """Compose pictures in several processes; the result does not depend on their number.
 
     Args:
@@ -65,10 +68,11 @@ def compose(training: Dataset, digits: int, outliers: int, seed: int, workers: i
         outliers: Number of pictures of what is not a digit.
         seed: Of all draws.
         workers: Number of processes; 1 composes in this one, None takes all cores.
+        marked: Share of the pictures of digits that are real ones with stray marks, prepared like image files.
     """
     source = _Source(training.images, training.labels, seed)
-    tasks = [_Task(draw, word, start, total) for draw, word, total in ((_digits, 0, digits), (_outliers, 1, outliers))
-             for start in range(0, total, _CHUNK)]  # fmt: skip
+    kinds = (functools.partial(_digits, marked=marked), 0, digits), (_outliers, 1, outliers)
+    tasks = [_Task(draw, word, start, total) for draw, word, total in kinds for start in range(0, total, _CHUNK)]
     workers = min(workers or usable_cores(), len(tasks))
     if workers == 1:
         chunks = list(map(source.compose, tasks))
@@ -115,8 +119,15 @@ class _Source:
         return next(picture for picture in drawn if picture is not None)
 
 
-def _digits(composer: DigitComposer, images: Images, number: int, random: np.random.Generator) -> Image | None:
-    return composer.compose(number % len(DIGIT_NAMES), random)
+def _digits(
+    composer: DigitComposer, images: Images, number: int, random: np.random.Generator, *, marked: float
+) -> Image | None:
+    digit = number % len(DIGIT_NAMES)
+    if not marked or random.random() >= marked:
+        return composer.compose(digit, random)
+    real = composer.real[digit]
+    found = prepare(add_stray_marks(real[random.integers(len(real), size=1)], 1.0, random)[0])
+    return found.image if found.is_single else None
 
 
 def _outliers(composer: DigitComposer, images: Images, number: int, random: np.random.Generator) -> Image | None:
