@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import math
 import shutil
 import socket
 import subprocess
@@ -27,9 +26,10 @@ from playwright.sync_api import Page, sync_playwright
 from mnist_cnn.files import write_whole
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
-_TURNS = [turn / 24 * math.tau for turn in range(25)]
-_ZERO = [(0.5 + 0.18 * math.sin(turn), 0.5 - 0.3 * math.cos(turn)) for turn in _TURNS]
-SLASHED_ZERO = [_ZERO, [(0.74, 0.12), (0.26, 0.88)]]  # points of each stroke, as shares of the drawing surface
+CROSSED_TWO = [  # points of each stroke, as shares of the drawing surface
+    [(0.27, 0.22), (0.71, 0.22), (0.29, 0.8), (0.76, 0.8)],
+    [(0.33, 0.5), (0.67, 0.5)],
+]
 _PATIENCE = 30  # seconds until the server answers
 
 
@@ -47,7 +47,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as url:
             page = browser.new_page(viewport={"width": 1100, "height": 700})
             page.goto(url)
-            draw(page, SLASHED_ZERO)
+            draw(page, CROSSED_TWO)
             page.wait_for_timeout(1500)  # until the bars stop moving
             save(page.screenshot(), "teaching.png")
 

@@ -39,7 +39,7 @@ def test_each_corruption_is_scored_as_it_is_and_prepared(measured: list[Corrupti
     assert [score.name.replace(" ", "_") for score in measured] == list(CORRUPTIONS)
     scores = {score.name: score for score in measured}
     for name in ("brightness", "fog"):
-        assert scores[name].accuracy < 0.3
+        assert scores[name].accuracy < 0.5
         assert scores[name].prepared_accuracy > 0.9
     corrupted, prepared = scores["brightness"].example
     shown = known.images[known.labels == 5][0]
