@@ -128,7 +128,8 @@ def test_the_threshold_decides_what_is_accepted(pictures: Path, capsys: pytest.C
     for threshold, accepted in (("0", True), ("1", False)):
         _, out, _ = call(capsys, pictures / "inside", *LINES, "--threshold", threshold)
         rows = [json.loads(line) for line in out.splitlines()]
-        assert [row["accepted"] for row in rows] == [accepted or row["confidence"] == 1 for row in rows]
+        assert rows
+        assert all(row["accepted"] == accepted or row["confidence"] == 1 for row in rows), "1 may be rounded"
 
 
 class Pipe(io.BytesIO):
