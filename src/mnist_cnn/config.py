@@ -171,6 +171,10 @@ class Config:
         for name, is_given in (("freeze", self.model.freeze != "nothing"), ("init_scale", self.model.init_scale)):
             if is_given and not self.model.init_from:
                 raise SettingError(f"{name} needs a trained model. Name one with init_from (--init-from).")
+        if self.model.fold and self.model.init_from:
+            raise SettingError(
+                "fold = true works with an architecture, not with init_from. Use fold = false, or leave init_from out."
+            )
         if self.optimizer.weight_decay and self.optimizer.name not in ("adamw", "sgd"):
             raise SettingError(
                 f"weight_decay works with adamw and sgd, not with {self.optimizer.name!r}. Use name = 'adamw'."
