@@ -80,9 +80,9 @@ def add_run(
 
 
 def runs_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the runs of a record that `add_run` made."""
+    """Return the runs of a record that `add_run` made; of an earlier record, which contains only their mean, none."""
     result = record["result"]
-    runs: list[dict[str, Any]] = (result[0] if isinstance(result, list) else result)["runs"]
+    runs: list[dict[str, Any]] = (result[0] if isinstance(result, list) else result).get("runs", [])
     return runs
 
 

@@ -157,8 +157,8 @@ def recorded_runs(path: Path) -> Iterator[Measured]:
     for record in read_records(path):
         if "settings" in record:
             (row,) = record["result"]
-            network = {key: row[key] for key in ("parameters", "multiply_adds", "kilobytes")}
             for run in runs_of(record):
+                network = {key: row[key] for key in ("parameters", "multiply_adds", "kilobytes")}
                 yield Measured(row["recipe"], record["settings"], record["processor"], run, network)
 
 
