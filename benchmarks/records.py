@@ -71,7 +71,9 @@ def add_run(
     key = {**key, "note": options.note}
     with _alone(options.record):
         records = read_records(options.record)
-        same = [each for each in records if all(each.get(name) == value for name, value in key.items())]
+        same = [
+            each for each in records if runs_of(each) and all(each.get(name) == value for name, value in key.items())
+        ]
         earlier = [each for record in same for each in runs_of(record) if each["seed"] != run["seed"]]
         runs = sorted([*earlier, run], key=lambda each: int(each["seed"]))
         command = f"{command} --seeds {runs[-1]['seed'] + 1}"

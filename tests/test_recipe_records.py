@@ -54,11 +54,12 @@ def test_runs_of_one_kind_share_a_record_and_a_repeated_seed_is_replaced(path: P
 
 def test_records_of_other_settings_and_of_earlier_versions_are_kept(path: Path) -> None:
     earlier = {"result": [{"recipe": "quick", "accuracy": 90.0}], "processor": EPYC}
-    write_records(path, [earlier])
+    of_means = {**earlier, "settings": "new", "note": ""}
+    write_records(path, [earlier, of_means])
     record(path, measured(0, 99.0, settings="old"), measured(0, 98.0), measured(0, 97.0))
     found = json.loads(path.read_text("utf-8"))
-    assert found[0] == earlier
-    assert [each["settings"] for each in found[1:]] == ["old", "new"]
+    assert found[:2] == [earlier, of_means]
+    assert [each["settings"] for each in found[2:]] == ["old", "new"]
 
 
 def test_the_accuracy_is_that_of_all_seeds_and_the_time_the_shortest_on_one_processor(path: Path) -> None:

@@ -42,10 +42,9 @@ def test_a_recipe_states_its_parameters(name: str) -> None:
         model = read_model(Path(recipe.model.init_from)).model
     else:
         model = build_model(recipe.model.architecture, recipe.model.arguments, 10)
-        if recipe.model.fold:
-            from mnist_cnn.models.folding import fold_batchnorm
+        from mnist_cnn.models.folding import as_saved
 
-            model = fold_batchnorm(model)
+        model = as_saved(model, recipe.model.fold)
     assert recipe.parameters == model.count_params()
     assert recipe.model.architecture in TINY
     if name in ("conv3", "batchnorm"):  # the notebooks' networks

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from export.networks import with_random_weights
+from mnist_cnn.errors import SettingError
 from models.test_architectures import TINY, build_model, images
 
 if TYPE_CHECKING:
@@ -28,15 +29,23 @@ def normalisations(model: keras.Model) -> list[str]:
     return [layer.name for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-@pytest.mark.parametrize("architecture", TINY)
+FOLDABLE = ("light", "resnet", "separable", "vgg")  # in the others, a layer lies between, or nothing is normalised
+
+
+@pytest.mark.parametrize("architecture", FOLDABLE)
 def test_a_folded_network_answers_like_the_original(architecture: str) -> None:
     model = with_random_weights(build_model(architecture, TINY[architecture], 10))
     before = model.get_weights()
     folded = fold(model)
-    if architecture in ("light", "resnet", "separable", "vgg"):  # in the others, a layer lies between
-        assert not normalisations(folded)
-        assert folded.count_params() < model.count_params()
+    assert not normalisations(folded)
+    assert folded.count_params() < model.count_params()
     assert all(np.array_equal(one, other) for one, other in zip(model.get_weights(), before, strict=True))
+
+
+@pytest.mark.parametrize("architecture", sorted(set(TINY) - set(FOLDABLE)))
+def test_networks_without_anything_to_fold_are_refused(architecture: str) -> None:
+    with pytest.raises(SettingError, match=f"fold = true has no effect on {architecture}: .* Use fold = false"):
+        fold(build_model(architecture, TINY[architecture], 10))
 
 
 def network(layers: Any, after: Any) -> keras.Model:
@@ -72,4 +81,5 @@ def test_only_what_directly_follows_a_convolution_that_nothing_else_reads_is_fol
         return layers.BatchNormalization(axis=1)(x)
 
     for after in (read_twice, activated, along_rows):
-        assert len(normalisations(fold(network(keras.layers, after)))) == 1
+        with pytest.raises(SettingError, match="has no effect"):
+            fold(network(keras.layers, after))

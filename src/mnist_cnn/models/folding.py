@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_cnn.errors import SettingError
 from mnist_cnn.models.backend import keras, layers
+
+
+def as_saved(model: keras.Model, fold: bool) -> keras.Model:
+    """Return a network in the form in which a run saves it: folded, if the settings (`model.fold`) say so."""
+    return fold_batchnorm(model) if fold else model
 
 
 def fold_batchnorm(model: keras.Model) -> keras.Model:
@@ -20,8 +26,16 @@ def fold_batchnorm(model: keras.Model) -> keras.Model:
 
     Args:
         model: A Functional model that calls each layer once. It is not changed.
+
+    Raises:
+        SettingError: There is no such batch normalisation.
     """
     folded = {after.name: before for after in model.layers if (before := _convolution_before(after, model))}
+    if not folded:
+        raise SettingError(
+            f"fold = true has no effect on {model.name}: no batch normalisation directly follows a convolution. "
+            "Use fold = false, or an architecture such as light, resnet, separable or vgg."
+        )
     normalisations = {before.name: model.get_layer(name) for name, before in folded.items()}
 
     def clone(layer: Any) -> Any:
@@ -44,7 +58,7 @@ def _convolution_before(layer: Any, model: keras.Model) -> Any:
     """Return the convolution whose output goes to this batch normalisation and nowhere else; None for other layers."""
     if type(layer) is not layers.BatchNormalization:
         return None
-    before = next(other for other in model.layers if other.output is layer.input)
+    before = next((other for other in model.layers if other.output is layer.input), None)
     is_convolution = type(before) in (layers.Conv2D, layers.DepthwiseConv2D)
     if not is_convolution or before.activation is not keras.activations.linear or layer.axis not in (-1, 3):
         return None

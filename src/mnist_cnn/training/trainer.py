@@ -19,7 +19,7 @@ from mnist_cnn.environment.machine import peak_memory_gib
 from mnist_cnn.errors import DivergedError, SettingError
 from mnist_cnn.models.architectures import build_model
 from mnist_cnn.models.backend import keras
-from mnist_cnn.models.folding import fold_batchnorm
+from mnist_cnn.models.folding import as_saved
 from mnist_cnn.models.persistence import open_model, save_legacy_h5, save_model, save_weights
 from mnist_cnn.runs import Row, RunFolder, best_epoch
 from mnist_cnn.training.batch_statistics import BatchStatistics, measure_statistics
@@ -108,6 +108,7 @@ def train(
     precision = training_precision(config)
     model = new_model(config, dataset, precision, listener.on_notice)
     float32_model = _in_float32(model, config, dataset)  # what is saved: neither bfloat16 nor compiled
+    as_saved(float32_model, config.model.fold)  # refused now rather than after training
     compile_model(model, config, batches.steps)
     teacher = open_teacher(config, dataset, listener.on_notice)
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
@@ -141,7 +142,7 @@ def train(
     if ending:
         state.save(run.state)  # before the model: a model without a state means that the run is finished
     float32_model.set_weights(_final_weights(config, state, model, statistics.images))
-    final_model = fold_batchnorm(float32_model) if config.model.fold else float32_model
+    final_model = as_saved(float32_model, config.model.fold)
     save_model(final_model, run.model)
     save_weights(run.model, run.weights)
     if legacy_h5:

@@ -38,6 +38,7 @@ from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import DivergedError, SettingError, requires_extra
 from mnist_cnn.models.backend import keras
+from mnist_cnn.models.folding import as_saved
 from mnist_cnn.training.batch_statistics import BatchStatistics
 from mnist_cnn.training.callbacks import Watch, patience_callbacks
 from mnist_cnn.training.composed_batches import mix_in_composed
@@ -134,9 +135,9 @@ class SpaceHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # Keras Tu
             KeyboardInterrupt: Ctrl-C.
         """
         del verbose
-        if excess := describe_excess(count_costs(model), self._space.limits):
-            raise keras_tuner.errors.FailedTrialError(excess)
         config = self.configuration(hp)
+        if excess := describe_excess(count_costs(as_saved(model, config.model.fold)), self._space.limits):
+            raise keras_tuner.errors.FailedTrialError(excess)
         batches, held_out = prepare_data(config, self._dataset, self._added)
         batches = mix_in_composed(batches, config, self._dataset)
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.optimizer.ema else []

@@ -13,6 +13,7 @@ from mnist_cnn.config import Config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import DivergedError, MnistCnnError, first_line
 from mnist_cnn.models.architectures import build_model
+from mnist_cnn.models.folding import as_saved
 from mnist_cnn.runs import Row, RunFolder, lock_run
 from mnist_cnn.training.listener import Listener
 from mnist_cnn.training.trainer import train
@@ -129,7 +130,8 @@ class Objective:
 
     def _check_limits(self, trial: optuna.Trial, config: Config) -> None:
         classes = len(self._dataset.class_names)
-        costs = count_costs(build_model(config.model.architecture, config.model.arguments, classes))
+        network = build_model(config.model.architecture, config.model.arguments, classes)
+        costs = count_costs(as_saved(network, config.model.fold))
         for name, count in costs.items():
             trial.set_user_attr(name, count)
         if excess := describe_excess(costs, self._plan.space.limits):
