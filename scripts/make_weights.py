@@ -111,8 +111,10 @@ def describe(runs: Sequence[RunFolder]) -> str:
         keras_size=keras.stat().st_size,
         metadata=Recognizer.load(onnx).metadata,
         metrics=metrics[-1],
-        seconds=sum(each["seconds"] for each in trained),
-        processor=runs[-1].read_json(runs[-1].environment)["processor"],
+        training=", ".join(
+            f"{each['seconds'] / 60:.0f} min on {run.read_json(run.environment)['processor']}"
+            for run, each in zip(runs, trained, strict=True)
+        ),
         stages=stages,
     )
     return card

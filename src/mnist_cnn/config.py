@@ -72,7 +72,7 @@ class ModelConfig:
 
 @dataclass(frozen=True, config=_STRICT)
 class AugmentationConfig:
-    """Label-preserving distortions, each drawn uniformly within ± its strength, per image and epoch."""
+    """Label-preserving distortions, drawn per image and epoch; those with a strength uniformly within ± it."""
 
     rotation: NotNegative = 0.0  #: angle, degrees
     shift: Fraction = 0.0  #: distance, as a share of the image's width
@@ -81,7 +81,7 @@ class AugmentationConfig:
     elastic: NotNegative = 0.0  #: root mean square displacement along each axis, pixels
     elastic_smoothness: Positive = 4.0  #: standard deviation of the Gaussian that smooths the field, pixels
     stroke: Fraction = 0.0  #: largest distance by which the edges of strokes move outwards or inwards, pixels
-    marks: Fraction = 0.0  #: share of images with stray marks: thin lines, gaps in the ink, blots
+    marks: Fraction = 0.0  #: share of images, of whatever kind, with stray marks: thin lines, gaps in the ink, blots
     flip_horizontal: bool = False  #: mirror half of the images; off by default, because a mirrored 2 is not a 2
     flip_vertical: bool = False  #: turn half of the images upside down; off by default, like flip_horizontal
 

@@ -68,6 +68,12 @@ def test_every_architecture_is_written_layer_by_layer_and_answers_as_in_keras() 
         assert assert_same(our_network(architecture)).producer_name == "mnist-cnn"
 
 
+def test_a_folded_network_is_written_layer_by_layer() -> None:
+    from mnist_cnn.models.folding import fold_batchnorm
+
+    assert assert_same(fold_batchnorm(our_network("separable"))).producer_name == "mnist-cnn"
+
+
 def test_an_ensemble_is_written_layer_by_layer() -> None:
     from mnist_cnn.models.averaging import average_models
 

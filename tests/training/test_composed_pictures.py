@@ -57,6 +57,23 @@ def test_some_are_real_digits_with_marks_and_the_others_stay_as_they_were(few: C
     assert likeness(marked) > 0.85 > likeness(few)
 
 
+@pytest.mark.parametrize(("marks", "expected"), [(0.0, 0.0), (0.3, 0.4)])
+def test_they_are_marked_only_if_the_settings_ask_for_marks(
+    marks: float, expected: float, few: ComposedPictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def composing(*_: object, marked: float) -> ComposedPictures:
+        asked.append(marked)
+        return few
+
+    monkeypatch.setattr("mnist_cnn.training.composed_batches.compose", composing)
+    config = tiny_config({**SHARE, "augmentation.marks": marks})
+    batches, _ = trainer.prepare_data(config, digits(), None)
+    mixing.mix_in_composed(batches, config, digits())
+    assert asked == [expected]
+
+
 def test_a_file_keeps_the_pictures(tmp_path: Path, few: ComposedPictures) -> None:
     few.save(tmp_path / "composed.npz")
     again = ComposedPictures.load(tmp_path / "composed.npz")

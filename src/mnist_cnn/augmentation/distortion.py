@@ -32,7 +32,7 @@ def augment(images: NDArray[np.uint8], config: AugmentationConfig, random: np.ra
 
     Args:
         images: uint8 [n, 28, 28], background 0.
-        config: Strengths; each parameter is drawn uniformly within ± its strength.
+        config: Strengths; each parameter is drawn uniformly within ± its strength. `marks` is a share of the images.
         random: Source of the draws.
 
     Returns:

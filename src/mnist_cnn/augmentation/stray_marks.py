@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _FINER = 4  # marks are drawn this many times as large, and reduced, so that their edges are soft
 _MOST_LINES = 2
-_THINNEST, _THICKEST = 0.7, 2.2  # pixels
+_MOST_POINTS, _FEW_POINTS = 8, 3  # of a line from side to side, and of one whose points are in any order
+_ACROSS, _UPRIGHT = 0.75, 0.3  # shares of lines from side to side, and of these from top to bottom
+_HIGHEST_TURN = 8  # pixels between the lowest and the highest turn of a line from side to side
+_THINNEST, _THICKEST = 0.7, 2.2  # widths of lines, pixels
 _MOST_BLOTS = 8
 _SMALLEST, _LARGEST = 0.6, 2.5  # radii of blots, pixels
 
@@ -28,7 +31,7 @@ def add_stray_marks(images: NDArray[np.uint8], share: float, random: np.random.G
 
     Args:
         images: uint8 [n, 28, 28], background 0.
-        share: Of the images, 0 to 1.
+        share: Share of the images to mark, 0 to 1.
         random: Source of the draws.
 
     Returns:
@@ -67,19 +70,20 @@ _KINDS: tuple[Callable[[Image, np.random.Generator], Image], ...] = (line, gap, 
 
 
 def _lines(random: np.random.Generator) -> Levels:
-    """Draw lines through two to eight random points, which lie in any order or from one side to the other."""
+    """Draw one or two lines through random points: many from side to side, or few in any order."""
     canvas = _canvas()
     for _ in range(random.integers(1, _MOST_LINES + 1)):
-        points = random.uniform(0, IMAGE_SIZE, (random.integers(2, 9), 2))
-        if random.random() < 0.75:  # along a band across the image, level, upright or slanted
-            band = random.uniform(0, 8)
+        points = random.uniform(0, IMAGE_SIZE, (random.integers(2, _MOST_POINTS + 1), 2))
+        if random.random() < _ACROSS:
+            height = random.uniform(0, _HIGHEST_TURN)
             points[:, 0].sort()
             ends = random.uniform(0, IMAGE_SIZE, 2)
-            points[:, 1] = np.interp(points[:, 0], (0, IMAGE_SIZE), ends) + random.uniform(-band, band, len(points)) / 2
-            if random.random() < 0.3:
+            turns = random.uniform(-height, height, len(points)) / 2
+            points[:, 1] = np.interp(points[:, 0], (0, IMAGE_SIZE), ends) + turns
+            if random.random() < _UPRIGHT:
                 points = points[:, ::-1]
         else:
-            points = points[:3]
+            points = points[:_FEW_POINTS]
         thickness = max(1, round(random.uniform(_THINNEST, _THICKEST) * _FINER))
         cv2.polylines(canvas, [np.rint(points * _FINER).astype(np.int32)], False, (255,), thickness)
     return _reduced(canvas)
