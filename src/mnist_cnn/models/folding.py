@@ -58,7 +58,7 @@ def _convolution_before(layer: Any, model: keras.Model) -> Any:
     """Return the convolution whose output goes to this batch normalisation and nowhere else; None for other layers."""
     if type(layer) is not layers.BatchNormalization:
         return None
-    before = next((other for other in model.layers if other.output is layer.input), None)
+    before: Any = next((other for other in model.layers if other.output is layer.input), None)
     is_convolution = type(before) in (layers.Conv2D, layers.DepthwiseConv2D)
     if not is_convolution or before.activation is not keras.activations.linear or layer.axis not in (-1, 3):
         return None
