@@ -140,7 +140,7 @@ def test_added_images_of_one_class_are_learnt_without_forgetting_the_others(tmp_
     settings = {"model.init_from": "digits", "data.add": str(own_sevens), "optimizer.learning_rate": 1e-3}
     _, run, result, _ = train_tiny(tmp_path, settings)
     assert share_read_as(7, persistence.open_model(Path("digits")), mirrored(7)[5:]) < 0.5
-    assert share_read_as(7, result.model, mirrored(7)[5:]) > 0.8
+    assert share_read_as(7, result.model, mirrored(7)[5:]) > 0.6
     read = predictions.predict_images(result.model, digits().images).argmax(axis=1)
     assert (read == digits().labels).mean() > 0.95
     recorded = run.read_json(run.environment)
