@@ -28,12 +28,12 @@ def fold_batchnorm(model: keras.Model) -> keras.Model:
         model: A Functional model that calls each layer once. It is not changed.
 
     Raises:
-        SettingError: There is no such batch normalisation.
+        SettingError: The network does not normalise directly after a convolution.
     """
     folded = {after.name: before for after in model.layers if (before := _convolution_before(after, model))}
     if not folded:
         raise SettingError(
-            f"fold = true has no effect on {model.name}: no batch normalisation directly follows a convolution. "
+            f"fold = true requires batch normalisation directly after a convolution, which {model.name} does not have. "
             "Use fold = false, or an architecture such as light, resnet, separable or vgg."
         )
     normalisations = {before.name: model.get_layer(name) for name, before in folded.items()}
