@@ -282,7 +282,7 @@ def test_a_missing_converter_is_named_before_training(tmp_path: Path, monkeypatc
 
     from mnist_cnn.training import trainer
 
-    scaled = [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.LeakyReLU(), layers.Flatten()]
+    scaled = [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.Activation("leaky_relu"), layers.Flatten()]
     keras.Sequential([*scaled, layers.Dense(10, activation="softmax")]).save(tmp_path / "other.keras")
     monkeypatch.setattr(trainer, "train", lambda *_: pytest.fail("it trained"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)

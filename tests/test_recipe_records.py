@@ -19,6 +19,7 @@ from tables import all_recipes, summarise_recipes
 repeated, distillation = Late("repeated_runs"), Late("distillation")
 
 EPYC, XEON = "AMD EPYC (2 cores: avx2)", "Intel Xeon (2 cores: avx2)"
+WITH_AVX512 = "AMD EPYC (Zen 5) (2 cores: avx2, avx512f)"
 
 
 def measured(seed: int, accuracy: float, processor: str = EPYC, settings: str = "new") -> Any:
@@ -73,6 +74,14 @@ def test_the_accuracy_is_that_of_all_seeds_and_the_time_the_shortest_on_one_proc
     rows = all_recipes(path.parent).splitlines()
     assert len(rows) == 2 + 3, "without the old settings"
     assert all("| 2.50 |" in row for row in rows[2:])
+
+
+def test_processors_without_avx512_replace_no_figures_of_others(path: Path) -> None:
+    record(path, measured(4, 99.0, WITH_AVX512), measured(4, 98.0), measured(5, 98.0))
+    (recipe,) = summarise_recipes(path.parent)
+    assert (recipe.row["seeds"], recipe.row["accuracy"], recipe.seconds) == (1, 99.0, 104)
+    assert recipe.expected_time == "104 s on two cores of an AMD EPYC (Zen 5) with AVX-512"
+    assert len(all_recipes(path.parent).splitlines()) == 2 + 2
 
 
 def test_the_digest_of_settings_ignores_the_seed() -> None:

@@ -105,7 +105,7 @@ def test_a_missing_converter_is_named_before_the_digits_are_read(
 
     hide(monkeypatch, "tf2onnx")
     monkeypatch.setattr(ResolvedDataset, "load", lambda *_: pytest.fail("the digits were read"))
-    scaled = [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.LeakyReLU(), layers.Flatten()]
+    scaled = [keras.Input((28, 28, 1)), layers.Rescaling(1 / 255), layers.Activation("leaky_relu"), layers.Flatten()]
     keras.Sequential([*scaled, layers.Dense(10, activation="softmax")]).save(tmp_path / "other.keras")
     code, _, err = call(capsys, tmp_path / "other.keras", "--dataset", "digits")
     assert code == 2

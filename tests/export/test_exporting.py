@@ -90,7 +90,7 @@ def other_network() -> keras.Model:
     from export.networks import network
 
     return network(
-        layers.Rescaling(1 / 255), layers.Conv2D(8, 5, strides=3), layers.LeakyReLU(), layers.Flatten(),
+        layers.Rescaling(1 / 255), layers.Conv2D(8, 5, strides=3), layers.Activation("leaky_relu"), layers.Flatten(),
         layers.Dense(12), classes=10,
     )  # fmt: skip
 

@@ -210,6 +210,7 @@ def test_random_stacks_of_our_layers(data: st.DataObject) -> None:
         lambda: layers.MaxPooling2D(data.draw(st.integers(1, 4)), strides=data.draw(st.integers(1, 2)), padding="same"),
         lambda: layers.BatchNormalization(center=data.draw(st.booleans()), scale=data.draw(st.booleans())),
         layers.ReLU,
+        layers.LeakyReLU,
     ]
     stack = [make() for make in data.draw(st.lists(st.sampled_from(makers), min_size=2, max_size=5))]
     assert assert_same(network(layers.Rescaling(1 / 255), *stack)).producer_name == "mnist-cnn"
@@ -255,7 +256,7 @@ def test_a_missing_converter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     from mnist_cnn.export.onnx_graph import to_onnx
 
-    other = network(layers.LeakyReLU())
+    other = network(layers.Activation("leaky_relu"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="'export': tf2onnx is not installed"):
         to_onnx(other)

@@ -95,6 +95,10 @@ def _relu(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     return graph.add("Relu", inputs, inputs[0].shape, layer.name)
 
 
+def _leaky_relu(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
+    return graph.add("LeakyRelu", inputs, inputs[0].shape, layer.name, alpha=float(layer.negative_slope))
+
+
 def _pooling(operator: str) -> Callable[[Graph, Layer, Sequence[Value]], Value]:
     """Return the writer of a pooling layer. Averages leave out the padding, in Keras as in ONNX."""
 
@@ -143,6 +147,7 @@ _WRITERS: dict[type, Callable[[Graph, Layer, Sequence[Value]], Value]] = {
     layers.Dropout: _nothing,
     layers.Flatten: _flatten,
     layers.GlobalAveragePooling2D: _global_average,
+    layers.LeakyReLU: _leaky_relu,
     layers.MaxPooling2D: _pooling("MaxPool"),
     layers.ReLU: _relu,
     layers.Rescaling: _rescaling,

@@ -18,6 +18,7 @@ from mnist_cnn.reading.conventions import IMAGE_SHAPES
 Tensor = Any  # a KerasTensor; Keras ships no type information
 
 GREY_LEVELS = 255.0
+_LEAK = 0.2  # slope of `separable`'s activations below 0
 _MOMENTUM = 0.9  # of batch statistics; Keras' 0.99 needs 500 steps to forget its initial value
 
 
@@ -189,7 +190,8 @@ def separable(
     """Separable convolutions, as in Xception (Chollet 2017): few parameters, 997 after folding at 10 classes.
 
     Each one is a 3×3 convolution within every channel, followed by a 1×1 convolution across them. The channels are
-    those of https://github.com/JoshWarn/Parameter-Efficient-MNIST, which does not normalise.
+    those of https://github.com/JoshWarn/Parameter-Efficient-MNIST, which does not normalise. With leaky ReLU (Maas et
+    al. 2013), none of the few channels can stop learning.
 
     Args:
         classes: Number of outputs.
@@ -198,10 +200,10 @@ def separable(
         dropout: Share of features dropped before the output in training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
-    x = layers.MaxPooling2D(2)(_convolution(x, stem, padding="valid"))  # (B, 13, 13, stem)
+    x = layers.MaxPooling2D(2)(_convolution(x, stem, padding="valid", leak=_LEAK))  # (B, 13, 13, stem)
     for channels in filters:
         x = layers.DepthwiseConv2D(3, use_bias=False)(x)  # (B, 11 | 9 | 7 | 5, ·)
-        x = _convolution(x, channels, kernel=1)
+        x = _convolution(x, channels, kernel=1, leak=_LEAK)
     x = layers.GlobalAveragePooling2D()(x)  # (B, filters[-1])
     return _model(image, x, classes, dropout, "separable")
 
@@ -280,13 +282,20 @@ def _model(image: Tensor, features: Tensor, classes: int, dropout: float, name: 
 
 
 def _convolution(
-    x: Tensor, channels: int, stride: int = 1, *, kernel: int = 3, padding: str = "same", normalise: bool = True
+    x: Tensor,
+    channels: int,
+    stride: int = 1,
+    *,
+    kernel: int = 3,
+    padding: str = "same",
+    normalise: bool = True,
+    leak: float = 0.0,
 ) -> Tensor:
     # Normalisation has a shift of its own, so the convolution needs no bias (Ioffe & Szegedy 2015, section 3.2).
     x = layers.Conv2D(channels, kernel, strides=stride, padding=padding, use_bias=not normalise)(x)
     if normalise:
         x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
-    return layers.ReLU()(x)
+    return layers.LeakyReLU(leak)(x) if leak else layers.ReLU()(x)
 
 
 def _residual_block(x: Tensor, channels: int, stride: int) -> Tensor:
