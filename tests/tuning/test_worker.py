@@ -142,6 +142,13 @@ def test_networks_over_the_limits_are_not_trained_and_do_not_count(tmp_path: Pat
     assert found.ended == 2
 
 
+def test_a_network_is_counted_as_it_is_saved(tmp_path: Path) -> None:
+    network = {"model.architecture": "separable", "model.arguments": {"stem": 2, "filters": [3]}, "model.fold": True}
+    space = {"settings": {"training.batch_size": {"choices": [64, 128]}}, "limits": {"parameters": 87}}  # 102 before
+    (trial,) = work(small_search(tmp_path, small_plan({**network, "training.epochs": 1}, space))).trials
+    assert (trial.state, trial.reason) == ("complete", "")
+
+
 def test_a_space_whose_networks_are_all_over_the_limits_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnist_cnn.tuning.bounds._BARREN", 6)
     folder = small_search(tmp_path, small_plan(space={**SPACE, "limits": {"parameters": 100}}))
