@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -219,6 +220,20 @@ def test_only_a_missing_package_of_others_is_to_be_installed(
     code, _, err = call(capsys, "train", "--dataset", "digits")
     assert code == 1
     assert "unexpected ModuleNotFoundError" in err
+
+
+def test_a_killed_process_of_a_pool_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mnist_cnn.evaluation import robustness
+
+    monkeypatch.setattr(robustness, "_FEW", 1)
+    monkeypatch.setattr(robustness, "usable_cores", lambda: 2)
+    monkeypatch.setattr(robustness, "_prepare_in_pool", lambda pool, _: pool.submit(os._exit, 1).result())
+    words = ["evaluate", "digits", "--dataset", "digits", "--corruptions", "--output", tmp_path / "page"]
+    code, _, err = call(capsys, *words)
+    assert code == 1
+    assert "Error: a process of this command was killed, probably for lack of memory." in err
 
 
 def test_damaged_data_are_named_and_stay_unchanged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,9 +124,16 @@ def _show(error: Exception, words: Sequence[str]) -> None:
     error_console().print(f"Error: {message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
 
 
+_NO_MEMORY = "there is not enough memory for this. Use a smaller --batch-size or data set."
+_KILLED = "a process of this command was killed, probably for lack of memory. Free some, and run the command again."
+# By the names of the errors, because most commands import neither TensorFlow nor `concurrent.futures`.
+_MEMORY_MESSAGES = {"MemoryError": _NO_MEMORY, "ResourceExhaustedError": _NO_MEMORY, "BrokenProcessPool": _KILLED}
+
+
 def _message(error: Exception) -> str:
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's own
-        return "there is not enough memory for this. Use a smaller --batch-size or data set."
+    names = [kind.__name__ for kind in type(error).__mro__]
+    if found := next(filter(_MEMORY_MESSAGES.get, names), None):
+        return _MEMORY_MESSAGES[found]
     match error:
         case click.ClickException():
             if isinstance(error, click.NoSuchOption):
