@@ -68,7 +68,7 @@ def readme_recipes(folder: Path) -> str:
         ]
         for each in found
     ]
-    header = "recipe", "parameters", "file", "accuracy, %", "training"
+    header = "recipe", "parameters", "`model.keras`", "accuracy, %", "training"
     used = [record for each in found for record in (each.record, each.fastest)]
     return table(header, "l-r-r-r-r", rows) + measured_on(used)
 
@@ -166,10 +166,10 @@ def comparison(folder: Path) -> str:
         return f"{percent(found['right'], 1)} in {found['milliseconds']:.0f} ms{named}"
 
     rows = [
-        ["read one digit", latency(own) + network, f"{latency(predict)} (`model.predict` in Keras)"],
+        ["read one image of 28×28 pixels", latency(own) + network, f"{latency(predict)} (`model.predict` in Keras)"],
         ["digits per second, best batch", rate(own) + network, f"{rate(predict)} (`model.predict` in Keras)"],
         [
-            "one epoch of the same network",
+            "one epoch of the network of `batchnorm`",
             f"{fits['package, its own default']:.1f} s",
             f"{fits['stock fit']:.1f} s (stock `model.fit`)",
         ],

@@ -46,7 +46,7 @@ def test_a_true_readme_has_no_problems(place: Place) -> None:
         ("-n 2", "-n 4", "block 2 must be"),
         ("| 103,898 |", "| 103,889 |", "the table 'recipes' must be"),
         ("| `mnist-cnn demo`", "| `mnist-cnn show`", "the table 'commands' must be"),
-        ("| read one digit |", "| read 1 digit |", "the table 'comparison' must be"),
+        ("| read one image of", "| read 1 image of", "the table 'comparison' must be"),
         ("<!-- table: recipes -->", "", "lacks this table"),
         ("<!-- table: recipes -->", "<!-- table: receipts -->", "unknown table 'receipts'"),
         ("mnist-cnn demo", "mnist-cnn dmeo", "unknown command 'dmeo'"),
