@@ -25,13 +25,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_cnn.environment.machine import describe_environment, label_processor
+from mnist_cnn.environment.machine import ONEDNN_VARIABLE, describe_environment, label_processor
 from records import add_options, add_record
 
 if TYPE_CHECKING:
     from mnist_cnn.datasets import Dataset
 
-ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 EPOCHS = 3  # the first, which includes building the graph, does not count
 EQUAL = {"training.batch_size": 64, "training.precision": "float32"}
 AUGMENTED = {"augmentation.rotation": 10.0, "augmentation.zoom": 0.1, "augmentation.shift": 0.1}
@@ -96,8 +95,8 @@ def in_own_process(words: list[str], onednn: str | None = None) -> dict[str, Any
         words: The script and its options.
         onednn: The value of TF_ENABLE_ONEDNN_OPTS; None leaves it unset, as for users.
     """
-    environment = {name: value for name, value in os.environ.items() if name != ONEDNN}
-    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", **({ONEDNN: onednn} if onednn else {})}
+    environment = {name: value for name, value in os.environ.items() if name != ONEDNN_VARIABLE}
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", **({ONEDNN_VARIABLE: onednn} if onednn else {})}
     finished = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True)
     if finished.returncode:
         sys.exit(finished.stderr)
@@ -146,7 +145,7 @@ def fit_stock(dataset: Dataset, epochs: int, seed: int = 0) -> tuple[Any, list[t
     Returns:
         The network, which takes grey levels 0 … 1, and the times at the start of `fit` and after each epoch.
     """
-    import keras
+    import keras  # noqa: TID251  # as a notebook does, without what this package sets first
     import numpy as np
 
     from mnist_cnn.datasets import split_validation

@@ -161,7 +161,7 @@ def open_recognizer(name: str, method: Run) -> Engine:
 
 def open_onnx_runtime(model: bytes) -> Engine:
     """The same file in a session with default settings."""
-    import onnxruntime
+    import onnxruntime  # noqa: TID251  # as others use it
 
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     return Engine(RAW, onnxruntime.__version__, lambda images: session.run(None, {"image": images})[0])
@@ -219,8 +219,7 @@ def open_keras(run: Path) -> tuple[Any, Any]:
     from mnist_cnn.models.quiet import start_keras
 
     start_keras()
-    import keras
-
+    from mnist_cnn.models.backend import keras
     from mnist_cnn.models.persistence import open_model
 
     return keras, open_model(run)

@@ -21,16 +21,14 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-import mnist_cnn
 from mnist_cnn.reading.ink import prepare, read_image
 from mnist_cnn.reading.onnx_runtime import onnxruntime
-from mnist_cnn.reading.recognizer import Recognizer
+from mnist_cnn.reading.recognizer import SHIPPED_WEIGHTS, Recognizer
 from records import add_options, add_record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-INCLUDED = Path(mnist_cnn.__file__).parent / "reading" / "weights" / "digits.onnx"
 TILE = 112  # pixels of the sheet
 TITLE = 14
 PAIRS = 8  # in a row
@@ -59,7 +57,7 @@ def main() -> None:
     kinds = sorted({reading.kind for reading in readings})
     rows = [count(kind, [reading for reading in readings if reading.kind == kind]) for kind in kinds]
     rows.append(count("all", readings))
-    model = options.model or INCLUDED
+    model = options.model or SHIPPED_WEIGHTS
     if model.is_file():  # not an exported run
         rows.append(count_resized(options.data, model))
     print("\n".join(describe(row) for row in rows))

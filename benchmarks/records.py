@@ -23,7 +23,6 @@ from mnist_cnn.environment.machine import describe_environment, label_processor
 from mnist_cnn.files import write_json
 
 AS_IT_IS = "as it is"  # an ablation that changes nothing
-RESULTS = Path(__file__).parent / "results"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +158,7 @@ def describe_command(words: Sequence[str]) -> str:
         words: As in `sys.argv`.
     """
     kept = ["python", f"benchmarks/{Path(words[0]).name}"]
-    rest = iter(words[1:])
+    rest = iter(part for word in words[1:] for part in (word.split("=", 1) if word.startswith("--") else [word]))
     for word in rest:
         if word in ("--record", "--note", "--json"):
             next(rest)

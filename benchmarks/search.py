@@ -62,7 +62,10 @@ def parse_options() -> argparse.Namespace:
         default=3,
         help="number of further splits for the goal, or of searches with each pruner",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    limit = options.time if options.question == "goal" else f"{options.trials}-trials"
+    options.runs_dir /= f"{limit}-{options.epochs}-epochs-{options.per_class}-per-class"  # other options, other parts
+    return options
 
 
 def goal(options: argparse.Namespace) -> list[dict[str, str]]:

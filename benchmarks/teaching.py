@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -29,6 +28,7 @@ from mnist_cnn import Dataset, create_run, load_dataset, load_recipe, open_model
 from mnist_cnn.config import SHIPPED_MODEL
 from mnist_cnn.datasets import DIGIT_NAMES
 from mnist_cnn.evaluation.predictions import predict_images
+from mnist_cnn.models.backend import keras
 from mnist_cnn.reading.ink import prepare
 
 Line = list[tuple[float, float]]  # points (x, y), each 0 … 1, y downwards

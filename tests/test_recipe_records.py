@@ -13,7 +13,7 @@ import pytest
 from late import Late
 from mnist_cnn.config import Config, ModelConfig, override, save_config
 from mnist_cnn.datasets import ResolvedDataset
-from records import write_records
+from records import describe_command, write_records
 from tables import all_recipes, summarise_recipes
 
 repeated, distillation = Late("repeated_runs"), Late("distillation")
@@ -82,6 +82,12 @@ def test_processors_without_avx512_replace_no_figures_of_others(path: Path) -> N
     assert (recipe.row["seeds"], recipe.row["accuracy"], recipe.seconds) == (1, 99.0, 104)
     assert recipe.expected_time == "104 s on two cores of an AMD EPYC (Zen 5) with AVX-512"
     assert len(all_recipes(path.parent).splitlines()) == 2 + 2
+
+
+@pytest.mark.parametrize("words", [["--data-dir", "DIR", "--record", "x.json"], ["--data-dir=DIR", "--record=x.json"]])
+def test_a_command_is_recorded_without_this_machine_s_paths(words: list[str], tmp_path: Path) -> None:
+    here = [word.replace("DIR", str(tmp_path)) for word in words]
+    assert describe_command(["/x/ink.py", *here, "--seeds", "2"]) == "python benchmarks/ink.py --data-dir DIR --seeds 2"
 
 
 def test_the_digest_of_settings_ignores_the_seed() -> None:

@@ -59,6 +59,12 @@ def test_the_command_that_resumes_a_run_survives_a_shell() -> None:
     assert RunFolder(path).resume_command == f"mnist-cnn train --resume {quote(str(path))}"
 
 
+def test_a_run_has_a_name_where_the_path_is_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create_run(tmp_path, "a")
+    monkeypatch.chdir(run.root)
+    assert RunFolder(Path()).name == "a-001"
+
+
 def test_a_finished_run_has_a_model_and_nothing_to_resume(tmp_path: Path) -> None:
     run = create_run(tmp_path, "a")
     assert not run.finished

@@ -105,6 +105,15 @@ class OptimizerConfig:
     momentum: Fraction = 0.9  #: share of the last step that the next one keeps; only for sgd
     ema: Fraction = 0.0  #: time constant of the weights' moving average, as a share of all steps; 0: none
 
+    def __post_init__(self) -> None:
+        if self.schedule != "constant" and self.final_learning_rate > self.learning_rate:
+            raise SettingError(
+                f"final_learning_rate = {self.final_learning_rate:g} is higher than learning_rate = "
+                f"{self.learning_rate:g}, the peak of the schedule. Use a lower one."
+            )
+        if self.weight_decay and self.name not in ("adamw", "sgd"):
+            raise SettingError(f"weight_decay works with adamw and sgd, not with {self.name!r}. Use name = 'adamw'.")
+
 
 @dataclass(frozen=True, config=_STRICT)
 class TrainingConfig:
@@ -119,7 +128,8 @@ class TrainingConfig:
     #: images, in scenes such as photos, forms and tight crops, and prepared like image files; with augmentation.marks,
     #: some are real digits with stray marks; only for the ten digits
     composed: Fraction = 0.0
-    precision: Literal["float32", "mixed_bfloat16", "auto"] = "auto"  #: auto: mixed_bfloat16 if the processor has it
+    #: auto: mixed_bfloat16 if the processor has it; a network that starts from init_from stays in float32
+    precision: Literal["float32", "mixed_bfloat16", "auto"] = "auto"
     monitor: Literal["loss", "accuracy"] = "loss"  #: validation metric that decides which epoch is best
     keep: Literal["best", "last"] = "best"  #: which epoch's weights become the model
     early_stopping: CountOrZero = 0  #: stop after this many epochs without improvement; 0: never
@@ -174,10 +184,6 @@ class Config:
         if self.model.fold and self.model.init_from:
             raise SettingError(
                 "fold = true works with an architecture, not with init_from. Use fold = false, or leave init_from out."
-            )
-        if self.optimizer.weight_decay and self.optimizer.name not in ("adamw", "sgd"):
-            raise SettingError(
-                f"weight_decay works with adamw and sgd, not with {self.optimizer.name!r}. Use name = 'adamw'."
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -66,8 +66,8 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """The folder's name, such as `batchnorm-001`."""
-        return self.root.name
+        """The folder's name, such as `batchnorm-001`, also where the path is `.`."""
+        return self.root.resolve().name
 
     @property
     def finished(self) -> bool:

@@ -86,6 +86,10 @@ def test_an_interrupted_ensemble_is_found_again(tmp_path: Path) -> None:
     assert find_unfinished(tmp_path, "quick-ensemble", configs[:2]) is None, "these are other members"
     second.report.write_text("finished")
     assert find_unfinished(tmp_path, "quick-ensemble", configs) == first
+    third = create_run(tmp_path, "quick-ensemble")
+    plan_members(third, configs)
+    members_of(third)[1].config.unlink()
+    assert find_unfinished(tmp_path, "quick-ensemble", configs) == first, "a damaged one is not continued"
     assert first.resume_command.startswith("mnist-cnn ensemble --resume")
     assert open_planned(first.root) == first
 

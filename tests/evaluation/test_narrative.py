@@ -46,6 +46,7 @@ def test_the_recipe_names_only_what_was_used() -> None:
     assert "Training ran for 20 epochs, and the model has the weights after epoch 17" in plain
     for phrase in ("weight decay", "stray", "merged"):
         assert phrase not in plain
+    assert "before its first epoch ended" in narrative.recipe(parse_config(PLAIN, "test"), epochs=0, best=0)
     special = {
         "data": {"validation": 0.0, "add": "/home/me/my-digits"},
         "model": {"init_from": "digits"},

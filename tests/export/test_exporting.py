@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from export.networks import tiny_network, with_random_weights
+from mnist_cnn.datasets import ResolvedDataset, load_dataset
 from mnist_cnn.environment.installation import install_command
 from mnist_cnn.errors import InputError, MissingExtraError, MnistCnnError
 from mnist_cnn.export import MAX_DROP
@@ -81,6 +82,13 @@ def test_the_original_is_described_by_its_held_out_digits(original: Original) ->
     assert metadata.temperature != 1.0
     assert 0.1 < metadata.rejection_threshold < 1
     assert len(original.representative) == 288  # a fifth of the 1,438 training digits
+
+
+def test_the_included_weights_are_described_by_what_they_never_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_cnn.training.unseen.SHIPPED_CHECKSUM", load_dataset("digits").checksum())
+    included = open_original(Path("digits"), ResolvedDataset("digits"))
+    assert len(included.representative) == 144  # a tenth of the 1,438 training digits
+    assert not included.remarks
 
 
 def other_network() -> keras.Model:

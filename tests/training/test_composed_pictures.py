@@ -146,6 +146,18 @@ def test_a_resumed_run_uses_the_pictures_of_its_first_session(
     np.testing.assert_array_equal(mixed.composed.images, few.images)
 
 
+@pytest.mark.usefixtures("small")
+def test_a_damaged_file_of_pictures_is_composed_again(tmp_path: Path, few: ComposedPictures) -> None:
+    file = tmp_path / "composed.npz"
+    few.save(file)
+    file.write_bytes(file.read_bytes()[:-100])
+    batches, _ = trainer.prepare_data(tiny_config(SHARE), digits(), None)
+    notices: list[str] = []
+    mixed = mixing.mix_in_composed(batches, tiny_config(SHARE), digits(), file, notices.append)
+    assert notices[0] == f"{file} is damaged, so its pictures are composed again"
+    np.testing.assert_array_equal(ComposedPictures.load(file).images, mixed.composed.images)
+
+
 def test_other_classes_cannot_be_composed() -> None:
     letters = replace(digits(), class_names=tuple("abcdefghij"))
     with pytest.raises(

@@ -33,7 +33,7 @@ def cosine(step: int, highest: float, final: float, warmup: int) -> float:
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.25])
-@pytest.mark.parametrize("final", [0.0, 1e-4])
+@pytest.mark.parametrize("final", [0.0, 1e-4, 1e-3])
 @pytest.mark.parametrize(("schedule", "formula"), [("one-cycle", one_cycle), ("cosine", cosine)])
 def test_schedules_follow_their_formulas(schedule: str, formula: Any, warmup: float, final: float) -> None:
     found = rates(schedule=schedule, learning_rate=0.01, final_learning_rate=final, warmup=warmup)

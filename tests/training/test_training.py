@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from late import Late
-from mnist_cnn.config import Config, load_recipe
+from mnist_cnn.config import Config, load_recipe, save_config
 from mnist_cnn.datasets import split_validation
 from mnist_cnn.errors import DivergedError, InputError, MissingExtraError, MnistCnnError
 from mnist_cnn.runs import Row, RunFolder, create_run
@@ -257,14 +257,32 @@ def test_ctrl_c_pauses_and_the_run_resumes_with_the_same_data_and_network_only(t
     swapped = dataclasses.replace(digits(), labels=digits().labels[::-1].copy())
     with pytest.raises(InputError, match="was started with other training data"):
         trainer.train(config, swapped, run)
+    other = tiny_config({"training.epochs": 2, "model.arguments.dense": 17})
+    with pytest.raises(InputError, match="was begun with other settings"):
+        trainer.train(other, digits(), run)
+    save_config(run.config, other)
     with pytest.raises(InputError, match="belongs to another network"):
-        trainer.train(tiny_config({"model.arguments.dense": 17}), digits(), run)
+        trainer.train(other, digits(), run)
+    save_config(run.config, config)
 
     heard = Recorder()
     result = trainer.train(config, digits(), run, listener=heard)
     assert heard.starts[0][:2] == (1, 2)
     assert (result.interrupted, result.epochs, run.finished) == (False, 2, True)
     assert [row["epoch"] for row in run.read_json(run.history_json)] == [1, 2]
+
+
+def test_nothing_of_the_unfinished_model_remains_when_a_run_is_resumed(tmp_path: Path) -> None:
+    run, config = create_run(tmp_path, "tiny"), tiny_config({"training.epochs": 2})
+    trainer.train(config, digits(), run, listener=Interrupting(2), legacy_h5=True)
+    run.exports.mkdir()
+    unfinished = run.legacy_h5.read_bytes()
+    result = trainer.train(config, digits(), run)
+    assert not run.exports.exists()
+    assert run.legacy_h5.read_bytes() != unfinished
+    expected = predictions.predict_images(result.model, digits().images)
+    found = predictions.predict_images(persistence.open_model(run.legacy_h5), digits().images)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_a_folded_network_is_saved_without_normalisation_also_by_a_run_that_is_resumed(tmp_path: Path) -> None:

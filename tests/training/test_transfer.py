@@ -110,6 +110,22 @@ def test_a_network_without_a_flattening_cannot_be_frozen() -> None:
         transfer.adapt_model(odd, 10, ModelConfig(init_from="x", freeze="features"), seed=0)
 
 
+def test_a_new_output_layer_replaces_the_old_one_and_the_softmax_after_it() -> None:
+    layers = keras.layers
+    source = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Flatten(),
+            layers.Dense(128, name="hidden"),
+            layers.Dense(10),
+            layers.Softmax(),
+        ]
+    )
+    model = transfer.adapt_model(source, 26, ModelConfig(init_from="x"), seed=0)
+    assert [weights.shape for weights in model.get_layer("hidden").weights] == [(784, 128), (128,)]
+    assert [tuple(weights.shape) for weights in model.layers[-1].weights] == [(128, 26), (26,)]
+
+
 def test_features_end_at_global_pooling_too() -> None:
     source = architectures.build_model("vgg", {"filters": [4, 8]}, 10)
     model = transfer.adapt_model(source, 3, ModelConfig(init_from="x", freeze="features"), seed=0)

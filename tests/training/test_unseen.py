@@ -35,9 +35,11 @@ def test_other_shares_of_the_shipped_weights_own_data_are_refused(monkeypatch: p
     unseen.check_held_out(teach, mnist)
     unseen.check_held_out(override(teach, {"data.validation": 0.0}), mnist)
     unseen.check_held_out(override(teach, {"data.validation": 0.2}), digits())  # other data
-    for change in ({"data.validation": 0.2}, {"data.split_seed": 1}):
-        with pytest.raises(InputError, match=r"Use --validation 0\.1, or --validation 0\."):
-            unseen.check_held_out(override(teach, change), mnist)
+    changes = {"data.validation": (0.2, ""), "data.split_seed": (1, r" --set data\.split_seed=0"),
+               "data.per_class": (20, r" --set data\.per_class=0")}  # fmt: skip
+    for name, (value, option) in changes.items():
+        with pytest.raises(InputError, match=rf"Use --validation 0\.1{option}, or --validation 0\."):
+            unseen.check_held_out(override(teach, {name: value}), mnist)
 
 
 @pytest.fixture(scope="module")

@@ -43,8 +43,9 @@ def find_unfinished(parent: Path, name: str, configs: Sequence[Config]) -> RunFo
     for folder in sorted(parent.glob(f"{name}-[0-9]*"), reverse=True):
         ensemble = RunFolder(folder)
         if ensemble.config.exists() and ensemble.members.is_dir() and not ensemble.report.exists():
-            known = [load_recipe(str(member.config)) for member in members_of(ensemble)]
-            if known == list(configs):
+            members = members_of(ensemble)
+            is_whole = all(member.config.exists() for member in members)
+            if is_whole and [load_recipe(str(member.config)) for member in members] == list(configs):
                 return ensemble
     return None
 

@@ -75,7 +75,7 @@ def gather(
         known |= {"epochs": len(history), "seconds": sum(row.get("seconds", 0) for row in history)}
     config = load_recipe(str(run.config)) if run.config.exists() else None
     return Findings(
-        name=run.root.resolve().name,  # a name even where the path is "."
+        name=run.name,
         predictions=predictions,
         metrics=evaluation.evaluate(predictions),
         label_errors=evaluation.without_label_errors(predictions),

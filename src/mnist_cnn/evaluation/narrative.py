@@ -262,6 +262,8 @@ def _outliers(training: TrainingConfig) -> str:
 
 
 def _length(config: Config, epochs: int, best: int) -> str:
+    if not epochs:
+        return "Training was interrupted before its first epoch ended, so the model has the weights that it began with."
     planned = f"{epochs} of at most {config.training.epochs} epochs"
     ran = f"Training ran for {planned if epochs < config.training.epochs else count(epochs, 'epoch')}"
     if config.training.keep == "last" or not config.data.validation:

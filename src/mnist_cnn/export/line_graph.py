@@ -5,22 +5,19 @@ The file is half as large; ONNX Runtime converts the weights to float32 once, wh
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Any
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from mnist_cnn.export.onnx_layers import UnsupportedLayerError, write_layer
-from mnist_cnn.export.onnx_nodes import Graph, Tensor, Value
+from mnist_cnn.export.onnx_nodes import Graph, Tensor, Value, finish_model
 from mnist_cnn.models.backend import keras, layers
 from mnist_cnn.reading.conventions import LINE_OUTPUTS
 from mnist_cnn.reading.numbers.line_network import INPUT
 from mnist_cnn.reading.numbers.line_preparation import HEIGHT, NARROWEST
 from mnist_cnn.reading.numbers.number_metadata import NumberMetadata
 
-_OPSET, _IR_VERSION = 17, 8  # from 2022: ONNX Runtime 1.12 and later
 _SMALL = 1000  # weights; a smaller array is not worth a conversion
 
 
@@ -44,24 +41,10 @@ def to_line_onnx(model: keras.Model, metadata: NumberMetadata) -> bytes:
     answers = _write_layers(graph, model, image)
     for name, answer in zip(LINE_OUTPUTS, answers, strict=True):
         graph.nodes[_index(graph, answer)].output[0] = name
-    written = helper.make_model(
-        helper.make_graph(
-            _halved(graph),
-            model.name,
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", HEIGHT, "width", 1])],
-            [
-                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "columns", answer.shape[-1]])
-                for name, answer in zip(LINE_OUTPUTS, answers, strict=True)
-            ],
-            graph.weights,
-        ),
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="mnist-cnn",
-        producer_version=importlib.metadata.version("mnist-cnn"),
-    )
+    outputs = {name: ("n", "columns", answer.shape[-1]) for name, answer in zip(LINE_OUTPUTS, answers, strict=True)}
+    _halve(graph)
+    written = finish_model(graph, model.name, {INPUT: ("n", HEIGHT, "width", 1)}, outputs)
     helper.set_model_props(written, metadata.to_strings())
-    onnx.checker.check_model(written, full_check=True)
     return bytes(written.SerializeToString())
 
 
@@ -91,8 +74,8 @@ def _index(graph: Graph, answer: Tensor) -> int:
     return next(index for index, node in enumerate(graph.nodes) if answer.name in node.output)
 
 
-def _halved(graph: Graph) -> list[onnx.NodeProto]:
-    """Store large weights in float16, and return the nodes with the conversions before them."""
+def _halve(graph: Graph) -> None:
+    """Store large weights in float16, with conversions before all other nodes."""
     conversions = []
     for index, weight in enumerate(graph.weights):
         array = numpy_helper.to_array(weight)
@@ -100,4 +83,4 @@ def _halved(graph: Graph) -> list[onnx.NodeProto]:
             stored = f"{weight.name}/float16"
             conversions.append(helper.make_node("Cast", [stored], [weight.name], to=TensorProto.FLOAT))
             graph.weights[index] = numpy_helper.from_array(array.astype(np.float16), stored)
-    return [*conversions, *graph.nodes]
+    graph.nodes[:0] = conversions

@@ -6,26 +6,22 @@ into the first weights. It takes milliseconds and works on every Keras backend.
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
 from mnist_cnn.errors import ModelFileError
 from mnist_cnn.export import INPUT, OUTPUT
 from mnist_cnn.export.keras_exporter import export_by_keras, require_exporter
 from mnist_cnn.export.onnx_layers import UnsupportedLayerError, write_layer
-from mnist_cnn.export.onnx_nodes import Graph, Value
+from mnist_cnn.export.onnx_nodes import Graph, Value, finish_model
 from mnist_cnn.export.unsharing import unshare
 from mnist_cnn.models.backend import keras, layers
 from mnist_cnn.models.persistence import INPUT_SHAPE
 from mnist_cnn.reading.conventions import IMAGE_SIZE
 from mnist_cnn.reading.metadata import ModelMetadata
-
-# From 2022, so that old runtimes read it: ONNX Runtime 1.12 and later.
-_OPSET, _IR_VERSION = 17, 8
 
 
 def to_onnx(model: keras.Model, metadata: ModelMetadata | None = None) -> bytes:
@@ -73,21 +69,7 @@ def _write_model(model: keras.Model) -> onnx.ModelProto:
     image = graph.add("Reshape", [INPUT, shape], (1, IMAGE_SIZE, IMAGE_SIZE), "channels_first")
     answer = graph.write(_write_layers(graph, unshare(model), image))
     graph.nodes[-1].output[0] = OUTPUT
-    written = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            model.name,
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", *INPUT_SHAPE[1:]])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", *answer.shape])],
-            graph.weights,
-        ),
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="mnist-cnn",
-        producer_version=importlib.metadata.version("mnist-cnn"),
-    )
-    onnx.checker.check_model(written, full_check=True)
-    return written
+    return finish_model(graph, model.name, {INPUT: ("batch", *INPUT_SHAPE[1:])}, {OUTPUT: ("batch", *answer.shape)})
 
 
 def _write_layers(graph: Graph, model: keras.Model, image: Value) -> Value:

@@ -5,13 +5,17 @@ Within the graph, feature maps are channels first, as in ONNX: [batch, channels,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.metadata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+
+# From 2022, so that old runtimes read it: ONNX Runtime 1.12 and later.
+_OPSET, _IR_VERSION = 17, 8
 
 Shape = tuple[int, ...]  # without the batch: (channels, height, width), or (features,)
 
@@ -81,3 +85,29 @@ class Graph:
             return value
         factor = self.weight(f"{value.name}/factor", np.array(value.factor))
         return self.add("Mul", [Tensor(value.name, value.shape), factor], value.shape, f"{value.name}/scaled")
+
+
+def finish_model(
+    graph: Graph, name: str, inputs: Mapping[str, Sequence[int | str]], outputs: Mapping[str, Sequence[int | str]]
+) -> onnx.ModelProto:
+    """Make a model of a complete graph, and check it.
+
+    Args:
+        graph: All nodes and weights.
+        name: Of the network.
+        inputs: The shape of each float32 input; a word stands for any size.
+        outputs: The shape of each float32 output.
+    """
+    first, last = (
+        [onnx.helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, list(shape)) for end, shape in each.items()]
+        for each in (inputs, outputs)
+    )
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(graph.nodes, name, first, last, graph.weights),
+        opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="mnist-cnn",
+        producer_version=importlib.metadata.version("mnist-cnn"),
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model

@@ -23,6 +23,7 @@ from mnist_cnn.reading.ink import PREPROCESSING
 from mnist_cnn.reading.metadata import ModelMetadata
 from mnist_cnn.reading.scaling import DECLARED, ScalingChoice, bundled_digits
 from mnist_cnn.runs import RunFolder
+from mnist_cnn.training.unseen import earlier_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,10 +126,11 @@ def _without_data(path: Path, model: keras.Model) -> Original:
 
 def _held_out(path: Path, train: Dataset) -> tuple[Dataset, Dataset | None, str]:
     """Return the training digits, the validation digits, and a remark about them, which may be empty."""
-    run = RunFolder(path)
-    if not run.config.exists():
+    data, run = earlier_split(str(path), train), RunFolder(path)
+    if not data and run.config.exists():
+        data = load_recipe(str(run.config)).data
+    if not data:
         return *split_validation(train, _HELD_OUT, _SEED), _FITTED_ON_TRAINING_REMARK.format(train.name)
-    data = load_recipe(str(run.config)).data
     training, validation = divide(train, per_class=data.per_class, validation=data.validation, seed=data.split_seed)
     return training, validation, "" if validation else _NO_VALIDATION_REMARK
 

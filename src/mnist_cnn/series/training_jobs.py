@@ -20,10 +20,11 @@ from mnist_cnn.cluster.cluster_head import ClusterHead
 from mnist_cnn.cluster.connection import ClusterError, connected
 from mnist_cnn.cluster.shared_work import SharedFolder, attempt, explain_lost, outcome_of, shared
 from mnist_cnn.cluster.tasks import LAST_WORDS, RETRIES, cores_of_each_machine, stop_tasks, thread_settings
-from mnist_cnn.config import EXPECTATIONS, Config, load_recipe, override
+from mnist_cnn.config import Config
 from mnist_cnn.datasets import ResolvedDataset
-from mnist_cnn.errors import MnistCnnError, RunFolderError, requires_extra
+from mnist_cnn.errors import MnistCnnError, requires_extra
 from mnist_cnn.runs import RunFolder
+from mnist_cnn.training.continuation import check_settings
 
 _WORK = "mnist_cnn.series.training_jobs:train_job"
 _SPAWN = multiprocessing.get_context("spawn")
@@ -71,7 +72,7 @@ def train_each(
     """
     jobs = [_complete_paths(job) for job in jobs]
     for job in jobs:
-        _check_settings(job)
+        check_settings(job.config, RunFolder(job.run))
     missing = [job for job in jobs if not is_complete(RunFolder(job.run))]
     for job in jobs:
         if job not in missing:
@@ -124,15 +125,6 @@ def _complete_paths(job: TrainingJob) -> TrainingJob:
     if data.data_dir:
         data = dataclasses.replace(data, data_dir=data.data_dir.resolve())
     return dataclasses.replace(job, run=job.run.resolve(), data=data)
-
-
-def _check_settings(job: TrainingJob) -> None:
-    run = RunFolder(job.run)
-    if not run.config.exists():
-        return
-    known = load_recipe(str(run.config))
-    if override(known, EXPECTATIONS) != override(job.config, EXPECTATIONS):
-        raise RunFolderError(f"{run.root} was begun with other settings. Choose another folder, or remove this one.")
 
 
 def _train_here(jobs: Sequence[TrainingJob]) -> Generator[TrainingJob, None, None]:

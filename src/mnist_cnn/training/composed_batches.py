@@ -6,6 +6,7 @@ Composing a picture takes as long as training on it several times, so each one i
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -54,14 +55,21 @@ def mix_in_composed(
     share = config.training.composed
     if not share:
         return batches
-    if file and file.exists():
-        pictures = ComposedPictures.load(file)
-    else:
+    pictures = _load_saved(file, note) if file and file.exists() else None
+    if not pictures:
         pictures = _compose_for(config, dataset, note)
         if file:
             pictures.save(file)
     targets = encode_labels(pictures.labels, len(DIGIT_NAMES), config.training.loss)
     return replace(batches, composed=Composed(pictures.images, targets, pictures.outliers, share))
+
+
+def _load_saved(file: Path, note: Callable[[str], None]) -> ComposedPictures | None:
+    try:
+        return ComposedPictures.load(file)
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):  # such as a run copied incompletely
+        note(f"{file} is damaged, so its pictures are composed again")
+        return None
 
 
 def _compose_for(config: Config, dataset: Dataset, note: Callable[[str], None]) -> ComposedPictures:

@@ -27,8 +27,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         start = self.highest * _ONE_CYCLE_START if self.warmup_steps else self.highest
         rise = (self.highest - start) / max(1, self.warmup_steps)
         fall = (self.highest - self.final) / max(1, self.steps - self.warmup_steps)
-        falling = (self.final + fall * self.steps) - fall * step
-        return ops.maximum(ops.minimum(start + rise * step, falling) if self.warmup_steps else falling, self.final)
+        falling = ops.maximum((self.final + fall * self.steps) - fall * step, self.final)
+        return ops.minimum(start + rise * step, falling) if self.warmup_steps else falling
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -8,7 +8,9 @@ from mnist_cnn.models.backend import keras
 
 
 def training_precision(config: Config) -> str:
-    """Return the dtype policy to train with."""
+    """Return the dtype policy to train with: that of model files if training starts from one."""
+    if config.model.init_from:
+        return "float32"
     return automatic_precision() if config.training.precision == "auto" else config.training.precision
 
 

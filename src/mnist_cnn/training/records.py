@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import hashlib
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ _TEACHER = "teacher_sha256"  # in the environment
 
 
 def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: RunFolder, precision: str) -> None:
-    """Write configuration and environment. For a resumed run, check the data, and remove its outdated report.
+    """Write configuration and environment. Of a resumed run, check the data, and remove outdated files.
 
     Raises:
         RunFolderError: The run was started with other data, or with another teacher.
@@ -41,6 +42,9 @@ def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: R
         _check_teacher(config, known)
         for outdated in (run.report, run.metrics, run.model_card):
             outdated.unlink(missing_ok=True)
+        if run.exports.exists():
+            shutil.rmtree(run.exports)
+            append_log(run, f"removed {run.exports.name}, which contained the unfinished model")
         write_json(run.environment, {**known, "resumed": [*known.get("resumed", []), session]})
         append_log(run, f"resumed on {session['platform']}")
         return

@@ -34,6 +34,7 @@ from mnist_cnn.training.callbacks import (
 )
 from mnist_cnn.training.checkpoint import TrainingState, Weights, restore_variables
 from mnist_cnn.training.composed_batches import check_composed, mix_in_composed
+from mnist_cnn.training.continuation import check_settings
 from mnist_cnn.training.distillation import ask_teacher, open_teacher
 from mnist_cnn.training.fused_batchnorm import fuse_batchnorm
 from mnist_cnn.training.listener import Listener
@@ -85,7 +86,7 @@ def train(
         legacy_h5: Also save the model in Keras' old HDF5 format.
 
     Raises:
-        InputError: The configuration does not fit the data, or the run was started with other data.
+        InputError: The configuration does not fit the data, or the run was started with other data or settings.
         DivergedError: The loss became NaN or infinite; the model of the best epoch so far is saved.
         WriteError: The run folder cannot be written.
     """
@@ -95,10 +96,13 @@ def train(
             f"these are the settings of an ensemble of {len(config.model.average)} runs, which is averaged and not "
             "trained. Make or continue one with: mnist-cnn ensemble"
         )
+    check_settings(config, run)
     if run.finished:  # by a process that died before it reported
         history = run.read_json(run.history_json)
         best = best_epoch(history, config.training.monitor)
         return _result(open_model(run.model), history, best, interrupted=False)
+    legacy_h5 = legacy_h5 or run.legacy_h5.exists()  # otherwise a resumed run would keep that of the unfinished model
+    tensorboard = tensorboard or run.tensorboard.exists()
     if config.training.deterministic:
         fix_operation_order()
 

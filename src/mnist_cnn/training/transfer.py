@@ -44,7 +44,8 @@ def _known_digits(dataset: Dataset, classes: int) -> KnownDigits:
 def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: int) -> keras.Model:
     """Adapt a trained network to another data set.
 
-    The output layer is kept if the number of classes is the same, and replaced otherwise.
+    The output layer, which is the last one with weights, is kept if the number of classes is the same. Otherwise it is
+    replaced, with everything after it.
 
     Args:
         source: A model of this package; it shares its layers with the result.
@@ -63,8 +64,9 @@ def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: in
     keras.utils.set_random_seed(seed)
     model = source
     if source.output_shape[-1] != classes:
-        head = layers.Dense(classes, activation="softmax", dtype="float32", name=source.layers[-1].name)
-        model = keras.Model(source.input, head(source.layers[-1].input), name=source.name)
+        last = next(layer for layer in reversed(source.layers) if layer.weights)  # a softmax may follow as a layer
+        head = layers.Dense(classes, activation="softmax", dtype="float32", name=last.name)
+        model = keras.Model(source.inputs[0], head(last.input), name=source.name)
     frozen = _features(model) if config.freeze == "features" else []
     for layer in model.layers:
         layer.trainable = layer not in frozen  # the source may have been trained with frozen layers

@@ -28,7 +28,7 @@ def check_held_out(config: Config, dataset: Dataset) -> None:
 
 
 def _check_split(source: str, wanted: DataConfig, dataset: Dataset) -> None:
-    known = _earlier_split(source, dataset)
+    known = earlier_split(source, dataset)
     if known is None or not wanted.validation or _split(known) == _split(wanted):
         return
     start = f"the weights of {source!r} were trained on"
@@ -38,15 +38,23 @@ def _check_split(source: str, wanted: DataConfig, dataset: Dataset) -> None:
             "Use --validation 0."
         )
     options = [f"--validation {known.validation:g}"]
-    options += [f"--set data.{key}={getattr(known, key)}" for key in ("split_seed", "per_class") if getattr(known, key)]
+    options += [
+        f"--set data.{key}={getattr(known, key)}"
+        for key in ("split_seed", "per_class")
+        if getattr(known, key) != getattr(wanted, key)
+    ]
     raise SettingError(
         f"{start} the training images of {dataset.name} except for a share of {known.validation:g}. Only these unseen "
         f"images can be held out to validate this run. Use {' '.join(options)}, or --validation 0."
     )
 
 
-def _earlier_split(start: str, dataset: Dataset) -> DataConfig | None:
+def earlier_split(start: str, dataset: Dataset) -> DataConfig | None:
     """Return how the weights' own training, or that of the weights before them, divided this data set.
+
+    Args:
+        start: A run, a model file in one, or "digits".
+        dataset: The training split.
 
     Returns:
         None if they were trained on other data, or if it is not known.
