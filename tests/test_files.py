@@ -157,6 +157,13 @@ def test_whether_a_file_could_be_written_is_known_without_writing_it(tmp_path: P
     assert (tmp_path / "text.txt").read_text("utf-8") == "mine"
 
 
+def test_a_lost_drive_is_not_writable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os.path, "exists", lambda _: False)
+    assert not is_writable(tmp_path)
+    with pytest.raises(WriteError, match="was not written"):
+        check_writable(tmp_path / "text.txt")
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_known_before(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

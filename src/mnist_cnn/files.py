@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,8 @@ def is_disk_full(error: OSError) -> bool:
 
 def is_writable(folder: Path) -> bool:
     """Return whether files can be created in a folder, which need not exist yet; nothing is written."""
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    existing = _nearest((folder, *folder.absolute().parents))
+    return existing is not None and existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 def check_writable(path: Path) -> None:
@@ -83,8 +83,15 @@ def check_writable(path: Path) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.exists()  # raises if the name is too long
-        existing = next(place for place in path.absolute().parents if place.exists())
+        existing = _nearest(path.absolute().parents)
+        if existing is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         _create_beside(existing / path.name).unlink()
+
+
+def _nearest(places: Iterable[Path]) -> Path | None:
+    """Return the first place that exists; none does on a drive that Windows has lost."""
+    return next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110  # never raises
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from datasets.idx_files import write_idx
 from mnist_cnn.datasets import Dataset, blend, load_addition
 from mnist_cnn.datasets.dataset import DIGIT_NAMES
 from mnist_cnn.errors import InputError
@@ -53,6 +54,12 @@ def test_skipped_files_are_named(tmp_path: Path) -> None:
     for file in (notes, notes.with_name(".hidden"), tmp_path / "test" / "7" / "notes.txt"):
         file.write_text("no image")
     assert load_addition(tmp_path, DIGIT_NAMES).notice.startswith(f"skipped {notes}, which does not have the suffix")
+
+
+def test_nothing_that_was_read_is_called_skipped(tmp_path: Path) -> None:
+    write_idx(tmp_path / "train" / "images-idx3-ubyte", np.full((3, 28, 28), 9, np.uint8))
+    write_idx(tmp_path / "train" / "labels-idx1-ubyte", np.arange(3, dtype=np.uint8))
+    assert not load_addition(tmp_path, DIGIT_NAMES).notice
 
 
 def test_a_class_that_is_not_in_the_data_set_is_named(tmp_path: Path) -> None:

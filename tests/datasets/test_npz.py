@@ -103,7 +103,7 @@ def test_a_flipped_byte_raises_nothing_but_data_error(folder: Path, position: in
     ("array", "message"),
     [
         (np.zeros((5, 8, 8)), r"shape \(5, 8, 8\), expected \(n, 28, 28\)"),
-        (np.full((1, 28, 28), 256), "range from 256 to 256"),
+        (np.full((1, 28, 28), 256), r"range from 256 to 256, .* Scale them to that range and round them\."),
         (np.full((1, 28, 28), np.nan), "range from nan"),
         (np.full((1, 28, 28), 0.5), r"fractions, expected whole numbers from 0 to 255\. Multiply by 255"),
         (np.full((1, 28, 28), "a"), "of type <U1"),

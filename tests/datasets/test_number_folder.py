@@ -38,6 +38,8 @@ def test_only_the_columns_file_and_text_count(tmp_path: Path) -> None:
         ("name;value\na.png;12\n", "has no column file and no column text: its first line is 'name;value'"),
         ("file,label\na.png,12\n", "has no column text: its first line is 'file,label'"),
         ("file,text\n", "names no pictures"),
+        ("file,text\n../a.png,12\n", "line 2: '../a.png' is not within the folder of the table"),
+        ("file,text\n/a.png,12\n", "line 2: '/a.png' is not within the folder"),
         ("file,text\na.png,12\na.png,12.50\n", "line 3: text = '12.50' is not a number"),
         ("file,text\na.png,١٢\n", "line 2: text = '١٢' is not a number"),
         ("file,text\na.png\n", "line 2: a file or a text is missing"),

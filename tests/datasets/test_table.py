@@ -14,6 +14,7 @@ from mnist_cnn.errors import DataError
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 784))
 LABELS = np.arange(60) % 10
 PIXELS = ",".join(f"pixel{index}" for index in range(784))
+NUMBERED = ",".join(map(str, range(785)))  # as pandas writes columns without names
 
 
 def write(path: Path, rows: np.ndarray, header: str = "", quote: str = "") -> Path:
@@ -22,7 +23,9 @@ def write(path: Path, rows: np.ndarray, header: str = "", quote: str = "") -> Pa
     return path
 
 
-@pytest.mark.parametrize(("header", "last"), [(f"Label,{PIXELS}", False), ("", False), (f"{PIXELS},class", True)])
+@pytest.mark.parametrize(
+    ("header", "last"), [(f"Label,{PIXELS}", False), ("", False), (f"{PIXELS},class", True), (NUMBERED, False)]
+)
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_the_label_is_found_and_the_rest_is_the_image(tmp_path: Path, header: str, last: bool, quote: str) -> None:
     columns = (IMAGES, LABELS[:, None]) if last else (LABELS[:, None], IMAGES)

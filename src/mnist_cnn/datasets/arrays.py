@@ -21,7 +21,9 @@ def as_images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
     """
     if array.shape[1:] not in IMAGE_SHAPES:
         raise DataError(f"{where}: images have shape {array.shape}, expected (n, 28, 28).")
-    pixels = _whole_numbers(array, 255, f"{where}: pixels", "Multiply by 255.")
+    is_share = array.dtype.kind == "f" and array.size and array.min() >= 0 and array.max() <= 1
+    remedy = "Multiply by 255." if is_share else "Scale them to that range and round them."
+    pixels = _whole_numbers(array, 255, f"{where}: pixels", remedy)
     if array.size and array.max() == 1:
         raise DataError(f"{where}: pixels range from 0 to 1, expected 0 to 255. Multiply by 255.")
     return pixels.astype(np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)

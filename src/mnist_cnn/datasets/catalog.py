@@ -155,7 +155,7 @@ def _path_reader(name: str | os.PathLike[str]) -> Callable[[str], Dataset]:
     from mnist_cnn.datasets.local import read_path  # so is Pillow
 
     path = Path(name).expanduser().absolute()
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110  # never raises
         raise SettingError(
             f"there is no data set and no file or folder {str(name)!r}. {suggest(str(name), list_datasets())}"
         )

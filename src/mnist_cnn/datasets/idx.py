@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
+import os
 import struct
 import zlib
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -66,7 +67,8 @@ def find_idx(folder: Path, name: str) -> Path | None:
     spellings = (stem, stem.replace("-idx", ".idx"))
     names = [f"{spelling}{suffix}" for suffix in ("", ".gz") for spelling in spellings]
     nested = (folder / outer / inner for outer in names for inner in names)
-    return next((file for file in (*(folder / name for name in names), *nested) if file.is_file()), None)
+    files = (*(folder / name for name in names), *nested)
+    return next((file for file in files if os.path.isfile(file)), None)  # noqa: PTH113  # never raises
 
 
 def idx_checksum(array: NDArray[Any]) -> str:

@@ -68,7 +68,13 @@ def find_skipped(path: Path) -> list[Path]:
     """Return the files among a folder's training images that are not read because of their suffix; not hidden ones."""
     layout = find_layout(path)
     folders = [pictures_folder(folder) for folder in layout.classes] if layout.train else []
-    return [file for folder in folders for file in entries(folder) if file.suffix.lower() not in SUFFIXES]
+    return [
+        file
+        for folder in folders
+        if has_images(folder)  # otherwise other files were read: IDX, NumPy or tables
+        for file in entries(folder)
+        if file.is_file() and file.suffix.lower() not in SUFFIXES
+    ]
 
 
 def _all_folders(root: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:

@@ -100,6 +100,8 @@ def _labelled(folder: Path, row: dict[str, str | None], place: str) -> LabelledN
     file, text = ((row[column] or "").strip() for column in (_FILE, _TEXT))
     if not file or row[_TEXT] is None:
         raise DataError(f"{place}: a file or a text is missing. Write both, with a comma between.")
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise DataError(f"{place}: {file!r} is not within the folder of the table. Write a path within it.")
     if text and not (text.isascii() and text.isdigit()):
         raise DataError(
             f"{place}: text = {text!r} is not a number. Write only its digits, from left to right, such as 1250 for "

@@ -99,7 +99,9 @@ def _numbers(path: Path, names: Sequence[str], column: int | None = None) -> NDA
     """Read all columns of a table, [n, 785], or one of them, [n, 1]."""
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}. Split it.")
-    skip = 0 if _is_number(names[0]) else 1
+    numbered = [str(number) for number in range(len(names))]  # how pandas names columns without names
+    is_header = not _is_number(names[0]) or list(names) == numbered
+    skip = 1 if is_header else 0
     try:
         with warnings.catch_warnings(action="ignore"):  # `Dataset` refuses an empty table
             values = np.loadtxt(

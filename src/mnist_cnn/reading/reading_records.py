@@ -22,7 +22,8 @@ def digit_record(reading: Reading) -> dict[str, Any]:
 
     The digit is a number if the classes are digits, and None if the image is blank.
     """
-    digit = reading.digit if reading.label == str(reading.digit) else reading.label
+    label = reading.label
+    digit = int(label) if label.isascii() and label.isdigit() and str(int(label)) == label else label
     values = {
         DIGIT: digit if reading.has_ink else None,
         "confidence": round(reading.confidence, _DECIMALS),

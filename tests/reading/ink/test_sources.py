@@ -2,20 +2,24 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mnist_cnn.errors import DataError
 from mnist_cnn.reading.ink import read_image
+from mnist_cnn.reading.ink.colours import levels_of_false_colours
 from mnist_cnn.reading.ink.sources import MAX_PIXELS, SUFFIXES
 
 
@@ -87,6 +91,53 @@ def test_exif_rotation_is_applied(orientation: int, place: tuple[int, int]) -> N
     grey = read_image(encoded(image, exif=exif))
     assert grey.shape == ((40, 28) if orientation in (6, 8) else (28, 40))
     assert grey[place] == 255
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientations_are_those_of_pillow(orientation: int) -> None:
+    image = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(image, exif=exif)
+    with Image.open(io.BytesIO(content)) as opened:
+        np.testing.assert_array_equal(read_image(content), np.asarray(ImageOps.exif_transpose(opened)))
+
+
+def test_other_metadata_of_an_unusual_type_do_not_matter() -> None:
+    resolution = struct.pack("<HHI4s", 0x011A, 2, 4, b"abc")  # as text instead of a fraction
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + resolution
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
+    assert read_image(encoded(stroke("L", 255, 0), "JPEG", exif=exif)).shape == (40, 60)
+
+
+@pytest.mark.parametrize("side", [300, 1200])
+def test_a_jpeg_file_that_keeps_red_green_and_blue_is_read(side: int) -> None:
+    picture = stroke("RGB", (255, 0, 0), (0, 0, 255)).resize((side, side))
+    found = read_image(encoded(picture, "JPEG", quality=95, keep_rgb=True))
+    np.testing.assert_allclose(found[[5, side // 2], [5, side // 2]], [76, 29], atol=3)
+
+
+def test_false_colours_take_little_memory() -> None:
+    ramp = np.linspace(0, 255, 900, dtype=np.uint8)
+    colours = cv2.applyColorMap(np.tile(ramp, (900, 1)), cv2.COLORMAP_JET)[:, :, ::-1]
+    picture = Image.fromarray(np.ascontiguousarray(colours))
+    tracemalloc.start()
+    levels_of_false_colours(picture)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 25 * 900**2
+
+
+@pytest.mark.parametrize("array", [np.zeros((9, 7), np.uint8), np.zeros((9, 7), bool), np.zeros((9, 7))])
+def test_the_order_in_memory_does_not_matter(array: np.ndarray) -> None:
+    assert read_image(np.asfortranarray(array)).flags.c_contiguous
+
+
+def test_a_file_that_is_open_as_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(stroke("L", 255, 0)))
+    with path.open(encoding="utf-8") as file, pytest.raises(DataError, match="is open as text"):
+        read_image(file)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", [(300, 40), (511, 700), (600, 800)])

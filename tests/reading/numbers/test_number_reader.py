@@ -37,6 +37,14 @@ def read(reader: NumberReader, text: str, length: str | None = None, pattern: st
     return reader.read_prepared(prepared(bars.line(text)), Constraint.of(length, pattern))
 
 
+def test_weights_in_a_second_file_are_read(bars_model: Path, tmp_path: Path) -> None:
+    import onnx
+
+    path = tmp_path / "model.onnx"
+    onnx.save_model(onnx.load(bars_model), path, save_as_external_data=True, location="model.data")
+    assert read(NumberReader.load(path, threads=1), "48213").text == "48213"
+
+
 @pytest.mark.parametrize("text", ["0", "9", "11", "48213", "0" * 5, "0123456789" * 10])
 def test_numbers_are_read(reader: NumberReader, text: str) -> None:
     reading = read(reader, text)

@@ -143,6 +143,18 @@ def test_weights_in_a_second_file_beside_the_first_are_read(
     np.testing.assert_allclose(loaded.predict_proba(digits[:70]), linear.probabilities(digits[:70]), atol=1e-5)
 
 
+def test_the_names_of_other_files_may_be_in_any_encoding(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).touch()
+    (tmp_path / "foreign.onnx.data").write_bytes(linear.weights().tobytes())
+    load(tmp_path, external("foreign.onnx.data"))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}/model.onnx"])
+def test_a_path_that_cannot_exist_is_a_missing_model(name: str) -> None:
+    with pytest.raises(ModelFileError, match=r"x{300}"):
+        Recognizer.load(name)
+
+
 def test_both_files_may_be_links_into_one_folder(tmp_path: Path, digits: NDArray[np.uint8]) -> None:
     """As in the cache of Hugging Face's hub."""
     blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import math
 import os
 import re
 from functools import cache
@@ -54,6 +55,15 @@ _LARGEST_FIGURE = 2_000_000  # pixels of a JPEG file that a plotting library wri
 _COARSE = 256  # pixels, shorter side of the reduced JPEG image whose colours are examined
 _LITTLE_ABOVE_1 = 2.0
 _EXIF_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what brings a picture upright, by its orientation (EXIF 2.3, section 4.6.4)
 
 
 def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -107,6 +117,8 @@ def is_open_file(source: Any) -> bool:
 
 def _content(file: Any) -> bytes:
     name = f"this {type(file).__name__}"
+    if isinstance(file, io.TextIOBase):
+        raise ImageError(f"{name} is open as text. Open it in binary mode: open(path, 'rb')")
     try:
         if getattr(file, "seekable", bool)():
             file.seek(0)  # after writing, the position is at the end
@@ -157,11 +169,18 @@ def _open(source: str | os.PathLike[str] | bytes, name: str, max_pixels: int) ->
     size = image.size
     if pixels > max_pixels:  # `_grey_image` refuses it
         return image, size
-    if pixels <= _LARGEST_FIGURE and min(size) < 2 * _COARSE:  # decoded once: Y is the luminance, and colours are there
-        image.draft("YCbCr", size)
+    if pixels <= _LARGEST_FIGURE and min(size) < 2 * _COARSE:
+        if not _is_coded_as_rgb(image):  # decoded once: Y is the luminance, and colours are there
+            image.draft("YCbCr", size)
     elif pixels > _LARGEST_FIGURE or image.format != "JPEG" or not _has_false_colours(source):
         image.draft("L", (_ENOUGH, _ENOUGH))
     return image, size
+
+
+def _is_coded_as_rgb(image: Image.Image) -> bool:
+    """Return whether a JPEG file contains red, green and blue as they are, which libjpeg cannot decode as YCbCr."""
+    names = bytes(layer[0] for layer in getattr(image, "layer", ()))
+    return "jfif" not in image.info and (image.info.get("adobe_transform") == 0 or names == b"RGB")
 
 
 def _has_false_colours(source: str | os.PathLike[str] | bytes) -> bool:
@@ -193,10 +212,9 @@ def _head(path: Path) -> bytes:
 
 def _grey_image(image: Image.Image, name: str, max_pixels: int) -> Pixels:
     _check_size(image.height, image.width, name, max_pixels)
-    if _orientation(image) != 1:
-        from PIL import ImageOps  # rarely needed
-
-        image = ImageOps.exif_transpose(image)
+    turn = _TURNS.get(_orientation(image))
+    if turn is not None:  # not `ImageOps.exif_transpose`, which fails if it cannot write some other metadata again
+        image = image.transpose(turn)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # Pillow's own conversion clips these at 255
         return _grey_array(np.asarray(image), max_pixels)
     if (levels := levels_of_false_colours(image)) is not None:
@@ -220,7 +238,7 @@ def _on_paper(image: Image.Image) -> Pixels:
     opaque part has its own paper, which is continued.
     """
     layers = image.convert("LA")
-    reduction = min(image.size) // _ENOUGH
+    reduction = math.isqrt(image.width * image.height) // _ENOUGH
     if reduction > 1:  # the sums below take about twenty bytes per pixel
         layers = layers.reduce(reduction)
     luminance, alpha = np.moveaxis(np.asarray(layers), 2, 0)  # each uint8 [h, w]
@@ -239,7 +257,7 @@ def _grey_array(array: Pixels, max_pixels: int) -> Pixels:
         valid = ", ".join(["(h, w)", *(f"(h, w, {count})" for count in CHANNELS)])
         raise ImageError(f"an array of shape {array.shape} is not an image. Valid: {valid}.")
     _check_size(array.shape[0], array.shape[1], "this array", max_pixels)
-    levels = _levels(array)
+    levels = np.ascontiguousarray(_levels(array))  # OpenCV cannot draw into masks in another order
     return levels if levels.ndim == 2 else _grey_image(Image.fromarray(levels), "this array", max_pixels)
 
 

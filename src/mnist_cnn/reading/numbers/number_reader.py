@@ -38,7 +38,7 @@ from mnist_cnn.reading.numbers.number_reading import Box, NumberDigit, NumberRea
 from mnist_cnn.reading.numbers.second_opinion import THRESHOLD, SecondOpinion, Verdict, reconcile
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 from mnist_cnn.reading.recognizer.arrangement import check_stream
-from mnist_cnn.reading.recognizer.model_file import read_model_file
+from mnist_cnn.reading.recognizer.model_file import read_model_file, read_second_files
 from mnist_cnn.reading.recognizer.recognition import check_range
 from mnist_cnn.reading.recognizer.session import metadata_of, start_session
 
@@ -106,7 +106,8 @@ class NumberReader:
         check_range("threads", threads, 1, 1024)
         check_range("threshold", threshold, 0.0, 1.0)
         data, origin = read_model_file(None if path is None else Path(path), SHIPPED_WEIGHTS)
-        session = start_session(data, origin)
+        second_files = read_second_files(data, Path(origin)) if path else {}
+        session = start_session(data, origin, second_files=second_files)
         metadata = NumberMetadata.from_strings(metadata_of(session, origin), origin)
         network = LineNetwork.find(session, origin)
         if metadata is None:

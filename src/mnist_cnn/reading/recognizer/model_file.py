@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def read_model_file(path: Path | None, included: Path = SHIPPED_WEIGHTS) -> tupl
     if path.suffix in (".keras", ".h5"):
         raise ModelFileError(f"{path} is a Keras model. Export it first: {_export_command(path)}")
     file = path
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  # never raises
         file = path / ONNX_NAME if (path / ONNX_NAME).exists() else path / _IN_RUN
     try:
         if file.stat().st_size > _LARGEST_FILE:
@@ -67,7 +68,7 @@ def read_second_files(data: bytes, file: Path) -> Mapping[str, bytes]:
     named = [
         path
         for path in file.parent.iterdir()
-        if path.name.encode() in data
+        if os.fsencode(path.name) in data
         and path.resolve().parent in folders
         and path.is_file()
         and path.stat().st_size <= _LARGEST_FILE
@@ -81,7 +82,7 @@ def read_second_files(data: bytes, file: Path) -> Mapping[str, bytes]:
 
 
 def _missing(path: Path) -> str:
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112
         return f"there is no model {path}. Give an ONNX file or an exported run."
     return (
         f"there is no model in {path}: neither {ONNX_NAME} nor {_IN_RUN}. If it is a run folder, export it first: "
