@@ -24,6 +24,7 @@ from mnist_cnn.evaluation import narrative
 from mnist_cnn.files import write_text, write_whole
 from mnist_cnn.reading.recognizer import Recognizer
 from mnist_cnn.runs import RunFolder
+from mnist_cnn.series.training_jobs import is_complete
 
 RECIPE = "light"
 # More digits to learn from than a comparison of recipes allows; the rest is enough to fit the threshold on.
@@ -68,7 +69,7 @@ def train(runs_dir: Path, data: Sequence[str]) -> list[RunFolder]:
     runs: list[RunFolder] = []
     for number, stage in enumerate(STAGES, 1):
         run = RunFolder(runs_dir / f"{RECIPE}-{number:03d}")
-        if not run.finished:
+        if not is_complete(run):
             settings = [word for name, value in (EVERYWHERE | stage).items() for word in ("--set", f"{name}={value}")]
             start = ["--init-from", str(runs[-1].root)] if runs else []
             begin = ["--recipe", RECIPE, "--dataset", SHIPPED_ON.dataset, *start, *settings]

@@ -7,7 +7,7 @@ import pytest
 
 from mnist_cnn.environment.shell import quote
 from mnist_cnn.errors import InputError, MnistCnnError
-from mnist_cnn.runs import Row, RunFolder, best_epoch, create_run, discard_run, lock_run, open_run
+from mnist_cnn.runs import Row, RunFolder, best_epoch, create_run, discard_run, lock_run, open_run, valid_name
 
 
 def test_runs_are_numbered_by_name_and_never_reuse_a_number(tmp_path: Path) -> None:
@@ -57,6 +57,16 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
 def test_the_command_that_resumes_a_run_survives_a_shell() -> None:
     path = Path("my runs", "a-001")
     assert RunFolder(path).resume_command == f"mnist-cnn train --resume {quote(str(path))}"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("quick-archive (1)", "quick-archive -1"), ("données été", "données été"), ("../x", "x"), ("(", "run"),
+     ("a" * 300, "a" * 100)],
+)  # fmt: skip
+def test_any_text_has_a_similar_valid_name(text: str, name: str, tmp_path: Path) -> None:
+    assert valid_name(text) == name
+    assert create_run(tmp_path, valid_name(text)).name == f"{name}-001"
 
 
 def test_a_run_has_a_name_where_the_path_is_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ from mnist_cnn.files import CARD_NAME, CONFIG_NAME, EXPORTS_NAME, MODEL_NAME, re
 
 Row = dict[str, float | int]  # epoch (1-based), loss, accuracy, val_loss, val_accuracy, learning_rate, seconds
 
-_NAME = re.compile(r"\w[\w .+-]{0,99}")
+_LONGEST = 100  # characters of a name
+_NAME = re.compile(rf"\w[\w .+-]{{0,{_LONGEST - 1}}}")
 
 
 class _Inside:
@@ -98,6 +99,21 @@ class RunFolder:
             raise RunFolderError(f"{path} is not valid JSON ({error}).") from error
 
 
+def check_name(name: str) -> None:
+    """Check that a name can begin that of a run folder.
+
+    Raises:
+        SettingError: It cannot.
+    """
+    if not _NAME.fullmatch(name):
+        raise SettingError(f"{name!r} is not a valid run name. Use letters, digits and dashes: it names a folder.")
+
+
+def valid_name(text: str) -> str:
+    """Return the valid name that is most similar to a text, such as the name of a file."""
+    return re.sub(r"[^\w .+-]+", "-", text).strip("-. +")[:_LONGEST] or "run"
+
+
 def create_run(parent: str | os.PathLike[str], name: str) -> RunFolder:
     """Create the next free folder `parent/NAME-001`, `NAME-002`, …; two processes at once get different ones.
 
@@ -106,8 +122,7 @@ def create_run(parent: str | os.PathLike[str], name: str) -> RunFolder:
         WriteError: `parent` cannot be written.
     """
     parent = Path(parent)
-    if not _NAME.fullmatch(name):
-        raise SettingError(f"{name!r} is not a valid run name. Use letters, digits and dashes: it names a folder.")
+    check_name(name)
     try:
         parent.mkdir(parents=True, exist_ok=True)
         number = _last_number(parent, name)

@@ -135,6 +135,12 @@ def test_help_is_shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
         (["train", "--epochs", "many"], "'--epochs': 'many' is not a valid integer"),
         (["train", "--epochs", "0"], "training.epochs = 0 is not valid"),
         (["train", "--recipe", "batchnrm"], "Did you mean 'batchnorm'?"),
+        (["train", "--recipe", ""], "'--recipe': it is empty. Give a name or a path, or omit the option."),
+        (["train", "--init-from", ""], "'--init-from': the path is empty."),
+        (
+            ["ensemble", "--recipe", "small", "--dataset", "digits", "--name", "/x"],
+            "'/x' is not a valid run name",
+        ),
         (["train", "--set", "training.epoch=3"], "Did you mean 'training.epochs'?"),
         (["train", "--set", "training.epochs"], "KEY=VALUE"),
         (["train", "--dataset", "minst"], "Did you mean 'mnist'?"),

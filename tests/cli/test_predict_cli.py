@@ -107,8 +107,8 @@ def test_an_unreadable_file_has_its_row_and_the_rest_is_read(
         (["x.png", "--scale", "inf"], "scale = inf is not valid"),
         (["x.png", "--format", "csv", "--json"], "Omit one of them"),
         (["x.png", "--explain", "--output", "notes.txt"], "Valid suffixes: .png"),
-        (["x.png", "--output", "rows.tsv"], ".webp for a picture; .csv, .parquet for all rows."),
-        (["x.png", "--output", "."], ".webp for a picture; .csv, .parquet for all rows."),
+        (["x.png", "--output", "rows.tsv"], ".jpeg for a picture; .csv, .parquet for all rows."),
+        (["x.png", "--output", "."], ".jpeg for a picture; .csv, .parquet for all rows."),
         (["x.png", "--output", ""], "'--output': the path is empty. Give a path, or omit the option."),
         (["x.png", "--model", ""], "'--model': the path is empty"),
     ],
@@ -161,6 +161,16 @@ def test_a_list_of_paths_may_start_with_a_byte_order_mark(monkeypatch: pytest.Mo
     assert [list(group) for group in inputs.find_images(["-", "d.png"])] == [
         ["a.png"], ["b.png"], [], ["c.png"], ["d.png"],
     ]  # fmt: skip
+
+
+def test_a_list_of_paths_may_begin_like_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("P1 a.png").touch()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Pipe(b"P1 a.png\nb.png\n")))
+    assert [name for group in inputs.find_images(["-"]) for name in group] == ["P1 a.png", "b.png"]
+    image = b"P1\n1 1\n0\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Pipe(image)))
+    assert [content for group in inputs.find_images(["-"]) for content in group] == [image]
 
 
 @pytest.mark.parametrize(
@@ -232,6 +242,16 @@ def test_explain_draws_one_row_per_image(
             heights.append(image.height)
             assert len(image.convert("RGB").getcolors(2**24) or []) > 50
     assert heights[1] == 4 * heights[0]
+
+
+def test_a_missing_image_with_the_name_of_the_picture_has_a_row(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    sheet.touch()
+    code, out, _ = call(capsys, pictures / "a.PNG", tmp_path / "none" / "sheet.png", "--output", sheet, *LINES)
+    assert code == 1
+    assert [bool(json.loads(line).get("error")) for line in out.splitlines()] == [False, True]
 
 
 def test_explain_never_overwrites_an_image_that_it_reads(

@@ -181,6 +181,20 @@ def test_a_model_of_the_other_kind_names_its_command(
         assert len(err.splitlines()) == 1
 
 
+def test_a_model_with_the_name_of_the_included_one_is_that_model(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("numbers").mkdir()
+    shutil.copyfile(SHIPPED_WEIGHTS, Path("numbers", "model.onnx"))
+    for command in ("read", "evaluate"):
+        path = "./numbers" if command == "read" else "numbers/model.onnx"
+        words = [pictures, "--model", path] if command == "read" else [path, "--dataset", pictures]
+        code, _, err = commands.call(capsys, command, *words)
+        assert code == 2
+        assert "numbers/model.onnx is a network for single digits, not for whole numbers" in err
+
+
 def test_an_impossible_picture_is_refused_before_the_work(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

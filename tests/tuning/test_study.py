@@ -161,8 +161,17 @@ def test_a_moved_search_keeps_its_identity(tmp_path: Path) -> None:
 def test_commands_quote_paths_and_name_the_server(tmp_path: Path) -> None:
     folder = small_search(tmp_path / "my search")
     assert folder.train_command == f"mnist-cnn train --recipe '{folder.best}'"
+    folder.plan.write_text('{"dataset": "mnist", "data_dir": "/my data"}')
+    assert folder.train_command == f"mnist-cnn train --recipe '{folder.best}' --data-dir '/my data'"
     folder.plan.write_text('{"storage": "postgresql://me@host/db"}')
     assert folder.resume_command == f"mnist-cnn tune --resume '{folder.root}' --storage postgresql://me@host/db"
+
+
+def test_a_lost_study_is_explained(tmp_path: Path) -> None:
+    folder = small_search(tmp_path)
+    optuna.delete_study(study_name=small_plan().name, storage=f"sqlite:///{folder.database}")
+    with pytest.raises(InputError, match=r"study\.db has no study 'small'\. Restore it"):
+        studies.open_study(folder)
 
 
 def test_every_named_strategy_can_be_built() -> None:

@@ -57,11 +57,11 @@ def is_bulk(output: Path | None, paths: Iterable[str]) -> bool:
     Raises:
         SettingError: An impossible option was given, or a Parquet file without an output.
     """
+    if output is not None and _ADDRESS.match(str(output)):
+        raise SettingError(
+            f"--output {output} is not a path on this machine. Write it here, then copy it to the store."
+        )
     if output is not None and output.suffix.lower() in TABLES:
-        if _ADDRESS.match(str(output)):
-            raise SettingError(
-                f"--output {output} is not a path on this machine. Write the rows here, then copy them to the store."
-            )
         if output.suffix not in TABLES:
             raise SettingError(f"--output {output} must end in lower case. Valid: {', '.join(TABLES)}.")
         refuse_options(_NOT_IN_BULK, f"Omit it: all rows are written to {output}.")

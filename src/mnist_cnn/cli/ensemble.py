@@ -22,7 +22,7 @@ from mnist_cnn.ensembles.membership import FEWEST, MOST, check_count, check_memb
 from mnist_cnn.ensembles.planned import find_unfinished, member_configs, members_of, open_planned, plan_members
 from mnist_cnn.errors import SettingError
 from mnist_cnn.models.quiet import start_keras
-from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
+from mnist_cnn.runs import RunFolder, check_name, create_run, discard_run, lock_run, open_run
 from mnist_cnn.series.training_jobs import TrainingJob, is_complete, train_each
 
 _DEFAULT_NAME = "ensemble"
@@ -86,6 +86,7 @@ def ensemble(
         changes |= dict(parse_setting(text) for text in settings)
         config, data, default_name = configure(recipe, changes, data_dir, terminal)
         name, configs = name or f"{default_name}-{_DEFAULT_NAME}", member_configs(config, members)
+        check_name(name)
         unfinished = find_unfinished(runs_dir, name, configs)
         folder = unfinished or create_run(runs_dir, name)
         if not unfinished:

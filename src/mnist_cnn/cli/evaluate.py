@@ -15,6 +15,7 @@ from mnist_cnn.cli.options import (
     MODEL_HELP,
     PATH,
     data_dir_option,
+    is_included,
     json_option,
     refuse_options,
     scale_option,
@@ -86,7 +87,7 @@ def evaluate(
     terminal = Terminal(as_json)
     if output:
         _check_output(output)
-    if model == Path(SHIPPED_NUMBERS) or model.suffix == ".onnx":
+    if _reads_numbers(model):
         single = "split", "scale", "data_dir", "corruptions"
         refuse_options(single, f"Omit it: {model} reads whole numbers.")
         evaluate_numbers(model, dataset, HowToRead(length, pattern, second_opinion), output, terminal)
@@ -173,6 +174,20 @@ def _check_finished(run: RunFolder) -> None:
     if run.config.exists() and not run.model.exists():
         raise RunFolderError(f"{run.root} is not finished. Continue with: {run.resume_command}")
     model_file(run.root)
+
+
+def _reads_numbers(model: Path) -> bool:
+    """Return whether a model reads whole numbers.
+
+    Raises:
+        ModelFileError: It is an ONNX file of another kind: other models of single digits are evaluated in Keras' form.
+    """
+    if model.suffix == ".onnx":
+        from mnist_cnn.reading.numbers import NumberReader
+
+        NumberReader.load(model, threads=1)
+        return True
+    return is_included(model, SHIPPED_NUMBERS)
 
 
 def _check_output(folder: Path) -> None:

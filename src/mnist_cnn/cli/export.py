@@ -13,6 +13,7 @@ from mnist_cnn.cli.options import (
     PATH,
     InWords,
     data_dir_option,
+    is_included,
     json_option,
     refuse_options,
     scale_option,
@@ -92,7 +93,7 @@ def export(
             f"no model is given. Give a run, a .keras file, or {SHIPPED_MODEL!r} or {SHIPPED_NUMBERS!r} for the "
             "included weights. For the formats see: mnist-cnn export --list"
         )
-    if model == Path(SHIPPED_NUMBERS):
+    if is_included(model, SHIPPED_NUMBERS):
         _export_numbers(chosen, output or Path(EXPORTS_NAME), terminal)
         return
     folder = output or RunFolder(model if model.is_dir() else model.parent).exports
@@ -194,7 +195,7 @@ def _show_formats(terminal: Terminal, model: Path | None) -> None:
         {"format": each.name, "file": each.file, "runtime": each.runtime, "available": _availability(each)}
         for each in FORMATS.values()
     ]
-    if model == Path(SHIPPED_NUMBERS):
+    if is_included(model, SHIPPED_NUMBERS):
         from mnist_cnn.export.number_export import FILE
 
         records = [{**each, "file": FILE, "available": _AVAILABLE} for each in records if each["format"] == _NUMBERS_AS]

@@ -137,7 +137,10 @@ def _standard_input(more: frozenset[str], stream: io.BufferedReader | DigestedIn
 
 def _is_image(head: bytes) -> bool:
     """Distinguish an image from a list of paths by its first bytes: a path never contains a zero byte."""
-    return head.startswith(_SIGNATURES) or b"\0" in head[:_HEAD] or (head[:2] in _NETPBM and head[2:3].isspace())
+    if head[:2] in _NETPBM and head[2:3].isspace():
+        first = head.partition(b"\n")[0].rstrip(b"\r")
+        return not os.path.exists(os.fsdecode(first))  # noqa: PTH110  # a path may begin like these images: "P1 a.png"
+    return head.startswith(_SIGNATURES) or b"\0" in head[:_HEAD]
 
 
 def _is_list_with_zeros(head: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,12 @@ class NameOrPath(click.ParamType[str]):
 
     def __init__(self, find_names: Callable[[], Iterable[str]]) -> None:
         self._find_names = find_names
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse the empty text, as `NamedPath` does."""
+        if not value:
+            self.fail("it is empty. Give a name or a path, or omit the option.", param, ctx)
+        return value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the names that begin with a word; if there is none, the shell looks for files."""
@@ -97,6 +104,11 @@ def set_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"{text} Can be repeated.")
 
 
+def is_included(model: Path | None, name: str) -> bool:
+    """Return whether a model is the included one of this name, and not a file or folder that has the same name."""
+    return model == Path(name) and not os.path.exists(name)  # noqa: PTH110  # never raises
+
+
 def digit_model(model: Path | None) -> Path | None:
     """Return the file of a network for single digits; None for the included weights.
 
@@ -104,7 +116,7 @@ def digit_model(model: Path | None) -> Path | None:
         SettingError: These are the included weights for whole numbers.
     """
     _refuse_included(model, SHIPPED_NUMBERS, "whole numbers", "read")
-    return None if model == Path(SHIPPED_DIGITS) and not model.exists() else model
+    return None if is_included(model, SHIPPED_DIGITS) else model
 
 
 def number_model(model: Path | None) -> Path | None:
@@ -114,11 +126,11 @@ def number_model(model: Path | None) -> Path | None:
         SettingError: These are the included weights for single digits.
     """
     _refuse_included(model, SHIPPED_DIGITS, "single digits", "predict")
-    return None if model == Path(SHIPPED_NUMBERS) else model
+    return None if is_included(model, SHIPPED_NUMBERS) else model
 
 
 def _refuse_included(model: Path | None, name: str, what: str, command: str) -> None:
-    if model == Path(name) and not model.exists():
+    if is_included(model, name):
         raise SettingError(f"`{name}` stands for the included weights for {what}. Use: mnist-cnn {command}")
 
 

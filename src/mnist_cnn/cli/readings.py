@@ -28,7 +28,7 @@ Reading = TypeVar("Reading")
 Explained = TypeVar("Explained")
 ReadMany: TypeAlias = "Callable[[Iterable[str | bytes]], Iterator[tuple[str | bytes, Reading | DataError]]]"
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+_PICTURES = (".png", ".jpg", ".jpeg")  # not WebP, which takes 16,383 pixels at most
 _EXPLAINED = 100  # most images in one picture; viewers fail on much taller ones
 
 images_argument = click.argument(
@@ -157,7 +157,7 @@ def choose_picture(output: Path | None, paths: Sequence[str]) -> Path:
         )
     check_writable(picture)
     if picture.exists() and any(
-        Path(path).name == picture.name and picture.samefile(path)
+        Path(path).name == picture.name and os.path.exists(path) and picture.samefile(path)  # noqa: PTH110
         for path in image_files(word for word in paths if word != STDIN)
     ):
         raise SettingError(f"--output {picture} is one of the images to read. Choose another name.")
@@ -203,9 +203,9 @@ def print_readings(
     if not rows.count:
         places = ", ".join(STDIN_NAME if path == STDIN else path for path in paths)
         raise ImageError(f"found no images in {places}. Name image files, or folders that contain some.")
+    rows.finish()
     if explanations:
         explanations.finish(rows.count - rows.unreadable)
-    rows.finish()
 
 
 def _read(read_many: ReadMany[Reading], paths: Sequence[str]) -> Iterator[tuple[str, str | bytes, Reading | DataError]]:

@@ -45,9 +45,10 @@ class Terminal:
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
         """Print a table; columns of numbers are right-aligned."""
         from rich import box
+        from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(title=escape(title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         lines = [[_cell(value) for value in row] for row in rows]
         for index, column in enumerate(columns):
             numbers = bool(lines) and all(_is_number(line[index]) for line in lines)

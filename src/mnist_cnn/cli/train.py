@@ -31,7 +31,7 @@ from mnist_cnn.environment import shell
 from mnist_cnn.errors import SettingError
 from mnist_cnn.files import CONFIG_NAME
 from mnist_cnn.models.quiet import start_keras
-from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run
+from mnist_cnn.runs import RunFolder, create_run, discard_run, lock_run, open_run, valid_name
 
 _HARMLESS = {"training.seed", "training.deterministic"}  # settings that do not invalidate a recipe's expected results
 _SETTINGS = {  # option → the setting it stands for
@@ -71,7 +71,7 @@ _SETTINGS = {  # option → the setting it stands for
 @set_option("Set any other setting, such as optimizer.ema=0.")
 @click.option(
     "--init-from",
-    type=click.Path(),
+    type=NamedPath(),
     help=f"Start from the weights of a run or a .keras file, or from {SHIPPED_MODEL}, the included weights.",
 )
 @scale_option
@@ -223,4 +223,4 @@ def _default_name(recipe: str, data: ResolvedDataset) -> str:
     stem = path.stem if path.suffix == ".toml" else recipe
     if path.name == CONFIG_NAME:  # of a run
         return path.resolve().parent.name.rpartition("-")[0] or stem
-    return stem if data.name == "mnist" else f"{stem}-{Path(data.name).stem}"
+    return valid_name(stem if data.name == "mnist" else f"{stem}-{Path(data.name).stem}")

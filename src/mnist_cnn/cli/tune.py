@@ -130,12 +130,12 @@ def tune(
     terminal = Terminal(as_json)
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
     changes |= {} if epochs is None else {"training.epochs": epochs}
-    seconds = parse_duration(time) if time else math.inf
+    seconds = math.inf if time is None else parse_duration(time)
     with _connected(ray) as ray_head:  # first: without a cluster, no search begins
         if resume:
             _refuse_changes("--resume", {**given, "join": join}, changes)
             folder = _open(resume, storage, confirm)
-        elif join:
+        elif join is not None:
             _refuse_changes("--join", {name: given[name] for name in given if name not in _ON_EACH_MACHINE}, changes)
             folder = _join(join, storage, given, terminal)
         else:

@@ -46,7 +46,10 @@ class TuningFolder:
     @property
     def train_command(self) -> str:
         """The command that trains the best configuration."""
-        return shell.join(["mnist-cnn", "train", "--recipe", str(self.best)])
+        data_dir = self.find_data().data_dir
+        return shell.join(
+            ["mnist-cnn", "train", "--recipe", str(self.best), *(["--data-dir", str(data_dir)] if data_dir else [])]
+        )
 
     @property
     def place(self) -> str:

@@ -8,7 +8,7 @@ import optuna
 from optuna.study import Study
 
 from mnist_cnn.datasets import ResolvedDataset
-from mnist_cnn.errors import SettingError
+from mnist_cnn.errors import RunFolderError, SettingError
 from mnist_cnn.files import write_json
 from mnist_cnn.tuning.plan import Plan, directions, parse_plan
 from mnist_cnn.tuning.search_folder import TuningFolder
@@ -77,13 +77,18 @@ def open_study(folder: TuningFolder) -> Study:
     """Open the study of a search.
 
     Raises:
-        RunFolderError: The folder is not a search folder.
+        RunFolderError: The folder is not a search folder, or its database does not have the study.
         SettingError: The server cannot be reached.
     """
     plan = open_plan(folder)
-    return optuna.load_study(
-        study_name=plan.name,
-        storage=open_storage(folder, plan.heartbeat),
-        sampler=build_sampler(plan),
-        pruner=build_pruner(plan),
-    )
+    storage = open_storage(folder, plan.heartbeat)
+    try:
+        return optuna.load_study(
+            study_name=plan.name, storage=storage, sampler=build_sampler(plan), pruner=build_pruner(plan)
+        )
+    except KeyError:
+        place = without_password(folder.url) if folder.url else folder.storage or folder.database
+        raise RunFolderError(
+            f"{place} has no study {plan.name!r}. Restore it, give the address of the database with which the search "
+            "began, or start a new search."
+        ) from None

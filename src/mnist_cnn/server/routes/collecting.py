@@ -62,7 +62,8 @@ async def keep(request: Request) -> KeptPicture:
     body = await read_body(request)
     image, label = _parse(body, request.headers.get("content-type", ""))
     if label not in collection.class_names:
-        raise Problem(422, f"label {label!r:.80} is not a class of the model. {suggest(label, collection.class_names)}")
+        shown = label[:80]  # a body may consist of a label
+        raise Problem(422, f"label {shown!r} is not a class of the model. {suggest(shown, collection.class_names)}")
     (seen,) = await get_service(request).reader.read([image])
     note_images(request, 1)
     if seen.reading.reason not in ("", Reason.UNCERTAIN):  # the label would not be true of the picture

@@ -131,7 +131,8 @@ def _check_type(name: str, value: Any) -> None:
     is_number = all(type(each) is int for each in (value if isinstance(value, list) else [value]))
     if isinstance(value, str) or (name == "length" and is_number):
         return
-    shown = textwrap.shorten(json.dumps(value), _SHOWN, placeholder="…")
+    part = value[:_SHOWN] if isinstance(value, list) else value  # a body may contain a million values
+    shown = textwrap.shorten(json.dumps(part), _SHOWN, placeholder="…")
     wrong = {"length": f"is not valid. {VALID_LENGTH}", "pattern": f"is not text. {VALID_PATTERN}"}
     raise Problem(422, f"{name} = {shown} {wrong[name]}.")
 
