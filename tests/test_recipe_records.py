@@ -14,7 +14,7 @@ from late import Late
 from mnist_cnn.config import Config, ModelConfig, override, save_config
 from mnist_cnn.datasets import ResolvedDataset
 from records import describe_command, write_records
-from tables import all_recipes, summarise_recipes
+from tables import all_recipes, current_recipes, summarise_recipes
 
 repeated, distillation = Late("repeated_runs"), Late("distillation")
 
@@ -88,6 +88,13 @@ def test_processors_without_avx512_replace_no_figures_of_others(path: Path) -> N
 def test_a_command_is_recorded_without_this_machine_s_paths(words: list[str], tmp_path: Path) -> None:
     here = [word.replace("DIR", str(tmp_path)) for word in words]
     assert describe_command(["/x/ink.py", *here, "--seeds", "2"]) == "python benchmarks/ink.py --data-dir DIR --seeds 2"
+
+
+def test_the_published_figures_are_those_of_the_recipes_as_they_are() -> None:
+    results = Path(__file__).parents[1] / "benchmarks" / "results"
+    for name, rows in current_recipes(results).items():
+        settings = rows[-1][1].get("settings")  # the first records do not have them
+        assert settings in (None, repeated.digest_settings(repeated.recipe_config(name))), name
 
 
 def test_the_digest_of_settings_ignores_the_seed() -> None:

@@ -106,11 +106,6 @@ class OptimizerConfig:
     ema: Fraction = 0.0  #: time constant of the weights' moving average, as a share of all steps; 0: none
 
     def __post_init__(self) -> None:
-        if self.schedule != "constant" and self.final_learning_rate > self.learning_rate:
-            raise SettingError(
-                f"final_learning_rate = {self.final_learning_rate:g} is higher than learning_rate = "
-                f"{self.learning_rate:g}, the peak of the schedule. Use a lower one."
-            )
         if self.weight_decay and self.name not in ("adamw", "sgd"):
             raise SettingError(f"weight_decay works with adamw and sgd, not with {self.name!r}. Use name = 'adamw'.")
 

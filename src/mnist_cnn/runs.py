@@ -111,7 +111,8 @@ def check_name(name: str) -> None:
 
 def valid_name(text: str) -> str:
     """Return the valid name that is most similar to a text, such as the name of a file."""
-    return re.sub(r"[^\w .+-]+", "-", text).strip("-. +")[:_LONGEST] or "run"
+    longest = _LONGEST - len("-distilled")  # commands add such words
+    return re.sub(r"[^\w .+-]+", "-", text).strip("-. +")[:longest] or "run"
 
 
 def create_run(parent: str | os.PathLike[str], name: str) -> RunFolder:

@@ -192,7 +192,16 @@ def test_a_model_with_the_name_of_the_included_one_is_that_model(
         words = [pictures, "--model", path] if command == "read" else [path, "--dataset", pictures]
         code, _, err = commands.call(capsys, command, *words)
         assert code == 2
-        assert "numbers/model.onnx is a network for single digits, not for whole numbers" in err
+        assert f"{Path('numbers', 'model.onnx')} is a network for single digits, not for whole numbers" in err
+
+
+def test_a_folder_of_pictures_may_be_called_numbers(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(pictures, "numbers")
+    code, _, err = commands.call(capsys, "read", "numbers", "--model", "numbers")
+    assert code == 0, err
 
 
 def test_an_impossible_picture_is_refused_before_the_work(

@@ -147,10 +147,12 @@ def test_a_resumed_run_uses_the_pictures_of_its_first_session(
 
 
 @pytest.mark.usefixtures("small")
-def test_a_damaged_file_of_pictures_is_composed_again(tmp_path: Path, few: ComposedPictures) -> None:
+@pytest.mark.parametrize("place", [None, 200, 2000])
+def test_a_damaged_file_of_pictures_is_composed_again(tmp_path: Path, few: ComposedPictures, place: int | None) -> None:
     file = tmp_path / "composed.npz"
     few.save(file)
-    file.write_bytes(file.read_bytes()[:-100])
+    content = file.read_bytes()
+    file.write_bytes(content[:-100] if place is None else content[:place] + b"x" * 20 + content[place + 20 :])
     batches, _ = trainer.prepare_data(tiny_config(SHARE), digits(), None)
     notices: list[str] = []
     mixed = mixing.mix_in_composed(batches, tiny_config(SHARE), digits(), file, notices.append)

@@ -8,6 +8,7 @@ import pytest
 
 from late import Late
 from mnist_cnn.config import OptimizerConfig
+from mnist_cnn.errors import InputError
 
 keras, optimizers = Late("keras"), Late("mnist_cnn.training.optimizers")
 
@@ -107,3 +108,9 @@ def test_sgd_has_nesterov_momentum() -> None:
         velocity = 0.5 * velocity - 0.1
         position += 0.5 * velocity - 0.1
         assert float(weight[0]) == pytest.approx(position)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])
+def test_a_schedule_does_not_end_above_its_peak(schedule: str) -> None:
+    with pytest.raises(InputError, match=r"final_learning_rate = 0\.001 is higher than learning_rate = 0\.0005"):
+        rates(schedule=schedule, learning_rate=5e-4, final_learning_rate=1e-3)

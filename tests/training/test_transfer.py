@@ -126,6 +126,13 @@ def test_a_new_output_layer_replaces_the_old_one_and_the_softmax_after_it() -> N
     assert [tuple(weights.shape) for weights in model.layers[-1].weights] == [(128, 26), (26,)]
 
 
+def test_pooled_class_maps_get_an_output_layer() -> None:
+    layers = keras.layers
+    maps = [keras.Input((28, 28, 1)), layers.Conv2D(10, 1, strides=9), layers.GlobalAveragePooling2D()]
+    source = keras.Sequential([*maps, layers.Softmax()])
+    assert transfer.adapt_model(source, 26, ModelConfig(init_from="x"), seed=0).output_shape == (None, 26)
+
+
 def test_features_end_at_global_pooling_too() -> None:
     source = architectures.build_model("vgg", {"filters": [4, 8]}, 10)
     model = transfer.adapt_model(source, 3, ModelConfig(init_from="x", freeze="features"), seed=0)

@@ -125,7 +125,7 @@ def _show(error: Exception, words: Sequence[str]) -> None:
 
 
 _NO_MEMORY = "there is not enough memory for this. Use a smaller --batch-size or data set."
-_KILLED = "a process of this command was killed, probably for lack of memory. Free some, and run the command again."
+_KILLED = "a process of this command was killed, probably for lack of memory. Close other programs, and try again."
 # By the names of the errors, because most commands import neither TensorFlow nor `concurrent.futures`.
 _MEMORY_MESSAGES = {"MemoryError": _NO_MEMORY, "ResourceExhaustedError": _NO_MEMORY, "BrokenProcessPool": _KILLED}
 

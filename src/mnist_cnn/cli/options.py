@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from click.types import OptionHelpExtra
 
 from mnist_cnn.errors import SettingError
-from mnist_cnn.files import SHIPPED_DIGITS, SHIPPED_NUMBERS
+from mnist_cnn.files import EXPORTS_NAME, MODEL_NAME, ONNX_NAME, SHIPPED_DIGITS, SHIPPED_NUMBERS
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -105,8 +105,9 @@ def set_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def is_included(model: Path | None, name: str) -> bool:
-    """Return whether a model is the included one of this name, and not a file or folder that has the same name."""
-    return model == Path(name) and not os.path.exists(name)  # noqa: PTH110  # never raises
+    """Return whether a model is the included one of this name, and not a file or a folder with a model of that name."""
+    places = (Path(name), *(Path(name, file) for file in (MODEL_NAME, ONNX_NAME, f"{EXPORTS_NAME}/{ONNX_NAME}")))
+    return model == Path(name) and not any(map(os.path.isfile, places))
 
 
 def digit_model(model: Path | None) -> Path | None:

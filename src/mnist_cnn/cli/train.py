@@ -222,5 +222,5 @@ def _default_name(recipe: str, data: ResolvedDataset) -> str:
     path = Path(recipe)
     stem = path.stem if path.suffix == ".toml" else recipe
     if path.name == CONFIG_NAME:  # of a run
-        return path.resolve().parent.name.rpartition("-")[0] or stem
+        return valid_name(path.resolve().parent.name.rpartition("-")[0] or stem)
     return valid_name(stem if data.name == "mnist" else f"{stem}-{Path(data.name).stem}")

@@ -100,7 +100,7 @@ def _labelled(folder: Path, row: dict[str, str | None], place: str) -> LabelledN
     file, text = ((row[column] or "").strip() for column in (_FILE, _TEXT))
     if not file or row[_TEXT] is None:
         raise DataError(f"{place}: a file or a text is missing. Write both, with a comma between.")
-    if Path(file).is_absolute() or ".." in Path(file).parts:
+    if Path(file).anchor or ".." in Path(file).parts:
         raise DataError(f"{place}: {file!r} is not within the folder of the table. Write a path within it.")
     if text and not (text.isascii() and text.isdigit()):
         raise DataError(

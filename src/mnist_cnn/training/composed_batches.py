@@ -6,7 +6,6 @@ Composing a picture takes as long as training on it several times, so each one i
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +66,9 @@ def mix_in_composed(
 def _load_saved(file: Path, note: Callable[[str], None]) -> ComposedPictures | None:
     try:
         return ComposedPictures.load(file)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):  # such as a run copied incompletely
+    except (MemoryError, PermissionError):
+        raise
+    except Exception:  # zipfile, zlib and NumPy raise many kinds for a damaged file
         note(f"{file} is damaged, so its pictures are composed again")
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mnist_cnn.config import OptimizerConfig
+from mnist_cnn.errors import SettingError
 from mnist_cnn.models.backend import keras, ops
 
 _ONE_CYCLE_START = 1 / 25  # of the peak learning rate, as in fastai and PyTorch
@@ -100,10 +101,19 @@ def build_optimizer(config: OptimizerConfig, steps: int) -> keras.optimizers.Opt
 
 
 def build_schedule(config: OptimizerConfig, steps: int) -> Any:
-    """Build the learning rate: a number, or a schedule over `steps` steps."""
+    """Build the learning rate: a number, or a schedule over `steps` steps.
+
+    Raises:
+        SettingError: The schedule would end above its peak.
+    """
     warmup_steps = round(config.warmup * steps)
     if config.schedule == "constant":
         return config.learning_rate
+    if config.final_learning_rate > config.learning_rate:
+        raise SettingError(
+            f"final_learning_rate = {config.final_learning_rate:g} is higher than learning_rate = "
+            f"{config.learning_rate:g}, the peak of the schedule. Use a lower one."
+        )
     if config.schedule == "one-cycle":
         return OneCycle(config.learning_rate, config.final_learning_rate, warmup_steps, steps)
     rising = {"warmup_target": config.learning_rate, "warmup_steps": warmup_steps} if warmup_steps else {}

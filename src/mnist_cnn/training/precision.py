@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from mnist_cnn.config import Config
 from mnist_cnn.environment.machine import has_bfloat16
+from mnist_cnn.errors import SettingError
 from mnist_cnn.models.backend import keras
 
 
 def training_precision(config: Config) -> str:
-    """Return the dtype policy to train with: that of model files if training starts from one."""
+    """Return the dtype policy to train with: that of model files if training starts from one.
+
+    Raises:
+        SettingError: Another one is asked for there.
+    """
     if config.model.init_from:
+        if config.training.precision == "mixed_bfloat16":
+            raise SettingError("a network that starts from init_from trains in float32. Use precision = 'auto'.")
         return "float32"
     return automatic_precision() if config.training.precision == "auto" else config.training.precision
 

@@ -26,8 +26,17 @@ from mnist_cnn.training.precision import devices
 _TEACHER = "teacher_sha256"  # in the environment
 
 
-def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: RunFolder, precision: str) -> None:
+def record_start(
+    config: Config,
+    dataset: Dataset,
+    added: Dataset | None,
+    run: RunFolder,
+    precision: str,
+    note: Callable[[str], None] = lambda _: None,
+) -> None:
     """Write configuration and environment. Of a resumed run, check the data, and remove outdated files.
+
+    `note` receives what was removed.
 
     Raises:
         RunFolderError: The run was started with other data, or with another teacher.
@@ -43,8 +52,10 @@ def record_start(config: Config, dataset: Dataset, added: Dataset | None, run: R
         for outdated in (run.report, run.metrics, run.model_card):
             outdated.unlink(missing_ok=True)
         if run.exports.exists():
-            shutil.rmtree(run.exports)
-            append_log(run, f"removed {run.exports.name}, which contained the unfinished model")
+            run.exports.unlink() if run.exports.is_symlink() else shutil.rmtree(run.exports)
+            removed = f"removed {run.exports}, which contained the unfinished model"
+            append_log(run, removed)
+            note(removed)
         write_json(run.environment, {**known, "resumed": [*known.get("resumed", []), session]})
         append_log(run, f"resumed on {session['platform']}")
         return

@@ -83,7 +83,7 @@ def train(
         added: The images of `config.data.add`, if they are loaded already.
         listener: Receives every step and epoch.
         tensorboard: Write event files to the run folder.
-        legacy_h5: Also save the model in Keras' old HDF5 format.
+        legacy_h5: Also save the model in Keras' old HDF5 format, as a resumed run does if it did before.
 
     Raises:
         InputError: The configuration does not fit the data, or the run was started with other data or settings.
@@ -102,7 +102,6 @@ def train(
         best = best_epoch(history, config.training.monitor)
         return _result(open_model(run.model), history, best, interrupted=False)
     legacy_h5 = legacy_h5 or run.legacy_h5.exists()  # otherwise a resumed run would keep that of the unfinished model
-    tensorboard = tensorboard or run.tensorboard.exists()
     if config.training.deterministic:
         fix_operation_order()
 
@@ -118,7 +117,7 @@ def train(
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
     # Everything that can be refused has been checked; now files are written.
-    record_start(config, dataset, added, run, precision)
+    record_start(config, dataset, added, run, precision, listener.on_notice)
     batches = mix_in_composed(batches, config, dataset, run.composed, listener.on_notice)
     batches, held_out = ask_teacher(batches, held_out, teacher)
     state = TrainingState.load(run.state)

@@ -44,8 +44,8 @@ def _known_digits(dataset: Dataset, classes: int) -> KnownDigits:
 def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: int) -> keras.Model:
     """Adapt a trained network to another data set.
 
-    The output layer, which is the last one with weights, is kept if the number of classes is the same. Otherwise it is
-    replaced, with everything after it.
+    The output layer is kept if the number of classes is the same. Otherwise it is replaced, with a layer of activation
+    that may follow it.
 
     Args:
         source: A model of this package; it shares its layers with the result.
@@ -65,6 +65,8 @@ def adapt_model(source: keras.Model, classes: int, config: ModelConfig, seed: in
     model = source
     if source.output_shape[-1] != classes:
         last = next(layer for layer in reversed(source.layers) if layer.weights)  # a softmax may follow as a layer
+        if len(last.input.shape) != 2:  # class maps that are pooled, or a network within the network
+            last = source.layers[-1]
         head = layers.Dense(classes, activation="softmax", dtype="float32", name=last.name)
         model = keras.Model(source.inputs[0], head(last.input), name=source.name)
     frozen = _features(model) if config.freeze == "features" else []

@@ -40,7 +40,7 @@ def levels_of_false_colours(image: Image.Image) -> Pixels | None:
     if not len(paper):
         return np.zeros((image.height, image.width), np.uint8)
     squares = np.zeros((image.height, image.width), np.float32)
-    for channel, level in zip(_opaque(image).split(), paper, strict=True):  # all at once need twelve times the memory
+    for channel, level in zip(_opaque(image).split(), paper, strict=True):  # all at once need four times the memory
         squares += (np.asarray(channel, np.float32) - np.float32(level)) ** 2
     levels: Pixels = (np.sqrt(squares) * np.float32(255 / _DISTANCE)).clip(0, 255).astype(np.uint8)
     return levels
