@@ -280,7 +280,7 @@ def time_to_accuracy(folder: Path) -> str:
             f"{row['seconds']:.2f}",
             f"{row['warm_seconds']:.2f}",
             f"{row['cpu_seconds']:.2f}",
-            spread(row),
+            "–" if row["accuracy"] is None else spread(row),
             str(row["seeds"]),
             short_place(record),
         ]

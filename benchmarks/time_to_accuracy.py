@@ -43,7 +43,7 @@ from mnist_cnn.config import load_recipe, override, parse_setting
 from mnist_cnn.environment.machine import describe_environment, has_bfloat16, label_processor
 from mnist_cnn.errors import MissingExtraError, MnistCnnError
 from mnist_cnn.files import write_json
-from records import add_options, add_record
+from records import add_options, add_record, spread
 
 CEILING, STOCK, RECIPE, SPRINT = "ceiling", "stock", "recipe", "sprint"
 PORTS = {"port, float32": "float32", "port, bfloat16": "bfloat16"}
@@ -70,7 +70,7 @@ def main() -> None:
             f"{row['variant']:15} {row['epochs']:3} epochs  {row['seconds']:7.2f} s  "
             f"{row['warm_seconds']:7.2f} s warm  "
             f"{row['cpu_seconds']:7.2f} s of processor  "
-            f"{row['accuracy']:.2f} ± {row['accuracy_sd']:.2f} % (seeds: {row['seeds']})"
+            f"{'–' if row['accuracy'] is None else spread(row)} % (seeds: {row['seeds']})"
         )
     print(*(f"{name}: {value:.4g}" for name, value in result.items() if isinstance(value, float)), sep="\n")
     if options.json:
@@ -92,7 +92,8 @@ def parse_options() -> argparse.Namespace:
         default=EPOCHS,
         choices=range(2, EPOCHS + 1),
         metavar="EPOCHS",
-        help=f"of stock; the time of {EPOCHS} is computed from the first epoch and the median of the others",
+        help=f"of stock; the time of {EPOCHS} is computed from the first epoch and the median of the others, and the "
+        "accuracy is not measured with fewer",
     )
     parser.add_argument("--images", type=int, help="number of training images, to try the benchmark; default: all")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/time-to-accuracy"))
@@ -178,7 +179,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         found = {**time_steps(ticks), "epochs": 1, "precision": precision}
     else:
         found, probabilities = measure_recipe(options, dataset, test)
-    return {**found, "accuracy": 100 * float((probabilities.argmax(axis=1) == test.labels).mean())}
+    is_whole = options.variant != STOCK or options.stock_epochs == EPOCHS
+    accuracy = 100 * float((probabilities.argmax(axis=1) == test.labels).mean())
+    return {**found, "accuracy": accuracy if is_whole else None}
 
 
 def measure_ceiling() -> dict[str, float]:
@@ -316,7 +319,7 @@ def summarise(measured: dict[str, list[dict[str, Any]]], recipe: str) -> dict[st
 
 def summarise_variant(variant: str, measured: list[dict[str, Any]]) -> dict[str, Any]:
     """Give the medians of the times of a variant, and the mean and standard deviation of its accuracy in percent."""
-    accuracies = [each["accuracy"] for each in measured]
+    accuracies = [each["accuracy"] for each in measured if each["accuracy"] is not None]
     times = {
         name: statistics.median(each[name] for each in measured) for name in ("seconds", "warm_seconds", "cpu_seconds")
     }
@@ -325,7 +328,7 @@ def summarise_variant(variant: str, measured: list[dict[str, Any]]) -> dict[str,
         "epochs": measured[0]["epochs"],
         "precision": measured[0]["precision"],
         **times,
-        "accuracy": statistics.fmean(accuracies),
+        "accuracy": statistics.fmean(accuracies) if accuracies else None,
         "accuracy_sd": statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
         "accuracies": accuracies,
         "seeds": len(measured),

@@ -101,6 +101,14 @@ def test_the_table_names_the_recipe_and_its_floor(tmp_path: Path) -> None:
     assert "two cores of an AMD EPYC with AVX-512 and bfloat16" in table
 
 
+def test_an_accuracy_that_was_not_measured_is_a_dash(tmp_path: Path) -> None:
+    options = argparse.Namespace(record=tmp_path / "time_to_accuracy.json", note="")
+    result = example()
+    result["rows"][0]["accuracy"] = None
+    add_record(options, result, "AMD EPYC (Zen 3) (2 cores: avx, avx2, fma)")
+    assert "| – | 1 | EPYC (Zen 3) |" in make_table(tmp_path)
+
+
 def test_without_records_the_table_is_empty(tmp_path: Path) -> None:
     assert len(make_table(tmp_path).splitlines()) == 2
 
@@ -122,6 +130,7 @@ def test_a_few_images_are_measured_once(
     assert found["seeds"] == 1
     assert 10 < found["accuracy_mean"] <= 100
     assert all(row["seconds"] > row["warm_seconds"] > 0 for row in found["rows"] if row["variant"] != "stock")
+    assert [row["accuracy"] for row in found["rows"] if row["variant"] == "stock"] == [None], "after 2 of 20 epochs"
     assert "stock, seed 0" in capsys.readouterr().err
     time_to_accuracy.main()
     assert capsys.readouterr().err == ""
