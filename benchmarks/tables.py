@@ -64,13 +64,19 @@ def readme_recipes(folder: Path) -> str:
             f"{each.row['parameters']:,}",
             f"{each.row['kilobytes']:,} kB",
             with_seeds(each.row),
-            duration(each.seconds) + (", one core" if "(1 core: " in each.fastest["processor"] else ""),
+            ", ".join([duration(each.seconds), *exceptions(each.fastest["processor"])]),
         ]
         for each in found
     ]
     header = "recipe", "parameters", "`model.keras`", "accuracy, %", "training"
     used = [record for each in found for record in (each.record, each.fastest)]
     return table(header, "l-r-r-r-r", rows) + measured_on(used)
+
+
+def exceptions(processor: str) -> list[str]:
+    """Say in what a processor differs from the usual two cores with AVX-512."""
+    is_exception = {"one core": "(1 core: " in processor, "AVX2 alone": "avx512f" not in processor}
+    return [name for name, applies in is_exception.items() if applies]
 
 
 def all_recipes(folder: Path) -> str:
