@@ -269,7 +269,7 @@ def test_two_processes_do_not_write_one_table(forms: Path, tmp_path: Path, capsy
             ["formz/", "y.png", "--output", "rows.csv"],
             "found no images: formz/ and 1 more do not exist. Check",
         ),
-        ([".", "--output", "s3://bucket/rows.csv"], "is not a path on this machine. Write the rows here"),
+        ([".", "--output", "s3://bucket/rows.csv"], "is not a path on this machine. Write it here"),
         (["taken.png", "--output", "taken.csv"], "taken.csv exists"),
     ],
 )
