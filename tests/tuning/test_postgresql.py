@@ -173,7 +173,7 @@ def test_the_command_shares_a_study(tmp_path: Path, server: Server) -> None:
     assert "already has a study 'command'" in again.stderr
     unknown = run_command("tune", "--join", "comand", "--storage", server.url, folder=tmp_path)
     assert unknown.returncode == 2
-    assert "has no study 'comand'" in unknown.stderr
+    assert "does not contain the study 'comand'" in unknown.stderr
     joined = run_command(
         "tune", "--join", "command", "--trials", "2", "--storage", server.url, "--json", folder=tmp_path
     )

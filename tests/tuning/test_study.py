@@ -170,7 +170,7 @@ def test_commands_quote_paths_and_name_the_server(tmp_path: Path) -> None:
 def test_a_lost_study_is_explained(tmp_path: Path) -> None:
     folder = small_search(tmp_path)
     optuna.delete_study(study_name=small_plan().name, storage=f"sqlite:///{folder.database}")
-    with pytest.raises(InputError, match=r"study\.db has no study 'small'\. Restore it"):
+    with pytest.raises(InputError, match=r"study\.db does not contain the study 'small'\. Restore"):
         studies.open_study(folder)
 
 

@@ -59,7 +59,8 @@ def find_plan(name: str, folder: TuningFolder) -> Plan:
     storage = open_storage(folder, Plan.heartbeat)
     known = {study.study_name: study for study in storage.get_all_studies()}
     if name not in known:
-        raise SettingError(f"{without_password(folder.url)} has no study {name!r}. Leave out --join to start one.")
+        place = without_password(folder.url)
+        raise SettingError(f"{place} does not contain the study {name!r}. Leave out --join to start one.")
     values = known[name].user_attrs.get(_PLAN)
     if values is None:
         raise SettingError(
@@ -89,6 +90,6 @@ def open_study(folder: TuningFolder) -> Study:
     except KeyError:
         place = without_password(folder.url) if folder.url else folder.storage or folder.database
         raise RunFolderError(
-            f"{place} has no study {plan.name!r}. Restore it, give the address of the database with which the search "
-            "began, or start a new search."
+            f"{place} does not contain the study {plan.name!r}. Restore it, give the address of the database with which "
+            "the search began, or start a new search."
         ) from None
