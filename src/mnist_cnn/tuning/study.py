@@ -90,6 +90,6 @@ def open_study(folder: TuningFolder) -> Study:
     except KeyError:
         place = without_password(folder.url) if folder.url else folder.storage or folder.database
         raise RunFolderError(
-            f"{place} does not contain the study {plan.name!r}. Restore it, give the address of the database with which "
-            "the search began, or start a new search."
+            f"{place} does not contain the study {plan.name!r}. Restore it, give the address of the database with "
+            "which the search began, or start a new search."
         ) from None
