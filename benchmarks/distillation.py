@@ -1,10 +1,10 @@
 """How good one network becomes that learns the answers of an ensemble: mean ± standard deviation over several seeds.
 
     mnist-cnn ensemble RUN RUN RUN RUN RUN
-    python benchmarks/distillation.py --data-dir DIR --teacher runs/ensemble-001 [--recipe accurate] [--epochs 30]
+    python benchmarks/distillation.py --data-dir DIR --teacher runs/ensemble-001 [--recipe compact] [--epochs 30]
         [--seeds 5] [--first-seed 0] [--record FILE]
 
-It trains like `mnist-cnn distill TEACHER --recipe accurate --epochs 30 --seed N`, with the default temperature and
+It trains like `mnist-cnn distill TEACHER --recipe compact --epochs 30 --seed N`, with the default temperature and
 weight. Each run is evaluated once on the test set. Finished and recorded runs are not repeated, unfinished ones are
 continued, as in `benchmarks/recipes.py`, which also says how to use each core for another seed.
 """
@@ -42,7 +42,7 @@ def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", type=Path, required=True, help="an ensemble, or a run, on all training images")
-    parser.add_argument("--recipe", default="accurate", choices=FOR_MNIST, help="default: accurate")
+    parser.add_argument("--recipe", default="compact", choices=FOR_MNIST, help="default: compact")
     parser.add_argument("--epochs", type=int, help="default: the recipe's")
     add_run_options(parser, Path("runs/distilled"))
     return parser.parse_args()

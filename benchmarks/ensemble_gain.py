@@ -1,16 +1,18 @@
-"""What an average of five networks is worth: members, disjoint ensembles, and a paired test against the best member.
+"""What an average of several networks is worth: members, disjoint ensembles, and a paired test against the best member.
 
-First train the members, which are the seeds of a recipe, in the order of their numbers:
+First train the members, which are the seeds of one or more recipes, in the order of their numbers:
 
     python benchmarks/recipes.py --data-dir DIR --recipes accurate --seeds 10 --record FILE
 
 Then average their probabilities for MNIST's test images: seeds 0 to 4, 5 to 9, and so on. No member is chosen, and
-none is in two ensembles.
+none is in two ensembles. With several recipes, as in the second command, the first ensemble has seeds 0 to 2 of
+`accurate` and 0 to 1 of `vgg`, the second has 3 to 5 and 2 to 3.
 
-    python benchmarks/ensemble_gain.py --data-dir DIR --recipe accurate --answers FILE.npz [--record FILE]
+    python benchmarks/ensemble_gain.py --data-dir DIR --members accurate=5 --answers DIR [--record FILE]
+    python benchmarks/ensemble_gain.py --data-dir DIR --members accurate=3 vgg=2 --answers DIR [--record FILE]
 
---answers keeps each member's probabilities, to 16 bits. So the weights are not needed again, and members can be
-trained in pieces, also on different machines.
+--answers keeps each member's probabilities, to 16 bits, in a file for each recipe. So the weights are not needed again,
+and members can be trained in pieces, also on different machines.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from numpy.typing import NDArray
 
 from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import load_dataset
+from mnist_cnn.ensembles.membership import check_count
+from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.evaluation.metrics import log_loss, paired_test
 from mnist_cnn.evaluation.predictions import read_predictions
 from mnist_cnn.files import write_whole
@@ -33,6 +37,7 @@ from mnist_cnn.runs import RunFolder
 from recipes import FOR_MNIST
 from records import add_options, add_record, spread, statistics_of
 from repeated_runs import digest_settings, recipe_config
+from tables import name_ensemble
 
 _STEPS = np.iinfo(np.uint16).max
 
@@ -43,17 +48,16 @@ Labels = NDArray[np.int64]
 def main() -> None:
     """Add the answers of new runs, average, and print a table."""
     options = parse_options()
-    answers = collect_answers(options)
-    if not answers:
-        sys.exit(
-            f"{options.runs_dir} contains no complete run of {options.recipe} with its present settings. Train some: "
-            f"python benchmarks/recipes.py --recipes {options.recipe} --seeds 10 --runs-dir {options.runs_dir}"
-        )
+    members: dict[str, int] = dict(options.members)
+    answers = {recipe: collect_answers(recipe, options) for recipe in members}
     labels = load_dataset("mnist", split="test", data_dir=options.data_dir).labels
     result = {
-        "recipe": options.recipe,
-        "members": [{"seed": seed, **score(answers[seed], labels)} for seed in sorted(answers)],
-        "ensembles": list(score_ensembles(answers, labels, options.members)),
+        "members": members,
+        "networks": {
+            recipe: [{"seed": seed, **score(of_seed[seed], labels)} for seed in sorted(of_seed)]
+            for recipe, of_seed in answers.items()
+        },
+        "ensembles": list(score_ensembles(answers, labels, members)),
     }
     print_table(result)
     add_record(options, result)
@@ -63,26 +67,55 @@ def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", help="folder with MNIST's files; default: search this machine")
-    parser.add_argument("--recipe", default="accurate", choices=FOR_MNIST, help="default: accurate")
-    parser.add_argument("--members", type=int, default=5, choices=range(2, 6), help="of each ensemble; default: 5")
+    parser.add_argument(
+        "--members",
+        nargs="+",
+        type=read_members,
+        default=[("accurate", 5)],
+        metavar="RECIPE=N",
+        help="how many seeds of each recipe an ensemble has, 5 in all at most; default: accurate=5",
+    )
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/recipes"), help="where recipes.py trained")
-    parser.add_argument("--answers", type=Path, required=True, help="file that keeps the members' probabilities")
+    parser.add_argument("--answers", type=Path, required=True, help="folder that keeps the members' probabilities")
     add_options(parser)
-    return parser.parse_args()
+    options = parser.parse_args()
+    try:
+        check_count(sum(count for _, count in options.members))
+    except MnistCnnError as error:
+        parser.error(str(error))
+    return options
 
 
-def collect_answers(options: argparse.Namespace) -> Answers:
-    """Add the answers of new runs to those that are kept, and return what is kept.
+def read_members(text: str) -> tuple[str, int]:
+    """Read a recipe and the number of its seeds, such as accurate=5.
 
     Raises:
-        SystemExit: The file contains the answers of other settings.
+        ArgumentTypeError: Anything else.
     """
-    settings = digest_settings(recipe_config(options.recipe))
-    new = dict(find_answers(options.runs_dir, options.recipe, settings))
-    kept = read_answers(options.answers, settings)
+    recipe, _, count = text.partition("=")
+    if recipe not in FOR_MNIST or not count.isdecimal() or not int(count):
+        raise argparse.ArgumentTypeError(f"{text!r} is not RECIPE=N, with a number from 1 and one of {FOR_MNIST}")
+    return recipe, int(count)
+
+
+def collect_answers(recipe: str, options: argparse.Namespace) -> Answers:
+    """Add the answers of new runs of a recipe to those that are kept, and return what is kept.
+
+    Raises:
+        SystemExit: The file contains the answers of other settings, or no run has answered.
+    """
+    settings = digest_settings(recipe_config(recipe))
+    path = options.answers / f"{recipe}.npz"
+    new = dict(find_answers(options.runs_dir, recipe, settings))
+    kept = read_answers(path, settings)
     if new:
-        write_answers(options.answers, settings, kept | new)
-    return read_answers(options.answers, settings)
+        write_answers(path, settings, kept | new)
+    elif not kept:
+        sys.exit(
+            f"{options.runs_dir} contains no complete run of {recipe} with its present settings. Train some: "
+            f"python benchmarks/recipes.py --recipes {recipe} --seeds 10 --runs-dir {options.runs_dir}"
+        )
+    return read_answers(path, settings)
 
 
 def find_answers(runs: Path, recipe: str, settings: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -111,6 +144,7 @@ def read_answers(path: Path, settings: str) -> Answers:
 
 def write_answers(path: Path, settings: str, answers: Answers) -> None:
     """Keep probabilities, rounded to 16 bits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     rounded: dict[str, Any] = {str(seed): np.rint(answers[seed] * _STEPS).astype(np.uint16) for seed in sorted(answers)}
     with write_whole(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, settings=np.array(settings), **rounded)
@@ -122,17 +156,26 @@ def score(probabilities: NDArray[np.float32], labels: Labels) -> dict[str, Any]:
     return {"accuracy": 100 * float(right.mean()), "log_loss": log_loss(labels, probabilities)}
 
 
-def score_ensembles(answers: Answers, labels: Labels, count: int) -> Iterator[dict[str, Any]]:
-    """Average seeds 0 to `count` - 1 and so on, as far as all of them are there, and compare with the best of them."""
-    for start in range(0, max(answers) + 1, count):
-        members = list(range(start, start + count))
-        if not all(seed in answers for seed in members):
+def score_ensembles(
+    answers: Mapping[str, Answers], labels: Labels, members: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
+    """Average the first seeds of each recipe, then the next ones, as long as there are any, and compare with the best.
+
+    Args:
+        answers: Of each recipe.
+        labels: The correct classes [n].
+        members: How many seeds of each recipe an ensemble has.
+    """
+    for number in range(1 + max(max(answers[recipe], default=0) // count for recipe, count in members.items())):
+        seeds = {recipe: list(range(number * count, (number + 1) * count)) for recipe, count in members.items()}
+        if not all(seed in answers[recipe] for recipe in seeds for seed in seeds[recipe]):
             continue
-        mean = np.mean([answers[seed] for seed in members], axis=0)
-        best = max((answers[seed].argmax(axis=1) for seed in members), key=lambda each: float((each == labels).mean()))
+        averaged = [answers[recipe][seed] for recipe in seeds for seed in seeds[recipe]]
+        mean = np.mean(averaged, axis=0)
+        best = max((each.argmax(axis=1) for each in averaged), key=lambda each: float((each == labels).mean()))
         test = paired_test(labels, best, mean.argmax(axis=1))
         yield {
-            "seeds": members,
+            "seeds": seeds,
             **score(mean, labels),
             "only_best_member_right": test.only_first_right,
             "only_ensemble_right": test.only_second_right,
@@ -141,14 +184,15 @@ def score_ensembles(answers: Answers, labels: Labels, count: int) -> Iterator[di
 
 
 def print_table(result: Mapping[str, Any]) -> None:
-    """Print the members' mean and each ensemble."""
-    members = statistics_of(result["members"])
+    """Print each recipe's mean and each ensemble."""
     print("| network | accuracy, % | log loss | p, against its best member |")
     print("|---|--:|--:|--:|")
-    print(f"| one of {members['seeds']} | {spread(members, 3)} | {members['log_loss']:.4f} | |")
+    for recipe, networks in result["networks"].items():
+        row = statistics_of(networks)
+        print(f"| {recipe}, one of {row['seeds']} | {spread(row, 3)} | {row['log_loss']:.4f} | |")
     for each in result["ensembles"]:
-        seeds = f"seeds {each['seeds'][0]} to {each['seeds'][-1]}"
-        print(f"| {seeds} | {each['accuracy']:.2f} | {each['log_loss']:.4f} | {each['p_value']:.2g} |")
+        scores = f"{each['accuracy']:.2f} | {each['log_loss']:.4f} | {each['p_value']:.2g}"
+        print(f"| {name_ensemble(each['seeds'])} | {scores} |")
 
 
 if __name__ == "__main__":

@@ -106,19 +106,33 @@ def all_recipes(folder: Path) -> str:
 
 def ensembles(folder: Path) -> str:
     """One network, averages of several, and networks that learned the answers of such an average."""
-    found = newest(folder / "ensemble_gain.json")["result"]
-    members = statistics_of(found["members"])
-    rows = [[f"one network of `{found['recipe']}`", *_accuracy(members), str(members["seeds"]), ""]]
-    for each in found["ensembles"]:
-        name = f"average of seeds {each['seeds'][0]} to {each['seeds'][-1]}"
-        rows.append([name, f"{each['accuracy']:.2f}", f"{each['log_loss']:.4f}", "", f"{each['p_value']:.2g}"])
-    if len(found["ensembles"]) > 1:
-        averages = statistics_of(found["ensembles"])
-        rows.append(["mean of these averages", *_accuracy(averages), str(averages["seeds"]), ""])
+    newest_of = {tuple(each["result"]["members"].items()): each for each in read_records(folder / "ensemble_gain.json")}
+    found = [record["result"] for record in newest_of.values()]
+    networks: dict[str, Any] = {}
+    for result in found:
+        networks.update(result["networks"])
+    rows = []
+    for recipe, members in networks.items():
+        row = statistics_of(members)
+        rows.append([f"one network of `{recipe}`", *_accuracy(row), str(row["seeds"]), ""])
+    for result in found:
+        for each in result["ensembles"]:
+            name, p_value = f"average of {name_ensemble(each['seeds'])}", f"{each['p_value']:.2g}"
+            rows.append([name, f"{each['accuracy']:.2f}", f"{each['log_loss']:.4f}", "", p_value])
+        if len(result["ensembles"]) > 1:
+            averages = statistics_of(result["ensembles"])
+            rows.append(["mean of these averages", *_accuracy(averages), str(averages["seeds"]), ""])
     for measured in current_recipes(folder, "distillation.json").values():
         row = pool([row for row, _ in measured])
         rows.append([f"`{row['recipe']}`, learned from such an average", *_accuracy(row), str(row["seeds"]), ""])
     return table(("network", "accuracy, %", "log loss", "number", "p, against its best member"), "l-r-r-r-r", rows)
+
+
+def name_ensemble(seeds: Mapping[str, Sequence[int]]) -> str:
+    """Name the members of an ensemble, with the seeds of each recipe."""
+    return " and ".join(
+        f"`{recipe}`, seed{f's {of[0]} to {of[-1]}' if len(of) > 1 else f' {of[0]}'}" for recipe, of in seeds.items()
+    )
 
 
 def ablations(folder: Path) -> str:

@@ -37,8 +37,8 @@ def test_disjoint_ensembles_are_averaged_in_the_order_of_their_seeds() -> None:
         2: answer(right=2),
         4: answer(right=3),
     }
-    first, second = gain.score_ensembles(answers, LABELS, 2)
-    assert (first["seeds"], second["seeds"]) == ([0, 1], [2, 3])  # 4 is in no whole ensemble
+    first, second = gain.score_ensembles({"quick": answers}, LABELS, {"quick": 2})
+    assert [each["seeds"] for each in (first, second)] == [{"quick": [0, 1]}, {"quick": [2, 3]}]  # 4 is left over
     assert first["accuracy"] == 100  # the sure member decides
     assert (first["only_best_member_right"], first["only_ensemble_right"]) == (0, 0)
     mean = (answer(right=2) + answer(right=0)) / 2
@@ -46,8 +46,35 @@ def test_disjoint_ensembles_are_averaged_in_the_order_of_their_seeds() -> None:
 
 
 def test_an_incomplete_ensemble_is_left_out_and_the_next_one_stays_the_same() -> None:
-    answers = {seed: answer(right=3) for seed in (0, 2, 3)}
-    assert [each["seeds"] for each in gain.score_ensembles(answers, LABELS, 2)] == [[2, 3]]
+    answers = {"quick": {seed: answer(right=3) for seed in (0, 2, 3)}}
+    assert [each["seeds"] for each in gain.score_ensembles(answers, LABELS, {"quick": 2})] == [{"quick": [2, 3]}]
+
+
+def test_an_ensemble_has_seeds_of_each_recipe() -> None:
+    answers = {"quick": {seed: answer(right=3) for seed in range(5)}, "vgg": {0: answer(right=4), 1: answer(right=1)}}
+    found = list(gain.score_ensembles(answers, LABELS, {"quick": 2, "vgg": 1}))
+    assert [each["seeds"] for each in found] == [{"quick": [0, 1], "vgg": [0]}, {"quick": [2, 3], "vgg": [1]}]
+    assert [each["accuracy"] for each in found] == [75, 75]  # two of three members say so
+    assert found[0]["only_best_member_right"] == 1  # the seed of vgg
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (["quick=6"], "2 to 5 members, not 6"),
+        (["quick=1"], "2 to 5 members, not 1"),
+        (["none=5"], "'none=5' is not RECIPE=N"),
+        (["quick=0", "vgg=2"], "'quick=0' is not RECIPE=N"),
+        (["quick"], "'quick' is not RECIPE=N"),
+    ],
+)
+def test_members_that_make_no_ensemble_are_refused(
+    members: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ensemble_gain.py", "--answers", "answers", "--members", *members])
+    with pytest.raises(SystemExit):
+        gain.parse_options()
+    assert message in capsys.readouterr().err
 
 
 def test_answers_are_kept_to_16_bits_and_only_for_the_same_settings(tmp_path: Path) -> None:
@@ -86,18 +113,18 @@ def test_only_complete_runs_with_the_recipes_settings_answer(tmp_path: Path) -> 
 def test_the_table_shows_members_averages_and_what_learned_from_them(tmp_path: Path) -> None:
     answers = {0: answer(right=4), 1: answer(right=1, sure=0.5), 2: answer(right=2), 3: answer(right=0)}
     members = [{"seed": seed, **gain.score(answers[seed], LABELS)} for seed in answers]
-    found = list(gain.score_ensembles(answers, LABELS, 2))
-    result = {"recipe": "accurate", "members": members, "ensembles": found}
+    found = list(gain.score_ensembles({"compact": answers}, LABELS, {"compact": 2}))
+    result = {"members": {"compact": 2}, "networks": {"compact": members}, "ensembles": found}
     write_records(tmp_path / "ensemble_gain.json", [{"result": result}])
     runs = [{"seed": seed, "accuracy": 99.0 + seed, "log_loss": 0.02} for seed in (0, 1)]
-    rows = [[{"recipe": "accurate-distilled", "runs": runs[:count]}] for count in (1, 2)]
+    rows = [[{"recipe": "compact-distilled", "runs": runs[:count]}] for count in (1, 2)]
     write_records(
         tmp_path / "distillation.json",
         [{"settings": settings, "result": row} for settings, row in zip(("old", "new"), rows, strict=True)],
     )
     table = make_table(tmp_path)
-    assert "| one network of `accurate` | 43.75 ± 42.70 |" in table
-    assert "| average of seeds 0 to 1 | 100.00 | 0.5042 | | 1 |" in table
-    assert "| average of seeds 2 to 3 | " in table
+    assert "| one network of `compact` | 43.75 ± 42.70 |" in table
+    assert "| average of `compact`, seeds 0 to 1 | 100.00 | 0.5042 | | 1 |" in table
+    assert "| average of `compact`, seeds 2 to 3 | " in table
     assert "| mean of these averages | " in table
-    assert "| `accurate-distilled`, learned from such an average | 99.50 ± 0.71 | 0.0200 | 2 | |" in table
+    assert "| `compact-distilled`, learned from such an average | 99.50 ± 0.71 | 0.0200 | 2 | |" in table

@@ -27,6 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {  # the same layers with few channels
     "shallow": {"filters": (4, 6), "dense": 8},
     "resnet": {"stem": 4, "filters": (4, 6, 8), "blocks": 2},
     "light": {},
+    "columns": {"vgg": (4, 6), "light": (4, 8, 8)},
     "separable": {},
 }
 

@@ -19,6 +19,7 @@ TINY: dict[str, dict[str, Any]] = {
     "shallow": {"filters": [4, 8], "dense": 8},
     "resnet": {"stem": 4, "filters": [4, 8], "blocks": 1},
     "light": {"filters": [4, 8, 8]},
+    "columns": {"vgg": [4, 8], "light": [4, 8, 8]},
     "separable": {"stem": 2, "filters": [3, 4]},
 }
 
@@ -85,6 +86,18 @@ def test_scaling_is_part_of_the_model() -> None:
     np.testing.assert_allclose(scaled(images()), images() / 255, atol=1e-6)
 
 
+def test_training_leaves_out_whole_columns() -> None:
+    import keras
+
+    model = build_model("columns", TINY["columns"], 10)
+    joined = next(layer for layer in model.layers if isinstance(layer, keras.layers.Concatenate))
+    columns = keras.Model(model.input, joined.input)
+    first, second = (np.asarray(features).any(axis=1) for features in columns(images(200), training=True))
+    assert all(0.65 < kept.mean() < 0.85 for kept in (first, second))  # 0.75
+    assert not np.array_equal(first, second), "each column must be left out for images of its own"
+    assert all(np.asarray(features).any(axis=1).all() for features in columns(images(200)))
+
+
 def test_the_seed_fixes_the_weights_in_any_precision() -> None:
     variants = ((1, "float32"), (1, "mixed_bfloat16"), (2, "float32"))
     first, again, other = (
@@ -98,7 +111,7 @@ def test_the_seed_fixes_the_weights_in_any_precision() -> None:
 @pytest.mark.parametrize(
     ("architecture", "arguments", "message"),
     [
-        ("conv4", {}, r"there is no architecture 'conv4'\. Did you mean 'conv3'\? Valid: batchnorm, conv3"),
+        ("conv4", {}, r"there is no architecture 'conv4'\. Did you mean 'conv3'\? Valid: batchnorm, columns, conv3"),
         ("conv3", {"filter": [4]}, r"'conv3' takes no argument 'filter'\. Did you mean 'filters'\?"),
         ("conv3", {"classes": 3}, "takes no argument 'classes'"),
         ("conv3", {"filters": [4] * 6}, r"cannot be built with .*output size would be zero or negative"),

@@ -12,6 +12,7 @@ from mnist_cnn.errors import ModelFileError
 
 SMALL: dict[str, dict[str, Any]] = {
     "light": {"filters": (4, 4, 4, 4, 4)},
+    "columns": {"vgg": (4, 8), "light": (4, 8, 8)},
     "separable": {"stem": 3, "filters": (4, 4)},
     "vgg": {"filters": (4, 6)},
     "shallow": {"filters": (4, 6), "dense": 8},

@@ -29,7 +29,8 @@ def normalisations(model: keras.Model) -> list[str]:
     return [layer.name for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-FOLDABLE = ("light", "resnet", "separable", "vgg")  # in the others, a layer lies between, or nothing is normalised
+# In the others, a layer lies between, or nothing is normalised.
+FOLDABLE = ("columns", "light", "resnet", "separable", "vgg")
 
 
 @pytest.mark.parametrize("architecture", FOLDABLE)

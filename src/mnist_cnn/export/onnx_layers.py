@@ -136,11 +136,17 @@ def _average(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
     return graph.add("Mean", inputs, inputs[0].shape, layer.name)
 
 
+def _concatenate(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
+    _require(layer, all(len(each.shape) == 1 for each in inputs))
+    return graph.add("Concat", inputs, (sum(each.shape[0] for each in inputs),), layer.name, axis=1)
+
+
 _WRITERS: dict[type, Callable[[Graph, Layer, Sequence[Value]], Value]] = {
     layers.Add: _add,
     layers.Average: _average,
     layers.AveragePooling2D: _pooling("AveragePool"),
     layers.BatchNormalization: _batch_normalisation,
+    layers.Concatenate: _concatenate,
     layers.Conv2D: _convolution,
     layers.Dense: _dense,
     layers.DepthwiseConv2D: _depthwise_convolution,

@@ -120,11 +120,7 @@ def vgg(
         dropout: Share of features dropped before the output in training.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
-    for stage, channels in enumerate(filters):
-        if stage:
-            x = layers.MaxPooling2D(2)(x)  # (B, 14, 14, ·), (B, 7, 7, ·)
-        for _ in range(depth):
-            x = _convolution(x, channels)
+    x = _stages(x, filters, depth)  # (B, 7, 7, filters[-1])
     if dense:
         x = layers.Flatten()(x)
         x = layers.Dense(dense, activation="relu")(x)
@@ -173,15 +169,36 @@ def light(
         normalise: Normalise each convolution's output over the batch; otherwise it only has a bias.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
-    for index, channels in enumerate(filters):
-        strided = index < 2
-        padding = "same" if strided or index % 2 else "valid"
-        # (B, 14, 14, ·), (B, 7, 7, ·), (B, 5, 5, ·), (B, 5, 5, ·), (B, 3, 3, ·)
-        x = _convolution(
-            x, channels, 2 if strided else 1, kernel=3 if index else 5, padding=padding, normalise=normalise
-        )
-    x = layers.Flatten()(x)  # (B, 3 * 3 * filters[-1])
+    x = layers.Flatten()(_early_strides(x, filters, normalise))  # (B, 3 * 3 * filters[-1])
     return _model(image, x, classes, dropout, "light")
+
+
+def columns(
+    classes: int,
+    *,
+    vgg: Sequence[int] = (16, 64, 128),
+    light: Sequence[int] = (16, 32, 64, 64, 64),
+    dropout: float = 0.3,
+    column_dropout: float = 0.25,
+) -> keras.Model:
+    """Two different networks side by side, with one output layer: the feature maps of `vgg`, averaged, and of `light`.
+
+    Networks of different kinds make different errors, so they gain more from each other than two of the same kind
+    (columns: Cireşan, Meier & Schmidhuber 2012). In training, a whole column is left out at times, so that each learns
+    to recognise digits alone.
+
+    Args:
+        classes: Number of outputs.
+        vgg: Channels of each stage of the first column.
+        light: Channels of the convolutions of the second column.
+        dropout: Share of features dropped before the output in training.
+        column_dropout: Share of images for which a column is left out in training.
+    """
+    image, x = _scaled_image()  # (B, 28, 28, 1)
+    first = layers.GlobalAveragePooling2D()(_stages(x, vgg))  # (B, vgg[-1])
+    second = layers.Flatten()(_early_strides(x, light))  # (B, 3 * 3 * light[-1])
+    features = [layers.Dropout(column_dropout, noise_shape=(None, 1))(column) for column in (first, second)]
+    return _model(image, layers.Concatenate()(features), classes, dropout, "columns")
 
 
 def separable(
@@ -209,7 +226,7 @@ def separable(
 
 
 ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
-    function.__name__: function for function in (conv3, batchnorm, shallow, vgg, resnet, light, separable)
+    function.__name__: function for function in (conv3, batchnorm, shallow, vgg, resnet, light, columns, separable)
 }
 
 
@@ -296,6 +313,26 @@ def _convolution(
     if normalise:
         x = layers.BatchNormalization(momentum=_MOMENTUM)(x)
     return layers.LeakyReLU(leak)(x) if leak else layers.ReLU()(x)
+
+
+def _stages(x: Tensor, filters: Sequence[int], depth: int = 2) -> Tensor:
+    """Add stages of `depth` convolutions, with pooling in between."""
+    for stage, channels in enumerate(filters):
+        if stage:
+            x = layers.MaxPooling2D(2)(x)  # (B, 14, 14, ·), (B, 7, 7, ·)
+        for _ in range(depth):
+            x = _convolution(x, channels)
+    return x
+
+
+def _early_strides(x: Tensor, filters: Sequence[int], normalise: bool = True) -> Tensor:
+    """Add a 5×5 convolution and 3×3 ones; the first two have stride 2, and of the others, every second one pads."""
+    for index, channels in enumerate(filters):
+        stride, kernel = (2 if index < 2 else 1), (3 if index else 5)
+        padding = "same" if stride == 2 or index % 2 else "valid"
+        # (B, 14, 14, ·), (B, 7, 7, ·), (B, 5, 5, ·), (B, 5, 5, ·), (B, 3, 3, ·)
+        x = _convolution(x, channels, stride, kernel=kernel, padding=padding, normalise=normalise)
+    return x
 
 
 def _residual_block(x: Tensor, channels: int, stride: int) -> Tensor:

@@ -34,7 +34,7 @@ def fold_batchnorm(model: keras.Model) -> keras.Model:
     if not folded:
         raise SettingError(
             f"fold = true requires batch normalisation directly after a convolution, which {model.name} does not have. "
-            "Use fold = false, or an architecture such as light, resnet, separable or vgg."
+            "Use fold = false, or an architecture such as columns, light, resnet, separable or vgg."
         )
     normalisations = {before.name: model.get_layer(name) for name, before in folded.items()}
 
