@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,25 @@ def test_the_architecture_shows_branches_shapes_and_parameters() -> None:
     figure = architecture.architecture(list(rows.values()))
     assert f"{model.count_params():,} parameters in {len(model.layers)} layers" in texts(figure)
     drawn(figure)
+
+
+def test_branches_are_listed_one_after_the_other() -> None:
+    from mnist_cnn.models.architectures import build_model
+
+    rows = layers.layer_rows(build_model("columns", {"vgg": [4, 8], "light": [4, 8, 8]}, 10))
+    positions = {row.name: index for index, row in enumerate(rows)}
+    assert all(positions[name] < positions[row.name] for row in rows for name in row.inputs)
+    skips = [row.name for above, row in itertools.pairwise(rows) if row.inputs and row.inputs != (above.name,)]
+    assert skips == ["conv2d_4", "concatenate"]  # where the second column begins, and where both end
+
+
+def test_a_layer_that_is_called_twice_is_listed_once() -> None:
+    from mnist_cnn.models.backend import keras
+
+    image = keras.Input((4,), name="image")
+    shared, between = keras.layers.Dense(4, name="shared"), keras.layers.ReLU(name="between")
+    model = keras.Model(image, shared(between(shared(image))))
+    assert sorted(row.name for row in layers.layer_rows(model)) == ["between", "image", "shared"]
 
 
 def test_a_sequential_model_without_convolutions() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,9 @@ class LayerRow:
 
 
 def layer_rows(model: keras.Model) -> list[LayerRow]:
-    """Describe a Functional or Sequential model's layers, in its own order."""
+    """Describe a Functional or Sequential model's layers, one branch after the other."""
     inputs = _inputs_by_name(model)
-    return [
+    rows = [
         LayerRow(
             name=layer.name,
             kind=type(layer).__name__,
@@ -41,6 +41,25 @@ def layer_rows(model: keras.Model) -> list[LayerRow]:
         )
         for layer in model.layers
     ]
+    return _branch_by_branch(rows)
+
+
+def _branch_by_branch(rows: Sequence[LayerRow]) -> list[LayerRow]:
+    """Put every layer right after one that it reads, if possible; Keras interleaves branches."""
+    of_name = {row.name: row for row in rows}
+    are_read = {name for row in rows for name in row.inputs}
+    waiting = [row for row in rows if row.name not in are_read][::-1]
+    begun: set[str] = set()  # a layer that is called twice may read a later one
+    ordered: dict[str, LayerRow] = {}
+    while waiting:
+        row = waiting[-1]
+        begun.add(row.name)
+        missing = next((name for name in row.inputs if name not in begun), None)
+        if missing is None:
+            ordered[row.name] = waiting.pop()
+        else:
+            waiting.append(of_name[missing])
+    return list((ordered | of_name).values())  # nothing is left out, even if every layer is read
 
 
 def split_ensemble(model: keras.Model) -> keras.Model | None:
