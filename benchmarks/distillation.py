@@ -1,21 +1,24 @@
 """How good one network becomes that learns the answers of an ensemble: mean ± standard deviation over several seeds.
 
     mnist-cnn ensemble RUN RUN RUN RUN RUN
-    python benchmarks/distillation.py --data-dir DIR --teacher runs/ensemble-001 [--recipe compact] [--epochs 30]
-        [--seeds 5] [--first-seed 0] [--record FILE]
+    python benchmarks/distillation.py --data-dir DIR --teacher runs/ensemble-001 [--recipe compact]
+        [--set training.epochs=30] [--seeds 5] [--first-seed 0] [--record FILE]
 
-It trains like `mnist-cnn distill TEACHER --recipe compact --epochs 30 --seed N`, with the default temperature and
-weight. Each run is evaluated once on the test set. Finished and recorded runs are not repeated, unfinished ones are
-continued, as in `benchmarks/recipes.py`, which also says how to use each core for another seed.
+It trains like `mnist-cnn distill TEACHER --recipe compact --set training.epochs=30 --seed N`, with the default
+temperature and weight. Each run is evaluated once on the test set. Finished and recorded runs are not repeated,
+unfinished ones are continued, as in `benchmarks/recipes.py`, which also says how to use each core for another seed.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from mnist_cnn.config import Config, load_recipe, override
+from mnist_cnn.config import Config, load_recipe, override, parse_setting
 from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.runs import RunFolder
 from recipes import FOR_MNIST
@@ -26,12 +29,12 @@ def main() -> None:
     """Train what is missing and print a table."""
     options = parse_options()
     try:
-        config = student(options.recipe, options.teacher, options.epochs)
+        config = student(options.recipe, options.teacher, dict(parse_setting(text) for text in options.set))
         settings = digest_distilled(config)
         name = f"{options.recipe}-distilled"
-        words = f"--recipe {options.recipe}" + ("" if options.epochs is None else f" --epochs {options.epochs}")
-        command = f"python benchmarks/distillation.py --data-dir DIR --teacher DIR {words}"
-        options.runs_dir /= settings  # another teacher, or another number of epochs, has other runs
+        words = ["--recipe", options.recipe, *(["--set", *options.set] if options.set else [])]
+        command = f"python benchmarks/distillation.py --data-dir DIR --teacher DIR {shlex.join(words)}"
+        options.runs_dir /= settings  # another teacher, or another setting, has other runs
         found = train_missing([Repeated(name, config, settings, command)], options)
     except MnistCnnError as error:
         sys.exit(str(error))
@@ -43,15 +46,15 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", type=Path, required=True, help="an ensemble, or a run, on all training images")
     parser.add_argument("--recipe", default="compact", choices=FOR_MNIST, help="default: compact")
-    parser.add_argument("--epochs", type=int, help="default: the recipe's")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="other settings than the recipe's")
     add_run_options(parser, Path("runs/distilled"))
     return parser.parse_args()
 
 
-def student(recipe: str, teacher: Path, epochs: int | None) -> Config:
+def student(recipe: str, teacher: Path, changes: Mapping[str, Any]) -> Config:
     """Return the settings of a network that learns from a teacher."""
-    changes = {"training.loss": "one-hot", "distillation.teacher": str(teacher.resolve())}
-    return override(recipe_config(recipe), changes | ({} if epochs is None else {"training.epochs": epochs}))
+    distilled = {"training.loss": "one-hot", "distillation.teacher": str(teacher.resolve())}
+    return override(recipe_config(recipe), {**distilled, **changes})
 
 
 def digest_distilled(config: Config) -> str:

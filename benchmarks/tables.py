@@ -124,7 +124,8 @@ def ensembles(folder: Path) -> str:
             rows.append(["mean of these averages", *_accuracy(averages), str(averages["seeds"]), ""])
     for measured in current_recipes(folder, "distillation.json").values():
         row = pool([row for row, _ in measured])
-        rows.append([f"`{row['recipe']}`, learned from such an average", *_accuracy(row), str(row["seeds"]), ""])
+        name = f"`{row['recipe']}`, {row['parameters']:,} parameters, learned from such an average"
+        rows.append([name, *_accuracy(row), str(row["seeds"]), ""])
     return table(("network", "accuracy, %", "log loss", "number", "p, against its best member"), "l-r-r-r-r", rows)
 
 

@@ -117,7 +117,7 @@ def test_the_table_shows_members_averages_and_what_learned_from_them(tmp_path: P
     result = {"members": {"compact": 2}, "networks": {"compact": members}, "ensembles": found}
     write_records(tmp_path / "ensemble_gain.json", [{"result": result}])
     runs = [{"seed": seed, "accuracy": 99.0 + seed, "log_loss": 0.02} for seed in (0, 1)]
-    rows = [[{"recipe": "compact-distilled", "runs": runs[:count]}] for count in (1, 2)]
+    rows = [[{"recipe": "compact-distilled", "parameters": 1234, "runs": runs[:count]}] for count in (1, 2)]
     write_records(
         tmp_path / "distillation.json",
         [{"settings": settings, "result": row} for settings, row in zip(("old", "new"), rows, strict=True)],
@@ -127,4 +127,4 @@ def test_the_table_shows_members_averages_and_what_learned_from_them(tmp_path: P
     assert "| average of `compact`, seeds 0 to 1 | 100.00 | 0.5042 | | 1 |" in table
     assert "| average of `compact`, seeds 2 to 3 | " in table
     assert "| mean of these averages | " in table
-    assert "| `compact-distilled`, learned from such an average | 99.50 ± 0.71 | 0.0200 | 2 | |" in table
+    assert "| `compact-distilled`, 1,234 parameters, learned from such an average | 99.50 ± 0.71 | 0.0200 | 2 |" in table

@@ -124,11 +124,12 @@ def test_a_distilled_network_is_identified_by_its_teacher_wherever_that_is(tmp_p
         return path
 
     one, same, other = teacher("one", 0, 1), teacher("same", 0, 1), teacher("other", 0, 2)
-    student = distillation.student("quick", one, 2)
+    shorter = {"training.epochs": 2}
+    student = distillation.student("quick", one, shorter)
     assert (student.training.epochs, student.distillation.teacher) == (2, str(one))
     digests = [
         distillation.digest_distilled(distillation.student("quick", *each))
-        for each in ((one, None), (same, None), (other, None), (one, 2), (one / "seed-0", None), (one / "seed-1", None))
+        for each in ((one, {}), (same, {}), (other, {}), (one, shorter), (one / "seed-0", {}), (one / "seed-1", {}))
     ]
     assert digests[0] == digests[1]
     assert len({*digests, repeated.digest_settings(repeated.recipe_config("quick"))}) == 6
