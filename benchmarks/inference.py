@@ -31,6 +31,7 @@ from mnist_cnn.errors import MnistCnnError
 from mnist_cnn.reading.ink import looks_like_mnist
 from mnist_cnn.reading.recognizer import Recognizer, read_model_file
 from records import add_options, add_record
+from tables import microseconds
 
 BATCHES = (1, 16, 64, 256, 1024, 4096)
 CALLS = 300  # with one image, per round, unless they take longer than SECONDS
@@ -350,11 +351,6 @@ def markdown(record: dict[str, Any]) -> str:
 def number(value: float) -> str:
     """Format with three digits, or as a whole number."""
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
-
-
-def microseconds(value: float) -> str:
-    """Format a time in microseconds or milliseconds."""
-    return f"{value:.1f} µs" if value < 1000 else f"{value / 1000:.1f} ms"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import importlib.metadata
 import shutil
 import sys
@@ -37,7 +36,7 @@ from mnist_cnn.evaluation.number_calibration import (
 )
 from mnist_cnn.export.line_graph import to_line_onnx
 from mnist_cnn.export.line_weights import average_line_onnx, from_line_onnx
-from mnist_cnn.files import write_json, write_text, write_whole
+from mnist_cnn.files import hash_file, write_json, write_text, write_whole
 from mnist_cnn.models.backend import keras
 from mnist_cnn.models.fully_convolutional import build_line_network
 from mnist_cnn.reading.numbers import NumberReader
@@ -177,7 +176,7 @@ def refuse_other_settings(options: argparse.Namespace, run: RunFolder) -> None:
 
 def described(file: Path) -> dict[str, str]:
     """Return what identifies a file: its name and its SHA-256 sum."""
-    return {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    return {"file": file.name, "sha256": hash_file(file)}
 
 
 def steps_in(minutes: float, traces: Path, workers: int) -> int:

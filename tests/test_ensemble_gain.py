@@ -127,4 +127,4 @@ def test_the_table_shows_members_averages_and_what_learned_from_them(tmp_path: P
     assert "| average of `compact`, seeds 0 to 1 | 100.00 | 0.5042 | | 1 |" in table
     assert "| average of `compact`, seeds 2 to 3 | " in table
     assert "| mean of these averages | " in table
-    assert "| `compact-distilled`, 1,234 parameters, learned from such an average | 99.50 ± 0.71 | 0.0200 | 2 |" in table
+    assert "| `compact-distilled`, 1,234 parameters, learned from such an average | 99.50 ± 0.71 | " in table

@@ -16,7 +16,7 @@ from mnist_cnn.bulk.image_tables import Columns
 from mnist_cnn.environment.installation import PACKAGE
 from mnist_cnn.environment.machine import package_version
 from mnist_cnn.errors import DataError
-from mnist_cnn.files import ONNX_NAME
+from mnist_cnn.files import ONNX_NAME, hash_file
 from mnist_cnn.reading.reading_records import DIGIT, digit_record, number_record
 from mnist_cnn.reading.recognizer.ahead import map_ahead
 
@@ -68,7 +68,7 @@ def included_weights(heading: str) -> str:
     from mnist_cnn.reading.numbers import number_reader
 
     file = recognizer.SHIPPED_WEIGHTS if heading == DIGIT else number_reader.SHIPPED_WEIGHTS
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return hash_file(file)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnist_cnn.config import load_recipe, save_config
-from mnist_cnn.ensembles.membership import check_members, ensemble_config, hash_model
+from mnist_cnn.ensembles.membership import check_members, ensemble_config
 from mnist_cnn.environment.machine import describe_environment
-from mnist_cnn.files import write_json
+from mnist_cnn.files import hash_file, write_json
 from mnist_cnn.models.averaging import average_models
 from mnist_cnn.models.backend import keras
 from mnist_cnn.models.persistence import open_model, save_model, save_weights
@@ -32,7 +32,7 @@ def assemble(members: Sequence[RunFolder], ensemble: RunFolder) -> keras.Model:
     """
     check_members(members)
     model = average_models([open_model(member.root) for member in members])
-    paths = {str(member.root.resolve()): hash_model(member) for member in members}
+    paths = {str(member.root.resolve()): hash_file(member.model) for member in members}
     first = members[0].read_json(members[0].environment)
     save_model(model, ensemble.model)
     save_weights(ensemble.model, ensemble.weights)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mnist_cnn.config import Config, DataConfig, ModelConfig, load_recipe
 from mnist_cnn.errors import RunFolderError, SettingError
+from mnist_cnn.files import hash_file
 from mnist_cnn.runs import RunFolder
 
 FEWEST, MOST = 2, 5  # members; each adds its whole cost to every answer
@@ -63,11 +63,6 @@ def ensemble_config(members: Sequence[str], config: Config) -> Config:
     )
 
 
-def hash_model(run: RunFolder) -> str:
-    """Return the SHA-256 of a run's model file."""
-    return hashlib.sha256(run.model.read_bytes()).hexdigest()
-
-
 def _check_finished(run: RunFolder) -> None:
     if not run.finished:
         raise RunFolderError(f"{run.root} is not finished. Continue it with: {run.resume_command}")
@@ -78,7 +73,7 @@ def _check_finished(run: RunFolder) -> None:
 def _check_distinct(runs: Sequence[RunFolder]) -> None:
     hashes: dict[str, RunFolder] = {}
     for run in runs:
-        other = hashes.setdefault(hash_model(run), run)
+        other = hashes.setdefault(hash_file(run.model), run)
         if other is not run:
             raise SettingError(
                 f"{other.root} and {run.root} contain the same network. Give runs that differ, such as in their seed."

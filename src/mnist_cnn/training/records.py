@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import hashlib
 import io
 import shutil
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from mnist_cnn.config import Config, save_config
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.environment.machine import describe_environment
 from mnist_cnn.errors import RunFolderError, WriteError
-from mnist_cnn.files import write_json, write_text
+from mnist_cnn.files import hash_file, write_json, write_text
 from mnist_cnn.models.backend import keras, onednn_state
 from mnist_cnn.models.persistence import model_file, save_model
 from mnist_cnn.runs import Row, RunFolder
@@ -167,18 +166,14 @@ def _describe_inputs(config: Config) -> dict[str, Any]:
     inputs: dict[str, Any] = {"backend": keras.backend.backend(), "not_fixed_by_seed": _not_fixed(config)}
     for key, model in (("init_from_sha256", config.model.init_from), (_TEACHER, config.distillation.teacher)):
         if model:
-            inputs[key] = _hash_model(model)
+            inputs[key] = hash_file(model_file(Path(model)))
     return inputs
-
-
-def _hash_model(name: str) -> str:
-    return hashlib.sha256(model_file(Path(name)).read_bytes()).hexdigest()
 
 
 def _check_teacher(config: Config, known: dict[str, Any]) -> None:
     """Check that a resumed run has the teacher with which it was started."""
     teacher = config.distillation.teacher
-    if teacher and known[_TEACHER] != _hash_model(teacher):
+    if teacher and known[_TEACHER] != hash_file(model_file(Path(teacher))):
         raise RunFolderError(
             f"the teacher {teacher} is another model than the one with which this run was started. Restore it, or "
             "train a new run."
