@@ -10,7 +10,16 @@ import click
 
 from mnist_cnn.cli.data import DATASET, resolve, resolve_for_run
 from mnist_cnn.cli.measurements import report_result
-from mnist_cnn.cli.options import PATH, NamedPath, NameOrPath, data_dir_option, json_option, scale_option, set_option
+from mnist_cnn.cli.options import (
+    PATH,
+    NamedPath,
+    NameOrPath,
+    data_dir_option,
+    json_option,
+    refuse_options,
+    scale_option,
+    set_option,
+)
 from mnist_cnn.cli.progress import TerminalListener
 from mnist_cnn.cli.terminal import INTERRUPTED, Terminal
 from mnist_cnn.cli.verb import Verb
@@ -101,13 +110,11 @@ def train(
     The test set is read once, after training.
     """
     terminal = Terminal(as_json)
-    changes = _read_changes(options, settings)
     if resume:
-        if given := [*(word for word, value in (("--recipe", recipe), ("--name", name)) if value), *changes]:
-            raise SettingError(
-                f"--resume uses the settings of the run, so {given[0]} cannot be changed. Leave it out, or train a new "
-                "run."
-            )
+        refuse_options(
+            ("recipe", "name", "runs_dir", "settings", *_SETTINGS),
+            "--resume uses the folder and the settings of the run. Leave it out, or train a new run.",
+        )
         run = open_run(resume)
         config = load_recipe(str(run.config))
         data = resolve_for_run(run, data_dir, terminal)
@@ -116,7 +123,7 @@ def train(
             terminal.finish({"run": str(run.root), "report": str(run.report), **run.read_json(run.metrics)})
             return
     else:
-        config, data, default_name = configure(recipe, changes, data_dir, terminal)
+        config, data, default_name = configure(recipe, _read_changes(options, settings), data_dir, terminal)
         run = create_run(runs_dir, name or default_name)
     train_in(run, config, data, terminal, {"tensorboard": tensorboard, "legacy_h5": legacy_h5})
 
