@@ -72,7 +72,9 @@ def ensemble(
         _average([open_run(path) for path in runs], name or _DEFAULT_NAME, runs_dir, data_dir, terminal)
         return
     if resume:
-        refuse_options((*_OF_TRAINING, "name", "runs_dir"), "--resume uses folder and settings of the ensemble.")
+        refuse_options(
+            (*_OF_TRAINING, "name", "runs_dir"), "--resume uses the folder and the settings of the ensemble."
+        )
         folder = open_planned(resume)
         data = resolve_for_run(folder, data_dir, terminal)
     else:
