@@ -2,10 +2,10 @@
 
     mnist-cnn ensemble RUN RUN RUN RUN RUN
     python benchmarks/distillation.py --data-dir DIR --teacher runs/ensemble-001 [--recipe compact]
-        [--set training.epochs=30] [--seeds 5] [--first-seed 0] [--record FILE]
+        [--set KEY=VALUE …] [--name NAME] [--seeds 5] [--first-seed 0] [--record FILE]
 
-It trains like `mnist-cnn distill TEACHER --recipe compact --set training.epochs=30 --seed N`, with the default
-temperature and weight. Each run is evaluated once on the test set. Finished and recorded runs are not repeated,
+It trains like `mnist-cnn distill TEACHER --recipe compact --set KEY=VALUE --seed N`, with the default temperature
+and weight. Each run is evaluated once on the test set. Finished and recorded runs are not repeated,
 unfinished ones are continued, as in `benchmarks/recipes.py`, which also says how to use each core for another seed.
 """
 
@@ -31,8 +31,8 @@ def main() -> None:
     try:
         config = student(options.recipe, options.teacher, dict(parse_setting(text) for text in options.set))
         settings = digest_distilled(config)
-        name = f"{options.recipe}-distilled"
-        words = ["--recipe", options.recipe, *(["--set", *options.set] if options.set else [])]
+        name = options.name or f"{options.recipe}-distilled"
+        words = ["--recipe", options.recipe, *(["--set", *options.set] if options.set else []), "--name", name]
         command = f"python benchmarks/distillation.py --data-dir DIR --teacher DIR {shlex.join(words)}"
         options.runs_dir /= settings  # another teacher, or another setting, has other runs
         found = train_missing([Repeated(name, config, settings, command)], options)
@@ -46,7 +46,10 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", type=Path, required=True, help="an ensemble, or a run, on all training images")
     parser.add_argument("--recipe", default="compact", choices=FOR_MNIST, help="default: compact")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="other settings than the recipe's")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="other settings than the recipe's"
+    )
+    parser.add_argument("--name", help="of the student in tables and folders; default: RECIPE-distilled")
     add_run_options(parser, Path("runs/distilled"))
     return parser.parse_args()
 

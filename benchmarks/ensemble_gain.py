@@ -2,17 +2,17 @@
 
 First train the members, which are the seeds of one or more recipes, in the order of their numbers:
 
-    python benchmarks/recipes.py --data-dir DIR --recipes accurate --seeds 10 --record FILE
+    python benchmarks/recipes.py --data-dir DIR --recipes accurate compact --seeds 10 --record FILE
 
 Then average their probabilities for MNIST's test images: seeds 0 to 4, 5 to 9, and so on. No member is chosen, and
 none is in two ensembles. With several recipes, as in the second command, the first ensemble has seeds 0 to 2 of
-`accurate` and 0 to 1 of `vgg`, the second has 3 to 5 and 2 to 3.
+`accurate` and 0 to 1 of `compact`, and the second has 3 to 5 and 2 to 3.
 
     python benchmarks/ensemble_gain.py --data-dir DIR --members accurate=5 --answers DIR [--record FILE]
-    python benchmarks/ensemble_gain.py --data-dir DIR --members accurate=3 vgg=2 --answers DIR [--record FILE]
+    python benchmarks/ensemble_gain.py --data-dir DIR --members accurate=3 compact=2 --answers DIR [--record FILE]
 
---answers keeps each member's probabilities, to 16 bits, in a file for each recipe. So the weights are not needed again,
-and members can be trained in pieces, also on different machines.
+--answers keeps each member's probabilities, rounded to 16 bits, in a file for each recipe. So the weights are not
+needed again, and members can be trained in pieces, also on different machines.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from numpy.typing import NDArray
 
 from mnist_cnn.config import load_recipe
 from mnist_cnn.datasets import load_dataset
-from mnist_cnn.ensembles.membership import check_count
-from mnist_cnn.errors import MnistCnnError
+from mnist_cnn.ensembles.membership import FEWEST, MOST
 from mnist_cnn.evaluation.metrics import log_loss, paired_test
 from mnist_cnn.evaluation.predictions import read_predictions
 from mnist_cnn.files import write_whole
@@ -73,16 +72,16 @@ def parse_options() -> argparse.Namespace:
         type=read_members,
         default=[("accurate", 5)],
         metavar="RECIPE=N",
-        help="how many seeds of each recipe an ensemble has, 5 in all at most; default: accurate=5",
+        help=f"seeds per recipe in each ensemble, {FEWEST} to {MOST} in total; default: accurate=5",
     )
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/recipes"), help="where recipes.py trained")
     parser.add_argument("--answers", type=Path, required=True, help="folder that keeps the members' probabilities")
     add_options(parser)
     options = parser.parse_args()
-    try:
-        check_count(sum(count for _, count in options.members))
-    except MnistCnnError as error:
-        parser.error(str(error))
+    if not FEWEST <= (total := sum(count for _, count in options.members)) <= MOST:
+        parser.error(f"--members gives {total} networks. Valid: {FEWEST} to {MOST} in total.")
+    if len(dict(options.members)) < len(options.members):
+        parser.error("--members names a recipe twice. Name each recipe once.")
     return options
 
 
@@ -94,7 +93,8 @@ def read_members(text: str) -> tuple[str, int]:
     """
     recipe, _, count = text.partition("=")
     if recipe not in FOR_MNIST or not count.isdecimal() or not int(count):
-        raise argparse.ArgumentTypeError(f"{text!r} is not RECIPE=N, with a number from 1 and one of {FOR_MNIST}")
+        valid = ", ".join(FOR_MNIST)
+        raise argparse.ArgumentTypeError(f"{text!r} is not RECIPE=N. N is at least 1. Valid recipes: {valid}.")
     return recipe, int(count)
 
 
@@ -102,7 +102,7 @@ def collect_answers(recipe: str, options: argparse.Namespace) -> Answers:
     """Add the answers of new runs of a recipe to those that are kept, and return what is kept.
 
     Raises:
-        SystemExit: The file contains the answers of other settings, or no run has answered.
+        SystemExit: The file contains the answers of other settings, or there is no complete run.
     """
     settings = digest_settings(recipe_config(recipe))
     path = options.answers / f"{recipe}.npz"
@@ -159,10 +159,12 @@ def score(probabilities: NDArray[np.float32], labels: Labels) -> dict[str, Any]:
 def score_ensembles(
     answers: Mapping[str, Answers], labels: Labels, members: Mapping[str, int]
 ) -> Iterator[dict[str, Any]]:
-    """Average the first seeds of each recipe, then the next ones, as long as there are any, and compare with the best.
+    """Average the first seeds of each recipe, then the next ones, and so on; compare each with its best member.
+
+    An ensemble with a missing seed is left out.
 
     Args:
-        answers: Of each recipe.
+        answers: Probabilities by recipe and seed.
         labels: The correct classes [n].
         members: How many seeds of each recipe an ensemble has.
     """
@@ -189,7 +191,7 @@ def print_table(result: Mapping[str, Any]) -> None:
     print("|---|--:|--:|--:|")
     for recipe, networks in result["networks"].items():
         row = statistics_of(networks)
-        print(f"| {recipe}, one of {row['seeds']} | {spread(row, 3)} | {row['log_loss']:.4f} | |")
+        print(f"| one of {row['seeds']} of `{recipe}` | {spread(row, 3)} | {row['log_loss']:.4f} | |")
     for each in result["ensembles"]:
         scores = f"{each['accuracy']:.2f} | {each['log_loss']:.4f} | {each['p_value']:.2g}"
         print(f"| {name_ensemble(each['seeds'])} | {scores} |")

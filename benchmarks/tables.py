@@ -106,11 +106,12 @@ def all_recipes(folder: Path) -> str:
 
 def ensembles(folder: Path) -> str:
     """One network, averages of several, and networks that learned the answers of such an average."""
-    newest_of = {tuple(each["result"]["members"].items()): each for each in read_records(folder / "ensemble_gain.json")}
-    found = [record["result"] for record in newest_of.values()]
+    newest_of: dict[frozenset[tuple[str, int]], Any] = {}
     networks: dict[str, Any] = {}
-    for result in found:
-        networks.update(result["networks"])
+    for record in read_records(folder / "ensemble_gain.json"):
+        newest_of[frozenset(record["result"]["members"].items())] = record["result"]
+        networks |= record["result"]["networks"]
+    found = list(newest_of.values())
     rows = []
     for recipe, members in networks.items():
         row = statistics_of(members)
@@ -124,16 +125,15 @@ def ensembles(folder: Path) -> str:
             rows.append(["mean of these averages", *_accuracy(averages), str(averages["seeds"]), ""])
     for measured in current_recipes(folder, "distillation.json").values():
         row = pool([row for row, _ in measured])
-        name = f"`{row['recipe']}`, {row['parameters']:,} parameters, learned from such an average"
+        name = f"`{row['recipe']}`, {row['parameters']:,} parameters, learned from an average"
         rows.append([name, *_accuracy(row), str(row["seeds"]), ""])
     return table(("network", "accuracy, %", "log loss", "number", "p, against its best member"), "l-r-r-r-r", rows)
 
 
 def name_ensemble(seeds: Mapping[str, Sequence[int]]) -> str:
     """Name the members of an ensemble, with the seeds of each recipe."""
-    return " and ".join(
-        f"`{recipe}`, seed{f's {of[0]} to {of[-1]}' if len(of) > 1 else f' {of[0]}'}" for recipe, of in seeds.items()
-    )
+    spans = {name: f"seeds {of[0]} to {of[-1]}" if len(of) > 1 else f"seed {of[0]}" for name, of in seeds.items()}
+    return " and ".join(f"`{recipe}`, {span}" for recipe, span in spans.items())
 
 
 def ablations(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,8 +62,9 @@ def test_an_ensemble_has_seeds_of_each_recipe() -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        (["quick=6"], "2 to 5 members, not 6"),
-        (["quick=1"], "2 to 5 members, not 1"),
+        (["quick=6"], "--members gives 6 networks. Valid: 2 to 5 in total."),
+        (["quick=1"], "--members gives 1 networks"),
+        (["quick=2", "vgg=1", "quick=1"], "names a recipe twice"),
         (["none=5"], "'none=5' is not RECIPE=N"),
         (["quick=0", "vgg=2"], "'quick=0' is not RECIPE=N"),
         (["quick"], "'quick' is not RECIPE=N"),
@@ -127,4 +129,27 @@ def test_the_table_shows_members_averages_and_what_learned_from_them(tmp_path: P
     assert "| average of `compact`, seeds 0 to 1 | 100.00 | 0.5042 | | 1 |" in table
     assert "| average of `compact`, seeds 2 to 3 | " in table
     assert "| mean of these averages | " in table
-    assert "| `compact-distilled`, 1,234 parameters, learned from such an average | 99.50 ± 0.71 | " in table
+    assert "| `compact-distilled`, 1,234 parameters, learned from an average | 99.50 ± 0.71 | " in table
+
+
+def test_the_newest_record_of_each_composition_counts(tmp_path: Path) -> None:
+    def record(members: dict[str, int], accuracy: float) -> dict[str, Any]:
+        networks = {recipe: [{"seed": 0, "accuracy": accuracy, "log_loss": 0.02}] for recipe in members}
+        seeds = {recipe: list(range(count)) for recipe, count in members.items()}
+        ensemble = {"seeds": seeds, "accuracy": accuracy + 0.1, "log_loss": 0.01, "p_value": 0.5}
+        return {"result": {"members": members, "networks": networks, "ensembles": [ensemble]}}
+
+    records = [
+        record({"quick": 2}, 99.1),
+        record({"quick": 2, "vgg": 1}, 99.2),
+        record({"vgg": 1, "quick": 2}, 99.3),
+        record({"quick": 2}, 99.4),
+    ]
+    write_records(tmp_path / "ensemble_gain.json", records)
+    rows = make_table(tmp_path).splitlines()[2:]
+    assert rows == [
+        "| one network of `quick` | 99.40 | 0.0200 | 1 | |",
+        "| one network of `vgg` | 99.30 | 0.0200 | 1 | |",
+        "| average of `quick`, seeds 0 to 1 | 99.50 | 0.0100 | | 0.5 |",
+        "| average of `vgg`, seed 0 and `quick`, seeds 0 to 1 | 99.40 | 0.0100 | | 0.5 |",
+    ]

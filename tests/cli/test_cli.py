@@ -145,7 +145,10 @@ def test_help_is_shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
         (["train", "--set", "training.epochs"], "KEY=VALUE"),
         (["train", "--dataset", "minst"], "Did you mean 'mnist'?"),
         (["train", "--resume", "runs/none"], "Give the path that `mnist-cnn train` printed"),
-        (["train", "--resume", "runs/none", "--epochs", "3"], "--epochs is not possible here. --resume uses"),
+        (
+            ["train", "--resume", "runs/none", "--epochs", "3"],
+            "--epochs is not possible here. Omit it, or train",
+        ),
         (["train", "--resume", "runs/none", "--set", "training.epochs=3"], "--set is not possible here"),
         (["train", "--resume", "runs/none", "--runs-dir", "other"], "--runs-dir is not possible here"),
         (["train", "--dataset", "digits", "--recipe", "vgg", "--set", "model.arguments.filter=3"], "'filters'"),

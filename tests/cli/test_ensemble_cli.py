@@ -129,6 +129,7 @@ def _without_data(words: list[str]) -> list[str]:
         (["ensemble", "none", "--recipe", "quick"], "--recipe is not possible here"),
         (["ensemble", "none", "nothing"], "there is no run none"),
         (["ensemble", "--resume", "none"], "there is no run none"),
+        (["ensemble", "--resume", "none", "--runs-dir", "other"], "--runs-dir is not possible here. Omit it"),
         (["distill", "none"], "there is no model none"),
         (["distill", "digits", "--temperature", "0"], r"distillation.temperature = 0.0 is not valid"),
     ],

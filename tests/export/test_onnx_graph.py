@@ -130,6 +130,18 @@ def test_separable_and_shared_convolutions_are_written_layer_by_layer() -> None:
     np.testing.assert_equal(model.get_weights(), before)
 
 
+@pytest.mark.parametrize("axis", [-1, 3, 1])
+def test_feature_maps_are_concatenated_by_channel_or_by_keras_own_exporter(axis: int) -> None:
+    import keras
+    from keras import layers
+
+    image = keras.Input((28, 28, 1))
+    maps = [layers.Conv2D(filters, 3, activation="relu")(image) for filters in ((2, 5) if axis != 1 else (3, 3))]
+    joined = layers.GlobalAveragePooling2D()(layers.Concatenate(axis=axis)(maps))
+    model = with_random_weights(keras.Model(image, layers.Dense(3, activation="softmax")(joined)))
+    assert (assert_same(model).producer_name == "mnist-cnn") == (axis != 1)
+
+
 def shared_layers() -> keras.Model:
     """A layer that is called twice, a network within the network, and a scaled image with two readers."""
     import keras

@@ -73,7 +73,7 @@ def ensemble(
         return
     if resume:
         refuse_options(
-            (*_OF_TRAINING, "name", "runs_dir"), "--resume uses the folder and the settings of the ensemble."
+            (*_OF_TRAINING, "name", "runs_dir"), "Omit it: --resume uses the folder and the settings of the ensemble."
         )
         folder = open_planned(resume)
         data = resolve_for_run(folder, data_dir, terminal)

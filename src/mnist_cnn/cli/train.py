@@ -113,7 +113,7 @@ def train(
     if resume:
         refuse_options(
             ("recipe", "name", "runs_dir", "settings", *_SETTINGS),
-            "--resume uses the folder and the settings of the run. Leave it out, or train a new run.",
+            "Omit it, or train a new run: --resume uses the folder and the settings of the run.",
         )
         run = open_run(resume)
         config = load_recipe(str(run.config))

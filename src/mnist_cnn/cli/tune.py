@@ -191,7 +191,7 @@ def _require_optuna() -> None:
 def _refuse_changes(option: str, given: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
     words = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
     if named := [*words, *changes]:
-        raise SettingError(f"{option} uses the settings of the search, so {named[0]} cannot be changed. Leave it out.")
+        raise SettingError(f"{option} uses the settings of the search, so {named[0]} cannot be changed. Omit it.")
 
 
 def _start(

@@ -45,7 +45,7 @@ def layer_rows(model: keras.Model) -> list[LayerRow]:
 
 
 def _branch_by_branch(rows: Sequence[LayerRow]) -> list[LayerRow]:
-    """Put every layer right after one that it reads, if possible; Keras interleaves branches."""
+    """Order the layers so that each follows one that it reads, where possible, because Keras interleaves branches."""
     of_name = {row.name: row for row in rows}
     are_read = {name for row in rows for name in row.inputs}
     waiting = [row for row in rows if row.name not in are_read][::-1]

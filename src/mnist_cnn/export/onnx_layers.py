@@ -137,8 +137,10 @@ def _average(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
 
 
 def _concatenate(graph: Graph, layer: Layer, inputs: Sequence[Value]) -> Value:
-    _require(layer, all(len(each.shape) == 1 for each in inputs))
-    return graph.add("Concat", inputs, (sum(each.shape[0] for each in inputs),), layer.name, axis=1)
+    sizes = {each.shape[1:] for each in inputs}
+    _require(layer, layer.axis in (-1, len(inputs[0].shape)) and len(sizes) == 1)  # channels are first in ONNX
+    shape = (sum(each.shape[0] for each in inputs), *sizes.pop())
+    return graph.add("Concat", inputs, shape, layer.name, axis=1)
 
 
 _WRITERS: dict[type, Callable[[Graph, Layer, Sequence[Value]], Value]] = {

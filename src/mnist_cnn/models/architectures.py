@@ -181,18 +181,19 @@ def columns(
     dropout: float = 0.3,
     column_dropout: float = 0.25,
 ) -> keras.Model:
-    """Two different networks side by side, with one output layer: the feature maps of `vgg`, averaged, and of `light`.
+    """Two different networks side by side, with a shared output layer: `vgg` with its average, and `light`.
 
-    Networks of different kinds make different errors, so they gain more from each other than two of the same kind
-    (columns: Cireşan, Meier & Schmidhuber 2012). In training, a whole column is left out at times, so that each learns
-    to recognise digits alone.
+    Networks of different kinds make different errors, so combining them helps more than combining two of the same
+    kind. In training, each column is left out at times, so that the other learns to recognise digits alone. The name is
+    from multi-column networks (Cireşan, Meier & Schmidhuber 2012), which average columns that are trained separately.
 
     Args:
         classes: Number of outputs.
         vgg: Channels of each stage of the first column.
         light: Channels of the convolutions of the second column.
         dropout: Share of features dropped before the output in training.
-        column_dropout: Share of images for which a column is left out in training.
+        column_dropout: Share of images for which each column is left out in training, independently of the other: at
+            0.25, 6 % of the images lose both.
     """
     image, x = _scaled_image()  # (B, 28, 28, 1)
     first = layers.GlobalAveragePooling2D()(_stages(x, vgg))  # (B, vgg[-1])
