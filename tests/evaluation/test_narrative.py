@@ -55,7 +55,7 @@ def test_the_recipe_names_only_what_was_used() -> None:
         "training": {"label_smoothing": 0.1, "loss": "one-hot", "epochs": 1},
     }
     for phrase in (
-        "initialised from the included weights, was trained", "all of them were used for training",
+        "initialised from the included weights, was trained", "was trained on all training images.",
         "Images from my-digits were added", "rotated by up to ±10° and mirrored.", "one-cycle schedule",
         "weight decay 0.01", "label smoothing 0.1", "ran for 1 epoch, and the model has the weights after the last",
     ):  # fmt: skip

@@ -165,9 +165,10 @@ def _data(config: Config) -> str:
 
 
 def _images(config: Config) -> str:
-    images = f"{config.data.per_class:,} training images per class" if config.data.per_class else "the training images"
+    per_class = f"{config.data.per_class:,} training images per class" if config.data.per_class else ""
     if not config.data.validation:
-        return f"{images}; all of them were used for training"
+        return per_class or "all training images"
+    images = per_class or "the training images"
     share = f"{100 * config.data.validation:g} %"
     return f"{images}; {share} of them, stratified by class, were held out for validation"
 
@@ -176,7 +177,7 @@ def _averaged(config: Config) -> str:
     names = _join([PurePath(path).name for path in config.model.average])
     return (
         f"The probabilities of {len(config.model.average)} networks are averaged, without further training: {names}. "
-        f"Each was trained on {_images(config)}, the same for all members."
+        f"Each was trained on {_images(config)}{', the same for all members' if config.data.validation else ''}."
     )
 
 
