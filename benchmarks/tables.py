@@ -69,8 +69,7 @@ def readme_recipes(folder: Path) -> str:
         for each in found
     ]
     header = "recipe", "parameters", "`model.keras`", "accuracy, %", "training"
-    used = [record for each in found for record in (each.record, each.fastest)]
-    return table(header, "l-r-r-r-r", rows) + measured_on(used)
+    return table(header, "l-r-r-r-r", rows) + "\n\nTwo cores with AVX-512 and bfloat16, unless the row says otherwise."
 
 
 def exceptions(processor: str) -> list[str]:
@@ -659,9 +658,10 @@ def rate(engine: Mapping[str, Any]) -> str:
 
 def place(record: Record) -> str:
     """Describe where a record was measured: `two cores of an AMD EPYC with AVX-512 and bfloat16`."""
-    found = re.fullmatch(r"(.+) \((\d+) cores?: ([^;]+)(; oneDNN limited to \w+)?\)", record["processor"])
+    processor = _processor(record)
+    found = re.fullmatch(r"(.+) \((\d+) cores?: ([^;]+)(; oneDNN limited to \w+)?\)", processor)
     if not found:
-        return str(record["processor"])
+        return processor
     name, cores, features, limit = found.groups(default="")
     known = [_KNOWN_AS[feature] for feature in features.split(", ") if feature in _KNOWN_AS] or ["AVX2"]
     article = "an" if name[0] in "AEIOU" else "a"
@@ -672,7 +672,7 @@ def place(record: Record) -> str:
 
 def short_place(record: Record) -> str:
     """Name the processor of a record in a table: `EPYC (Zen 5), one core, busy`."""
-    processor = str(record["processor"])
+    processor = _processor(record)
     found = re.search(r"(\S+( \(Zen \d\))?) \(", processor)
     limit = re.search(r"limited to \w+", processor)
     words = [
@@ -682,6 +682,11 @@ def short_place(record: Record) -> str:
         "busy" if record["note"] == BUSY else "",
     ]
     return ", ".join(word for word in words if word)
+
+
+def _processor(record: Record) -> str:
+    """Give the processor without what makers add to its name: `Intel Xeon (2 cores: …)`."""
+    return re.sub(r"\((R|TM)\)| Processor(?= \()", "", record["processor"])
 
 
 def measured_on(records: Iterable[Record], beginning: str = "Measured on") -> str:
