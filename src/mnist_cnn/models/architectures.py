@@ -181,11 +181,11 @@ def columns(
     dropout: float = 0.3,
     column_dropout: float = 0.25,
 ) -> keras.Model:
-    """Two different networks side by side, with a shared output layer: `vgg` with its average, and `light`.
+    """Two different networks side by side, with a shared output layer: `vgg` with global average pooling, and `light`.
 
-    Networks of different kinds make different errors, so combining them helps more than combining two of the same
-    kind. In training, each column is left out at times, so that the other learns to recognise digits alone. The name is
-    from multi-column networks (Cireşan, Meier & Schmidhuber 2012), which average columns that are trained separately.
+    Networks of different kinds have fewer errors in common than two of the same kind. In training, each column is left
+    out at times, so that the other learns to recognise digits alone. The name is from multi-column networks (Cireşan,
+    Meier & Schmidhuber 2012), which average columns that are trained separately.
 
     Args:
         classes: Number of outputs.
