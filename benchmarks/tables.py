@@ -164,7 +164,8 @@ def _ablation_cells(change: str, of_seed: Mapping[int, Any], base: Mapping[int, 
         return ["diverged", *[""] * 5]
     pairs = [of_seed[seed]["accuracy"] - base[seed]["accuracy"] for seed in of_seed if seed in base]
     is_compared = pairs and change != AS_IT_IS
-    difference = f"{statistics.mean(pairs):+.2f}".replace("-", "−") if is_compared else ""
+    # Adding 0 makes 0.0 of -0.0.
+    difference = f"{round(statistics.mean(pairs), 2) + 0:+.2f}".replace("-", "−") if is_compared else ""
     row = statistics_of(list(of_seed.values()))
     best = f"{max(run['best_accuracy'] for run in of_seed.values()):.2f}"
     seconds = f"{statistics.median(run['cpu_seconds'] for run in of_seed.values()):.0f}"
