@@ -102,7 +102,7 @@ def collect_answers(recipe: str, options: argparse.Namespace) -> Answers:
     """Add the answers of new runs of a recipe to those that are kept, and return what is kept.
 
     Raises:
-        SystemExit: The file contains the answers of other settings, or there is no complete run.
+        SystemExit: The answers in the file are from other settings, or no run is complete.
     """
     settings = digest_settings(recipe_config(recipe))
     path = options.answers / f"{recipe}.npz"

@@ -69,12 +69,19 @@ def readme_recipes(folder: Path) -> str:
         for each in found
     ]
     header = "recipe", "parameters", "`model.keras`", "accuracy, %", "training"
-    return table(header, "l-r-r-r-r", rows) + "\n\nTwo cores with AVX-512 and bfloat16, unless the row says otherwise."
+    return (
+        table(header, "l-r-r-r-r", rows)
+        + "\n\nTwo cores with AVX-512 and bfloat16, unless the row says otherwise; partly beside other work."
+    )
 
 
 def exceptions(processor: str) -> list[str]:
-    """Say in what a processor differs from the usual two cores with AVX-512."""
-    is_exception = {"one core": "(1 core: " in processor, "AVX2 alone": "avx512f" not in processor}
+    """Say in what a processor differs from two cores with AVX-512 and bfloat16."""
+    is_exception = {
+        "one core": "(1 core: " in processor,
+        "AVX2 alone": "avx512f" not in processor,
+        "AMX": "amx_bf16" in processor and "limited" not in processor,
+    }
     return [name for name, applies in is_exception.items() if applies]
 
 

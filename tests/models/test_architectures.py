@@ -111,7 +111,7 @@ def test_the_seed_fixes_the_weights_in_any_precision() -> None:
 @pytest.mark.parametrize(
     ("architecture", "arguments", "message"),
     [
-        ("conv4", {}, r"there is no architecture 'conv4'\. Did you mean 'conv3'\? Valid: batchnorm, columns, conv3"),
+        ("conv4", {}, r"'conv4' is not a known architecture\. Did you mean 'conv3'\? Valid: batchnorm, columns"),
         ("conv3", {"filter": [4]}, r"'conv3' takes no argument 'filter'\. Did you mean 'filters'\?"),
         ("conv3", {"classes": 3}, "takes no argument 'classes'"),
         ("conv3", {"filters": [4] * 6}, r"cannot be built with .*output size would be zero or negative"),

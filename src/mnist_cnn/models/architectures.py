@@ -271,7 +271,7 @@ def find_architecture(architecture: str, arguments: Mapping[str, Any]) -> Callab
         InputError: An unknown architecture or argument.
     """
     if architecture not in ARCHITECTURES:
-        raise SettingError(f"there is no architecture {architecture!r}. {suggest(architecture, ARCHITECTURES)}")
+        raise SettingError(f"{architecture!r} is not a known architecture. {suggest(architecture, ARCHITECTURES)}")
     function = ARCHITECTURES[architecture]
     valid = [name for name in inspect.signature(function).parameters if name != "classes"]
     for name in arguments:
