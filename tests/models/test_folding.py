@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     import keras
 
 
+def as_saved(model: keras.Model, fold: bool) -> keras.Model:
+    from mnist_cnn.models.folding import as_saved
+
+    return as_saved(model, fold)
+
+
 def fold(model: keras.Model) -> keras.Model:
     from mnist_cnn.models.folding import fold_batchnorm
 
@@ -48,7 +54,7 @@ def test_networks_without_anything_to_fold_are_refused(architecture: str) -> Non
     with pytest.raises(
         SettingError, match=rf"fold = true requires .*, which {architecture} does not have. Use fold = false"
     ):
-        fold(build_model(architecture, TINY[architecture], 10))
+        as_saved(build_model(architecture, TINY[architecture], 10), fold=True)
 
 
 def network(layers: Any, after: Any) -> keras.Model:
@@ -85,4 +91,19 @@ def test_only_what_directly_follows_a_convolution_that_nothing_else_reads_is_fol
 
     for after in (read_twice, activated, along_rows):
         with pytest.raises(SettingError, match=r"which functional.* does not have"):
-            fold(network(keras.layers, after))
+            as_saved(network(keras.layers, after), fold=True)
+
+
+def test_a_convolution_that_is_called_twice_is_folded_into_two() -> None:
+    import keras
+
+    shared = keras.layers.Conv2D(3, 3, padding="same")
+
+    def after(layers: Any, x: Any) -> Any:
+        x = layers.BatchNormalization()(shared(x))
+        return layers.BatchNormalization()(shared(x))
+
+    model = network(keras.layers, after)
+    folded = fold(model)
+    assert not normalisations(folded)
+    assert len(model.layers) == len(folded.layers) + 1  # two normalisations less, one convolution more

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from export.networks import with_random_weights
 from mnist_cnn.config import AugmentationConfig, override
 from mnist_cnn.errors import InputError
+from mnist_cnn.models.averaging import average_models
 from mnist_cnn.models.backend import keras
 from mnist_cnn.runs import RunFolder, create_run
 from mnist_cnn.training.batches import Batches
 from mnist_cnn.training.distillation import DistillationLoss, Teacher
+from mnist_cnn.training.precision import automatic_precision
 from mnist_cnn.training.trainer import train
+from models.test_architectures import TINY, build_model
 from training.tiny import Trained, digits, tiny_config, train_tiny
 
 
@@ -65,6 +69,20 @@ def test_the_teacher_sees_the_images_that_the_network_sees(trained: Trained) -> 
         np.testing.assert_allclose(targets[is_outlier, 1], 0.1, atol=1e-6)
         expected = np.asarray(model(images[~is_outlier]))
         np.testing.assert_allclose(targets[~is_outlier, 1], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["batchnorm", "columns", "resnet"])
+def test_a_teacher_answers_like_the_network_that_it_is_made_of(architecture: str) -> None:
+    members = [with_random_weights(build_model(architecture, TINY[architecture], 10)) for _ in range(2)]
+    model = average_models(members)
+    weights = model.get_weights()
+    images, labels = digits().images[..., np.newaxis], np.eye(10, dtype=np.float32)[digits().labels]
+    expected = np.asarray(model(images))
+    for precision, tolerance in (("float32", 1e-5), (automatic_precision(), 0.02)):
+        answers = Teacher(model, precision).add_to(labels, images)[:, 1]
+        np.testing.assert_allclose(answers, expected, atol=tolerance)
+    for one, other in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 DISTILLED = {"training.loss": "one-hot", "augmentation.rotation": 5.0}

@@ -17,9 +17,9 @@ from mnist_cnn.export import INPUT, OUTPUT
 from mnist_cnn.export.keras_exporter import export_by_keras, require_exporter
 from mnist_cnn.export.onnx_layers import UnsupportedLayerError, write_layer
 from mnist_cnn.export.onnx_nodes import Graph, Value, finish_model
-from mnist_cnn.export.unsharing import unshare
 from mnist_cnn.models.backend import keras, layers
 from mnist_cnn.models.persistence import INPUT_SHAPE
+from mnist_cnn.models.unsharing import unshare
 from mnist_cnn.reading.conventions import IMAGE_SIZE
 from mnist_cnn.reading.metadata import ModelMetadata
 

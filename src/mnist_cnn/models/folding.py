@@ -14,40 +14,49 @@ from numpy.typing import NDArray
 
 from mnist_cnn.errors import SettingError
 from mnist_cnn.models.backend import keras, layers
+from mnist_cnn.models.unsharing import unshare
 
 
 def as_saved(model: keras.Model, fold: bool) -> keras.Model:
-    """Return a network in the form in which a run saves it: folded, if the settings (`model.fold`) say so."""
-    return fold_batchnorm(model) if fold else model
-
-
-def fold_batchnorm(model: keras.Model) -> keras.Model:
-    """Return a copy of a network without the batch normalisations that directly follow a convolution.
-
-    Args:
-        model: A Functional model that calls each layer once. It is not changed.
+    """Return a network in the form in which a run saves it: folded, if the settings (`model.fold`) say so.
 
     Raises:
-        SettingError: The network does not normalise directly after a convolution.
+        SettingError: It is to be folded, but does not normalise directly after a convolution.
     """
-    folded = {after.name: before for after in model.layers if (before := _convolution_before(after, model))}
-    if not folded:
+    saved = fold_batchnorm(model) if fold else model
+    if fold and saved is model:
         raise SettingError(
             f"fold = true requires batch normalisation directly after a convolution, which {model.name} does not have. "
             "Use fold = false, or an architecture such as columns, light, resnet, separable or vgg."
         )
-    normalisations = {before.name: model.get_layer(name) for name, before in folded.items()}
+    return saved
+
+
+def fold_batchnorm(model: keras.Model) -> keras.Model:
+    """Remove the batch normalisations that directly follow a convolution.
+
+    Args:
+        model: A Functional model. It is not changed.
+
+    Returns:
+        A copy without them, or `model` itself if it has none.
+    """
+    unshared = unshare(model)
+    folded = {after.name: before for after in unshared.layers if (before := _convolution_before(after, unshared))}
+    if not folded:
+        return model
+    normalisations = {before.name: unshared.get_layer(name) for name, before in folded.items()}
 
     def clone(layer: Any) -> Any:
         bias = {"use_bias": True} if layer.name in normalisations else {}
         return type(layer).from_config({**layer.get_config(), **bias})
 
-    def call(layer: Any, inputs: Any, **options: Any) -> Any:
-        return inputs if layer.name in folded else layer(inputs, **options)
+    def call(layer: Any, *inputs: Any, **options: Any) -> Any:
+        return inputs[0] if layer.name in folded else layer(*inputs, **options)
 
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    copy = keras.models.clone_model(unshared, clone_function=clone, call_function=call)
     for layer in copy.layers:
-        weights = model.get_layer(layer.name).get_weights()
+        weights = unshared.get_layer(layer.name).get_weights()
         if layer.name in normalisations:
             weights = _merged(weights, *factor_and_shift(normalisations[layer.name]), layer)
         layer.set_weights(weights)

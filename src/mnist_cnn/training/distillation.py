@@ -18,20 +18,27 @@ from numpy.typing import NDArray
 from mnist_cnn.config import Config, ModelConfig
 from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import SettingError
-from mnist_cnn.models.backend import keras, ops
+from mnist_cnn.models.backend import keras, layers, ops
+from mnist_cnn.models.folding import fold_batchnorm
 from mnist_cnn.training.batches import Batches
 from mnist_cnn.training.transfer import open_start
 
 _TINIEST = 1e-30  # probabilities below count as this; a float32 can still tell it from 0
 _AT_ONCE = 1024  # images per answer of the teacher
 LABELS, TEACHER = 0, 1  # in a target [2, k]
+_IN_PRECISION = (layers.Conv2D, layers.DepthwiseConv2D, layers.ReLU, layers.MaxPooling2D)
 
 
 class Teacher:
-    """Answers for training images, beside their labels."""
+    """Answers for training images, beside their labels.
 
-    def __init__(self, model: keras.Model) -> None:
-        self._model = model
+    Args:
+        model: [n, 28, 28, 1], grey levels 0 to 255, to probabilities. It is not changed.
+        precision: Keras' dtype policy for its convolutions, `float32` or `mixed_bfloat16`.
+    """
+
+    def __init__(self, model: keras.Model, precision: str = "float32") -> None:
+        self._model = _quick_copy(model, precision)
 
     def add_to(self, targets: NDArray[np.float32], images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Put the teacher's answers beside the labels.
@@ -52,12 +59,26 @@ class Teacher:
         return np.stack([targets, np.where(is_digit, answers, targets)], axis=1).astype(np.float32)
 
 
-def open_teacher(config: Config, dataset: Dataset, note: Callable[[str], None]) -> Teacher | None:
+def _quick_copy(model: keras.Model, precision: str) -> keras.Model:
+    """Copy a network for answers alone: its batch normalisations folded, its convolutions in another precision."""
+
+    def clone(layer: Any) -> Any:
+        dtype = {"dtype": precision} if type(layer) in _IN_PRECISION else {}
+        return type(layer).from_config({**layer.get_config(), **dtype})
+
+    folded = fold_batchnorm(model)
+    copy = keras.models.clone_model(folded, clone_function=clone)
+    copy.set_weights(folded.get_weights())
+    return copy
+
+
+def open_teacher(config: Config, dataset: Dataset, precision: str, note: Callable[[str], None]) -> Teacher | None:
     """Open the teacher that a configuration names; None without one.
 
     Args:
         config: The run's settings.
         dataset: The training split.
+        precision: In which it answers; that of training.
         note: Receives how a third-party model was adapted.
 
     Raises:
@@ -74,7 +95,7 @@ def open_teacher(config: Config, dataset: Dataset, note: Callable[[str], None]) 
             f"the teacher {name} has {classes} classes, but {dataset.name} has {wanted}. Give a teacher that was "
             "trained on the same classes."
         )
-    return Teacher(model)
+    return Teacher(model, precision)
 
 
 def ask_teacher(batches: Batches, held_out: Any, teacher: Teacher | None) -> tuple[Batches, Any]:

@@ -113,7 +113,7 @@ def train(
     float32_model = _in_float32(model, config, dataset)  # what is saved: neither bfloat16 nor compiled
     as_saved(float32_model, config.model.fold)  # refused now rather than after training
     compile_model(model, config, batches.steps)
-    teacher = open_teacher(config, dataset, listener.on_notice)
+    teacher = open_teacher(config, dataset, precision, listener.on_notice)
     events = [tensorboard_callback(run.tensorboard)] if tensorboard else []
 
     # Everything that can be refused has been checked; now files are written.

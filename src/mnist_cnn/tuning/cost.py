@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from mnist_cnn.export.onnx_graph import to_onnx
-from mnist_cnn.export.unsharing import unshare
 from mnist_cnn.models.backend import keras
+from mnist_cnn.models.unsharing import unshare
 from mnist_cnn.reading.onnx_runtime import onnxruntime
 
 _ROUNDS, _CALLS = 7, 50

@@ -35,7 +35,7 @@ def write_int8(original: Original, path: Path) -> None:
     import tensorflow as tf
 
     from mnist_cnn.export.channelwise import normalise_by_convolution
-    from mnist_cnn.export.unsharing import unshare
+    from mnist_cnn.models.unsharing import unshare
 
     with tempfile.TemporaryDirectory() as folder:
         saved_model.write_model(normalise_by_convolution(unshare(original.model)), Path(folder))

@@ -90,7 +90,7 @@ def _convert(original: Original) -> bytes:
     from mnist_cnn.export.channelwise import normalise_by_convolution
     from mnist_cnn.export.compaction import compact
     from mnist_cnn.export.micro_runtime import operators
-    from mnist_cnn.export.unsharing import unshare
+    from mnist_cnn.models.unsharing import unshare
 
     with tempfile.TemporaryDirectory() as folder:
         saved_model.write_model(normalise_by_convolution(unshare(original.model)), Path(folder), batch=1)

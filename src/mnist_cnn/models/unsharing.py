@@ -1,4 +1,4 @@
-"""Copy a network so that every layer is called in one place only, as converters that fold weights need it."""
+"""Copy a network so that every layer is called in one place only, so that its weights can be folded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def unshare(model: keras.Model) -> keras.Model:
         return own(*inputs, **options)
 
     # Without its optimizer and loss: a copy of a compiled model would need their classes, which may be anyone's.
-    uncompiled = keras.Model(model.inputs, model.outputs, name=model.name)
+    uncompiled = keras.Model(model.input, model.output, name=model.name)
     unshared = keras.models.clone_model(uncompiled, call_function=call)
     if not copies:
         return model
