@@ -26,14 +26,12 @@ class Recipe:
     Attributes:
         name: As on the command line.
         row: The newest row of results.
-        record: The record that contains it.
         seconds: The shortest training time on the same processor.
-        fastest: The record that contains it.
+        fastest: The record that contains this time.
     """
 
     name: str
     row: dict[str, Any]
-    record: Record
     seconds: float
     fastest: Record
 
@@ -80,9 +78,14 @@ def exceptions(processor: str) -> list[str]:
     is_exception = {
         "one core": "(1 core: " in processor,
         "AVX2 alone": "avx512f" not in processor,
-        "AMX": "amx_bf16" in processor and "limited" not in processor,
+        "AMX": has_amx(processor),
     }
     return [name for name, applies in is_exception.items() if applies]
+
+
+def has_amx(processor: str) -> bool:
+    """Return whether a recorded processor multiplied with AMX."""
+    return "amx_bf16" in processor and "limited" not in processor
 
 
 def all_recipes(folder: Path) -> str:
@@ -581,17 +584,17 @@ def summarise_recipes(folder: Path) -> list[Recipe]:
     """Give each recipe's accuracy and training time, in the order of the first measurements.
 
     Other work on a machine makes training longer, never shorter. So the time is the shortest that was measured on the
-    same processor. The accuracy is that of all seeds. Processors without AVX-512 count only for recipes that no other
-    processor trained.
+    same processor, which is the newest without AMX if there is one, because few have it. The accuracy is that of all
+    seeds. Processors without AVX-512 count only for recipes that no other processor trained.
     """
     found = []
     for name, every in current_recipes(folder).items():
         chosen = with_avx512([record for _, record in every])
         rows = [(row, record) for row, record in every if record in chosen]
-        record = rows[-1][1]
-        comparable = [each for each in rows if each[1]["processor"] == record["processor"]]
+        processor = ([each for each in chosen if not has_amx(each["processor"])] or chosen)[-1]["processor"]
+        comparable = [each for each in rows if each[1]["processor"] == processor]
         quickest, fastest = min(comparable, key=lambda each: float(each[0]["seconds"]))
-        found.append(Recipe(name, pool([row for row, _ in rows]), record, quickest["seconds"], fastest))
+        found.append(Recipe(name, pool([row for row, _ in rows]), quickest["seconds"], fastest))
     return found
 
 

@@ -19,6 +19,7 @@ from tables import all_recipes, current_recipes, summarise_recipes
 repeated, distillation = Late("repeated_runs"), Late("distillation")
 
 EPYC, XEON = "AMD EPYC (2 cores: avx2)", "Intel Xeon (2 cores: avx2)"
+WITH_AMX = "Intel Xeon (1 core: avx2, avx512f, avx512_bf16, amx_bf16)"
 WITH_AVX512 = "AMD EPYC (Zen 5) (2 cores: avx2, avx512f)"
 
 
@@ -82,6 +83,12 @@ def test_processors_without_avx512_replace_no_figures_of_others(path: Path) -> N
     assert (recipe.row["seeds"], recipe.row["accuracy"], recipe.seconds) == (1, 99.0, 104)
     assert recipe.expected_time == "104 s on two cores of an AMD EPYC (Zen 5) with AVX-512"
     assert len(all_recipes(path.parent).splitlines()) == 2 + 2
+
+
+def test_times_with_amx_replace_no_times_of_others(path: Path) -> None:
+    record(path, measured(4, 99.0, WITH_AVX512), measured(0, 98.0, WITH_AMX))
+    (recipe,) = summarise_recipes(path.parent)
+    assert (recipe.row["seeds"], recipe.row["accuracy"], recipe.seconds) == (2, 98.5, 104)
 
 
 @pytest.mark.parametrize("words", [["--data-dir", "DIR", "--record", "x.json"], ["--data-dir=DIR", "--record=x.json"]])
