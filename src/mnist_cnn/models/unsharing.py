@@ -1,4 +1,4 @@
-"""Copy a network so that every layer is called in one place only, so that its weights can be folded."""
+"""Copy a network so that every layer is called in one place only, and its weights can be folded."""
 
 from __future__ import annotations
 
