@@ -91,6 +91,13 @@ def test_times_with_amx_replace_no_times_of_others(path: Path) -> None:
     assert (recipe.row["seeds"], recipe.row["accuracy"], recipe.seconds) == (2, 98.5, 104)
 
 
+def test_what_only_amx_or_a_limited_processor_trained_counts(path: Path) -> None:
+    limited = WITH_AMX.replace(")", "; oneDNN limited to AVX2)")
+    record(path, measured(4, 99.0, WITH_AMX), measured(0, 98.0, limited))
+    (recipe,) = summarise_recipes(path.parent)
+    assert (recipe.row["seeds"], recipe.row["accuracy"], recipe.seconds) == (1, 99.0, 104)
+
+
 @pytest.mark.parametrize("words", [["--data-dir", "DIR", "--record", "x.json"], ["--data-dir=DIR", "--record=x.json"]])
 def test_a_command_is_recorded_without_this_machine_s_paths(words: list[str], tmp_path: Path) -> None:
     here = [word.replace("DIR", str(tmp_path)) for word in words]

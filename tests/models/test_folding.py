@@ -89,7 +89,10 @@ def test_only_what_directly_follows_a_convolution_that_nothing_else_reads_is_fol
     def along_rows(layers: Any, x: Any) -> Any:
         return layers.BatchNormalization(axis=1)(x)
 
-    for after in (read_twice, activated, along_rows):
+    def read_by_an_operation(layers: Any, x: Any) -> Any:
+        return keras.ops.add(x, layers.BatchNormalization()(x))
+
+    for after in (read_twice, activated, along_rows, read_by_an_operation):
         with pytest.raises(SettingError, match=r"which functional.* does not have"):
             as_saved(network(keras.layers, after), fold=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mnist_cnn.models.averaging import average_models
 from mnist_cnn.models.backend import keras
 from mnist_cnn.runs import RunFolder, create_run
 from mnist_cnn.training.batches import Batches
-from mnist_cnn.training.distillation import DistillationLoss, Teacher
+from mnist_cnn.training.distillation import DistillationLoss, Teacher, open_teacher, quick_copy
 from mnist_cnn.training.precision import automatic_precision
 from mnist_cnn.training.trainer import train
 from models.test_architectures import TINY, build_model
@@ -71,18 +72,77 @@ def test_the_teacher_sees_the_images_that_the_network_sees(trained: Trained) -> 
         np.testing.assert_allclose(targets[~is_outlier, 1], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", ["batchnorm", "columns", "resnet"])
-def test_a_teacher_answers_like_the_network_that_it_is_made_of(architecture: str) -> None:
-    members = [with_random_weights(build_model(architecture, TINY[architecture], 10)) for _ in range(2)]
-    model = average_models(members)
-    weights = model.get_weights()
-    images, labels = digits().images[..., np.newaxis], np.eye(10, dtype=np.float32)[digits().labels]
-    expected = np.asarray(model(images))
-    for precision, tolerance in (("float32", 1e-5), (automatic_precision(), 0.02)):
-        answers = Teacher(model, precision).add_to(labels, images)[:, 1]
-        np.testing.assert_allclose(answers, expected, atol=tolerance)
+def third_party(middle: Callable[[Any], Any]) -> keras.Model:
+    image = keras.Input((28, 28, 1))
+    x = middle(keras.layers.Rescaling(1 / 255)(image))
+    return with_random_weights(
+        keras.Model(image, keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(x)))
+    )
+
+
+def normalised() -> keras.Model:
+    layer = keras.layers.Normalization(axis=None)
+    model = third_party(layer)
+    layer.adapt(np.linspace(0.2, 0.9, 2 * 784).reshape(2, 28, 28, 1))
+    return model
+
+
+def read_twice(x: Any) -> Any:
+    x = keras.layers.Conv2D(4, 5, strides=3)(x)
+    return keras.ops.add(x, keras.layers.BatchNormalization()(x))
+
+
+def class_maps(x: Any) -> Any:
+    return keras.layers.BatchNormalization()(keras.layers.Conv2D(10, 5, strides=3, activation="softmax")(x))
+
+
+def read_nothing(x: Any) -> Any:
+    return keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 5, strides=3)(x))
+
+
+TEACHERS: dict[str, Callable[[], keras.Model]] = {
+    "average": lambda: average_models(
+        [with_random_weights(build_model("columns", TINY["columns"], 10), seed) for seed in (0, 1)]
+    ),
+    "resnet": lambda: with_random_weights(build_model("resnet", TINY["resnet"], 10)),
+    "normalised": normalised,
+    "read twice": lambda: third_party(read_twice),
+    "class maps": lambda: third_party(class_maps),
+    "sequential": lambda: keras.Sequential(third_party(read_nothing).layers),
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", TEACHERS)
+def test_a_quick_copy_answers_like_the_network(name: str, precision: str) -> None:
+    if precision != "float32" and automatic_precision() != precision:
+        pytest.skip("this processor does not multiply bfloat16, in which convolutions may fail")
+    model = TEACHERS[name]()
+    images = digits().images[..., np.newaxis]
+    expected, weights = np.asarray(model(images)), model.get_weights()
+    copy = quick_copy(model, precision)
+    tolerance = 1e-5 if precision == "float32" else 0.02 * expected.max(axis=1, keepdims=True)
+    assert (np.abs(np.asarray(copy(images)) - expected) <= tolerance).all()
     for one, other in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_quick_copy_folds_and_lowers_the_precision_of_convolutions_but_not_of_answers() -> None:
+    layers = quick_copy(TEACHERS["average"](), "mixed_bfloat16").layers
+    assert not [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    policies = {type(layer).__name__: layer.dtype_policy.name for layer in layers}
+    assert policies["Conv2D"] == policies["ReLU"] == "mixed_bfloat16"
+    assert policies["Dense"] == policies["Average"] == "float32"
+
+
+def test_the_teacher_answers_in_the_precision_of_training(trained: Trained) -> None:
+    config = override(tiny_config(DISTILLED), {"distillation.teacher": str(trained.run.root)})
+    images, labels = digits().images[..., np.newaxis], np.eye(10, dtype=np.float32)[digits().labels]
+    for precision in {"float32", automatic_precision()}:
+        teacher = open_teacher(config, digits(), precision, lambda _: None)
+        assert teacher
+        expected = quick_copy(trained.result.model, precision).predict_on_batch(images)
+        np.testing.assert_allclose(teacher.add_to(labels, images)[:, 1], expected, atol=1e-6)
 
 
 DISTILLED = {"training.loss": "one-hot", "augmentation.rotation": 5.0}

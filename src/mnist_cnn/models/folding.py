@@ -1,4 +1,4 @@
-"""Merge batch normalisation into convolutions: fewer parameters, the same answers.
+"""Merge batch normalisation into convolutions: fewer operations, the same answers.
 
 In a trained network, batch normalisation multiplies each channel by a constant and adds another. Directly after a
 convolution, the first becomes part of its kernel and the second its bias. So a network can be trained with batch
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mnist_cnn.errors import SettingError
 from mnist_cnn.models.backend import keras, layers
+from mnist_cnn.models.foreign import rebuild
 from mnist_cnn.models.unsharing import unshare
 
 
@@ -36,12 +37,12 @@ def fold_batchnorm(model: keras.Model) -> keras.Model:
     """Remove the batch normalisations that directly follow a convolution.
 
     Args:
-        model: A Functional model. It is not changed.
+        model: As for `rebuild`. It is not changed. Normalisations are expected to use their moving statistics.
 
     Returns:
-        A copy without them, or `model` itself if it has none.
+        A copy without them, in which each layer is called once; or `model` itself if it has none.
     """
-    unshared = unshare(model)
+    unshared = unshare(rebuild(model))
     folded = {after.name: before for after in unshared.layers if (before := _convolution_before(after, unshared))}
     if not folded:
         return model
@@ -71,12 +72,8 @@ def _convolution_before(layer: Any, model: keras.Model) -> Any:
     is_convolution = type(before) in (layers.Conv2D, layers.DepthwiseConv2D)
     if not is_convolution or before.activation is not keras.activations.linear or layer.axis not in (-1, 3):
         return None
-    readers = [other for other in model.layers if any(each is before.output for each in _inputs(other))]
-    return before if readers == [layer] else None
-
-
-def _inputs(layer: Any) -> list[Any]:
-    return layer.input if isinstance(layer.input, list) else [layer.input]
+    inputs = [*model.outputs, *(each for other in model.operations for each in keras.tree.flatten(other.input))]
+    return before if sum(each is before.output for each in inputs) == 1 else None
 
 
 def _merged(

@@ -20,6 +20,7 @@ from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import SettingError
 from mnist_cnn.models.backend import keras, layers, ops
 from mnist_cnn.models.folding import fold_batchnorm
+from mnist_cnn.models.foreign import rebuild
 from mnist_cnn.training.batches import Batches
 from mnist_cnn.training.transfer import open_start
 
@@ -30,15 +31,10 @@ _IN_PRECISION = (layers.Conv2D, layers.DepthwiseConv2D, layers.ReLU, layers.MaxP
 
 
 class Teacher:
-    """Answers for training images, beside their labels.
+    """Answers for training images, beside their labels."""
 
-    Args:
-        model: [n, 28, 28, 1], grey levels 0 to 255, to probabilities. It is not changed.
-        precision: Keras' dtype policy for its convolutions, `float32` or `mixed_bfloat16`.
-    """
-
-    def __init__(self, model: keras.Model, precision: str = "float32") -> None:
-        self._model = _quick_copy(model, precision)
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
 
     def add_to(self, targets: NDArray[np.float32], images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Put the teacher's answers beside the labels.
@@ -59,14 +55,22 @@ class Teacher:
         return np.stack([targets, np.where(is_digit, answers, targets)], axis=1).astype(np.float32)
 
 
-def _quick_copy(model: keras.Model, precision: str) -> keras.Model:
-    """Copy a network for answers alone: its batch normalisations folded, its convolutions in another precision."""
+def quick_copy(model: keras.Model, precision: str) -> keras.Model:
+    """Copy a network so that it answers faster: batch normalisations are folded into convolutions before them.
+
+    Args:
+        model: [n, 28, 28, 1], grey levels 0 to 255, to probabilities. It is not changed.
+        precision: Keras' dtype policy, `float32` or `mixed_bfloat16`, of its convolutions and what lies between them.
+            Convolutions that give scores of classes stay in float32.
+    """
+    folded = fold_batchnorm(rebuild(model))
+    classes = model.output_shape[-1]
 
     def clone(layer: Any) -> Any:
-        dtype = {"dtype": precision} if type(layer) in _IN_PRECISION else {}
+        is_quick = type(layer) in _IN_PRECISION and getattr(layer, "filters", 0) != classes
+        dtype = {"dtype": precision} if is_quick else {}
         return type(layer).from_config({**layer.get_config(), **dtype})
 
-    folded = fold_batchnorm(model)
     copy = keras.models.clone_model(folded, clone_function=clone)
     copy.set_weights(folded.get_weights())
     return copy
@@ -95,7 +99,7 @@ def open_teacher(config: Config, dataset: Dataset, precision: str, note: Callabl
             f"the teacher {name} has {classes} classes, but {dataset.name} has {wanted}. Give a teacher that was "
             "trained on the same classes."
         )
-    return Teacher(model, precision)
+    return Teacher(quick_copy(model, precision))
 
 
 def ask_teacher(batches: Batches, held_out: Any, teacher: Teacher | None) -> tuple[Batches, Any]:
