@@ -24,8 +24,10 @@ def as_saved(model: keras.Model, fold: bool) -> keras.Model:
     Raises:
         SettingError: It is to be folded, but does not normalise directly after a convolution.
     """
-    saved = fold_batchnorm(model) if fold else model
-    if fold and saved is model:
+    if not fold:
+        return model
+    saved = fold_batchnorm(model)
+    if _count_normalisations(saved) >= _count_normalisations(model):
         raise SettingError(
             f"fold = true requires batch normalisation directly after a convolution, which {model.name} does not have. "
             "Use fold = false, or an architecture such as columns, light, resnet, separable or vgg."
@@ -40,12 +42,10 @@ def fold_batchnorm(model: keras.Model) -> keras.Model:
         model: As for `rebuild`. It is not changed. Normalisations are expected to use their moving statistics.
 
     Returns:
-        A copy without them, in which each layer is called once; or `model` itself if it has none.
+        A copy without them, in which each layer is called once.
     """
     unshared = unshare(rebuild(model))
     folded = {after.name: before for after in unshared.layers if (before := _convolution_before(after, unshared))}
-    if not folded:
-        return model
     normalisations = {before.name: unshared.get_layer(name) for name, before in folded.items()}
 
     def clone(layer: Any) -> Any:
@@ -62,6 +62,10 @@ def fold_batchnorm(model: keras.Model) -> keras.Model:
             weights = _merged(weights, *factor_and_shift(normalisations[layer.name]), layer)
         layer.set_weights(weights)
     return copy
+
+
+def _count_normalisations(model: keras.Model) -> int:
+    return sum(type(layer) is layers.BatchNormalization for layer in model.layers)
 
 
 def _convolution_before(layer: Any, model: keras.Model) -> Any:

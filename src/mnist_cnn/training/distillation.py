@@ -20,7 +20,6 @@ from mnist_cnn.datasets.dataset import Dataset
 from mnist_cnn.errors import SettingError
 from mnist_cnn.models.backend import keras, layers, ops
 from mnist_cnn.models.folding import fold_batchnorm
-from mnist_cnn.models.foreign import rebuild
 from mnist_cnn.training.batches import Batches
 from mnist_cnn.training.transfer import open_start
 
@@ -63,7 +62,7 @@ def quick_copy(model: keras.Model, precision: str) -> keras.Model:
         precision: Keras' dtype policy, `float32` or `mixed_bfloat16`, of its convolutions and what lies between them.
             Convolutions that give scores of classes stay in float32.
     """
-    folded = fold_batchnorm(rebuild(model))
+    folded = fold_batchnorm(model)
     classes = model.output_shape[-1]
 
     def clone(layer: Any) -> Any:
